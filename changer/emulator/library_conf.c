@@ -1,0 +1,1 @@
+#include "changer/emulator/emulator.h"

@@ -1,0 +1,1 @@
+#include "changer/emulator/library_folder.h"

@@ -1,0 +1,52 @@
+/* hardware.h - a library as the upper floor gets it: one changer (or none) and its drives.
+ *
+ * Knows what LIBRARY on the command line may be: a folder (virtual library, emulator/), a SCSI
+ * medium changer (its drives found by the serial numbers it reports), or a single tape drive.
+ */
+#ifndef RSM_CHANGER_HARDWARE_H
+#define RSM_CHANGER_HARDWARE_H
+
+#include "changer/medium_changer.h"
+#include "changer/tape_drive.h"
+
+struct rsm_hardware_drive {
+	struct rsm_tape_drive *drive; /* owned by the hardware */
+	uint16_t element;	      /* data transfer element; 0 for a stand-alone drive */
+	char node[64];		      /* "/dev/sg3"; "" for an emulated one */
+	char type[16];		      /* what it writes: "LTO-8" */
+};
+
+struct rsm_hardware {
+	char source[4096]; /* LIBRARY as given; a folder as absolute path */
+	bool is_virtual;
+	struct rsm_medium_changer *changer; /* NULL: stand-alone drive, the operator is the robot */
+	struct rsm_hardware_drive *drives;  /* ordered by element */
+	size_t drive_count;
+	struct rsm_emulator *emulator; /* of a virtual library, else NULL */
+};
+
+struct rsm_hardware_options {
+	const char *drives; /* "/dev/sg1:/dev/sg2" instead of discovery, or NULL */
+	bool trace;	    /* wrap each transport by scsi_trace */
+};
+
+/* Opens LIBRARY. A virtual library must exist (rsm_library_folder_create makes one).
+ * Errors name the path or node and what is wrong with it.
+ */
+RSM_MUST_CHECK int rsm_hardware_open(const char *library,
+				     const struct rsm_hardware_options *options,
+				     struct rsm_hardware **ret_hardware, struct rsm_err *err);
+void rsm_hardware_close(struct rsm_hardware *hardware);
+RSM_DEFINE_CLEANUP(rsm_hardware_close, struct rsm_hardware)
+
+/* "LTO-8" for density 5Eh; "" if unknown. */
+const char *rsm_media_type_of_density(uint8_t density);
+
+/* Media type by the last two characters of an LTO barcode ("A00001L8" -> "LTO-8"); NULL if none. */
+const char *rsm_media_type_of_barcode(const char *barcode);
+
+/* True for cleaning cartridges: "CLN" at the beginning (rsm-model.md 2, RECOGNIZECLEANERBARCODE).
+ */
+bool rsm_barcode_is_cleaner(const char *barcode);
+
+#endif

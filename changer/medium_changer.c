@@ -1,0 +1,1 @@
+#include "changer/medium_changer.h"

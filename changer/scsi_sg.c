@@ -1,0 +1,1 @@
+#include "changer/scsi_transport.h"

@@ -1,0 +1,1 @@
+#include "changer/sense.h"

@@ -1,0 +1,1 @@
+#include "changer/tape_drive.h"
