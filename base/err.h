@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define RSM_MUST_CHECK		 __attribute__((warn_unused_result))
-#define RSM_PRINTF(format, args) __attribute__((format(printf, format, args)))
+#define RSM_PRINTF(text, args)	 __attribute__((format(printf, text, args)))
 
 enum { RSM_ERR_MSG_SIZE = 512 };
 
