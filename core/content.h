@@ -1,0 +1,255 @@
+/* content.h - what is in one cartridge, whether it is in a drive or not: open files, staged
+ * writes, reads that find their bytes on local disk or ask the medium.
+ *
+ * Joins a volume_index (the tree), a staging area (new bytes) and, through callbacks that the
+ * manager hands in, the drives. Never waits for a drive, the robot or staging room: what must wait
+ * is answered later through a callback, from whichever thread has the answer.
+ *
+ * A file is written into the staging area: up to RSM_STAGING_SMALL bytes are collected in memory
+ * and appended to the area's log when the file is flushed, larger ones have a sparse file of their
+ * own. _flush commits data and metadata together; after it they survive the death of the process.
+ * Staged bytes are given up only by _indexed().
+ *
+ * Threads: any. Lock order: content > volume_index > staging > catalog; callbacks are made without
+ * locks.
+ */
+#ifndef RSM_CORE_CONTENT_H
+#define RSM_CORE_CONTENT_H
+
+#include <sys/uio.h>
+
+#include "base/list.h"
+#include "core/staging.h"
+#include "core/volume_index.h"
+
+struct rsm_content;
+struct rsm_open_file;
+
+/* One piece of a file that is on the medium. Made by content, carried out by a drive worker. */
+struct rsm_medium_read {
+	struct rsm_list link; /* for whoever queues it */
+	struct rsm_content *content;
+	uint64_t node; /* whose bytes they are, for messages */
+	char partition;
+	uint64_t start_block; /* normalised: byte_offset < block size is not guaranteed by media */
+	uint64_t byte_offset;
+	size_t count;
+	void *buffer;	/* to be filled with `count` bytes */
+	uint64_t order; /* for the queue's use */
+	/* Must be called exactly once, from any thread, without locks held. r: 0 or -errno with
+	 * err. */
+	void (*done)(struct rsm_medium_read *read, int r, const struct rsm_err *err);
+};
+
+enum rsm_content_want {
+	RSM_WANT_READ_SOON, /* a file whose data are on the medium was opened for reading */
+	RSM_WANT_MIGRATION, /* something was closed and waits to be written to the medium */
+	RSM_WANT_NOTHING,   /* the last open file was released */
+};
+
+/* How content reaches the floor around it. `context` is the caller's. */
+struct rsm_content_callbacks {
+	/* Queues a read (or completes it at once, from a cache). Takes it until done. */
+	void (*read)(void *context, struct rsm_medium_read *read);
+	/* Gives up a queued read if it has not begun: done() is then called with -EINTR. */
+	void (*cancel)(void *context, struct rsm_medium_read *read);
+	void (*want)(void *context, struct rsm_content *content, enum rsm_content_want want);
+	/* Attributes or data of a node changed other than by a call of the kernel's (reload). 0:
+	 * all. */
+	void (*changed)(void *context, struct rsm_content *content, uint64_t node);
+	void *context;
+};
+
+/* Opens <folder>/index.db and the staging area in the same folder (made if missing). */
+RSM_MUST_CHECK int rsm_content_open_volume(const char *folder, struct rsm_staging_space *space,
+					   const struct rsm_content_callbacks *callbacks,
+					   struct rsm_content **ret_content, struct rsm_err *err);
+/* All files must be released. Commits. */
+void rsm_content_close_volume(struct rsm_content *content);
+RSM_DEFINE_CLEANUP(rsm_content_close_volume, struct rsm_content)
+
+/* Borrowed, as long as the content. For LTFS code (facts, snapshot, loader) and `rsm find`. */
+struct rsm_volume_index *rsm_content_index(struct rsm_content *content);
+
+/* The manager's own pointer (the medium it belongs to). */
+void rsm_content_set_owner(struct rsm_content *content, void *owner);
+void *rsm_content_owner(const struct rsm_content *content);
+
+/* Why changes are refused: 0 (allowed), EROFS, ENOMEDIUM ... with the words for the user. */
+void rsm_content_refuse_changes(struct rsm_content *content, int code, const char *why);
+
+/* How many bytes may still be accepted (capacity less what is staged, reserves deducted by the
+ * caller); UINT64_MAX: unknown. Writing beyond is -ENOSPC.
+ */
+void rsm_content_set_room(struct rsm_content *content, uint64_t bytes);
+
+struct rsm_content_use {
+	unsigned open_files;
+	unsigned writers;      /* of them, open for writing */
+	unsigned reading;      /* medium reads under way */
+	uint64_t staged_bytes; /* to be written to the medium */
+	uint64_t staged_files;
+	bool dirty;	      /* the tree differs from the last index on the medium */
+	int64_t last_used_ns; /* monotonic: last read, write, open or release */
+};
+void rsm_content_use(struct rsm_content *content, struct rsm_content_use *ret_use);
+
+/* ---- the tree: as in volume_index.h, but open files show their live size and times ---- */
+
+RSM_MUST_CHECK int rsm_content_lookup(struct rsm_content *content, uint64_t parent,
+				      const char *name, struct rsm_node *ret_node,
+				      struct rsm_err *err); /* outcome RSM_NODE_ABSENT */
+RSM_MUST_CHECK int rsm_content_get(struct rsm_content *content, uint64_t id,
+				   struct rsm_node *ret_node, struct rsm_err *err); /* ABSENT */
+RSM_MUST_CHECK int rsm_content_list(struct rsm_content *content, uint64_t parent, const char *after,
+				    rsm_volume_index_each *each, void *context,
+				    struct rsm_err *err);
+
+/* mkdir, symlink, and files without opening them. Committed when it returns. */
+RSM_MUST_CHECK int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *name,
+				    struct rsm_node *node, const char *link_target,
+				    struct rsm_err *err);
+/* unlink, rmdir. The node of a file lives on until _forget if it has been looked up. */
+RSM_MUST_CHECK int rsm_content_remove(struct rsm_content *content, uint64_t parent,
+				      const char *name, bool folder, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_content_rename(struct rsm_content *content, uint64_t parent,
+				      const char *name, uint64_t new_parent, const char *new_name,
+				      unsigned flags, struct rsm_err *err);
+/* The kernel has forgotten the node: a nameless one goes now (unless it is open). Cheap otherwise.
+ */
+void rsm_content_forget(struct rsm_content *content, uint64_t id);
+
+enum { /* what _set_attributes changes */
+       RSM_SET_MODE = 1 << 0,
+       RSM_SET_OWNER = 1 << 1,
+       RSM_SET_GROUP = 1 << 2,
+       RSM_SET_SIZE = 1 << 3,
+       RSM_SET_ACCESSED = 1 << 4,
+       RSM_SET_MODIFIED = 1 << 5,
+       RSM_SET_CREATED = 1 << 6,
+       RSM_SET_BACKED_UP = 1 << 7,
+       RSM_SET_CHANGED = 1 << 8, /* else: changed becomes now */
+};
+/* `values` holds the new ones; *ret_node all after it. Committed when it returns, unless the file
+ * is open for writing (then with its flush).
+ */
+RSM_MUST_CHECK int rsm_content_set_attributes(struct rsm_content *content, uint64_t id,
+					      unsigned what, const struct rsm_node *values,
+					      struct rsm_node *ret_node, struct rsm_err *err);
+
+RSM_MUST_CHECK int rsm_content_link_target(struct rsm_content *content, uint64_t id,
+					   char **ret_target, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_content_get_xattr(struct rsm_content *content, uint64_t id, const char *key,
+					 struct rsm_text *ret_value, struct rsm_err *err);
+/* value NULL removes. Committed when it returns, unless open for writing. */
+RSM_MUST_CHECK int rsm_content_set_xattr(struct rsm_content *content, uint64_t id, const char *key,
+					 const void *value, size_t length, int flags,
+					 struct rsm_err *err);
+RSM_MUST_CHECK int rsm_content_list_xattrs(struct rsm_content *content, uint64_t id,
+					   struct rsm_text *ret_keys, struct rsm_err *err);
+
+/* Where a file's bytes are. */
+enum rsm_residency { RSM_RESIDENT_MEDIUM, RSM_RESIDENT_STAGED };
+/* STAGED while any byte or the newest attributes of its contents are on local disk only or in no
+ * index; *ret_first: the first extent (partition 0 if there is none).
+ */
+RSM_MUST_CHECK int rsm_content_residency(struct rsm_content *content, uint64_t id,
+					 enum rsm_residency *ret_residency,
+					 struct rsm_extent *ret_first, struct rsm_err *err);
+
+/* ---- open files ---- */
+
+/* flags: O_ACCMODE, O_TRUNC. Asks for the medium (RSM_WANT_READ_SOON) when the file is opened for
+ * reading and has bytes there. *ret_keep_cache: its contents did not change since it was last open.
+ */
+RSM_MUST_CHECK int rsm_content_open(struct rsm_content *content, uint64_t id, int flags,
+				    struct rsm_open_file **ret_file, bool *ret_keep_cache,
+				    struct rsm_err *err);
+/* Creates and opens in one step. Not committed before the first flush. */
+RSM_MUST_CHECK int rsm_content_create(struct rsm_content *content, uint64_t parent,
+				      const char *name, struct rsm_node *node, int flags,
+				      struct rsm_open_file **ret_file, struct rsm_err *err);
+
+/* A read request; the memory is the caller's until done() has been called. */
+struct rsm_content_read {
+	uint64_t offset;
+	size_t size;
+	/* Exactly once, from any thread, perhaps before _read returns. r: 0 with the bytes (short
+	 * at the end of the file), or -errno with err. The iov is valid during the call only.
+	 */
+	void (*done)(struct rsm_content_read *request, int r, const struct iovec *iov,
+		     int iov_count, const struct rsm_err *err);
+	void *context; /* the caller's */
+	void *pending; /* content's own; NULL when done has been called */
+};
+void rsm_content_read_file(struct rsm_open_file *file, struct rsm_content_read *request);
+/* Asks that a waiting read be given up: done(-EINTR) follows soon if it still waits. */
+void rsm_content_interrupt(struct rsm_open_file *file, struct rsm_content_read *request);
+
+enum rsm_content_outcome { RSM_CONTENT_WAIT = 2 };
+
+/* Accepts bytes. Outcome WAIT: the staging area is full; nothing was taken, try again when told
+ * (rsm_staging_space_is_full). -ENOSPC (cartridge full), -EROFS, -EFBIG.
+ */
+RSM_MUST_CHECK int rsm_content_write_file(struct rsm_open_file *file, const void *data, size_t size,
+					  uint64_t offset, struct rsm_err *err);
+
+/* FLUSH: data and metadata are committed when it returns. */
+RSM_MUST_CHECK int rsm_content_flush_file(struct rsm_open_file *file, struct rsm_err *err);
+/* FSYNC: and durable. */
+RSM_MUST_CHECK int rsm_content_sync_file(struct rsm_open_file *file, struct rsm_err *err);
+/* fallocate(2): mode 0 (extends the size), FALLOC_FL_KEEP_SIZE (only checks room), PUNCH_HOLE and
+ * ZERO_RANGE write zeros; others -EOPNOTSUPP.
+ */
+RSM_MUST_CHECK int rsm_content_allocate(struct rsm_open_file *file, int mode, uint64_t offset,
+					uint64_t length, struct rsm_err *err);
+/* RELEASE: what was not flushed is (mmap), errors go to the log. */
+void rsm_content_release(struct rsm_open_file *file);
+uint64_t rsm_content_file_id(const struct rsm_open_file *file);
+
+/* Flushes every open file and commits durably: syncfs, SIGTERM, rsm sync. */
+RSM_MUST_CHECK int rsm_content_sync(struct rsm_content *content, struct rsm_err *err);
+/* Commits what is open, from the housekeeper, so that nothing stays uncommitted for long. */
+RSM_MUST_CHECK int rsm_content_commit(struct rsm_content *content, struct rsm_err *err);
+
+/* ---- migration: called by the drive worker that has the volume ---- */
+
+struct rsm_migration {
+	uint64_t id, data_version, close_order;
+	uint64_t size;			 /* of the file */
+	struct rsm_staged_range *ranges; /* what is to be written, ordered by file_offset */
+	size_t range_count;
+};
+/* The next file in close order behind `after`. Outcome RSM_NODE_ABSENT: nothing waits. */
+RSM_MUST_CHECK int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
+					      struct rsm_migration **ret_migration,
+					      struct rsm_err *err);
+void rsm_migration_free(struct rsm_migration *migration);
+RSM_DEFINE_CLEANUP(rsm_migration_free, struct rsm_migration)
+
+/* Staged bytes of a range of the migration. */
+RSM_MUST_CHECK int rsm_content_migration_read(struct rsm_content *content,
+					      const struct rsm_migration *migration, size_t range,
+					      uint64_t offset_in_range, void *data, size_t length,
+					      struct rsm_err *err);
+
+/* The bytes are on the medium behind a synchronous filemark. Outcome RSM_NODE_ABSENT: the file was
+ * changed or removed meanwhile, nothing is recorded. Not committed: commit after the batch.
+ */
+RSM_MUST_CHECK int rsm_content_migrated(struct rsm_content *content,
+					const struct rsm_migration *migration,
+					const struct rsm_extent *extents, size_t count,
+					struct rsm_err *err);
+
+/* An index made of `snapshot` is on the medium: staged copies that it covers are freed. Durable. */
+RSM_MUST_CHECK int rsm_content_indexed(struct rsm_content *content,
+				       const struct rsm_index_snapshot *snapshot,
+				       struct rsm_err *err);
+
+/* A freshly loaded tree takes the place of the cached one (rsm_volume_index_replace); open files
+ * stay, the kernel is told (changed callback, node 0).
+ */
+RSM_MUST_CHECK int rsm_content_replace(struct rsm_content *content, struct rsm_index_loader *loader,
+				       struct rsm_text *ret_conflicts, struct rsm_err *err);
+
+#endif

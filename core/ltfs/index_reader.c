@@ -1,0 +1,1 @@
+#include "core/ltfs/index_reader.h"

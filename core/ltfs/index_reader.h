@@ -1,0 +1,52 @@
+/* index_reader.h - parses an LTFS index as a stream, record by record, into a volume index loader.
+ *
+ * Constant memory whatever the number of files; hostile input is bounded in depth, element size and
+ * count and never recursed on (ltfs-format.md 7). Reads 1.0 to 2.5 full indexes; keeps unknown
+ * elements. Knows nothing of tapes: the caller feeds bytes.
+ */
+#ifndef RSM_CORE_LTFS_INDEX_READER_H
+#define RSM_CORE_LTFS_INDEX_READER_H
+
+#include "core/ltfs/label.h"
+#include "core/volume_index.h"
+
+/* What the index says of itself. */
+struct rsm_ltfs_index_header {
+	char version[16];
+	char uuid[RSM_UUID_SIZE];
+	uint64_t generation;
+	struct timespec update_time;
+	char self_partition, back_partition; /* letters; back 0: no back pointer */
+	uint64_t self_block, back_block;
+	bool allow_policy_update;
+	uint64_t highest_uid; /* the larger of the element and all uids seen */
+	char lock[16];	      /* "unlocked", "locked", "permlocked" */
+	bool incremental; /* root element ltfsincrementalindex: header only, no tree is loaded */
+	char creator[1025];
+};
+
+struct rsm_ltfs_index_reader;
+
+/* loader NULL: checks and reads the header only (everything is parsed all the same). The loader
+ * stays the caller's. `uuid`: of the label; another one in the index is -EBADMSG. Facts that the
+ * reader sets in the loader: "comment", "policy" (the dataplacementpolicy element as XML),
+ * "allow_policy_update", "unknown" (unknown children of ltfsindex as XML), "volume_name",
+ * "lock", "index_creator", "update_time".
+ * Our vendor keys (ltfs.vendor.rsmfs.unix, .name on files) become mode, owner, group, exact name;
+ * those of the root are left as xattrs of the root under their full key.
+ */
+RSM_MUST_CHECK int rsm_ltfs_index_reader_new(struct rsm_index_loader *loader, const char *uuid,
+					     struct rsm_ltfs_index_reader **ret_reader,
+					     struct rsm_err *err);
+void rsm_ltfs_index_reader_free(struct rsm_ltfs_index_reader *reader);
+RSM_DEFINE_CLEANUP(rsm_ltfs_index_reader_free, struct rsm_ltfs_index_reader)
+
+RSM_MUST_CHECK int rsm_ltfs_index_reader_feed(struct rsm_ltfs_index_reader *reader,
+					      const void *bytes, size_t length,
+					      struct rsm_err *err);
+/* The document is over. -EBADMSG: it is not a whole and valid index. */
+RSM_MUST_CHECK int rsm_ltfs_index_reader_finish(struct rsm_ltfs_index_reader *reader,
+						struct rsm_ltfs_index_header *ret_header,
+						struct rsm_err *err);
+
+#endif

@@ -1,0 +1,1 @@
+#include "core/volume_index.h"
