@@ -1,0 +1,62 @@
+/* allocation.h - who gets which cartridge, and what becomes of it afterwards (rsm-model.md 6, 7;
+ * ntmsapi AllocateNtmsMedia, DeallocateNtmsMedia, MoveToNtmsMediaPool, SwapNtmsMedia).
+ *
+ * Each call is one transaction with FULL synchronisation. Nothing moves and nothing is written on a
+ * medium.
+ */
+#ifndef RSM_CORE_ALLOCATION_H
+#define RSM_CORE_ALLOCATION_H
+
+#include "core/media.h"
+
+struct rsm_allocation {
+	int64_t pool;
+	const char *name; /* of the logical medium; NULL: the barcode (or a free variant of it) */
+	const char *barcode; /* exactly this one, or NULL */
+	int64_t medium;	     /* exactly this one, or 0; may be in Free or Import (taken over) */
+	uint32_t mode, owner, group;
+};
+
+/* The choice of contract 2 and rsm-model.md 6: the pool's own available media, then Free (never
+ * used before once used; whose old contents could be undeleted last; then idle in a drive, fewest
+ * mounts, lowest barcode). On-line and enabled media only. If `name` is the barcode of an available
+ * one, that one. New LMID; a new volume_uuid and label work FORMAT, unless it is taken over from
+ * Import (contents kept, label work UPDATE). -ENOSPC none; -EDQUOT limit; -EEXIST name taken (also
+ * by a sub-pool); -EMEDIUMTYPE; -EPERM (pool is a system pool; name begins with a dot; pool holds
+ * pools); -EBUSY.
+ */
+RSM_MUST_CHECK int rsm_allocate(struct rsm_catalog *catalog,
+				const struct rsm_allocation *allocation,
+				struct rsm_medium *ret_medium, struct rsm_err *err);
+
+/* The logical medium ends; the medium goes to Free (UNPREPARED until relabelled: then it stays
+ * allocatable, the next allocation relabels), or stays available in its pool, or is decommissioned
+ * at the pool's max_allocations. `keep_old`: what it held stays restorable (old_uuid).
+ * Emptiness and use are the caller's to check.
+ */
+RSM_MUST_CHECK int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
+				  struct rsm_medium *ret_medium, struct rsm_err *err);
+
+/* Renames and moves an allocated medium to a pool of its type (same pool: only the name).
+ * -EEXIST, -EMEDIUMTYPE, -EPERM, -EDQUOT.
+ */
+RSM_MUST_CHECK int rsm_allocation_move(struct rsm_catalog *catalog, int64_t medium, int64_t pool,
+				       const char *name, struct rsm_err *err);
+
+/* Moves an available medium to another pool (Free to an application pool in advance, or back). */
+RSM_MUST_CHECK int rsm_medium_move_pool(struct rsm_catalog *catalog, int64_t medium, int64_t pool,
+					struct rsm_err *err);
+
+/* Exchanges the media under two logical media of one pool (names, LMIDs, owners, modes stay). */
+RSM_MUST_CHECK int rsm_allocation_swap(struct rsm_catalog *catalog, int64_t one, int64_t other,
+				       struct rsm_err *err);
+
+RSM_MUST_CHECK int rsm_allocation_complete(struct rsm_catalog *catalog, int64_t medium,
+					   struct rsm_err *err); /* -EINVAL unless ALLOCATED */
+RSM_MUST_CHECK int rsm_medium_decommission(struct rsm_catalog *catalog, int64_t medium,
+					   struct rsm_err *err); /* -EINVAL unless AVAILABLE */
+/* rsm free: to Free as UNPREPARED with label work FREE. -EBUSY if allocated, complete, reserved. */
+RSM_MUST_CHECK int rsm_medium_free(struct rsm_catalog *catalog, int64_t medium,
+				   struct rsm_err *err);
+
+#endif

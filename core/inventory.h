@@ -1,0 +1,57 @@
+/* inventory.h - reconciles the catalogue with what a changer reports (rsm-model.md 10).
+ *
+ * A barcode places a known cartridge, it never proves what is on it. Known media that are nowhere
+ * become off-line and are never deleted (an Import or Unrecognized one that left is forgotten).
+ */
+#ifndef RSM_CORE_INVENTORY_H
+#define RSM_CORE_INVENTORY_H
+
+#include "changer/hardware.h"
+#include "core/media.h"
+
+/* The row of a library (by its source), made if missing, and those of its drives (by serial). Makes
+ * the system pools of `media_types` (NULL-terminated).
+ */
+RSM_MUST_CHECK int rsm_library_register(struct rsm_catalog *catalog, const char *source,
+					const char *kind, const char *const *media_types,
+					int64_t *ret_library, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_library_set_enabled(struct rsm_catalog *catalog, int64_t library,
+					   bool enabled, struct rsm_err *err);
+
+struct rsm_drive_row {
+	int64_t id, library;
+	uint32_t element;
+	char vendor[16], product[24], serial[RSM_SERIAL_SIZE];
+	bool enabled;
+	uint32_t mounts;
+};
+RSM_MUST_CHECK int rsm_drive_register(struct rsm_catalog *catalog, struct rsm_drive_row *drive,
+				      struct rsm_err *err); /* fills id, enabled, mounts */
+RSM_MUST_CHECK int rsm_drive_set_enabled(struct rsm_catalog *catalog, int64_t drive, bool enabled,
+					 struct rsm_err *err);
+RSM_MUST_CHECK int rsm_drive_count_mount(struct rsm_catalog *catalog, int64_t drive,
+					 struct rsm_err *err);
+
+struct rsm_inventory_change {
+	enum { RSM_MEDIUM_ARRIVED, RSM_MEDIUM_MOVED, RSM_MEDIUM_LEFT } what;
+	int64_t medium;
+};
+struct rsm_inventory {
+	struct rsm_inventory_change *changes;
+	size_t change_count;
+	int64_t *
+		unknown; /* media on-line whose contents nobody has looked at yet (state UNKNOWN) */
+	size_t unknown_count;
+};
+/* In one transaction: every full element's medium is found by barcode (in this library first, then
+ * off-line ones) or made (UNKNOWN, in Unrecognized/<type>), its location set. One barcode in two
+ * elements: both are kept, the second shown as BC~2, events and health say so, neither is chosen by
+ * barcode alone. Cleaners are rows in no pool. *ret_inventory is the caller's (_fini).
+ */
+RSM_MUST_CHECK int rsm_inventory_reconcile(struct rsm_catalog *catalog, int64_t library,
+					   const struct rsm_element *elements, size_t count,
+					   struct rsm_inventory *ret_inventory,
+					   struct rsm_err *err);
+void rsm_inventory_fini(struct rsm_inventory *inventory);
+
+#endif

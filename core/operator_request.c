@@ -1,0 +1,1 @@
+#include "core/operator_request.h"

@@ -1,0 +1,1 @@
+#include "core/work_item.h"
