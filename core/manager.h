@@ -1,0 +1,235 @@
+/* manager.h - the media manager: everything hangs off one struct rsm_manager.
+ *
+ * Opens libraries, catalogue and staging, starts a worker for each drive and a housekeeper, and
+ * offers what file system and administration ask for. Nothing here waits for a drive or the robot
+ * unless its name ends in _wait; the others return at once and answer through a callback, from
+ * any thread, without locks held.
+ * Media are named by their id (media.h), which is also the volume number of inode numbers.
+ * Lock order: manager registry > mount_queue > content > volume_index > staging > catalog.
+ */
+#ifndef RSM_CORE_MANAGER_H
+#define RSM_CORE_MANAGER_H
+
+#include <stdatomic.h>
+
+#include "changer/hardware.h"
+#include "core/allocation.h"
+#include "core/content.h"
+#include "core/event.h"
+#include "core/inventory.h"
+#include "core/media.h"
+#include "core/operator_request.h"
+#include "core/work_item.h"
+
+struct rsm_manager;
+
+struct rsm_manager_callbacks {
+	/* Data or attributes of a node (0: of all nodes) of a medium changed behind the kernel's
+	 * back. */
+	void (*contents_changed)(void *context, int64_t medium, uint64_t node);
+	/* A name in a pool (RSM_POOL_TOP: the top) came, went or changed behind the kernel's back;
+	 * name NULL: several. */
+	void (*names_changed)(void *context, int64_t pool, const char *name);
+	/* Staging has room again: parked writers may go on. */
+	void (*staging_room)(void *context);
+	void *context;
+};
+
+struct rsm_manager_options {
+	const char *const *libraries; /* LIBRARY arguments, at least one */
+	size_t library_count;
+	const char *state;	   /* folder of the catalogue; NULL: <first library>/catalog */
+	const char *staging;	   /* NULL: <first library>/staging */
+	const char *drives;	   /* -o drives= for the first library, or NULL */
+	uint64_t staging_limit;	   /* bytes; 0: by the file system */
+	unsigned dismount_delay_s; /* 60 */
+	unsigned migrate_delay_ms; /* quiet time after a close before writing to the medium; 2000 */
+	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */
+	unsigned index_interval_s; /* 300; 0: only at dismount */
+	bool trace_scsi;
+	bool offline_wait;	 /* -o offline=wait */
+	uid_t admin;		 /* who mounted; administrator besides root */
+	struct rsm_clock *clock; /* NULL: the machine's */
+	struct rsm_manager_callbacks callbacks;
+};
+
+/* Opens all; usable when it returns: fast inventory done, known media browsable; unknown media are
+ * identified in the background. The caller holds the library's lock (fs/). Errors are one clear
+ * line.
+ */
+RSM_MUST_CHECK int rsm_manager_new(const struct rsm_manager_options *options,
+				   struct rsm_manager **ret_manager, struct rsm_err *err);
+
+/* Clean shutdown: flushes all contents; then what is staged for loaded cartridges is written,
+ * indexes and MAM, and they go home. `*hurry` may become true meanwhile (second SIGTERM): the rest
+ * stays staged. progress (may be NULL) is called with what is being done. Returns how many files
+ * stay staged in *ret_left_files, on how many media in *ret_left_media.
+ */
+void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
+		      void (*progress)(void *context, const char *what), void *context,
+		      uint64_t *ret_left_files, unsigned *ret_left_media);
+void rsm_manager_free(struct rsm_manager *manager);
+RSM_DEFINE_CLEANUP(rsm_manager_free, struct rsm_manager)
+
+struct rsm_catalog *rsm_manager_catalog(struct rsm_manager *manager);
+struct rsm_staging_space *rsm_manager_staging(struct rsm_manager *manager);
+const struct rsm_manager_options *rsm_manager_options(const struct rsm_manager *manager);
+/* For the line printed at the mount: on-line cartridges (cleaners not counted) and drives. */
+void rsm_manager_counts(struct rsm_manager *manager, unsigned *ret_drives,
+			unsigned *ret_cartridges);
+
+/* ---- contents ---- */
+
+enum rsm_manager_outcome {
+	RSM_MANAGER_ABSENT = 1, /* no such medium */
+	RSM_MANAGER_MUST_MOUNT =
+		2, /* nobody has seen its contents yet: mount it first, then ask again */
+};
+
+/* The contents of a medium, opened when needed; valid until _unref. Outcomes ABSENT, MUST_MOUNT.
+ * A freshly allocated medium has (empty) contents at once.
+ */
+RSM_MUST_CHECK int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
+				       struct rsm_content **ret_content, struct rsm_err *err);
+void rsm_manager_content_unref(struct rsm_manager *manager, struct rsm_content *content);
+
+/* ---- mounts ---- */
+
+enum {
+	RSM_MOUNT_WRITE = 1 << 0,
+	RSM_MOUNT_IF_ONLINE = 1 << 1,	 /* off-line: -ENOMEDIUM at once (else by -o offline) */
+	RSM_MOUNT_IF_AVAILABLE = 1 << 2, /* no drive free now: -EAGAIN, but it stays queued */
+	RSM_MOUNT_HOLD = 1 << 3,	 /* stays in the drive until _dismount (rsm mount) */
+};
+struct rsm_mount_request {
+	struct rsm_list link; /* the queue's */
+	int64_t medium;
+	unsigned flags;
+	uint32_t drive; /* element address, 0: any */
+	int priority;	/* -15..15 */
+	uid_t user;
+	/* Exactly once. 0: it is in a drive, its contents are known. -ENOMEDIUM, -EAGAIN,
+	 * -ECANCELED, -EIO ... */
+	void (*done)(struct rsm_mount_request *request, int r, const struct rsm_err *err);
+	void *context;
+	/* the queue's own */
+	int64_t since_ns;
+	int64_t work_item;
+	int state;
+};
+/* The memory is the caller's until done() was called. */
+void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *request);
+/* done(-EINTR) follows at once if it still waits. */
+void rsm_manager_cancel_mount(struct rsm_manager *manager, struct rsm_mount_request *request);
+
+/* For threads that may wait (control). cancel (may be NULL) is looked at ten times a second:
+ * -EINTR. timeout_ms 0: no limit; else -ETIMEDOUT.
+ */
+RSM_MUST_CHECK int rsm_manager_mount_wait(struct rsm_manager *manager, const int64_t *media,
+					  size_t count, unsigned flags, uint32_t drive,
+					  int priority, unsigned timeout_ms, uid_t user,
+					  const atomic_bool *cancel, struct rsm_err *err);
+/* -EBUSY with open writers or a transfer. Writes what is to be written, then home it goes.
+ * deferred: only ends a HOLD. Not mounted: -EINVAL.
+ */
+RSM_MUST_CHECK int rsm_manager_dismount_wait(struct rsm_manager *manager, int64_t medium,
+					     bool deferred, const atomic_bool *cancel,
+					     struct rsm_err *err);
+/* Waits until all of a medium (0: of every medium) is on it and indexed there, label work included.
+ * progress may be NULL.
+ */
+RSM_MUST_CHECK int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t medium,
+					 void (*progress)(void *context, uint64_t done,
+							  uint64_t total, const char *what),
+					 void *context, const atomic_bool *cancel,
+					 struct rsm_err *err);
+
+/* ---- media and pools: the catalogue's calls, with the contents and the queue seen to ---- */
+
+RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
+					const struct rsm_allocation *allocation,
+					struct rsm_medium *ret_medium, struct rsm_err *err);
+/* -ENOTEMPTY unless force; -EBUSY: open file or transfer (never waits for it). */
+RSM_MUST_CHECK int rsm_manager_deallocate(struct rsm_manager *manager, int64_t medium, bool force,
+					  struct rsm_err *err);
+/* Rename and move of an allocated medium; contents stay. */
+RSM_MUST_CHECK int rsm_manager_move(struct rsm_manager *manager, int64_t medium, int64_t pool,
+				    const char *name, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_manager_swap(struct rsm_manager *manager, int64_t one, int64_t other,
+				    struct rsm_err *err); /* -EBUSY */
+RSM_MUST_CHECK int rsm_manager_complete(struct rsm_manager *manager, int64_t medium,
+					struct rsm_err *err);
+RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
+					     const struct rsm_medium *medium, struct rsm_err *err);
+/* Free: queues the writing of the free label. */
+RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
+					   struct rsm_err *err);
+/* Pools changed: writes the automatic export beside the catalogue. */
+void rsm_manager_pools_changed(struct rsm_manager *manager);
+
+struct rsm_medium_use {
+	bool mounted;	/* in a drive, loaded */
+	bool in_use;	/* open file or transfer: what makes rmdir EBUSY */
+	uint32_t drive; /* element, when it is in a drive */
+	uint64_t staged_bytes, staged_files;
+};
+RSM_MUST_CHECK int rsm_manager_medium_use(struct rsm_manager *manager, int64_t medium,
+					  struct rsm_medium_use *ret_use, struct rsm_err *err);
+
+/* What df shows: bytes that can be held, and that can still be written (staged, two closing indexes
+ * and 1 % deducted); media that are not allocated count as a whole.
+ */
+RSM_MUST_CHECK int rsm_manager_space(struct rsm_manager *manager, int64_t medium,
+				     uint64_t *ret_total, uint64_t *ret_free, struct rsm_err *err);
+
+/* ---- libraries ---- */
+
+struct rsm_drive_status {
+	int64_t library;
+	uint32_t element;
+	char node[64], type[16], vendor[9], product[17], serial[RSM_SERIAL_SIZE];
+	const char *state; /* "empty", "loading", "loaded", "idle", "writing", "reading",
+			      "unloading", "disabled", "failed" */
+	int64_t medium;	   /* 0: empty */
+	bool enabled;
+	uint32_t mounts;
+};
+/* The array is the caller's. */
+RSM_MUST_CHECK int rsm_manager_drives(struct rsm_manager *manager,
+				      struct rsm_drive_status **ret_drives, size_t *ret_count,
+				      struct rsm_err *err);
+
+struct rsm_library_status {
+	int64_t id;
+	char source[4096];
+	char vendor[9], product[17];
+	const char *kind; /* "virtual", "changer", "drive" */
+	unsigned drives, slots, ports, cartridges;
+	bool enabled;
+};
+RSM_MUST_CHECK int rsm_manager_libraries(struct rsm_manager *manager,
+					 struct rsm_library_status **ret_libraries,
+					 size_t *ret_count, struct rsm_err *err);
+/* Elements as last reported (slots, ports, drives). */
+RSM_MUST_CHECK int rsm_manager_elements(struct rsm_manager *manager, int64_t library,
+					struct rsm_element **ret_elements, size_t *ret_count,
+					struct rsm_err *err);
+
+/* Inventory of a library (0: all). full: every medium is mounted and identified. */
+RSM_MUST_CHECK int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library,
+					      bool full, const atomic_bool *cancel,
+					      void (*progress)(void *context, uint64_t done,
+							       uint64_t total, const char *what),
+					      void *context, struct rsm_err *err);
+/* Cartridges in ports go to free slots and are identified. Waits up to timeout_ms for one to
+ * appear. *ret_count: how many came in. -ENOSPC: no free slot (with an operator request).
+ */
+RSM_MUST_CHECK int rsm_manager_inject_wait(struct rsm_manager *manager, unsigned timeout_ms,
+					   const atomic_bool *cancel, unsigned *ret_count,
+					   struct rsm_err *err);
+/* To a port. -EBUSY: open files (force: later access gives ENOMEDIUM). -ENXIO: no port; -ENOSPC:
+ * ports full. */
+RSM_MUST_CHECK int rsm_manager_eject_wait(struct rsm_manager *manager, int64_t medium, bool force,
+					  const atomic_bool *cancel, struct rsm_err *err);
+
+#endif
