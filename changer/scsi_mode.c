@@ -7,7 +7,7 @@
 enum { DESCRIPTOR_SIZE = 8, MODE_TIMEOUT_MS = 60 * 1000 };
 
 void rsm_mode_sense_command(struct rsm_scsi_command *ret_command, bool ten, bool descriptor,
-			    uint8_t page, uint8_t list[RSM_MODE_LIST_SIZE])
+			    uint8_t page, uint8_t *list)
 {
 	*ret_command = (struct rsm_scsi_command){
 		.cdb_length = ten ? 10 : 6,
@@ -78,16 +78,22 @@ int rsm_mode_parse(const uint8_t *list, size_t length, bool ten, uint8_t page,
 }
 
 void rsm_mode_select_command(struct rsm_scsi_command *ret_command, bool ten,
-			     const struct rsm_mode *mode, uint8_t list[RSM_MODE_LIST_SIZE])
+			     const struct rsm_mode *mode, uint8_t *list)
 {
 	size_t length = ten ? 8 : 4;
 
 	/* the mode data length is reserved here, and stays 0 */
 	memset(list, 0, RSM_MODE_LIST_SIZE);
-	list[ten ? 2 : 1] = mode->medium_type;
-	list[ten ? 3 : 2] = mode->device_specific;
+	if (ten) {
+		list[2] = mode->medium_type;
+		list[3] = mode->device_specific;
+		list[7] = mode->has_descriptor ? DESCRIPTOR_SIZE : 0;
+	} else {
+		list[1] = mode->medium_type;
+		list[2] = mode->device_specific;
+		list[3] = mode->has_descriptor ? DESCRIPTOR_SIZE : 0;
+	}
 	if (mode->has_descriptor) {
-		list[ten ? 7 : 3] = DESCRIPTOR_SIZE;
 		list[length] = mode->density;
 		rsm_put_be24(list + length + 5, mode->block_length);
 		length += DESCRIPTOR_SIZE;

@@ -21,9 +21,11 @@ struct rsm_mode {
 	size_t page_length;		  /* 0: there was no such page */
 };
 
-/* The CDB and its buffer: MODE SENSE of a page's current values; `ten`: (10), else (6). */
+/* The CDB and its buffer: MODE SENSE of a page's current values; `ten`: (10), else (6). A `list`
+ * has RSM_MODE_LIST_SIZE bytes.
+ */
 void rsm_mode_sense_command(struct rsm_scsi_command *ret_command, bool ten, bool descriptor,
-			    uint8_t page, uint8_t list[RSM_MODE_LIST_SIZE]);
+			    uint8_t page, uint8_t *list);
 
 /* -EBADMSG (no words): the list is shorter than it says, or nonsense. */
 RSM_MUST_CHECK int rsm_mode_parse(const uint8_t *list, size_t length, bool ten, uint8_t page,
@@ -31,6 +33,6 @@ RSM_MUST_CHECK int rsm_mode_parse(const uint8_t *list, size_t length, bool ten, 
 
 /* The CDB and its list: MODE SELECT with what *mode holds. */
 void rsm_mode_select_command(struct rsm_scsi_command *ret_command, bool ten,
-			     const struct rsm_mode *mode, uint8_t list[RSM_MODE_LIST_SIZE]);
+			     const struct rsm_mode *mode, uint8_t *list);
 
 #endif
