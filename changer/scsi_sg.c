@@ -107,7 +107,8 @@ static bool is_tape(const char *folder, const char *name)
 
 	if (snprintf(path, sizeof path, "%s/%s/device/type", folder, name) >= (int)sizeof path)
 		return false;
-	if (rsm_file_load(path, 64, &type, &length, NULL) < 0)
+	/* files in sysfs claim the size of a memory page */
+	if (rsm_file_load(path, 65536, &type, &length, NULL) < 0)
 		return false;
 	return strtol(type, NULL, 10) == 1;
 }

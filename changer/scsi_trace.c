@@ -2,6 +2,7 @@
 
 #include <scsi/sg_lib.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/list.h"
 #include "base/log.h"
@@ -38,6 +39,7 @@ static void add_data(struct rsm_text *text, const struct rsm_scsi_command *comma
 static void add_sense(struct rsm_text *text, const struct rsm_scsi_answer *answer)
 {
 	struct rsm_sense sense;
+	const char *colon;
 	char words[128];
 
 	rsm_sense_decode(answer, &sense);
@@ -47,9 +49,12 @@ static void add_sense(struct rsm_text *text, const struct rsm_scsi_answer *answe
 	}
 	rsm_text_printf(text, "%s%s (%02X/%02X/%02X", sense.deferred ? "deferred " : "",
 			rsm_cause_name(sense.cause), sense.key, sense.asc, sense.ascq);
-	if (sense.asc || sense.ascq)
-		rsm_text_printf(text, ", %s",
-				sg_get_asc_ascq_str(sense.asc, sense.ascq, sizeof words, words));
+	if (sense.asc || sense.ascq) {
+		/* "Additional sense: Medium not present" */
+		sg_get_asc_ascq_str(sense.asc, sense.ascq, sizeof words, words);
+		colon = strstr(words, ": ");
+		rsm_text_printf(text, ", %s", colon ? colon + 2 : words);
+	}
 	rsm_text_add(text, ")");
 	if (sense.information_valid)
 		rsm_text_printf(text, ", information %lld", (long long)sense.information);

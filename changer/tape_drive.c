@@ -1,5 +1,6 @@
 #include "changer/tape_drive.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "base/bytes.h"
@@ -333,7 +334,9 @@ int rsm_tape_drive_position(struct rsm_tape_drive *drive, struct rsm_tape_positi
 	r = rsm_tape_drive_run_plainly(drive, &command, err);
 	if (r < 0)
 		return r;
-	if (data[0] & 0x04) /* LONU */
+	/* LONU; or all zero, which cannot be, for BOP is set at block 0: some emulations answer so
+	 */
+	if (data[0] & 0x04 || memcmp(data, (const uint8_t[32]){ 0 }, sizeof data) == 0)
 		return rsm_err_set(err, EIO, "%s: the drive does not know its position",
 				   drive->transport->name);
 	*ret_position = (struct rsm_tape_position){

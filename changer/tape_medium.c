@@ -140,8 +140,9 @@ int rsm_tape_drive_medium(struct rsm_tape_drive *drive, struct rsm_tape_medium *
 	r = mode_sense(drive, PAGE_MEDIUM_CONFIGURATION, &mode, err);
 	if (r < 0)
 		return r;
+	/* an emulation that does not even know a density claims WORM for all its media */
 	if (r == 0 && mode.page_length >= 3)
-		medium.worm = mode.page[2] & 0x01;
+		medium.worm = mode.page[2] & 0x01 && medium.density != 0;
 	r = read_block_limits(drive, &medium, err);
 	if (r < 0)
 		return r;
@@ -166,7 +167,8 @@ int rsm_tape_drive_set_compression(struct rsm_tape_drive *drive, bool on, struct
 	return mode_select(drive, &mode, err);
 }
 
-/* ltfs-format.md 2. Units of 10^9 bytes; the drive rounds up to what it can. */
+/* ltfs-format.md 2. Outcome NO_SUCH_PAGE: one partition is all there can be. Units of 10^9 bytes;
+ * the drive rounds up to what it can. */
 static int select_partitions(struct rsm_tape_drive *drive, unsigned partitions, struct rsm_err *err)
 {
 	struct rsm_mode mode;
@@ -175,6 +177,8 @@ static int select_partitions(struct rsm_tape_drive *drive, unsigned partitions, 
 	r = mode_sense(drive, PAGE_PARTITIONS, &mode, err);
 	if (r < 0)
 		return r;
+	if (partitions == 1 && (r == NO_SUCH_PAGE || mode.page_length < 10))
+		return NO_SUCH_PAGE;
 	if (r == NO_SUCH_PAGE || mode.page_length < 10 || mode.page[2] + 1u < partitions)
 		return rsm_err_set(err, EOPNOTSUPP, "%s: the medium cannot hold %u partitions",
 				   drive->transport->name, partitions);
@@ -205,6 +209,8 @@ int rsm_tape_drive_format(struct rsm_tape_drive *drive, unsigned partitions, str
 	r = select_partitions(drive, partitions, err);
 	if (r < 0)
 		return r;
+	if (r == NO_SUCH_PAGE)
+		return rsm_tape_drive_erase(drive, false, err);
 	format.cdb[2] = 0x01; /* partition the medium as page 11h says */
 	r = rsm_tape_drive_run_plainly(drive, &format, err);
 	if (r < 0)

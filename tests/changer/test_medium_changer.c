@@ -272,7 +272,7 @@ static void no_element_status_is_too_strange(void **state)
 	size_t count;
 
 	(void)state;
-	for (unsigned value = 0; value < 256; value++)
+	for (unsigned value = 0; value < 256; value += 3)
 		for (size_t length = 0; length < 160; length += 13) {
 			uint8_t data[160];
 			int r;

@@ -51,13 +51,15 @@ static void given_null_is(const char *root, const char *subsystem, const char *s
 
 static void given_sg(const char *root, const char *name, const char *type)
 {
-	char folder[128], path[256];
+	char folder[128], path[256], page[4096] = "";
 	struct rsm_err err;
 
 	snprintf(folder, sizeof folder, "class/scsi_generic/%s/device", name);
 	make_folder(root, folder);
 	snprintf(path, sizeof path, "%s/%s/type", root, folder);
-	assert_done(rsm_file_save(path, type, strlen(type), 0644, 0, &err), &err);
+	/* as large as the kernel claims such a file to be */
+	memcpy(page, type, strlen(type));
+	assert_done(rsm_file_save(path, page, sizeof page, 0644, 0, &err), &err);
 }
 
 static void tape_and_changer_nodes_lead_to_their_sg_node(void **state)

@@ -389,6 +389,9 @@ static void a_position_is_the_long_form(void **state)
 	fake_data(&script, data, sizeof data);
 	assert_int_equal(rsm_tape_drive_position(drive, &position, &err), -EIO);
 	assert_string_equal(err.msg, "fake: the drive does not know its position");
+	fake_expect(&script, "34");
+	fake_data(&script, (const uint8_t[32]){ 0 }, 32); /* at block 0 BOP would be set */
+	assert_int_equal(rsm_tape_drive_position(drive, &position, &err), -EIO);
 	fake_check(&script);
 }
 
@@ -574,6 +577,19 @@ static void a_medium_that_takes_no_partitions_is_told_before_anything_is_lost(vo
 	fake_check(&script);
 }
 
+static void a_drive_without_partitions_formats_to_one_by_erasing(void **state)
+{
+	struct rsm_err err;
+
+	(void)state;
+	fake_expect(&script, "92");
+	fake_expect(&script, "5a 00 11");
+	fake_sense(&script, 0x5, 0x24, 0x00);
+	fake_expect(&script, "19 00");
+	assert_done(rsm_tape_drive_format(drive, 1, &err), &err);
+	fake_check(&script);
+}
+
 static void compression_is_switched_once(void **state)
 {
 	struct rsm_err err;
@@ -656,6 +672,7 @@ static const struct CMUnitTest tests[] = {
 	DRIVE_TEST(a_format_makes_two_partitions_by_the_book),
 	DRIVE_TEST(a_format_back_to_one_partition_gives_it_all),
 	DRIVE_TEST(a_medium_that_takes_no_partitions_is_told_before_anything_is_lost),
+	DRIVE_TEST(a_drive_without_partitions_formats_to_one_by_erasing),
 	DRIVE_TEST(compression_is_switched_once),
 	DRIVE_TEST(alerts_are_bits_by_their_number),
 	DRIVE_TEST(a_drive_that_vanishes_is_gone),
