@@ -32,6 +32,7 @@ static void content_free(struct rsm_content *content)
 	free(content->nodes);
 	rsm_mutex_fini(&content->lock);
 	rsm_mutex_fini(&content->reads_lock);
+	rsm_mutex_fini(&content->commit_lock);
 	free(content);
 }
 RSM_DEFINE_CLEANUP(content_free, struct rsm_content)
@@ -39,7 +40,6 @@ RSM_DEFINE_CLEANUP(content_free, struct rsm_content)
 static int open_parts(struct rsm_content *content, const char *folder, struct rsm_err *err)
 {
 	char path[4096];
-	uint64_t version;
 	int r;
 
 	if (snprintf(path, sizeof path, "%s/index.db", folder) >= (int)sizeof path)
@@ -53,12 +53,8 @@ static int open_parts(struct rsm_content *content, const char *folder, struct rs
 		r = rsm_volume_index_each_staged(content->index, claim_range, content, err);
 	if (!r)
 		r = rsm_staging_collect(content->staging, err);
-	if (!r)
-		r = rsm_volume_index_get_number(content->index, "indexed_tree_version", &version, 0,
-						err);
 	if (r)
 		return rsm_err_fold(err, r, "contents in %s", folder);
-	content->indexed_version = version;
 	content->close_order = rsm_volume_index_last_close_order(content->index);
 	return 0;
 }
@@ -74,6 +70,7 @@ int rsm_content_open_volume(const char *folder, struct rsm_staging_space *space,
 		return rsm_err_oom(err);
 	rsm_mutex_init(&content->lock);
 	rsm_mutex_init(&content->reads_lock);
+	rsm_mutex_init(&content->commit_lock);
 	rsm_list_init(&content->reads);
 	content->space = space;
 	content->callbacks = *callbacks;
@@ -181,6 +178,12 @@ void rsm_content_want(struct rsm_content *content, enum rsm_content_want want)
 	content->callbacks.want(content->callbacks.context, content, want);
 }
 
+bool rsm_content_is_dirty(struct rsm_content *content)
+{
+	return rsm_volume_index_tree_version(content->index) !=
+	       rsm_volume_index_indexed_version(content->index);
+}
+
 void rsm_content_use(struct rsm_content *content, struct rsm_content_use *ret_use)
 {
 	struct rsm_volume_totals totals = { 0 };
@@ -193,7 +196,7 @@ void rsm_content_use(struct rsm_content *content, struct rsm_content_use *ret_us
 		.reading = content->reading,
 		.staged_bytes = totals.staged_bytes + content->unsaved_bytes,
 		.staged_files = totals.staged_files,
-		.dirty = rsm_volume_index_tree_version(content->index) != content->indexed_version,
+		.dirty = rsm_content_is_dirty(content),
 		.last_used_ns = content->last_used_ns,
 	};
 }

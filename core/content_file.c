@@ -150,7 +150,9 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 		return r;
 	row->kind = RSM_NODE_FILE;
 	row->size = 0;
+	rsm_mutex_lock(&content->commit_lock);
 	r = rsm_volume_index_create(content->index, parent, name, row, NULL, err);
+	rsm_mutex_unlock(&content->commit_lock);
 	if (!r)
 		r = rsm_content_hold(content, row->id, &node, err);
 	if (r)
@@ -160,7 +162,8 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 		node->persisted_size = 0;
 		node->extents_loaded = true; /* it has none */
 	}
-	node->uncommitted = true;
+	/* the row may be taken back before it is committed: the flush tells it again */
+	node->uncommitted = node->dirty_row = true;
 	r = new_file(content, node, flags, ret_file, err);
 	rsm_content_let_go(content, node);
 	return r;

@@ -82,13 +82,9 @@ static void staged(struct rsm_content *content, struct rsm_open_node *node)
 		memcpy(node->saved.at, node->ranges.at,
 		       node->ranges.count * sizeof *node->ranges.at);
 	node->saved.count = node->ranges.count;
-	if (node->cut != UINT64_MAX)
-		rsm_content_forget_extents(node);
-	node->cut = UINT64_MAX;
-	node->persisted_size = node->row.size;
 	node->staged_phase = content->phase;
 	node->dirty_data = node->dirty_row = false;
-	node->uncommitted = true;
+	node->uncommitted = node->staged = true;
 	atomic_fetch_sub(&content->unsaved_bytes, node->unsaved);
 	node->unsaved = 0;
 }
@@ -152,15 +148,24 @@ static int stage(struct rsm_content *content, struct rsm_open_node *node, bool *
 	return 0;
 }
 
+/* A commit that fails may have taken the changes back: all of it must be told again. */
 static int commit(struct rsm_content *content, struct rsm_open_node *node, bool durable,
 		  struct rsm_err *err)
 {
 	struct release release = { content, node };
 	int r = rsm_volume_index_commit(content->index, durable, err);
 
-	if (r)
+	if (r) {
+		node->dirty_row |= node->uncommitted;
+		node->dirty_data |= node->staged;
 		return rsm_err_fold(err, r, "commit");
-	node->uncommitted = false;
+	}
+	node->uncommitted = node->staged = false;
+	if (node->cut != UINT64_MAX)
+		rsm_content_forget_extents(node);
+	node->cut = UINT64_MAX;
+	if (node->loaded)
+		node->persisted_size = node->row.size;
 	rsm_content_close_own_if_idle(node);
 	for (size_t i = 0; i < node->garbage.count; i++)
 		rsm_ranges_subtract(&node->garbage.at[i], &node->ranges, release_unless_saved,
@@ -172,21 +177,29 @@ static int commit(struct rsm_content *content, struct rsm_open_node *node, bool 
 int rsm_content_flush(struct rsm_content *content, struct rsm_open_node *node, bool *ret_queued,
 		      struct rsm_err *err)
 {
-	int r = stage(content, node, ret_queued, err);
+	int r;
 
-	if (r || !node->uncommitted)
-		return r;
-	return commit(content, node, false, err);
+	if (!node->dirty_data && !node->dirty_row && !node->uncommitted)
+		return 0;
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	r = stage(content, node, ret_queued, err);
+	return r ? r : commit(content, node, false, err);
 }
 
+/* The bytes are durable before the rows that name them are. The first commit is a cheap one, and
+ * spares others the wait for the disk.
+ */
 int rsm_content_flush_durably(struct rsm_content *content, struct rsm_open_node *node,
 			      bool *ret_queued, struct rsm_err *err)
 {
-	int r = stage(content, node, ret_queued, err);
+	int r = rsm_content_flush(content, node, ret_queued, err);
 
 	if (!r)
 		r = rsm_staging_sync(content->staging, node->id, err);
-	return r ? r : commit(content, node, true, err);
+	if (r)
+		return r;
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	return commit(content, node, true, err);
 }
 
 int rsm_content_flush_all(struct rsm_content *content, bool *ret_queued, struct rsm_err *err)

@@ -117,6 +117,7 @@ int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration
 	if (node->dirty_data || node->gone) {
 		r = RSM_NODE_ABSENT;
 	} else {
+		RSM_LOCK_SCOPE(&content->commit_lock);
 		r = rsm_volume_index_migrated(content->index, migration->id,
 					      migration->data_version, extents, count, err);
 		if (!r)
@@ -226,25 +227,21 @@ static void sweep(struct rsm_content *content)
 int rsm_content_indexed(struct rsm_content *content, const struct rsm_index_snapshot *snapshot,
 			struct rsm_err *err)
 {
-	uint64_t version = rsm_index_snapshot_tree_version(snapshot), phase;
 	struct released_list list = { 0 };
+	uint64_t phase;
 	int r;
 
 	rsm_mutex_lock(&content->lock);
 	phase = ++content->phase;
 	content->indexing++;
 	rsm_mutex_unlock(&content->lock);
+	rsm_mutex_lock(&content->commit_lock);
 	r = rsm_volume_index_indexed(content->index, snapshot, note_released, &list, err);
 	if (!r)
-		r = rsm_volume_index_set_number(content->index, "indexed_tree_version", version,
-						err);
-	if (!r)
 		r = rsm_volume_index_commit(content->index, true, err);
-	if (!r) {
-		content->indexed_version = version;
-		for (size_t i = 0; i < list.count; i++)
-			release_one(content, &list.at[i], phase);
-	}
+	rsm_mutex_unlock(&content->commit_lock);
+	for (size_t i = 0; !r && i < list.count; i++)
+		release_one(content, &list.at[i], phase);
 	rsm_mutex_lock(&content->lock);
 	content->indexing--;
 	rsm_mutex_unlock(&content->lock);
@@ -256,10 +253,13 @@ int rsm_content_indexed(struct rsm_content *content, const struct rsm_index_snap
 int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *err)
 {
 	RSM_FREE uint64_t *ids = NULL;
-	int r = rsm_volume_index_forget_unindexed(content->index, err);
+	int r;
 
+	rsm_mutex_lock(&content->commit_lock);
+	r = rsm_volume_index_forget_unindexed(content->index, err);
 	if (!r)
 		r = rsm_volume_index_commit(content->index, true, err);
+	rsm_mutex_unlock(&content->commit_lock);
 	if (!r)
 		r = rsm_content_live_ids(content, &ids, err);
 	for (size_t i = 0; ids && ids[i]; i++) {
@@ -306,25 +306,18 @@ int rsm_content_replace(struct rsm_content *content, struct rsm_index_loader *lo
 	RSM_CLEANUP(rsm_index_loader_free) struct rsm_index_loader *owned = loader;
 	RSM_FREE uint64_t *ids = NULL;
 	struct rsm_volume_totals totals;
-	size_t before = ret_conflicts ? ret_conflicts->length : 0;
 	bool queued = false;
 	uint64_t order;
 	int r = rsm_content_flush_all(content, &queued, err);
 
-	if (!r)
+	if (!r) {
+		RSM_LOCK_SCOPE(&content->commit_lock);
 		r = rsm_volume_index_replace(content->index, RSM_STEAL(owned), ret_conflicts, err);
-	if (!r)
-		r = rsm_volume_index_totals(content->index, &totals, err);
-	if (!r && !totals.staged_files && (!ret_conflicts || ret_conflicts->length == before)) {
-		/* nothing was laid on top: this is what the medium has */
-		content->indexed_version = rsm_volume_index_tree_version(content->index);
-		r = rsm_volume_index_set_number(content->index, "indexed_tree_version",
-						content->indexed_version, err);
-	} else if (!r) {
-		content->indexed_version = UINT64_MAX;
+		if (!r)
+			r = rsm_volume_index_commit(content->index, true, err);
 	}
 	if (!r)
-		r = rsm_volume_index_commit(content->index, false, err);
+		r = rsm_volume_index_totals(content->index, &totals, err);
 	if (!r)
 		r = rsm_content_live_ids(content, &ids, err);
 	if (r)

@@ -321,6 +321,7 @@ static void release_range(void *context, uint64_t id, const struct rsm_staged_ra
  */
 static void drop_orphan(struct rsm_content *content, uint64_t id, bool own)
 {
+	RSM_LOCK_SCOPE(&content->commit_lock);
 	if (rsm_volume_index_drop(content->index, id, release_range, content, NULL) < 0)
 		return; /* the next open tries again */
 	if (own)

@@ -7,6 +7,10 @@
  * Lock order: node.lock > volume_index > staging; content.lock, node.attr and content.reads_lock
  * are leaves: nothing is called while they are held (attr may be taken under content.lock). Two
  * nodes are never locked at once.
+ *
+ * commit_lock (node.lock > commit_lock > volume_index) is held from a change of the index to the
+ * commit that is to keep it: a statement or commit of another thread that fails (disk full) takes
+ * the whole transaction back, and then our commit would keep nothing and say nothing.
  */
 #ifndef RSM_CORE_CONTENT_PRIVATE_H
 #define RSM_CORE_CONTENT_PRIVATE_H
@@ -60,13 +64,14 @@ struct rsm_open_node {
 	bool dirty_data;	 /* contents differ from what the index knows */
 	bool dirty_row;		 /* so do attributes */
 	bool uncommitted;	 /* the index knows, but it is not committed */
+	bool staged;		 /* ... of contents */
 	bool no_cache;		 /* the kernel's cache may be stale */
 	bool opened;		 /* by a program, not only held for a call */
 	uint64_t staged_phase;	 /* content.phase at the last flush of data */
 	unsigned appends;	 /* how often the buffer was appended to a log */
 	int64_t written_ns;	 /* coarse monotonic time of the last change of the contents */
 	uint64_t persisted_size; /* as in the index */
-	uint64_t cut; /* extents from here on are void; UINT64_MAX: none was cut since the flush */
+	uint64_t cut; /* extents from here on are void; UINT64_MAX: none was cut since the commit */
 	uint64_t unsaved; /* bytes accepted since the flush */
 
 	/* The whole contents of a small file: buffer_length == row.size while has_buffer. */
@@ -118,7 +123,6 @@ struct rsm_content {
 	atomic_uint_fast64_t unsaved_bytes;
 	atomic_bool room_known;
 	atomic_int_fast64_t room;
-	atomic_uint_fast64_t indexed_version; /* tree_version of the last index on the medium */
 	atomic_int refuse_code;
 
 	/* While staged copies are given up after an index, nodes stay in the table, so that what
@@ -136,6 +140,8 @@ struct rsm_content {
 	} seen[RSM_CONTENT_SEEN]; /* contents that the kernel's cache may have, by last release */
 	char refuse_why[256];
 
+	struct rsm_mutex commit_lock;
+
 	struct rsm_mutex reads_lock;
 	struct rsm_list reads; /* [reads_lock] struct read_pending, waiting for the medium */
 	atomic_uint reading;
@@ -144,6 +150,7 @@ struct rsm_content {
 void rsm_content_used(struct rsm_content *content);
 RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
 void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
+bool rsm_content_is_dirty(struct rsm_content *content);
 void rsm_content_now(struct timespec *ret_now);
 
 /* Pins and locks the node's entry, making one if need be; it is not loaded by this. */

@@ -78,8 +78,7 @@ int rsm_content_residency(struct rsm_content *content, uint64_t id,
 	for (size_t i = 0; i < extent_count; i++)
 		staged |= !extents[i].indexed;
 	/* a file without bytes is on the medium as soon as the tree is */
-	if (!extent_count &&
-	    rsm_volume_index_tree_version(content->index) != content->indexed_version)
+	if (!extent_count && rsm_content_is_dirty(content))
 		staged = true;
 	*ret_residency = staged ? RSM_RESIDENT_STAGED : RSM_RESIDENT_MEDIUM;
 	memset(ret_first, 0, sizeof *ret_first);
@@ -95,9 +94,13 @@ int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *n
 {
 	int r = rsm_content_check_changes(content, err);
 
+	if (r)
+		return r;
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	r = rsm_volume_index_create(content->index, parent, name, node, link_target, err);
 	if (!r)
-		r = rsm_volume_index_create(content->index, parent, name, node, link_target, err);
-	return r ? r : rsm_content_commit(content, err);
+		r = rsm_volume_index_commit(content->index, false, err);
+	return r > 0 ? rsm_err_fold(err, r, "make %s", name) : r;
 }
 
 static void ignore_released(void *context, uint64_t id, const struct rsm_staged_range *range)
@@ -118,13 +121,16 @@ int rsm_content_remove(struct rsm_content *content, uint64_t parent, const char 
 	if (r)
 		return r;
 	rsm_content_now(&now);
+	RSM_LOCK_SCOPE(&content->commit_lock);
 	r = rsm_volume_index_remove(content->index, parent, name, folder, !folder, &now, &id,
 				    ignore_released, NULL, err);
+	if (!r)
+		r = rsm_volume_index_commit(content->index, false, err);
 	if (r)
 		return rsm_err_fold(err, r, "remove %s", name);
 	if (!folder)
 		rsm_content_add_orphan(content, id);
-	return rsm_content_commit(content, err);
+	return 0;
 }
 
 int rsm_content_rename(struct rsm_content *content, uint64_t parent, const char *name,
@@ -138,13 +144,16 @@ int rsm_content_rename(struct rsm_content *content, uint64_t parent, const char 
 	if (r)
 		return r;
 	rsm_content_now(&now);
+	RSM_LOCK_SCOPE(&content->commit_lock);
 	r = rsm_volume_index_rename(content->index, parent, name, new_parent, new_name, flags, &now,
 				    &replaced, err);
+	if (!r)
+		r = rsm_volume_index_commit(content->index, false, err);
 	if (r)
 		return rsm_err_fold(err, r, "rename %s", name);
 	if (replaced)
 		rsm_content_add_orphan(content, replaced);
-	return rsm_content_commit(content, err);
+	return 0;
 }
 
 /* ---- attributes ---- */
@@ -256,9 +265,13 @@ static int set_xattr_held(struct rsm_content *content, struct rsm_open_node *nod
 	bool queued = false;
 	int r = load_existing(content, node, err);
 
-	if (!r)
-		r = rsm_volume_index_set_xattr(content->index, node->id, key, value, length, flags,
-					       err);
+	if (r)
+		return r;
+	rsm_mutex_lock(&content->commit_lock);
+	r = rsm_volume_index_set_xattr(content->index, node->id, key, value, length, flags, err);
+	if (!r && !node->writers)
+		r = rsm_volume_index_commit(content->index, false, err);
+	rsm_mutex_unlock(&content->commit_lock);
 	if (!r)
 		r = rsm_volume_index_get(content->index, node->id, &fresh, err);
 	if (r)

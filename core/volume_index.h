@@ -232,13 +232,6 @@ RSM_MUST_CHECK int rsm_volume_index_staged(struct rsm_volume_index *index, uint6
 					   struct rsm_staged_range **ret_ranges, size_t *ret_count,
 					   struct rsm_err *err);
 
-/* Calls `claim` for every staged range of the volume, under the lock: it must not call back. */
-typedef void rsm_volume_index_claim(void *context, uint64_t id,
-				    const struct rsm_staged_range *range);
-RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,
-						rsm_volume_index_claim *claim, void *context,
-						struct rsm_err *err);
-
 /* Replaces the node's row (as _update), and all its staged ranges by these (ordered, not
  * overlapping). A file with staged ranges that is not open for writing is queued for migration:
  * `close_order` (1, 2, 3 ... in order of closing; 0: not to be migrated now).
