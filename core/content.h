@@ -247,6 +247,10 @@ RSM_MUST_CHECK int rsm_content_indexed(struct rsm_content *content,
 				       const struct rsm_index_snapshot *snapshot,
 				       struct rsm_err *err);
 
+/* The same by version, for an index that was found on the medium after a crash. */
+RSM_MUST_CHECK int rsm_content_indexed_to(struct rsm_content *content, uint64_t version,
+					  struct rsm_err *err);
+
 /* rsm_volume_index_forget_unindexed for a volume that is in use. Durable; asks for migration. */
 RSM_MUST_CHECK int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *err);
 

@@ -224,8 +224,7 @@ static void sweep(struct rsm_content *content)
 }
 
 /* The rows go, durably, before a byte goes. */
-int rsm_content_indexed(struct rsm_content *content, const struct rsm_index_snapshot *snapshot,
-			struct rsm_err *err)
+int rsm_content_indexed_to(struct rsm_content *content, uint64_t version, struct rsm_err *err)
 {
 	struct released_list list = { 0 };
 	uint64_t phase;
@@ -236,7 +235,7 @@ int rsm_content_indexed(struct rsm_content *content, const struct rsm_index_snap
 	content->indexing++;
 	rsm_mutex_unlock(&content->lock);
 	rsm_mutex_lock(&content->commit_lock);
-	r = rsm_volume_index_indexed(content->index, snapshot, note_released, &list, err);
+	r = rsm_volume_index_indexed_to(content->index, version, note_released, &list, err);
 	if (!r)
 		r = rsm_volume_index_commit(content->index, true, err);
 	rsm_mutex_unlock(&content->commit_lock);
@@ -248,6 +247,12 @@ int rsm_content_indexed(struct rsm_content *content, const struct rsm_index_snap
 	sweep(content);
 	free(list.at);
 	return r > 0 ? rsm_err_fold(err, r, "index of the volume") : r;
+}
+
+int rsm_content_indexed(struct rsm_content *content, const struct rsm_index_snapshot *snapshot,
+			struct rsm_err *err)
+{
+	return rsm_content_indexed_to(content, rsm_index_snapshot_tree_version(snapshot), err);
 }
 
 int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *err)
