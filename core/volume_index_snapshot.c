@@ -108,6 +108,19 @@ int rsm_volume_index_snapshot(struct rsm_volume_index *index,
 	return 0;
 }
 
+int rsm_index_snapshot_rewind(struct rsm_index_snapshot *snapshot, struct rsm_err *err)
+{
+	(void)err;
+	sqlite3_reset(snapshot->children);
+	for (size_t i = 0; i < snapshot->depth; i++)
+		free(snapshot->levels[i].key);
+	snapshot->depth = 0;
+	free(snapshot->resume);
+	snapshot->resume = NULL;
+	snapshot->started = snapshot->stepping = false;
+	return 0;
+}
+
 static void forget_xattrs(struct rsm_index_snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->xattr_count; i++) {
