@@ -48,6 +48,9 @@ int rsm_xml_fail_with(struct rsm_xml *xml, int result, const struct rsm_err *why
 	if (!xml->result) {
 		xml->result = result;
 		xml->err = *why;
+		if (result == -EBADMSG)
+			rsm_err_wrap(&xml->err, result, "line %lu",
+				     (unsigned long)XML_GetCurrentLineNumber(xml->parser));
 		XML_StopParser(xml->parser, XML_FALSE);
 	}
 	return xml->result;
@@ -63,8 +66,7 @@ int rsm_xml_fail(struct rsm_xml *xml, int code, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(message, sizeof message, format, args);
 	va_end(args);
-	r = rsm_err_set(&why, code, "line %lu: %s",
-			(unsigned long)XML_GetCurrentLineNumber(xml->parser), message);
+	r = rsm_err_set(&why, code, "%s", message);
 	return rsm_xml_fail_with(xml, r, &why);
 }
 
