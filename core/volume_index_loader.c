@@ -50,7 +50,11 @@ static int prepare(struct rsm_index_loader *loader, struct rsm_err *err)
 		{ &loader->insert, rsm_vi_insert_sql },
 		{ &loader->update,
 		  "UPDATE node SET flags=(?2 & ~12)|(flags & 12),size=?3,mode=?4,owner=?5,grp=?6,"
-		  "times=?7,data_version=?8,key=?9,name=?10,stamp=?11 WHERE id=?1" },
+		  "times=?7,data_version=?8,key=?9,name=?10,stamp=?11,"
+		  /* a uid that came late, unless another node has it */
+		  "uid=CASE WHEN uid=0 AND ?12<>0 AND NOT EXISTS"
+		  "(SELECT 1 FROM node AS n WHERE n.id=?12 AND n.id<>node.id)"
+		  " THEN nullif(?12,id) ELSE uid END WHERE id=?1" },
 		{ &loader->xattr, "INSERT OR IGNORE INTO xattr VALUES(?1,?2,?3)" },
 		{ &loader->unknown, "INSERT OR REPLACE INTO unknown VALUES(?1,?2)" },
 		{ &loader->flag, "UPDATE node SET flags=flags|?2 WHERE id=?1 AND flags&?2=0" },
@@ -297,6 +301,9 @@ int rsm_index_loader_update(struct rsm_index_loader *loader, const struct rsm_no
 				   rsm_vi_stamp(node->size, &node->times.modified));
 	else
 		sqlite3_bind_null(loader->update, 11);
+	rsm_vi_bind_id(loader->update, 12, node->uid);
+	if (node->uid > loader->state.highest_uid)
+		loader->state.highest_uid = node->uid;
 	return rsm_sqlite_run(loader->update, err);
 }
 
