@@ -24,8 +24,9 @@ CREATE TABLE library (
 
 CREATE TABLE library_media_type (
 	library INTEGER NOT NULL REFERENCES library (id) ON DELETE CASCADE,
-	place INTEGER NOT NULL,
 	media_type TEXT NOT NULL CHECK (media_type <> ''),
+	-- behind the key: SQLite 3.40's quick_check takes it for missing before it
+	place INTEGER NOT NULL,
 	PRIMARY KEY (library, media_type)
 ) STRICT, WITHOUT ROWID;
 
