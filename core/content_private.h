@@ -113,6 +113,7 @@ struct rsm_content {
 	struct rsm_volume_index *index;		/* [const] */
 	struct rsm_staging *staging;		/* [const] */
 	struct rsm_staging_space *space;	/* [const] */
+	char *folder;				/* [const] */
 	struct rsm_content_callbacks callbacks; /* [const] */
 	_Atomic(void *) owner;
 
