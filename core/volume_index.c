@@ -23,6 +23,7 @@ static void notice_rollback(struct rsm_volume_index *index)
 	index->clean = index->clean_saved;
 	index->version_limit = index->id_limit = 0;
 	index->touched_count = 0; /* a folder among them may be gone */
+	index->queue_stale = true;
 }
 
 int rsm_vi_begin(struct rsm_volume_index *index, struct rsm_vi_call *call, bool many,
@@ -32,6 +33,7 @@ int rsm_vi_begin(struct rsm_volume_index *index, struct rsm_vi_call *call, bool 
 
 	call->before = index->state;
 	call->savepoint = false;
+	call->queue_changes = index->queue_changes;
 	if (!index->in_transaction) {
 		r = rsm_sqlite_run(rsm_vi_statement(index, RSM_VI_BEGIN), err);
 		if (r < 0)
@@ -47,6 +49,8 @@ int rsm_vi_begin(struct rsm_volume_index *index, struct rsm_vi_call *call, bool 
 			return r;
 		}
 	}
+	if (index->queue_stale && rsm_vi_queue_rebuild(index, NULL) < 0)
+		notice_rollback(index); /* stays stale; what follows will say what is wrong */
 	if (many) {
 		r = rsm_sqlite_run(rsm_vi_statement(index, RSM_VI_SAVEPOINT), err);
 		if (r < 0)
@@ -72,6 +76,8 @@ int rsm_vi_end(struct rsm_volume_index *index, struct rsm_vi_call *call, int r, 
 		}
 		index->state = call->before;
 		index->version_limit = index->id_limit = 0; /* a reservation may be undone */
+		if (index->queue_changes != call->queue_changes)
+			index->queue_stale = true;
 		notice_rollback(index);
 		return r;
 	}

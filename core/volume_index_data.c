@@ -1,6 +1,6 @@
 /* Where a file's bytes are, and how they get from local disk to the medium:
  *
- *   stage      ranges on local disk, waiting             written = 0, in node_queue
+ *   stage      ranges on local disk, waiting             written = 0, in the queue
  *   migrated   extents recorded, ranges kept             written = unindexed = tree version V
  *   indexed    an index of version >= V is on the medium ranges go, written = unindexed = 0
  *   forgotten  the medium does not have it after all     extents younger than the last index go,
@@ -184,13 +184,25 @@ int rsm_volume_index_staged(struct rsm_volume_index *index, uint64_t id,
 	return *ret_ranges ? 0 : rsm_err_oom(err);
 }
 
-static int each_staged_of(struct rsm_volume_index *index, const char *sql,
-			  rsm_volume_index_released *each, void *context, struct rsm_err *err)
+int rsm_volume_index_each_staged(struct rsm_volume_index *index, rsm_volume_index_released *each,
+				 void *context, struct rsm_err *err)
 {
 	RSM_SQLITE_FINALIZE sqlite3_stmt *rows = NULL;
+	struct rsm_vi_call call;
 	int r;
 
-	r = rsm_sqlite_prepare(index->db, sql, &rows, err);
+	RSM_LOCK_SCOPE(&index->lock);
+	r = rsm_vi_begin(index, &call, true, err);
+	if (r < 0)
+		return r;
+	r = rsm_vi_end(index, &call, rsm_vi_queue_flush(index, err), err);
+	if (r == 0)
+		r = rsm_sqlite_prepare(index->db,
+				       "SELECT n.id,n.staged FROM queue q CROSS JOIN node n"
+				       " ON n.id=q.id UNION ALL"
+				       " SELECT id,staged FROM node INDEXED BY node_unindexed"
+				       " WHERE unindexed>0 AND written>0 AND staged IS NOT NULL",
+				       &rows, err);
 	while (r == 0 && (r = rsm_sqlite_step(rows, err)) == 0) {
 		RSM_VI_RANGES struct rsm_vi_ranges ranges = { 0 };
 
@@ -202,45 +214,22 @@ static int each_staged_of(struct rsm_volume_index *index, const char *sql,
 	return r < 0 ? r : 0;
 }
 
-int rsm_volume_index_each_staged(struct rsm_volume_index *index, rsm_volume_index_released *each,
-				 void *context, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&index->lock);
-	int r;
-
-	if (!index->db)
-		return rsm_sqlite_run(NULL, err);
-	r = each_staged_of(index,
-			   "SELECT id,staged FROM node INDEXED BY node_queue"
-			   " WHERE staged IS NOT NULL AND written=0",
-			   each, context, err);
-	if (r == 0)
-		r = each_staged_of(index,
-				   "SELECT id,staged FROM node INDEXED BY node_unindexed"
-				   " WHERE unindexed>0 AND written>0 AND staged IS NOT NULL",
-				   each, context, err);
-	return r;
-}
-
 /* ---- staging ---- */
 
 static int stage(struct rsm_volume_index *index, const struct rsm_node *node,
-		 const struct rsm_vi_packed *staged, uint64_t bytes, uint64_t close_order,
-		 struct rsm_err *err)
+		 const struct rsm_vi_data *before, const struct rsm_vi_packed *staged,
+		 uint64_t bytes, uint64_t close_order, struct rsm_err *err)
 {
 	sqlite3_stmt *stage = rsm_vi_statement(index, RSM_VI_STAGE);
 	uint8_t times[RSM_VI_TIMES_MAX];
-	struct rsm_vi_data data;
+	struct rsm_vi_data after = *before;
 	int r;
 
-	r = rsm_vi_get_data(index, node->id, false, &data, err);
-	if (r)
-		return r < 0 ? r : no_node(node->id, err);
 	r = rsm_vi_bump(index, err);
 	if (r < 0)
 		return r;
 	/* an orphan goes nowhere, a file without new bytes neither */
-	if (!data.parent || !staged->length)
+	if (!before->parent || !bytes)
 		close_order = 0;
 	rsm_vi_bind_node(stage, node, times);
 	rsm_vi_bind_packed(stage, 9, staged);
@@ -248,14 +237,11 @@ static int stage(struct rsm_volume_index *index, const struct rsm_node *node,
 	r = rsm_sqlite_run(stage, err);
 	if (r < 0)
 		return r;
-	rsm_vi_count(&index->state, &data, -1);
-	data.size = node->size;
-	data.written = 0;
-	data.staged_bytes = bytes;
-	rsm_vi_count(&index->state, &data, 1);
-	if (close_order > index->state.last_close_order)
-		index->state.last_close_order = close_order;
-	return 0;
+	after.size = node->size;
+	after.written = 0;
+	after.staged_bytes = bytes;
+	after.close_order = close_order;
+	return rsm_vi_account(index, node->id, before, &after, err);
 }
 
 int rsm_volume_index_stage(struct rsm_volume_index *index, const struct rsm_node *node,
@@ -263,6 +249,7 @@ int rsm_volume_index_stage(struct rsm_volume_index *index, const struct rsm_node
 			   uint64_t close_order, struct rsm_err *err)
 {
 	RSM_VI_PACKED struct rsm_vi_packed staged = { 0 };
+	struct rsm_vi_data before;
 	struct rsm_vi_call call;
 	uint64_t bytes = 0;
 	int r;
@@ -277,11 +264,17 @@ int rsm_volume_index_stage(struct rsm_volume_index *index, const struct rsm_node
 	r = rsm_vi_pack_ranges(ranges, count, &staged, err);
 	if (r < 0)
 		return r;
+	if (!bytes)
+		staged.length = 0;
 	RSM_LOCK_SCOPE(&index->lock);
-	r = rsm_vi_begin(index, &call, false, err);
+	r = rsm_vi_get_data(index, node->id, false, &before, err);
+	if (r)
+		return r < 0 ? r : no_node(node->id, err);
+	r = rsm_vi_begin(index, &call, !rsm_vi_queue_is_easy(index, &before) || !close_order, err);
 	if (r < 0)
 		return r;
-	return rsm_vi_end(index, &call, stage(index, node, &staged, bytes, close_order, err), err);
+	r = stage(index, node, &before, &staged, bytes, close_order, err);
+	return rsm_vi_end(index, &call, r, err);
 }
 
 /* Moves what is behind `size` from the list to *ret_cut. */
@@ -320,15 +313,16 @@ static int truncate_file(struct rsm_volume_index *index, uint64_t id, uint64_t s
 			 struct rsm_vi_ranges *ret_cut, struct rsm_err *err)
 {
 	RSM_VI_DATA struct rsm_vi_data data = { 0 };
+	struct rsm_vi_data before;
 	int r;
 
 	r = rsm_vi_get_data(index, id, true, &data, err);
 	if (r)
 		return r < 0 ? r : no_node(id, err);
+	before = data;
 	r = rsm_vi_bump(index, err);
 	if (r < 0)
 		return r;
-	rsm_vi_count(&index->state, &data, -1);
 	r = cut_ranges(&data.staged, size, ret_cut, err);
 	if (r < 0)
 		return r;
@@ -339,8 +333,8 @@ static int truncate_file(struct rsm_volume_index *index, uint64_t id, uint64_t s
 	sum_staged(&data);
 	if (!data.staged.count)
 		data.close_order = data.written = 0;
-	rsm_vi_count(&index->state, &data, 1);
-	return rsm_vi_set_data(index, id, &data, err);
+	r = rsm_vi_set_data(index, id, &data, err);
+	return r < 0 ? r : rsm_vi_account(index, id, &before, &data, err);
 }
 
 int rsm_volume_index_truncate(struct rsm_volume_index *index, uint64_t id, uint64_t size,
@@ -352,7 +346,7 @@ int rsm_volume_index_truncate(struct rsm_volume_index *index, uint64_t id, uint6
 	int r;
 
 	RSM_LOCK_SCOPE(&index->lock);
-	r = rsm_vi_begin(index, &call, false, err);
+	r = rsm_vi_begin(index, &call, true, err);
 	if (r < 0)
 		return r;
 	r = rsm_vi_end(index, &call, truncate_file(index, id, size, &cut, err), err);
@@ -368,19 +362,17 @@ int rsm_volume_index_next_staged(struct rsm_volume_index *index, uint64_t after,
 				 struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&index->lock);
-	RSM_SQLITE_RESET sqlite3_stmt *next = rsm_vi_statement(index, RSM_VI_NEXT_STAGED);
+	uint64_t id, order;
 	int r;
 
-	rsm_vi_bind_id(next, 1, after);
-	r = rsm_sqlite_step(next, err);
-	if (r < 0)
+	r = rsm_vi_queue_next(index, after, &order, &id, err);
+	if (r)
 		return r;
-	if (r == RSM_SQLITE_DONE)
-		return RSM_NODE_ABSENT;
-	r = rsm_vi_node_of(next, ret_node, err);
-	if (r == 0)
-		*ret_close_order = rsm_vi_column(next, RSM_VI_NODE_COLUMN_COUNT);
-	return r;
+	r = rsm_vi_get(index, id, ret_node, err);
+	if (r)
+		return rsm_err_fold(err, r, "node %" PRIu64 " of the queue", id);
+	*ret_close_order = order;
+	return 0;
 }
 
 uint64_t rsm_volume_index_last_close_order(struct rsm_volume_index *index)
@@ -393,6 +385,7 @@ uint64_t rsm_volume_index_last_close_order(struct rsm_volume_index *index)
 static int record_migrated(struct rsm_volume_index *index, uint64_t id, struct rsm_vi_data *data,
 			   const struct rsm_extent *extents, size_t count, struct rsm_err *err)
 {
+	struct rsm_vi_data before = *data;
 	uint64_t version;
 	int r;
 
@@ -403,13 +396,12 @@ static int record_migrated(struct rsm_volume_index *index, uint64_t id, struct r
 	r = rsm_vi_overlay(&data->extents, extents, count, version, index->state.block_size, err);
 	if (r < 0)
 		return r;
-	rsm_vi_count(&index->state, data, -1);
 	data->unindexed = version;
 	data->written = data->staged.count ? version : 0;
 	data->has_stamp = true;
 	data->stamp = rsm_vi_stamp(data->size, &data->modified);
-	rsm_vi_count(&index->state, data, 1);
-	return rsm_vi_set_data(index, id, data, err);
+	r = rsm_vi_set_data(index, id, data, err);
+	return r < 0 ? r : rsm_vi_account(index, id, &before, data, err);
 }
 
 int rsm_volume_index_migrated(struct rsm_volume_index *index, uint64_t id, uint64_t data_version,
@@ -425,7 +417,7 @@ int rsm_volume_index_migrated(struct rsm_volume_index *index, uint64_t id, uint6
 		return r;
 	if (!data.parent || data.kind != RSM_NODE_FILE || data.data_version != data_version)
 		return RSM_NODE_ABSENT;
-	r = rsm_vi_begin(index, &call, false, err);
+	r = rsm_vi_begin(index, &call, true, err);
 	if (r < 0)
 		return r;
 	return rsm_vi_end(index, &call, record_migrated(index, id, &data, extents, count, err),
@@ -448,6 +440,7 @@ static int first_unindexed(struct rsm_volume_index *index, uint64_t *ret_id, str
 static int forget_one(struct rsm_volume_index *index, struct rsm_err *err)
 {
 	RSM_VI_DATA struct rsm_vi_data data = { 0 };
+	struct rsm_vi_data before;
 	size_t kept = 0;
 	uint64_t id;
 	int r;
@@ -458,7 +451,7 @@ static int forget_one(struct rsm_volume_index *index, struct rsm_err *err)
 	r = rsm_vi_get_data(index, id, true, &data, err);
 	if (r)
 		return rsm_err_fold(err, r, "node %" PRIu64, id);
-	rsm_vi_count(&index->state, &data, -1);
+	before = data;
 	for (size_t i = 0; i < data.extents.count; i++)
 		if (data.extents.items[i].version <= index->state.indexed_version)
 			data.extents.items[kept++] = data.extents.items[i];
@@ -466,9 +459,9 @@ static int forget_one(struct rsm_volume_index *index, struct rsm_err *err)
 	data.written = data.unindexed = 0;
 	data.has_stamp = false;
 	if (data.parent && data.staged.count && !data.close_order)
-		data.close_order = ++index->state.last_close_order;
-	rsm_vi_count(&index->state, &data, 1);
-	return rsm_vi_set_data(index, id, &data, err);
+		data.close_order = index->state.last_close_order + 1;
+	r = rsm_vi_set_data(index, id, &data, err);
+	return r < 0 ? r : rsm_vi_account(index, id, &before, &data, err);
 }
 
 int rsm_volume_index_forget_unindexed(struct rsm_volume_index *index, struct rsm_err *err)

@@ -5,6 +5,7 @@
  * volume_index_record.c   times, ranges and extents as they stand in a row; cutting and laying over
  * volume_index_tree.c     creating, removing, renaming, attributes
  * volume_index_data.c     staged ranges, extents, migration
+ * volume_index_queue.c    what waits to be migrated
  * volume_index_snapshot.c, _loader.c, _replace.c
  */
 #ifndef RSM_CORE_VOLUME_INDEX_PRIVATE_H
@@ -97,6 +98,7 @@ enum {
 	RSM_VI_APPLICATION = 0x52534d56, /* "RSMV" */
 	RSM_VI_SCHEMA = 1,
 	RSM_VI_TOUCHED = 8,
+	RSM_VI_TAIL = 1024,
 	RSM_VI_VERSION_STEP = 1 << 16, /* how far counters are reserved ahead */
 	RSM_VI_ID_STEP = 1 << 12,
 };
@@ -146,7 +148,10 @@ enum rsm_vi_statement {
 	RSM_VI_GET_DATA,
 	RSM_VI_SET_DATA,
 	RSM_VI_STAGE,
-	RSM_VI_NEXT_STAGED,
+	RSM_VI_QUEUE_PUT,
+	RSM_VI_QUEUE_TAKE,
+	RSM_VI_QUEUE_NEXT,
+	RSM_VI_QUEUE_SEARCH,
 	RSM_VI_FIRST_UNINDEXED,
 	RSM_VI_STATEMENTS
 };
@@ -154,6 +159,10 @@ enum rsm_vi_statement {
 struct rsm_vi_touched {
 	uint64_t id;
 	struct timespec now;
+};
+
+struct rsm_vi_queued {
+	uint64_t close_order, id;
 };
 
 struct rsm_volume_index {
@@ -171,6 +180,10 @@ struct rsm_volume_index {
 	struct rsm_vi_touched touched[RSM_VI_TOUCHED]; /* [lock] folders, oldest first */
 	unsigned touched_count;			       /* [lock] */
 	int64_t touched_since_ns;		       /* [lock] of the oldest one */
+	struct rsm_vi_queued tail[RSM_VI_TAIL];	       /* [lock] in order, not yet in the table */
+	unsigned tail_count;			       /* [lock] */
+	uint64_t queue_changes; /* [lock] how often queue or tail was changed */
+	bool queue_stale;	/* [lock] make it again */
 };
 
 /* Columns of a struct rsm_node, in the order that rsm_vi_node_of reads from column 0. */
@@ -245,6 +258,7 @@ void rsm_vi_bind_node(sqlite3_stmt *update, const struct rsm_node *node,
 /* What is in memory, to be put back if a call fails. */
 struct rsm_vi_call {
 	struct rsm_vi_state before;
+	uint64_t queue_changes;
 	bool savepoint;
 };
 /* Begins a transaction if there is none. `many`: the call has more than one statement. */
@@ -313,6 +327,18 @@ RSM_MUST_CHECK int rsm_vi_data_of(sqlite3_stmt *row, bool whole, struct rsm_vi_d
 				  struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_set_data(struct rsm_volume_index *index, uint64_t id,
 				   const struct rsm_vi_data *data, struct rsm_err *err);
+/* A row changed (NULL: is new, is gone): totals and queue follow. To be called after the row was
+ * written; the call has to be of `many` statements unless _is_easy.
+ */
+RSM_MUST_CHECK int rsm_vi_account(struct rsm_volume_index *index, uint64_t id,
+				  const struct rsm_vi_data *before, const struct rsm_vi_data *after,
+				  struct rsm_err *err);
+bool rsm_vi_queue_is_easy(const struct rsm_volume_index *index, const struct rsm_vi_data *before);
+RSM_MUST_CHECK int rsm_vi_queue_flush(struct rsm_volume_index *index, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_vi_queue_rebuild(struct rsm_volume_index *index, struct rsm_err *err);
+/* Outcome RSM_NODE_ABSENT. */
+RSM_MUST_CHECK int rsm_vi_queue_next(struct rsm_volume_index *index, uint64_t after,
+				     uint64_t *ret_order, uint64_t *ret_id, struct rsm_err *err);
 /* Totals less (or with) what the row counts for. */
 void rsm_vi_count(struct rsm_vi_state *state, const struct rsm_vi_data *data, int sign);
 void rsm_vi_release(const struct rsm_vi_data *data, uint64_t id,

@@ -2,8 +2,8 @@
  * (volume_index_record.c): creating, writing and closing a file dirties the leaf of its row, the
  * leaf of its name and the end of the queue, and a commit costs what it dirties.
  *
- * The indexes `queue` and `unindexed` are partial: they hold only files that still have something
- * to happen to them, so that what has to be done after a migration, an index or a crash is
+ * The table `queue` and the partial index `node_unindexed` hold only files that still have
+ * something to happen to them, so that what has to be done after a migration or an index is
  * proportional to what changed and never to the size of the tree.
  *
  * Numbers that grow with every change (versions, ids) and totals are kept in memory. The first
@@ -12,6 +12,7 @@
  */
 #include "core/volume_index_private.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,6 +42,9 @@ static const char tables[] =
 	"CREATE TABLE xattr(id INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
 	" PRIMARY KEY(id, key)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE unknown(id INTEGER PRIMARY KEY, xml TEXT NOT NULL) STRICT;"
+	/* what waits for its migration, by volume_index_queue.c */
+	"CREATE TABLE queue(close_order INTEGER NOT NULL, id INTEGER NOT NULL,"
+	" PRIMARY KEY(close_order, id)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE fact(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE state(id INTEGER PRIMARY KEY, clean INTEGER NOT NULL,"
 	" tree_version INTEGER NOT NULL, indexed_version INTEGER NOT NULL,"
@@ -98,9 +102,13 @@ static const char *const texts[RSM_VI_STATEMENTS] = {
 			    "stamp=?6,staged=?7,extents=?8 WHERE id=?1",
 	[RSM_VI_STAGE] = "UPDATE node SET " SET_NODE ",staged=?9,close_order=?10,written=0"
 			 " WHERE id=?1",
-	[RSM_VI_NEXT_STAGED] = "SELECT " RSM_VI_NODE_COLUMNS ",close_order FROM node"
-			       " INDEXED BY node_queue WHERE close_order>?1"
-			       " AND staged IS NOT NULL AND written=0 ORDER BY close_order LIMIT 1",
+	[RSM_VI_QUEUE_PUT] = "INSERT OR IGNORE INTO queue VALUES(?1,?2)",
+	[RSM_VI_QUEUE_TAKE] = "DELETE FROM queue WHERE close_order=?1 AND id=?2",
+	[RSM_VI_QUEUE_NEXT] = "SELECT close_order,id FROM queue WHERE close_order>?1"
+			      " ORDER BY close_order,id LIMIT 1",
+	[RSM_VI_QUEUE_SEARCH] = "SELECT close_order,id FROM node WHERE close_order>?1"
+				" AND parent<>0 AND staged IS NOT NULL AND written=0"
+				" ORDER BY close_order,id LIMIT 1",
 	[RSM_VI_FIRST_UNINDEXED] = "SELECT id FROM node INDEXED BY node_unindexed"
 				   " WHERE unindexed>0 ORDER BY unindexed,id LIMIT 1",
 };
@@ -125,11 +133,8 @@ int rsm_vi_create_name_index(sqlite3 *db, struct rsm_err *err)
 
 int rsm_vi_create_data_indexes(sqlite3 *db, struct rsm_err *err)
 {
-	return rsm_sqlite_exec(db,
-			       "CREATE INDEX node_queue ON node(close_order)"
-			       " WHERE staged IS NOT NULL AND written=0;"
-			       "CREATE INDEX node_unindexed ON node(unindexed) WHERE unindexed>0",
-			       err);
+	return rsm_sqlite_exec(
+		db, "CREATE INDEX node_unindexed ON node(unindexed) WHERE unindexed>0", err);
 }
 
 int rsm_vi_write_state_of(sqlite3_stmt *statement, const struct rsm_vi_state *state, bool clean,
@@ -160,7 +165,11 @@ int rsm_vi_write_state(struct rsm_volume_index *index, bool clean, struct rsm_er
 	struct rsm_vi_state state = index->state;
 	int r;
 
-	if (!clean) {
+	if (clean) {
+		r = rsm_vi_queue_flush(index, err);
+		if (r < 0)
+			return r;
+	} else {
 		state.tree_version += RSM_VI_VERSION_STEP;
 		state.next_id += RSM_VI_ID_STEP;
 		if (state.highest_uid <= UINT64_MAX - RSM_VI_ID_STEP)
@@ -392,23 +401,28 @@ static int drop_orphans(struct rsm_volume_index *index, struct rsm_err *err)
 /* What was staged of files that were open when the process died is queued: nobody writes now. */
 static int queue_open_files(struct rsm_volume_index *index, struct rsm_err *err)
 {
-	RSM_SQLITE_FINALIZE sqlite3_stmt *update = NULL;
+	uint64_t order = index->state.last_close_order;
+	sqlite3_int64 count;
+	char sql[512];
 	int r;
 
-	r = rsm_sqlite_prepare(index->db,
-			       "UPDATE node SET close_order=?1 WHERE id="
-			       "(SELECT id FROM node INDEXED BY node_queue WHERE close_order=0"
-			       " AND staged IS NOT NULL AND written=0 LIMIT 1)",
-			       &update, err);
+	r = rsm_sqlite_number(index->db, "SELECT count(*) FROM queue WHERE close_order=0", &count,
+			      err);
+	if (r < 0 || !count)
+		return r;
+	snprintf(sql, sizeof sql,
+		 "BEGIN IMMEDIATE;"
+		 "INSERT INTO queue SELECT %" PRIu64
+		 "+row_number() OVER (ORDER BY id),id FROM queue"
+		 " WHERE close_order=0;"
+		 "DELETE FROM queue WHERE close_order=0;"
+		 "UPDATE node SET close_order=q.close_order FROM queue q"
+		 " WHERE q.close_order>%" PRIu64 " AND node.id=q.id;"
+		 "COMMIT",
+		 order, order);
+	r = rsm_sqlite_exec(index->db, sql, err);
 	if (r == 0)
-		r = rsm_sqlite_exec(index->db, "BEGIN IMMEDIATE", err);
-	while (r == 0) {
-		rsm_vi_bind_id(update, 1, index->state.last_close_order + 1);
-		r = rsm_sqlite_run(update, err);
-		if (r == 0 && sqlite3_changes(index->db) == 0)
-			return rsm_sqlite_exec(index->db, "COMMIT", err);
-		index->state.last_close_order++;
-	}
+		index->state.last_close_order += (uint64_t)count;
 	return r;
 }
 
@@ -455,6 +469,8 @@ int rsm_vi_open_database(struct rsm_volume_index *index, struct rsm_err *err)
 		r = read_state(index, err);
 	if (r == 0 && !index->clean)
 		r = count_again(index, err);
+	if (r == 0 && !index->clean)
+		r = rsm_vi_queue_rebuild(index, err);
 	if (r == 0)
 		r = drop_orphans(index, err);
 	if (r == 0)

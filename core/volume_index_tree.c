@@ -178,6 +178,7 @@ static int move(struct rsm_volume_index *index, uint64_t id, uint64_t parent, co
 static int make_orphan(struct rsm_volume_index *index, uint64_t id, struct rsm_err *err)
 {
 	RSM_VI_DATA struct rsm_vi_data data = { 0 };
+	struct rsm_vi_data before;
 	int r;
 
 	r = rsm_vi_get_data(index, id, true, &data, err);
@@ -185,15 +186,17 @@ static int make_orphan(struct rsm_volume_index *index, uint64_t id, struct rsm_e
 		return rsm_err_set(err, ENOENT, "node %" PRIu64 " does not exist", id);
 	if (r < 0)
 		return r;
-	rsm_vi_count(&index->state, &data, -1);
+	before = data;
+	data.parent = 0;
 	if (data.staged.count) {
-		data.close_order = 0; /* the queue is asked for more than 0 */
+		data.close_order = 0;
 		r = rsm_vi_set_data(index, id, &data, err);
 		if (r < 0)
 			return r;
 	}
 	rsm_vi_untouch(index, id);
-	return move(index, id, 0, NULL, NULL, err);
+	r = move(index, id, 0, NULL, NULL, err);
+	return r < 0 ? r : rsm_vi_account(index, id, &before, &data, err);
 }
 
 struct removal {
@@ -218,8 +221,8 @@ static int remove_node(struct rsm_volume_index *index, struct removal *removal, 
 	r = rsm_vi_get_data(index, node->id, true, &removal->data, err);
 	if (r)
 		return rsm_err_fold(err, r, "node %" PRIu64, node->id);
-	rsm_vi_count(&index->state, &removal->data, -1);
-	return rsm_vi_delete(index, node->id, node->flags, err);
+	r = rsm_vi_delete(index, node->id, node->flags, err);
+	return r < 0 ? r : rsm_vi_account(index, node->id, &removal->data, NULL, err);
 }
 
 static int find_to_remove(struct rsm_volume_index *index, uint64_t parent, const char *key,
