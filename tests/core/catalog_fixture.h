@@ -49,9 +49,9 @@ static inline void reopen(struct fixture *f)
 	rsm_catalog_close(f->catalog);
 	f->catalog = NULL;
 	assert_done(rsm_catalog_open(f->folder, rsm_clock_real(), &f->catalog, &f->err), &f->err);
-	assert_done(rsm_library_register(f->catalog, "/lib", "virtual", types, &f->library,
-					 &f->err),
-		    &f->err);
+	assert_done(
+		rsm_library_register(f->catalog, "/lib", "virtual", types, &f->library, &f->err),
+		&f->err);
 }
 
 static inline int set_up(void **state)

@@ -206,9 +206,9 @@ static void attributes_are_kept_as_setxattr_says(void **state)
 			 -ENODATA);
 	assert_done(rsm_catalog_set_xattr(f->catalog, 'p', id, "user.a", "x\0y", 3, 0, &f->err),
 		    &f->err);
-	assert_int_equal(rsm_catalog_set_xattr(f->catalog, 'p', id, "user.a", "x", 1, XATTR_CREATE,
-					       &f->err),
-			 -EEXIST);
+	assert_int_equal(
+		rsm_catalog_set_xattr(f->catalog, 'p', id, "user.a", "x", 1, XATTR_CREATE, &f->err),
+		-EEXIST);
 	assert_done(rsm_catalog_set_xattr(f->catalog, 'p', id, "user.b", "", 0, 0, &f->err),
 		    &f->err);
 	assert_done(rsm_catalog_get_xattr(f->catalog, 'p', id, "user.a", &text, &f->err), &f->err);
