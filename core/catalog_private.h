@@ -73,8 +73,10 @@ int rsm_pool_path_locked(struct rsm_catalog *catalog, int64_t id, char **ret_pat
 int rsm_pool_system_locked(struct rsm_catalog *catalog, enum rsm_pool_kind kind,
 			   const char *media_type, struct rsm_pool *ret_pool, struct rsm_err *err);
 int rsm_pool_create_locked(struct rsm_catalog *catalog, struct rsm_pool *pool, struct rsm_err *err);
-/* The application pool of that path for media of the type, made with all above it if need be;
- * "NAME~2" where a pool in the way cannot hold it. -EINVAL: no path for a pool.
+/* The next component of *path, skipping slashes; *path goes on behind it. Outcome 1: none left. */
+int rsm_pool_next_component(const char **path, char ret_name[RSM_NAME_SIZE], struct rsm_err *err);
+/* pool_restore.c: the application pool of that path for media of the type, made with all above it
+ * if need be; "NAME~2" where a pool in the way cannot hold it. -EINVAL: no path for a pool.
  */
 int rsm_pool_restore_locked(struct rsm_catalog *catalog, const char *path, const char *media_type,
 			    uint32_t owner, uint32_t group, struct rsm_pool *ret_pool,
