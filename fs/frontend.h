@@ -17,7 +17,9 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/mutex.h"
 #include "core/manager.h"
+#include "fs/control.h"
 #include "fs/inode.h"
 #include "fs/options.h"
 
@@ -37,6 +39,7 @@ struct rsmfs {
 	uid_t admin;			      /* [const] who mounted: administrator besides root */
 	gid_t admin_gid;		      /* [const] his group: that of the root folder */
 	struct timespec mounted_at;	      /* [const] */
+	atomic_bool live;		      /* all of the above is set */
 	void (*ready)(void *context);	      /* [const] once, when the kernel has greeted us */
 	void *ready_context;
 	/* [atomic] grow with each change made through the mount, by medium: what a folder handle
@@ -44,20 +47,84 @@ struct rsmfs {
 	atomic_uint_fast64_t changes[RSMFS_CHANGE_SLOTS];
 };
 
-/* Who is asking, as the kernel told with the request. */
-struct rsmfs_caller {
-	uid_t uid;
-	gid_t gid;
-	pid_t pid;
-	size_t group_count; /* supplementary groups */
-	gid_t *groups;	    /* owned by whoever holds the struct */
+struct rsmfs_call;
+/* Answers call->req exactly once, or parks the call and returns. */
+typedef void rsmfs_handler(struct rsmfs *fs, struct rsmfs_call *call);
+
+/* A request of the kernel's with its arguments, whole, so that it can be run again. What it points
+ * at is borrowed from the request, and copied when the call is parked. */
+struct rsmfs_call {
+	fuse_req_t req;
+	rsmfs_handler *run;
+	struct rsmfs_place place, other; /* other: the new parent of a rename */
+	const char *name, *other_name;
+	const void *data; /* bytes of a write, value of an xattr, target of a link (with NUL) */
+	size_t size;
+	off_t offset;
+	int flags; /* of rename, setxattr, fallocate; what setattr sets */
+	mode_t mode;
+	struct stat attr;
+	struct fuse_file_info file;
+	bool has_file;
+	bool plus;		     /* readdirplus */
+	unsigned mounts;	     /* times it waited for a mount */
+	int64_t give_up_ns;	     /* 0: not yet decided */
+	struct rsmfs_parked *parked; /* parking's: its copy */
 };
-/* Of the request; groups are the caller's to free (rsmfs_caller_fini). */
-RSM_MUST_CHECK int rsmfs_caller_init(struct rsmfs_caller *caller, fuse_req_t req,
-				     struct rsm_err *err);
-void rsmfs_caller_fini(struct rsmfs_caller *caller);
-bool rsmfs_caller_has_group(const struct rsmfs_caller *caller, gid_t group);
+
+/* The table of operations; userdata is the struct rsmfs. */
+extern const struct fuse_lowlevel_ops rsmfs_operations;
+
+/* ---- answers; each ends the request ---- */
+
+/* The only place that answers a failed request: logs it and replies -r. */
+void rsmfs_reply_error(fuse_req_t req, int r, const struct rsm_err *err);
+void rsmfs_reply_done(fuse_req_t req); /* 0 */
+/* r 0: done, negative: the error. */
+void rsmfs_reply_result(fuse_req_t req, int r, const struct rsm_err *err);
+/* An xattr's value or a list of names, by the rule of getxattr(2) about sizes. */
+void rsmfs_reply_xattr(fuse_req_t req, const void *value, size_t length, size_t size);
+
+/* ---- who asks ---- */
+
+/* The caller's to free(). */
+RSM_MUST_CHECK int rsmfs_caller_of(fuse_req_t req, struct rsmfs_caller **ret_caller,
+				   struct rsm_err *err);
 /* root, who mounted, and members of -o admin_group. */
-bool rsmfs_caller_is_admin(const struct rsmfs *fs, const struct rsmfs_caller *caller);
+bool rsmfs_is_admin(const struct rsmfs *fs, fuse_req_t req);
+/* The same, or `owner` himself. */
+bool rsmfs_owns(const struct rsmfs *fs, fuse_req_t req, uid_t owner);
+
+/* ---- changes made through the mount ---- */
+
+static inline atomic_uint_fast64_t *rsmfs_changes(struct rsmfs *fs, int64_t medium)
+{
+	return &fs->changes[(uint64_t)medium % RSMFS_CHANGE_SLOTS];
+}
+/* After the change, before the answer. */
+static inline void rsmfs_changed(struct rsmfs *fs, int64_t medium)
+{
+	atomic_fetch_add(rsmfs_changes(fs, medium), 1);
+}
+
+/* ---- handles: what an open file or folder of the mount is behind fi->fh ---- */
+
+struct rsmfs_handle {
+	struct rsm_list link; /* [fs->handles_lock] */
+	atomic_uint refs;
+	void (*close)(struct rsmfs *fs, struct rsmfs_handle *handle); /* with the last reference */
+};
+void rsmfs_handle_init(struct rsmfs *fs, struct rsmfs_handle *handle,
+		       void (*close)(struct rsmfs *fs, struct rsmfs_handle *handle));
+struct rsmfs_handle *rsmfs_handle_ref(struct rsmfs_handle *handle);
+void rsmfs_handle_unref(struct rsmfs *fs, struct rsmfs_handle *handle);
+static inline void *rsmfs_handle_of(const struct rsmfs_call *call)
+{
+	return (void *)(uintptr_t)call->file.fh;
+}
+
+RSM_MUST_CHECK int rsmfs_init(struct rsmfs *fs, struct rsm_err *err);
+/* Releases what the kernel did not (a mount that was cut off). */
+void rsmfs_fini(struct rsmfs *fs);
 
 #endif
