@@ -35,12 +35,14 @@ struct rsmfs {
 	struct rsmfs_parking *parking;	      /* [const] */
 	struct rsmfs_notifier *pool_notifier; /* [const] names and attributes in pools */
 	struct rsmfs_notifier *node_notifier; /* [const] what is in cartridges */
-	void *control;			      /* [const] control.c's own; NULL before its start */
-	uid_t admin;			      /* [const] who mounted: administrator besides root */
-	gid_t admin_gid;		      /* [const] his group: that of the root folder */
-	struct timespec mounted_at;	      /* [const] */
-	atomic_bool live;		      /* all of the above is set */
-	void (*ready)(void *context);	      /* [const] once, when the kernel has greeted us */
+	struct rsmfs_control *control;	      /* [const] */
+	struct rsm_mutex handles_lock;
+	struct rsm_list handles;      /* [handles_lock] open ones, for the end */
+	uid_t admin;		      /* [const] who mounted: administrator besides root */
+	gid_t admin_gid;	      /* [const] his group: that of the root folder */
+	struct timespec mounted_at;   /* [const] */
+	atomic_bool live;	      /* all of the above is set */
+	void (*ready)(void *context); /* [const] once, when the kernel has greeted us */
 	void *ready_context;
 	/* [atomic] grow with each change made through the mount, by medium: what a folder handle
 	 * fetched in advance is thrown away when they differ. */

@@ -6,6 +6,8 @@
 #ifndef RSMFS_NAMESPACE_H
 #define RSMFS_NAMESPACE_H
 
+#include <string.h>
+
 #include "fs/frontend.h"
 
 struct rsmfs_namespace {
@@ -18,7 +20,9 @@ struct rsmfs_namespace {
 extern const struct rsmfs_namespace rsmfs_namespace_pool, rsmfs_namespace_contents,
 	rsmfs_namespace_control;
 
-/* Any two places. */
+/* Of two names in one cartridge. */
+void rsmfs_contents_rename(struct rsmfs *fs, struct rsmfs_call *call);
+/* Of any two places. */
 void rsmfs_rename(struct rsmfs *fs, struct rsmfs_call *call);
 
 /* ---- how long the kernel may believe us ---- */
@@ -52,6 +56,18 @@ bool rsmfs_has_contents(const struct rsm_medium *medium);
 /* setattr of a cartridge's folder; all but its times. */
 RSM_MUST_CHECK int rsmfs_medium_setattr(struct rsmfs *fs, struct rsmfs_call *call,
 					struct rsm_medium *medium, struct rsm_err *err);
+
+/* Handlers of pools that look only, for namespace_pool.c's table; statfs serves every place. */
+void rsmfs_pool_lookup(struct rsmfs *fs, struct rsmfs_call *call);
+void rsmfs_pool_getattr(struct rsmfs *fs, struct rsmfs_call *call);
+void rsmfs_pool_readdir(struct rsmfs *fs, struct rsmfs_call *call);
+void rsmfs_statfs(struct rsmfs *fs, struct rsmfs_call *call);
+
+/* The same of xattrs (namespace_pool_xattr.c). */
+void rsmfs_pool_setxattr(struct rsmfs *fs, struct rsmfs_call *call);
+void rsmfs_pool_getxattr(struct rsmfs *fs, struct rsmfs_call *call);
+void rsmfs_pool_listxattr(struct rsmfs *fs, struct rsmfs_call *call);
+void rsmfs_pool_removexattr(struct rsmfs *fs, struct rsmfs_call *call);
 
 /* ---- xattrs of pools and cartridges (namespace_pool_xattr.c) ---- */
 
