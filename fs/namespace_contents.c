@@ -300,7 +300,7 @@ static void setattr(struct rsmfs *fs, struct rsmfs_call *call)
 				is_root ? rsmfs_pools_timeout_s : rsmfs_contents_timeout_s);
 }
 
-static void readlink(struct rsmfs *fs, struct rsmfs_call *call)
+static void read_link(struct rsmfs *fs, struct rsmfs_call *call)
 {
 	RSMFS_CONTENTS struct rsmfs_contents at = { 0 };
 	RSM_FREE char *target = NULL;
@@ -440,7 +440,7 @@ const struct rsmfs_namespace rsmfs_namespace_contents = {
 	.lookup = lookup,
 	.getattr = getattr,
 	.setattr = setattr,
-	.readlink = readlink,
+	.readlink = read_link,
 	.mknod = mknod_in_folder,
 	.mkdir = mkdir_in_folder,
 	.unlink = unlink_in_folder,
