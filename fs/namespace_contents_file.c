@@ -11,7 +11,7 @@
 
 enum { REPLY_PIECES_MAX = 256 };
 
-struct file_handle {
+struct open_handle {
 	struct rsmfs_handle handle;
 	struct rsmfs_contents at; /* a reference of its own */
 	struct rsm_open_file *file;
@@ -19,7 +19,7 @@ struct file_handle {
 
 static void close_file(struct rsmfs *fs, struct rsmfs_handle *handle)
 {
-	struct file_handle *file = RSM_CONTAINER_OF(handle, struct file_handle, handle);
+	struct open_handle *file = RSM_CONTAINER_OF(handle, struct open_handle, handle);
 
 	(void)fs;
 	rsm_content_release(file->file);
@@ -28,10 +28,10 @@ static void close_file(struct rsmfs *fs, struct rsmfs_handle *handle)
 }
 
 /* Takes the contents' reference. NULL: out of memory, nothing was taken. */
-static struct file_handle *new_handle(struct rsmfs *fs, struct rsmfs_contents *at,
+static struct open_handle *new_handle(struct rsmfs *fs, struct rsmfs_contents *at,
 				      struct rsm_open_file *opened, struct rsmfs_call *call)
 {
-	struct file_handle *file = calloc(1, sizeof(*file));
+	struct open_handle *file = calloc(1, sizeof(*file));
 
 	if (!file)
 		return NULL;
@@ -41,7 +41,7 @@ static struct file_handle *new_handle(struct rsmfs *fs, struct rsmfs_contents *a
 	rsmfs_handle_init(fs, &file->handle, close_file);
 	call->file.fh = (uintptr_t)file;
 	/* nothing to flush, one request less */
-	call->file.noflush = (call->file.flags & O_ACCMODE) == O_RDONLY;
+	call->file.noflush = (call->file.flags & (O_ACCMODE | O_TRUNC)) == O_RDONLY;
 	return file;
 }
 
@@ -102,7 +102,7 @@ static int open_file(struct rsmfs *fs, struct rsmfs_call *call, struct rsmfs_con
 {
 	int access = call->file.flags & O_ACCMODE, flags = call->file.flags & (O_ACCMODE | O_TRUNC);
 	struct rsm_open_file *opened;
-	struct file_handle *file;
+	struct open_handle *file;
 	bool keep_cache = false;
 	int r = 0;
 
@@ -151,7 +151,7 @@ static int create_file(struct rsmfs *fs, struct rsmfs_call *call, struct rsmfs_c
 	RSMFS_BIRTH struct rsmfs_birth birth = { 0 };
 	struct fuse_entry_param entry;
 	struct rsm_open_file *opened;
-	struct file_handle *file;
+	struct open_handle *file;
 	struct rsm_node node;
 	int64_t medium = at->medium;
 	int r = rsmfs_contents_birth(at, call, false, &birth, err);
@@ -199,7 +199,7 @@ void rsmfs_file_create(struct rsmfs *fs, struct rsmfs_call *call)
 struct pending_read {
 	struct rsmfs_pending pending;
 	struct rsm_content_read read;
-	struct file_handle *file; /* a reference */
+	struct open_handle *file; /* a reference */
 };
 
 static void interrupt_read(struct rsmfs_pending *pending)
@@ -258,7 +258,7 @@ static void read_done(struct rsm_content_read *request, int r, const struct iove
 
 void rsmfs_file_read(struct rsmfs *fs, struct rsmfs_call *call)
 {
-	struct file_handle *file = rsmfs_handle_of(call);
+	struct open_handle *file = rsmfs_handle_of(call);
 	struct pending_read *read = calloc(1, sizeof(*read));
 
 	if (!read) {
@@ -281,7 +281,7 @@ void rsmfs_file_read(struct rsmfs *fs, struct rsmfs_call *call)
 
 void rsmfs_file_write(struct rsmfs *fs, struct rsmfs_call *call)
 {
-	struct file_handle *file = rsmfs_handle_of(call);
+	struct open_handle *file = rsmfs_handle_of(call);
 	struct rsm_err err;
 	int r = rsm_content_write_file(file->file, call->data, call->size, (uint64_t)call->offset,
 				       &err);
@@ -299,7 +299,7 @@ void rsmfs_file_write(struct rsmfs *fs, struct rsmfs_call *call)
 
 void rsmfs_file_flush(struct rsmfs *fs, struct rsmfs_call *call)
 {
-	struct file_handle *file = rsmfs_handle_of(call);
+	struct open_handle *file = rsmfs_handle_of(call);
 	struct rsm_err err;
 	int r = rsm_content_flush_file(file->file, &err);
 
@@ -309,7 +309,7 @@ void rsmfs_file_flush(struct rsmfs *fs, struct rsmfs_call *call)
 
 void rsmfs_file_fsync(struct rsmfs *fs, struct rsmfs_call *call)
 {
-	struct file_handle *file = rsmfs_handle_of(call);
+	struct open_handle *file = rsmfs_handle_of(call);
 	struct rsm_err err;
 	int r = rsm_content_sync_file(file->file, &err);
 
@@ -319,7 +319,7 @@ void rsmfs_file_fsync(struct rsmfs *fs, struct rsmfs_call *call)
 
 void rsmfs_file_fallocate(struct rsmfs *fs, struct rsmfs_call *call)
 {
-	struct file_handle *file = rsmfs_handle_of(call);
+	struct open_handle *file = rsmfs_handle_of(call);
 	struct rsm_err err;
 	int r = rsm_content_allocate(file->file, call->flags, (uint64_t)call->offset,
 				     (uint64_t)call->attr.st_size, &err);
@@ -334,7 +334,7 @@ void rsmfs_file_fallocate(struct rsmfs *fs, struct rsmfs_call *call)
 
 void rsmfs_file_release(struct rsmfs *fs, struct rsmfs_call *call)
 {
-	struct file_handle *file = rsmfs_handle_of(call);
+	struct open_handle *file = rsmfs_handle_of(call);
 	int64_t medium = file->at.medium;
 
 	rsmfs_handle_unref(fs, &file->handle);

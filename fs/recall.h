@@ -5,6 +5,6 @@
 #include "fs/frontend.h"
 
 /* Whether the process is one of those named, by comm (15 bytes) or the name of its executable. */
-bool rsmfs_recall_denied(const struct rsmfs *fs, pid_t pid);
+bool rsmfs_recall_denied(struct rsmfs *fs, pid_t pid);
 
 #endif
