@@ -233,10 +233,8 @@ int rsmfs_object_parent(struct rsmfs_request *request, const char *operand, int6
 
 	if (!parent)
 		return rsm_err_oom(err);
-	for (size_t n = strlen(parent); n && parent[n - 1] == '/'; n--)
-		if (parent[n - 1] == '/')
-			return rsm_err_set(err, EINVAL, "%s: a name is missing behind the last /",
-					   operand);
+	if (is_at_end(operand) || operand[strlen(operand) - 1] == '/')
+		return rsm_err_set(err, EINVAL, "%s: a name is missing at the end", operand);
 	char *slash = strrchr(parent, '/');
 
 	if (slash)
@@ -288,4 +286,24 @@ void rsmfs_medium_location(const struct rsm_medium *medium, char *text, size_t s
 const char *rsmfs_medium_word(const struct rsm_medium *medium)
 {
 	return medium->lmid[0] ? medium->name : medium->shown;
+}
+
+int rsmfs_pool_is_below(struct rsmfs_request *request, int64_t pool, int64_t top, bool *ret_is,
+			struct rsm_err *err)
+{
+	*ret_is = false;
+	for (unsigned depth = 0; pool != RSM_POOL_TOP && depth < 1000; depth++) {
+		struct rsm_pool row;
+		int r;
+
+		if (pool == top) {
+			*ret_is = true;
+			return 0;
+		}
+		r = rsm_pool_get(request->catalog, pool, &row, err);
+		if (r)
+			return r < 0 ? r : 0;
+		pool = row.parent;
+	}
+	return 0;
 }

@@ -66,18 +66,36 @@ void rsmfs_row_end(struct rsmfs_request *request)
 	send_line(request, &request->row);
 }
 
-void rsmfs_reply_text(struct rsmfs_request *request, const char *format, ...)
+static void send_words(struct rsmfs_request *request, const char *kind, const char *format,
+		       va_list args) RSM_PRINTF(3, 0);
+static void send_words(struct rsmfs_request *request, const char *kind, const char *format,
+		       va_list args)
 {
 	RSM_TEXT struct rsm_text line = { 0 };
 	char text[1024];
+
+	vsnprintf(text, sizeof(text), format, args);
+	rsm_text_printf(&line, "%s\t", kind);
+	rsmfs_wire_escape(&line, text, strlen(text));
+	send_line(request, &line);
+}
+
+void rsmfs_reply_text(struct rsmfs_request *request, const char *format, ...)
+{
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	send_words(request, "text", format, args);
 	va_end(args);
-	rsm_text_add(&line, "text\t");
-	rsmfs_wire_escape(&line, text, strlen(text));
-	send_line(request, &line);
+}
+
+void rsmfs_reply_note(struct rsmfs_request *request, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	send_words(request, "note", format, args);
+	va_end(args);
 }
 
 void rsmfs_reply_data(struct rsmfs_request *request, const void *data, size_t length)

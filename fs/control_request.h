@@ -45,6 +45,8 @@ void rsmfs_row_null(struct rsmfs_request *request);
 void rsmfs_row_time(struct rsmfs_request *request, const struct timespec *time);
 void rsmfs_row_end(struct rsmfs_request *request);
 void rsmfs_reply_text(struct rsmfs_request *request, const char *format, ...) RSM_PRINTF(2, 3);
+/* For people also with --json: goes to standard error. */
+void rsmfs_reply_note(struct rsmfs_request *request, const char *format, ...) RSM_PRINTF(2, 3);
 void rsmfs_reply_data(struct rsmfs_request *request, const void *data, size_t length);
 /* Fits the progress callbacks of the manager; context is the request. */
 void rsmfs_reply_progress(void *context, uint64_t done, uint64_t total, const char *what);
@@ -78,6 +80,9 @@ RSM_MUST_CHECK int rsmfs_object_library(struct rsmfs_request *request, const cha
 RSM_MUST_CHECK int rsmfs_object_parent(struct rsmfs_request *request, const char *operand,
 				       int64_t *ret_pool, const char **ret_name,
 				       struct rsm_err *err);
+/* Is `pool` the pool `top` or below it? */
+RSM_MUST_CHECK int rsmfs_pool_is_below(struct rsmfs_request *request, int64_t pool, int64_t top,
+				       bool *ret_is, struct rsm_err *err);
 /* Path in the tree, "" if it has none (a cleaner; not allocated in an application pool). */
 RSM_MUST_CHECK int rsmfs_medium_path(struct rsmfs_request *request, const struct rsm_medium *medium,
 				     char **ret_path, struct rsm_err *err);

@@ -8,6 +8,7 @@
  *   done NAME COLUMN...       rows shown with --json only
  *   row FIELD...              of the table before
  *   text LINE                 for people, not with --json
+ *   note LINE                 for people, on standard error
  *   data BYTES                a piece of a file (rsm export)
  *   progress DONE TOTAL WHAT  TOTAL 0: not known
  *   end 0 | end ERRNO MESSAGE the last line
