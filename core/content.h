@@ -71,6 +71,9 @@ RSM_DEFINE_CLEANUP(rsm_content_close_volume, struct rsm_content)
 /* Borrowed, as long as the content. For LTFS code (facts, snapshot, loader) and `rsm find`. */
 struct rsm_volume_index *rsm_content_index(struct rsm_content *content);
 
+/* The folder that it was opened in; valid as long as the content. */
+const char *rsm_content_folder(const struct rsm_content *content);
+
 /* The manager's own pointer (the medium it belongs to). */
 void rsm_content_set_owner(struct rsm_content *content, void *owner);
 void *rsm_content_owner(const struct rsm_content *content);
@@ -245,6 +248,10 @@ RSM_MUST_CHECK int rsm_content_migrated(struct rsm_content *content,
 RSM_MUST_CHECK int rsm_content_indexed(struct rsm_content *content,
 				       const struct rsm_index_snapshot *snapshot,
 				       struct rsm_err *err);
+
+/* The same by the snapshot's tree version: the index was written by a process that then died. */
+RSM_MUST_CHECK int rsm_content_indexed_version(struct rsm_content *content, uint64_t tree_version,
+					       struct rsm_err *err);
 
 /* A freshly loaded tree takes the place of the cached one (rsm_volume_index_replace); open files
  * stay, the kernel is told (changed callback, node 0).

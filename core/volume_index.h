@@ -317,6 +317,16 @@ RSM_MUST_CHECK int rsm_volume_index_indexed(struct rsm_volume_index *index,
 					    rsm_volume_index_released *released, void *context,
 					    struct rsm_err *err);
 
+/* Begins the walk anew, over the same view: an index goes to two partitions. */
+RSM_MUST_CHECK int rsm_index_snapshot_rewind(struct rsm_index_snapshot *snapshot,
+					     struct rsm_err *err);
+
+/* _indexed for an index whose snapshot is gone with the process that wrote it. */
+RSM_MUST_CHECK int rsm_volume_index_indexed_version(struct rsm_volume_index *index,
+						    uint64_t tree_version,
+						    rsm_volume_index_released *released,
+						    void *context, struct rsm_err *err);
+
 /* ---- loaders: a new database from a medium's index, at the speed of bare INSERTs ---- */
 
 struct rsm_index_loader;
