@@ -39,7 +39,7 @@ int rsmfs_request_run(struct rsmfs_request *request, struct rsm_err *err)
 		if (!strcmp(runs[i].verb, request->call.verb->name)) {
 			int r = runs[i].run(request, err);
 
-			return rsm_err_fold(err, r, "rsm %s", request->call.verb->name);
+			return r ? rsm_err_fold(err, r, "rsm %s", request->call.verb->name) : 0;
 		}
 	return rsm_err_set(err, EINVAL, "%s is not for the daemon", request->call.verb->name);
 }
