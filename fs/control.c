@@ -245,7 +245,7 @@ static int run_request(struct rsmfs_control_handle *handle, struct rsm_err *err)
 
 	if (r < 0)
 		return r;
-	r = rsmfs_call_parse(r, argv, &request->call, err);
+	r = rsmfs_verb_parse(r, argv, &request->call, err);
 	if (r < 0)
 		return r;
 	request->manager = handle->control->manager;
@@ -258,7 +258,7 @@ static int run_request(struct rsmfs_control_handle *handle, struct rsm_err *err)
 	if (r < 0)
 		rsm_log_debug(RSM_ROOM_CONTROL, "rsm %s (uid %u): %s", request->call.verb->name,
 			      (unsigned)handle->caller->uid, err->msg);
-	rsmfs_call_fini(&request->call);
+	rsmfs_verb_call_fini(&request->call);
 	rsm_text_fini(&request->row);
 	return r;
 }

@@ -169,8 +169,9 @@ static int search_medium(struct rsmfs_request *request, const char *pattern, int
 		return r < 0 ? r : 0;
 	r = rsm_manager_content(request->manager, id, &content, err);
 	if (r == RSM_MANAGER_MUST_MOUNT)
-		rsmfs_reply_note(request, "%s was not searched, nobody has seen what is on it yet",
-				 rsmfs_medium_word(&medium));
+		rsmfs_request_note(request,
+				   "%s was not searched, nobody has seen what is on it yet",
+				   rsmfs_medium_word(&medium));
 	if (r)
 		return r < 0 ? r : 0;
 	r = search_content(request, pattern, &medium, content, err);
@@ -223,8 +224,8 @@ int rsmfs_run_find(struct rsmfs_request *request, struct rsm_err *err)
 		r = rsmfs_object_find(request, request->call.operands[1], &object, err);
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "list", "files",
-			  "path:s\tkind:S\tsize:Z\tmodified:T\tbarcode:S");
+	rsmfs_request_table(request, "list", "files",
+			    "path:s\tkind:S\tsize:Z\tmodified:T\tbarcode:S");
 	if (!object.is_pool)
 		return search_medium(request, pattern, object.medium.id, err);
 	r = rsm_medium_list_all(request->catalog, 0, take_candidate, &list, err);

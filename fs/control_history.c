@@ -77,9 +77,9 @@ int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err)
 	if (r >= 0 && list.failed)
 		r = rsm_err_oom(err);
 	if (r >= 0) {
-		rsmfs_reply_table(request, "table", "queue",
-				  "id:n\tkind:s\tstate:s\tmedium:s\tdrive:n\tpriority:n\t"
-				  "queued:t\ttext:s\tuser:N");
+		rsmfs_request_table(request, "table", "queue",
+				    "id:n\tkind:s\tstate:s\tmedium:s\tdrive:n\tpriority:n\t"
+				    "queued:t\ttext:s\tuser:N");
 		for (size_t i = 0; i < list.count && r >= 0; i++)
 			r = view_item(request, &list.items[i], err);
 	}
@@ -148,8 +148,8 @@ int rsmfs_view_requests(struct rsmfs_request *request, struct rsm_err *err)
 	if (r >= 0 && list.failed)
 		r = rsm_err_oom(err);
 	if (r >= 0) {
-		rsmfs_reply_table(request, "table", "requests",
-				  "id:n\tkind:s\tstate:s\tmedium:s\tpool:s\ttext:s\tsubmitted:t");
+		rsmfs_request_table(request, "table", "requests",
+				    "id:n\tkind:s\tstate:s\tmedium:s\tpool:s\ttext:s\tsubmitted:t");
 		for (size_t i = 0; i < list.count && r >= 0; i++)
 			r = view_request(request, &list.requests[i], err);
 	}
@@ -189,7 +189,7 @@ int rsmfs_run_requests(struct rsmfs_request *request, struct rsm_err *err)
 	r = rsm_operator_request_end(request->catalog, id, state, err);
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "done", "requests", "id:n\tstate:s");
+	rsmfs_request_table(request, "done", "requests", "id:n\tstate:s");
 	rsmfs_row_begin(request);
 	rsmfs_row_signed(request, id);
 	rsmfs_row_text(request, rsm_request_state_name(state));
@@ -268,7 +268,7 @@ static int send_events(struct rsmfs_request *request, const char *medium, struct
 {
 	int64_t after = 0;
 
-	rsmfs_reply_table(request, "list", "events", "line:s\ttime:S\tevent:S\tmedium:S");
+	rsmfs_request_table(request, "list", "events", "line:s\ttime:S\tevent:S\tmedium:S");
 	for (;;) {
 		struct lines lines = { 0 };
 		bool lost = false;
@@ -278,7 +278,7 @@ static int send_events(struct rsmfs_request *request, const char *medium, struct
 		if (r >= 0 && lines.text.failed)
 			r = rsm_err_oom(err);
 		if (r >= 0 && lost && after) /* those before the first one kept are history */
-			rsmfs_reply_note(request, "some events were purged while they were read");
+			rsmfs_request_note(request, "some events were purged while they were read");
 		const char *line = lines.text.data;
 
 		for (unsigned i = 0; i < lines.count && r >= 0; i++, line += strlen(line) + 1)

@@ -10,11 +10,11 @@
 
 int rsmfs_run_inventory(struct rsmfs_request *request, struct rsm_err *err)
 {
-	bool full = rsmfs_call_flag(&request->call, "full");
+	bool full = rsmfs_verb_flag(&request->call, "full");
 	int64_t library = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
-	if (r == 0 && full && rsmfs_call_flag(&request->call, "fast"))
+	if (r == 0 && full && rsmfs_verb_flag(&request->call, "fast"))
 		r = rsm_err_set(err, EINVAL, "inventory: --fast or --full, not both");
 	if (r == 0)
 		r = rsmfs_object_library(
@@ -22,7 +22,7 @@ int rsmfs_run_inventory(struct rsmfs_request *request, struct rsm_err *err)
 			&library, err);
 	if (r == 0)
 		r = rsm_manager_inventory_wait(request->manager, library, full, &request->cancel,
-					       rsmfs_reply_progress, request, err);
+					       rsmfs_request_progress, request, err);
 	if (r == 0)
 		rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
 	return r;
@@ -30,20 +30,20 @@ int rsmfs_run_inventory(struct rsmfs_request *request, struct rsm_err *err)
 
 int rsmfs_run_inject(struct rsmfs_request *request, struct rsm_err *err)
 {
-	unsigned timeout_s = (unsigned)rsmfs_call_number(&request->call, "timeout", 0);
+	unsigned timeout_s = (unsigned)rsmfs_verb_number(&request->call, "timeout", 0);
 	unsigned count = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
 	if (r < 0)
 		return r;
-	rsmfs_reply_progress(request, 0, 0, "looking into the ports");
+	rsmfs_request_progress(request, 0, 0, "looking into the ports");
 	r = rsm_manager_inject_wait(request->manager, timeout_s * 1000, &request->cancel, &count,
 				    err);
 	if (r < 0)
 		return r;
 	rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
-	rsmfs_reply_text(request, "%u cartridge%s came in", count, count == 1 ? "" : "s");
-	rsmfs_reply_table(request, "done", "inject", "count:n");
+	rsmfs_request_text(request, "%u cartridge%s came in", count, count == 1 ? "" : "s");
+	rsmfs_request_table(request, "done", "inject", "count:n");
 	rsmfs_row_begin(request);
 	rsmfs_row_number(request, count);
 	rsmfs_row_end(request);
@@ -143,7 +143,7 @@ static int send_file(struct rsmfs_request *request, const char *file, struct rsm
 			return 0;
 		if (rsmfs_request_is_cancelled(request))
 			return rsm_err_set(err, EINTR, "export: interrupted");
-		rsmfs_reply_data(request, block, length);
+		rsmfs_request_data(request, block, length);
 		offset += length;
 	}
 }
@@ -164,6 +164,6 @@ int rsmfs_run_export(struct rsmfs_request *request, struct rsm_err *err)
 	if (r == 0)
 		r = send_file(request, file, err);
 	if (rsm_file_remove_tree(folder, &ignored) < 0 && r == 0)
-		rsmfs_reply_note(request, "%s", ignored.msg);
+		rsmfs_request_note(request, "%s", ignored.msg);
 	return r;
 }

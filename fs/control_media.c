@@ -37,7 +37,8 @@ static int report(struct rsmfs_request *request, int64_t id, struct rsm_err *err
 
 static void report_table(struct rsmfs_request *request)
 {
-	rsmfs_reply_table(request, "done", request->call.verb->name, "path:s\tbarcode:s\tstate:s");
+	rsmfs_request_table(request, "done", request->call.verb->name,
+			    "path:s\tbarcode:s\tstate:s");
 }
 
 /* ---- allocate ---- */
@@ -46,8 +47,8 @@ static int fill_allocation(struct rsmfs_request *request, const struct rsm_pool 
 			   const char *name, struct rsm_allocation *ret_allocation,
 			   struct rsm_err *err)
 {
-	const char *barcode = rsmfs_call_text(&request->call, "medium");
-	uint32_t mode = 0777 & ~(uint32_t)rsmfs_call_number(&request->call, "umask", 022);
+	const char *barcode = rsmfs_verb_text(&request->call, "medium");
+	uint32_t mode = 0777 & ~(uint32_t)rsmfs_verb_number(&request->call, "umask", 022);
 	bool setgid = pool->mode & S_ISGID;
 	struct rsm_allocation allocation = {
 		.pool = pool->id,
@@ -105,7 +106,7 @@ static int wait_for_one(struct rsmfs_request *request, const struct rsm_allocati
 {
 	struct rsm_operator_request wanted = { .kind = RSM_REQUEST_NEW_MEDIA,
 					       .pool = allocation->pool };
-	int64_t seconds = rsmfs_call_number(&request->call, "wait", 0);
+	int64_t seconds = rsmfs_verb_number(&request->call, "wait", 0);
 	struct rsm_clock *clock = rsm_clock_real();
 	int64_t until = rsm_clock_now_ns(clock) + seconds * RSM_SECOND_NS;
 	struct asked asked = { 0 };
@@ -114,7 +115,7 @@ static int wait_for_one(struct rsmfs_request *request, const struct rsm_allocati
 	snprintf(wanted.text, sizeof(wanted.text), "a cartridge is wanted for %s", operand);
 	r = rsm_operator_request_raise(request->catalog, &wanted, &asked.id, err);
 	while (r >= 0) {
-		rsmfs_reply_progress(request, 0, 0, "waiting for a cartridge");
+		rsmfs_request_progress(request, 0, 0, "waiting for a cartridge");
 		for (unsigned i = 0; i < 10 && !rsmfs_request_is_cancelled(request); i++)
 			rsm_clock_sleep_ns(clock, RSM_SECOND_NS / 10);
 		if (rsmfs_request_is_cancelled(request)) {
@@ -177,7 +178,7 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 		r = fill_allocation(request, &object.pool, name, &allocation, err);
 	if (r == 0)
 		r = rsm_manager_allocate(request->manager, &allocation, &medium, err);
-	if (r == -ENOSPC && rsmfs_call_flag(&request->call, "wait"))
+	if (r == -ENOSPC && rsmfs_verb_flag(&request->call, "wait"))
 		r = wait_for_one(request, &allocation, operand, &medium, err);
 	if (r < 0)
 		return r;
@@ -185,7 +186,7 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 	r = rsmfs_medium_path(request, &medium, &path, err);
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "list", "allocate", "path:s\tlmid:s\tbarcode:S");
+	rsmfs_request_table(request, "list", "allocate", "path:s\tlmid:s\tbarcode:S");
 	rsmfs_row_begin(request);
 	rsmfs_row_text(request, path);
 	rsmfs_row_text(request, medium.lmid);
@@ -199,7 +200,7 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 int rsmfs_run_deallocate(struct rsmfs_request *request, struct rsm_err *err)
 {
 	RSM_FREE struct rsm_medium *media = NULL;
-	bool force = rsmfs_call_flag(&request->call, "force");
+	bool force = rsmfs_verb_flag(&request->call, "force");
 	size_t count = 0;
 	int r = rsmfs_object_media(request, false, &media, &count, err);
 
@@ -282,7 +283,7 @@ int rsmfs_run_free(struct rsmfs_request *request, struct rsm_err *err)
 	size_t count = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
-	if (r == 0 && !rsmfs_call_flag(&request->call, "yes"))
+	if (r == 0 && !rsmfs_verb_flag(&request->call, "yes"))
 		r = rsm_err_set(err, EINVAL, "free destroys what is on the cartridges; say --yes");
 	if (r == 0)
 		r = rsmfs_object_media(request, false, &media, &count, err);

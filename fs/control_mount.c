@@ -8,7 +8,7 @@
 static void report_media(struct rsmfs_request *request, const struct rsm_medium *media,
 			 size_t count)
 {
-	rsmfs_reply_table(request, "done", request->call.verb->name, "name:s\tbarcode:s");
+	rsmfs_request_table(request, "done", request->call.verb->name, "name:s\tbarcode:s");
 	for (size_t i = 0; i < count; i++) {
 		rsmfs_row_begin(request);
 		rsmfs_row_text(request, rsmfs_medium_word(&media[i]));
@@ -22,23 +22,23 @@ static void say(struct rsmfs_request *request, const char *what, const struct rs
 	char text[RSM_NAME_SIZE + 32];
 
 	snprintf(text, sizeof(text), "%s %s", what, rsmfs_medium_word(medium));
-	rsmfs_reply_progress(request, 0, 0, text);
+	rsmfs_request_progress(request, 0, 0, text);
 }
 
 int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)
 {
-	const struct rsmfs_call *call = &request->call;
-	bool write = rsmfs_call_flag(call, "write");
-	int64_t priority = rsmfs_call_number(call, "priority", 0);
-	int64_t drive = rsmfs_call_number(call, "drive", 0);
+	const struct rsmfs_verb_call *call = &request->call;
+	bool write = rsmfs_verb_flag(call, "write");
+	int64_t priority = rsmfs_verb_number(call, "priority", 0);
+	int64_t drive = rsmfs_verb_number(call, "drive", 0);
 	unsigned flags = RSM_MOUNT_HOLD | (write ? RSM_MOUNT_WRITE : 0) |
-			 (rsmfs_call_flag(call, "nowait") ? RSM_MOUNT_IF_AVAILABLE : 0);
+			 (rsmfs_verb_flag(call, "nowait") ? RSM_MOUNT_IF_AVAILABLE : 0);
 	RSM_FREE struct rsm_medium *media = NULL;
 	RSM_FREE int64_t *ids = NULL;
 	size_t count = 0;
 	int r;
 
-	if (write && rsmfs_call_flag(call, "read"))
+	if (write && rsmfs_verb_flag(call, "read"))
 		return rsm_err_set(err, EINVAL, "mount: --read or --write, not both");
 	if (priority < -15 || priority > 15)
 		return rsm_err_set(err, EINVAL, "mount: priorities are from -15 to 15");
@@ -63,7 +63,7 @@ int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)
 	say(request, "mounting", &media[0]);
 	r = rsm_manager_mount_wait(request->manager, ids, count, flags, (uint32_t)drive,
 				   (int)priority,
-				   (unsigned)rsmfs_call_number(call, "timeout", 0) * 1000,
+				   (unsigned)rsmfs_verb_number(call, "timeout", 0) * 1000,
 				   request->caller->uid, &request->cancel, err);
 	if (r == 0)
 		report_media(request, media, count);
@@ -72,7 +72,7 @@ int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)
 
 int rsmfs_run_dismount(struct rsmfs_request *request, struct rsm_err *err)
 {
-	bool deferred = rsmfs_call_flag(&request->call, "deferred");
+	bool deferred = rsmfs_verb_flag(&request->call, "deferred");
 	RSM_FREE struct rsm_medium *media = NULL;
 	size_t count = 0;
 	int r = rsmfs_object_media(request, true, &media, &count, err);
@@ -92,7 +92,7 @@ int rsmfs_run_dismount(struct rsmfs_request *request, struct rsm_err *err)
 
 int rsmfs_run_eject(struct rsmfs_request *request, struct rsm_err *err)
 {
-	bool force = rsmfs_call_flag(&request->call, "force");
+	bool force = rsmfs_verb_flag(&request->call, "force");
 	RSM_FREE struct rsm_medium *media = NULL;
 	size_t count = 0;
 	int r = rsmfs_request_need_admin(request, err);
@@ -156,7 +156,7 @@ static int sync_pool(struct rsmfs_request *request, int64_t pool, struct rsm_err
 		r = rsmfs_pool_is_below(request, members.pools[i], pool, &is, err);
 		if (r == 0 && is)
 			r = rsm_manager_sync_wait(request->manager, members.ids[i],
-						  rsmfs_reply_progress, request, &request->cancel,
+						  rsmfs_request_progress, request, &request->cancel,
 						  err);
 	}
 	free(members.ids);
@@ -179,6 +179,6 @@ int rsmfs_run_sync(struct rsmfs_request *request, struct rsm_err *err)
 		r = sync_pool(request, object.pool.id, err);
 	else
 		r = rsm_manager_sync_wait(request->manager, object.is_pool ? 0 : object.medium.id,
-					  rsmfs_reply_progress, request, &request->cancel, err);
+					  rsmfs_request_progress, request, &request->cancel, err);
 	return r;
 }

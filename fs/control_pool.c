@@ -12,7 +12,7 @@ static int report_pool(struct rsmfs_request *request, int64_t id, struct rsm_err
 
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "done", request->call.verb->name, "path:s");
+	rsmfs_request_table(request, "done", request->call.verb->name, "path:s");
 	rsmfs_row_begin(request);
 	rsmfs_row_text(request, path);
 	rsmfs_row_end(request);
@@ -29,7 +29,7 @@ static int report_medium(struct rsmfs_request *request, int64_t id, struct rsm_e
 		r = rsmfs_medium_path(request, &medium, &path, err);
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "done", request->call.verb->name, "path:s");
+	rsmfs_request_table(request, "done", request->call.verb->name, "path:s");
 	rsmfs_row_begin(request);
 	rsmfs_row_text(request, path);
 	rsmfs_row_end(request);
@@ -45,18 +45,18 @@ static int may_change(struct rsmfs_request *request, int64_t pool, struct rsm_er
 static int fill_pool(struct rsmfs_request *request, int64_t parent_id, const char *name,
 		     struct rsm_pool *ret_pool, struct rsm_err *err)
 {
-	const struct rsmfs_call *call = &request->call;
-	const char *holds = rsmfs_call_text(call, "holds");
-	const char *type = rsmfs_call_text(call, "type");
+	const struct rsmfs_verb_call *call = &request->call;
+	const char *holds = rsmfs_verb_text(call, "holds");
+	const char *type = rsmfs_verb_text(call, "type");
 	struct rsm_pool parent = { 0 };
 	struct rsm_pool pool = {
 		.parent = parent_id,
 		.kind = RSM_POOL_APPLICATION,
 		.holds = RSM_POOL_HOLDS_MEDIA,
-		.draw_from_free = !rsmfs_call_flag(call, "no-draw"),
-		.return_to_free = !rsmfs_call_flag(call, "no-return"),
-		.allocation_limit = (uint32_t)rsmfs_call_number(call, "limit", 0),
-		.mode = 0777 & ~(uint32_t)rsmfs_call_number(call, "umask", 022),
+		.draw_from_free = !rsmfs_verb_flag(call, "no-draw"),
+		.return_to_free = !rsmfs_verb_flag(call, "no-return"),
+		.allocation_limit = (uint32_t)rsmfs_verb_number(call, "limit", 0),
+		.mode = 0777 & ~(uint32_t)rsmfs_verb_number(call, "umask", 022),
 		.owner = request->caller->uid,
 		.group = request->caller->gid,
 	};
@@ -123,7 +123,7 @@ int rsmfs_run_deletepool(struct rsmfs_request *request, struct rsm_err *err)
 	rsm_manager_pools_changed(request->manager);
 	rsmfs_request_names_changed(request, pool.parent, pool.name);
 	rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
-	rsmfs_reply_table(request, "done", "deletepool", "path:s");
+	rsmfs_request_table(request, "done", "deletepool", "path:s");
 	rsmfs_row_begin(request);
 	rsmfs_row_text(request, request->call.operands[0]);
 	rsmfs_row_end(request);

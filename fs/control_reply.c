@@ -16,8 +16,8 @@ static void send_line(struct rsmfs_request *request, struct rsm_text *line)
 	rsm_text_reset(line);
 }
 
-void rsmfs_reply_table(struct rsmfs_request *request, const char *style, const char *name,
-		       const char *columns)
+void rsmfs_request_table(struct rsmfs_request *request, const char *style, const char *name,
+			 const char *columns)
 {
 	RSM_TEXT struct rsm_text line = { 0 };
 
@@ -80,7 +80,7 @@ static void send_words(struct rsmfs_request *request, const char *kind, const ch
 	send_line(request, &line);
 }
 
-void rsmfs_reply_text(struct rsmfs_request *request, const char *format, ...)
+void rsmfs_request_text(struct rsmfs_request *request, const char *format, ...)
 {
 	va_list args;
 
@@ -89,7 +89,7 @@ void rsmfs_reply_text(struct rsmfs_request *request, const char *format, ...)
 	va_end(args);
 }
 
-void rsmfs_reply_note(struct rsmfs_request *request, const char *format, ...)
+void rsmfs_request_note(struct rsmfs_request *request, const char *format, ...)
 {
 	va_list args;
 
@@ -98,7 +98,7 @@ void rsmfs_reply_note(struct rsmfs_request *request, const char *format, ...)
 	va_end(args);
 }
 
-void rsmfs_reply_data(struct rsmfs_request *request, const void *data, size_t length)
+void rsmfs_request_data(struct rsmfs_request *request, const void *data, size_t length)
 {
 	RSM_TEXT struct rsm_text line = { 0 };
 
@@ -107,7 +107,7 @@ void rsmfs_reply_data(struct rsmfs_request *request, const void *data, size_t le
 	send_line(request, &line);
 }
 
-void rsmfs_reply_progress(void *context, uint64_t done, uint64_t total, const char *what)
+void rsmfs_request_progress(void *context, uint64_t done, uint64_t total, const char *what)
 {
 	RSM_TEXT struct rsm_text line = { 0 };
 

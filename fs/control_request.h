@@ -15,7 +15,7 @@ struct rsmfs_request {
 	struct rsm_catalog *catalog;
 	const struct rsmfs_caller *caller;
 	uid_t admin; /* who mounted */
-	struct rsmfs_call call;
+	struct rsmfs_verb_call call;
 	atomic_bool cancel; /* the asker has gone, or the daemon stops */
 	struct rsm_text row;
 	/* Sends a line of the reply; waits while the reader is far behind. */
@@ -35,8 +35,8 @@ void rsmfs_request_names_changed(struct rsmfs_request *request, int64_t pool, co
 /* ---- the reply (wire.h) ---- */
 
 /* style: "table", "list" or "done"; columns: "path:s\tbarcode:s". */
-void rsmfs_reply_table(struct rsmfs_request *request, const char *style, const char *name,
-		       const char *columns);
+void rsmfs_request_table(struct rsmfs_request *request, const char *style, const char *name,
+			 const char *columns);
 void rsmfs_row_begin(struct rsmfs_request *request);
 void rsmfs_row_text(struct rsmfs_request *request, const char *text); /* NULL is "" */
 void rsmfs_row_number(struct rsmfs_request *request, uint64_t number);
@@ -44,12 +44,12 @@ void rsmfs_row_signed(struct rsmfs_request *request, int64_t number);
 void rsmfs_row_null(struct rsmfs_request *request);
 void rsmfs_row_time(struct rsmfs_request *request, const struct timespec *time);
 void rsmfs_row_end(struct rsmfs_request *request);
-void rsmfs_reply_text(struct rsmfs_request *request, const char *format, ...) RSM_PRINTF(2, 3);
+void rsmfs_request_text(struct rsmfs_request *request, const char *format, ...) RSM_PRINTF(2, 3);
 /* For people also with --json: goes to standard error. */
-void rsmfs_reply_note(struct rsmfs_request *request, const char *format, ...) RSM_PRINTF(2, 3);
-void rsmfs_reply_data(struct rsmfs_request *request, const void *data, size_t length);
+void rsmfs_request_note(struct rsmfs_request *request, const char *format, ...) RSM_PRINTF(2, 3);
+void rsmfs_request_data(struct rsmfs_request *request, const void *data, size_t length);
 /* Fits the progress callbacks of the manager; context is the request. */
-void rsmfs_reply_progress(void *context, uint64_t done, uint64_t total, const char *what);
+void rsmfs_request_progress(void *context, uint64_t done, uint64_t total, const char *what);
 
 /* ---- what operands name ---- */
 

@@ -172,10 +172,10 @@ static int view_media(struct rsmfs_request *request, const char *operand, struct
 
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "table", "media",
-			  "path:s\tbarcode:s\ttype:s\tpool:S\tname:S\tstate:s\tlocation:s\t"
-			  "mounted:b\tcapacity:z\tremaining:z\tstaged:z\tlmid:S\tvolume_uuid:S\t"
-			  "health:s");
+	rsmfs_request_table(request, "table", "media",
+			    "path:s\tbarcode:s\ttype:s\tpool:S\tname:S\tstate:s\tlocation:s\t"
+			    "mounted:b\tcapacity:z\tremaining:z\tstaged:z\tlmid:S\tvolume_uuid:S\t"
+			    "health:s");
 	if (!object.is_pool)
 		return view_medium(request, &object.medium, err);
 	if (object.pool.id == RSM_POOL_TOP)
@@ -213,9 +213,9 @@ static int view_pools(struct rsmfs_request *request, const char *operand, struct
 
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "table", "pools",
-			  "path:s\tholds:s\ttype:s\tmedia:n\tallocated:n\tdraw:b\treturn:b\t"
-			  "limit:n\tmax_allocations:n");
+	rsmfs_request_table(request, "table", "pools",
+			    "path:s\tholds:s\ttype:s\tmedia:n\tallocated:n\tdraw:b\treturn:b\t"
+			    "limit:n\tmax_allocations:n");
 	if (pool.id != RSM_POOL_TOP)
 		r = view_pool(request, &pool, err);
 	return r < 0 ? r : walk_pools(request, pool.id, view_pool, 0, err);

@@ -12,9 +12,9 @@ int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
 
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "table", "libraries",
-			  "id:n\tsource:s\tkind:s\tvendor:s\tproduct:s\tdrives:n\tslots:n\t"
-			  "ports:n\tcartridges:n\tenabled:b");
+	rsmfs_request_table(request, "table", "libraries",
+			    "id:n\tsource:s\tkind:s\tvendor:s\tproduct:s\tdrives:n\tslots:n\t"
+			    "ports:n\tcartridges:n\tenabled:b");
 	for (size_t i = 0; i < count; i++) {
 		const struct rsm_library_status *library = &libraries[i];
 
@@ -91,9 +91,9 @@ int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err)
 
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "table", "drives",
-			  "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
-			  "vendor:S\tproduct:S\tserial:S\tlibrary:N\tenabled:B");
+	rsmfs_request_table(request, "table", "drives",
+			    "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
+			    "vendor:S\tproduct:S\tserial:S\tlibrary:N\tenabled:B");
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = view_drive(request, &drives[i], err);
 	return r;
@@ -146,8 +146,8 @@ int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err)
 
 	if (r < 0)
 		return r;
-	rsmfs_reply_table(request, "table", "slots",
-			  "element:n\ttype:s\tfull:b\tbarcode:s\tpath:s\tlibrary:N");
+	rsmfs_request_table(request, "table", "slots",
+			    "element:n\ttype:s\tfull:b\tbarcode:s\tpath:s\tlibrary:N");
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = view_elements(request, libraries[i].id, err);
 	return r;

@@ -71,7 +71,7 @@ static int failed(const struct rsm_err *err)
 int main(int argc, char **argv)
 {
 	struct global global = { .tool = { .mountpoint = getenv("RSM_MOUNT") } };
-	struct rsmfs_call call = { 0 };
+	struct rsmfs_verb_call call = { 0 };
 	struct rsm_err err = { 0 };
 	int r;
 
@@ -92,13 +92,13 @@ int main(int argc, char **argv)
 		rsmfs_local_help(NULL, stderr);
 		return EXIT_USAGE;
 	}
-	r = rsmfs_call_parse(argc, argv, &call, &err);
+	r = rsmfs_verb_parse(argc, argv, &call, &err);
 	if (r == -EINVAL || r == -ENOSYS)
 		return usage_error(&err, argv[0]);
 	if (r < 0)
 		return failed(&err);
 	r = call.verb->local ? rsmfs_local_run(&global.tool, &call, &err)
 			     : rsmfs_session_run(&global.tool, &call, &err);
-	rsmfs_call_fini(&call);
+	rsmfs_verb_call_fini(&call);
 	return r < 0 ? failed(&err) : 0;
 }

@@ -22,7 +22,7 @@ static bool on_wait(void *context, const struct rsmfs_lock_owner *owner)
 	return true;
 }
 
-static int run_wait(const struct rsmfs_call *call, struct rsm_err *err)
+static int run_wait(const struct rsmfs_verb_call *call, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsmfs_progress_stop) struct rsmfs_progress *progress = NULL;
 	int r = rsmfs_progress_start("waiting for rsmfs", &progress, err);
@@ -33,11 +33,11 @@ static int run_wait(const struct rsmfs_call *call, struct rsm_err *err)
 /* ---- library create ---- */
 
 /* As many slots as cartridges need, if nobody said how many. */
-static void fit_slots(const struct rsmfs_call *call, struct rsm_library_shape *shape)
+static void fit_slots(const struct rsmfs_verb_call *call, struct rsm_library_shape *shape)
 {
 	unsigned needed = shape->cartridges + !shape->no_cleaner;
 
-	if (!rsmfs_call_flag(call, "slots") && shape->slots < needed)
+	if (!rsmfs_verb_flag(call, "slots") && shape->slots < needed)
 		shape->slots = needed;
 }
 
@@ -74,12 +74,12 @@ static int report_library(const struct rsmfs_tool *tool, const char *folder,
 	return r < 0 ? r : rsmfs_printer_end(printer, err);
 }
 
-static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_call *call,
+static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_verb_call *call,
 		       struct rsm_err *err)
 {
 	struct rsm_library_shape shape = rsm_library_default_shape;
 	const char *folder = call->operands[1];
-	const char *type = rsmfs_call_text(call, "type");
+	const char *type = rsmfs_verb_text(call, "type");
 	int r;
 
 	if (strcmp(call->operands[0], "create") != 0)
@@ -89,12 +89,12 @@ static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_call *c
 				   "library create --type disk is not available in this version");
 	if (type)
 		shape.media_type = type;
-	shape.drives = (unsigned)rsmfs_call_number(call, "drives", shape.drives);
-	shape.slots = (unsigned)rsmfs_call_number(call, "slots", shape.slots);
-	shape.ports = (unsigned)rsmfs_call_number(call, "ports", shape.ports);
-	shape.cartridges = (unsigned)rsmfs_call_number(call, "cartridges", shape.cartridges);
-	shape.capacity_bytes = rsmfs_call_size(call, "capacity", shape.capacity_bytes);
-	shape.blank = rsmfs_call_flag(call, "blank");
+	shape.drives = (unsigned)rsmfs_verb_number(call, "drives", shape.drives);
+	shape.slots = (unsigned)rsmfs_verb_number(call, "slots", shape.slots);
+	shape.ports = (unsigned)rsmfs_verb_number(call, "ports", shape.ports);
+	shape.cartridges = (unsigned)rsmfs_verb_number(call, "cartridges", shape.cartridges);
+	shape.capacity_bytes = rsmfs_verb_size(call, "capacity", shape.capacity_bytes);
+	shape.blank = rsmfs_verb_flag(call, "blank");
 	fit_slots(call, &shape);
 	r = rsm_library_folder_create(folder, &shape, err);
 	return r < 0 ? r : report_library(tool, folder, &shape, err);
@@ -141,7 +141,7 @@ void rsmfs_local_help(const char *name, FILE *out)
 		     "rsm(8) tell more.\n");
 }
 
-static int run_help(const struct rsmfs_call *call, struct rsm_err *err)
+static int run_help(const struct rsmfs_verb_call *call, struct rsm_err *err)
 {
 	const char *name = call->operand_count ? call->operands[0] : NULL;
 
@@ -151,7 +151,7 @@ static int run_help(const struct rsmfs_call *call, struct rsm_err *err)
 	return 0;
 }
 
-int rsmfs_local_run(const struct rsmfs_tool *tool, const struct rsmfs_call *call,
+int rsmfs_local_run(const struct rsmfs_tool *tool, const struct rsmfs_verb_call *call,
 		    struct rsm_err *err)
 {
 	if (!strcmp(call->verb->name, "wait"))

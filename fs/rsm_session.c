@@ -185,7 +185,7 @@ static int read_reply(int fd, struct rsmfs_reply *reply, struct rsm_err *err)
 }
 
 static int converse(const struct rsmfs_tool *tool, const char *mountpoint,
-		    const struct rsmfs_call *call, const struct rsm_text *request,
+		    const struct rsmfs_verb_call *call, const struct rsm_text *request,
 		    struct rsm_err *err)
 {
 	struct session session = { .fd = -1 };
@@ -237,7 +237,7 @@ static bool is_view_of(const char *word)
 	return false;
 }
 
-static char kind_of(const struct rsmfs_call *call, size_t i)
+static char kind_of(const struct rsmfs_verb_call *call, size_t i)
 {
 	const char *kinds = call->verb->kinds;
 	size_t last = strlen(kinds);
@@ -250,8 +250,8 @@ static char kind_of(const struct rsmfs_call *call, size_t i)
 	return kinds[i < last ? i : last - 1];
 }
 
-static int resolve_operands(const char *mountpoint, const char *cwd, const struct rsmfs_call *call,
-			    char **names, struct rsm_err *err)
+static int resolve_operands(const char *mountpoint, const char *cwd,
+			    const struct rsmfs_verb_call *call, char **names, struct rsm_err *err)
 {
 	bool device =
 		(!strcmp(call->verb->name, "enable") || !strcmp(call->verb->name, "disable")) &&
@@ -268,11 +268,11 @@ static int resolve_operands(const char *mountpoint, const char *cwd, const struc
 }
 
 /* Asks before something is destroyed. The answer of a pipe is no answer. */
-static int confirm(struct rsmfs_call *call, char *const *names, struct rsm_err *err)
+static int confirm(struct rsmfs_verb_call *call, char *const *names, struct rsm_err *err)
 {
 	char answer[16];
 
-	if (strcmp(call->verb->name, "free") != 0 || rsmfs_call_flag(call, "yes"))
+	if (strcmp(call->verb->name, "free") != 0 || rsmfs_verb_flag(call, "yes"))
 		return 0;
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return rsm_err_set(err, EPERM,
@@ -288,7 +288,7 @@ static int confirm(struct rsmfs_call *call, char *const *names, struct rsm_err *
 	return 0;
 }
 
-static void give_umask(struct rsmfs_call *call, char text[static 16])
+static void give_umask(struct rsmfs_verb_call *call, char text[static 16])
 {
 	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && call->verb->options[i].name; i++) {
 		if (strcmp(call->verb->options[i].name, "umask") != 0)
@@ -328,13 +328,13 @@ static int follow_events(const struct rsmfs_tool *tool, const char *mountpoint, 
 }
 
 static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const char *cwd,
-		  struct rsmfs_call *call, char **names, struct rsm_err *err)
+		  struct rsmfs_verb_call *call, char **names, struct rsm_err *err)
 {
 	RSM_TEXT struct rsm_text request = { 0 };
 	char mask[16];
 	int r;
 
-	if (!strcmp(call->verb->name, "events") && rsmfs_call_flag(call, "follow"))
+	if (!strcmp(call->verb->name, "events") && rsmfs_verb_flag(call, "follow"))
 		return follow_events(tool, mountpoint, err);
 	r = resolve_operands(mountpoint, cwd, call, names, err);
 	if (r == 0)
@@ -342,7 +342,7 @@ static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const c
 	if (r < 0)
 		return r;
 	give_umask(call, mask);
-	rsmfs_call_write(call, (const char *const *)names, &request);
+	rsmfs_verb_write(call, (const char *const *)names, &request);
 	if (request.failed)
 		return rsm_err_oom(err);
 	if (request.length > RSMFS_CONTROL_REQUEST_MAX)
@@ -350,7 +350,8 @@ static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const c
 	return converse(tool, mountpoint, call, &request, err);
 }
 
-int rsmfs_session_run(const struct rsmfs_tool *tool, struct rsmfs_call *call, struct rsm_err *err)
+int rsmfs_session_run(const struct rsmfs_tool *tool, struct rsmfs_verb_call *call,
+		      struct rsm_err *err)
 {
 	RSM_FREE char *cwd = getcwd(NULL, 0); /* may be gone: then nothing is relative to it */
 	RSM_FREE char **names = calloc(call->operand_count + 1, sizeof(*names));

@@ -11,12 +11,12 @@ struct rsmfs_tool {
 };
 
 /* Carries the call out at its mount. 0, -EINVAL for wrong usage found late, else -errno. */
-RSM_MUST_CHECK int rsmfs_session_run(const struct rsmfs_tool *tool, struct rsmfs_call *call,
+RSM_MUST_CHECK int rsmfs_session_run(const struct rsmfs_tool *tool, struct rsmfs_verb_call *call,
 				     struct rsm_err *err);
 
 /* wait, library, help: without a mount. */
-RSM_MUST_CHECK int rsmfs_local_run(const struct rsmfs_tool *tool, const struct rsmfs_call *call,
-				   struct rsm_err *err);
+RSM_MUST_CHECK int rsmfs_local_run(const struct rsmfs_tool *tool,
+				   const struct rsmfs_verb_call *call, struct rsm_err *err);
 void rsmfs_local_help(const char *verb, FILE *out);
 
 #endif

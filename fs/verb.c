@@ -45,7 +45,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  "PATH...",
 	  "o",
 	  1,
-	  RSMFS_CALL_OPERANDS,
+	  RSMFS_VERB_OPERANDS,
 	  false,
 	  "gives a cartridge back",
 	  { FLAG("force", "also when it holds files") } },
@@ -53,7 +53,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  "PATH...",
 	  "o",
 	  1,
-	  RSMFS_CALL_OPERANDS,
+	  RSMFS_VERB_OPERANDS,
 	  false,
 	  "brings cartridges into drives and keeps them there: all of them or none",
 	  { FLAG("read", "for reading (as without)"),
@@ -66,7 +66,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  "PATH...",
 	  "o",
 	  1,
-	  RSMFS_CALL_OPERANDS,
+	  RSMFS_VERB_OPERANDS,
 	  false,
 	  "writes what is to be written and sends cartridges home",
 	  { FLAG("deferred", "only when the drive is wanted or dismount_delay is over") } },
@@ -120,7 +120,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  "PATH...",
 	  "o",
 	  1,
-	  RSMFS_CALL_OPERANDS,
+	  RSMFS_VERB_OPERANDS,
 	  false,
 	  "writes a free label and moves to Free: destroys what is on it; asks first",
 	  { FLAG("yes", "do not ask") } },
@@ -145,7 +145,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  "PATH...",
 	  "o",
 	  1,
-	  RSMFS_CALL_OPERANDS,
+	  RSMFS_VERB_OPERANDS,
 	  false,
 	  "puts cartridges into ports",
 	  { FLAG("force", "also with open files") } },
@@ -312,7 +312,7 @@ static int check_value(const struct rsmfs_verb *verb, const struct rsmfs_option 
 }
 
 /* One argument that begins with "--". *at is moved on when the value is the next argument. */
-static int take_option(struct rsmfs_call *call, int argc, char *const *argv, int *at,
+static int take_option(struct rsmfs_verb_call *call, int argc, char *const *argv, int *at,
 		       struct rsm_err *err)
 {
 	const char *name = argv[*at] + 2;
@@ -355,7 +355,8 @@ static int find_verb(const char *name, const struct rsmfs_verb **ret_verb, struc
 	return rsm_err_set(err, ENOSYS, "there is no verb '%s'", name);
 }
 
-static int take_arguments(struct rsmfs_call *call, int argc, char *const *argv, struct rsm_err *err)
+static int take_arguments(struct rsmfs_verb_call *call, int argc, char *const *argv,
+			  struct rsm_err *err)
 {
 	bool only_operands = false;
 
@@ -381,9 +382,10 @@ static int take_arguments(struct rsmfs_call *call, int argc, char *const *argv, 
 	return 0;
 }
 
-int rsmfs_call_parse(int argc, char *const *argv, struct rsmfs_call *ret_call, struct rsm_err *err)
+int rsmfs_verb_parse(int argc, char *const *argv, struct rsmfs_verb_call *ret_call,
+		     struct rsm_err *err)
 {
-	struct rsmfs_call call = { 0 };
+	struct rsmfs_verb_call call = { 0 };
 	int r;
 
 	if (argc < 1)
@@ -405,20 +407,20 @@ int rsmfs_call_parse(int argc, char *const *argv, struct rsmfs_call *ret_call, s
 		if (!*call.operands[i])
 			r = rsm_err_set(err, EINVAL, "%s: an operand is empty", call.verb->name);
 	if (r < 0) {
-		rsmfs_call_fini(&call);
+		rsmfs_verb_call_fini(&call);
 		return r;
 	}
 	*ret_call = call;
 	return 0;
 }
 
-void rsmfs_call_fini(struct rsmfs_call *call)
+void rsmfs_verb_call_fini(struct rsmfs_verb_call *call)
 {
 	free(call->operands);
 	memset(call, 0, sizeof(*call));
 }
 
-const char *rsmfs_call_text(const struct rsmfs_call *call, const char *option)
+const char *rsmfs_verb_text(const struct rsmfs_verb_call *call, const char *option)
 {
 	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && call->verb->options[i].name; i++)
 		if (!strcmp(call->verb->options[i].name, option))
@@ -427,28 +429,28 @@ const char *rsmfs_call_text(const struct rsmfs_call *call, const char *option)
 	return NULL;
 }
 
-bool rsmfs_call_flag(const struct rsmfs_call *call, const char *option)
+bool rsmfs_verb_flag(const struct rsmfs_verb_call *call, const char *option)
 {
-	return rsmfs_call_text(call, option) != NULL;
+	return rsmfs_verb_text(call, option) != NULL;
 }
 
-int64_t rsmfs_call_number(const struct rsmfs_call *call, const char *option, int64_t otherwise)
+int64_t rsmfs_verb_number(const struct rsmfs_verb_call *call, const char *option, int64_t otherwise)
 {
-	const char *text = rsmfs_call_text(call, option);
+	const char *text = rsmfs_verb_text(call, option);
 	int64_t value;
 
 	return text && !parse_integer(text, &value) ? value : otherwise;
 }
 
-uint64_t rsmfs_call_size(const struct rsmfs_call *call, const char *option, uint64_t otherwise)
+uint64_t rsmfs_verb_size(const struct rsmfs_verb_call *call, const char *option, uint64_t otherwise)
 {
-	const char *text = rsmfs_call_text(call, option);
+	const char *text = rsmfs_verb_text(call, option);
 	uint64_t value;
 
 	return text && !rsmfs_parse_size(text, &value) ? value : otherwise;
 }
 
-void rsmfs_call_write(const struct rsmfs_call *call, const char *const *operands,
+void rsmfs_verb_write(const struct rsmfs_verb_call *call, const char *const *operands,
 		      struct rsm_text *request)
 {
 	rsm_text_append(request, call->verb->name, strlen(call->verb->name) + 1);

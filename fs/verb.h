@@ -46,9 +46,9 @@ extern const struct rsmfs_verb rsmfs_verbs[];
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name); /* NULL: none */
 
-enum { RSMFS_CALL_OPERANDS = 4096 };
+enum { RSMFS_VERB_OPERANDS = 4096 };
 
-struct rsmfs_call {
+struct rsmfs_verb_call {
 	const struct rsmfs_verb *verb;
 	const char **operands; /* pointers into argv */
 	size_t operand_count;
@@ -58,19 +58,21 @@ struct rsmfs_call {
 /* argv[0] is the verb; the strings are borrowed. -EINVAL: wrong usage; -ENOSYS: no such verb;
  * -EOPNOTSUPP: a verb of a later version.
  */
-RSM_MUST_CHECK int rsmfs_call_parse(int argc, char *const *argv, struct rsmfs_call *ret_call,
+RSM_MUST_CHECK int rsmfs_verb_parse(int argc, char *const *argv, struct rsmfs_verb_call *ret_call,
 				    struct rsm_err *err);
-void rsmfs_call_fini(struct rsmfs_call *call);
+void rsmfs_verb_call_fini(struct rsmfs_verb_call *call);
 
 /* NULL when not given, "" for a flag. The option must be one of the verb's. */
-const char *rsmfs_call_text(const struct rsmfs_call *call, const char *option);
-bool rsmfs_call_flag(const struct rsmfs_call *call, const char *option);
+const char *rsmfs_verb_text(const struct rsmfs_verb_call *call, const char *option);
+bool rsmfs_verb_flag(const struct rsmfs_verb_call *call, const char *option);
 /* The values were checked by _parse. */
-int64_t rsmfs_call_number(const struct rsmfs_call *call, const char *option, int64_t otherwise);
-uint64_t rsmfs_call_size(const struct rsmfs_call *call, const char *option, uint64_t otherwise);
+int64_t rsmfs_verb_number(const struct rsmfs_verb_call *call, const char *option,
+			  int64_t otherwise);
+uint64_t rsmfs_verb_size(const struct rsmfs_verb_call *call, const char *option,
+			 uint64_t otherwise);
 
 /* The call as a request, with `operands` (as many as the call has) in place of its own. */
-void rsmfs_call_write(const struct rsmfs_call *call, const char *const *operands,
+void rsmfs_verb_write(const struct rsmfs_verb_call *call, const char *const *operands,
 		      struct rsm_text *request);
 
 /* "12T", "800G", "4096": decimal powers (K, M, G, T, P), as cartridges are sold; KiB ... binary. */
