@@ -53,6 +53,9 @@ struct rsm_cartridge {
 	bool identify;		   /* [lock] nobody knows what is on it */
 	bool held;		   /* [lock] rsm mount: stays until rsm dismount */
 	bool leave;		   /* [lock] rsm dismount, eject: go home now */
+	bool ejected;		   /* [lock] it was put into a port for a person to take */
+	bool abandoned;		   /* [lock] deallocated while in a drive: leave without an index */
+	bool discard;		   /* [lock] and its contents go when nobody has them any more */
 	bool renew;		   /* [lock] the volume changed under it (allocation): open again */
 	int64_t since_ns;	   /* [lock] since when it waits for a drive, 0: it does not */
 	int priority;		   /* [lock] the highest of its mount requests */

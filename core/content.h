@@ -133,7 +133,8 @@ enum { /* what _set_attributes changes */
        RSM_SET_BACKED_UP = 1 << 7,
        RSM_SET_CHANGED = 1 << 8, /* else: changed becomes now */
 };
-/* `values` holds the new ones; *ret_node all after it. Committed when it returns, unless the file
+/* `values` holds the new ones; *ret_node all after it. MODE, OWNER and GROUP set RSM_NODE_HAS_UNIX:
+ * for a node without it, give all three. Committed when it returns, unless the file
  * is open for writing (then with its flush).
  */
 RSM_MUST_CHECK int rsm_content_set_attributes(struct rsm_content *content, uint64_t id,
@@ -249,9 +250,12 @@ RSM_MUST_CHECK int rsm_content_indexed(struct rsm_content *content,
 				       const struct rsm_index_snapshot *snapshot,
 				       struct rsm_err *err);
 
-/* The same by the snapshot's tree version: the index was written by a process that then died. */
-RSM_MUST_CHECK int rsm_content_indexed_version(struct rsm_content *content, uint64_t tree_version,
-					       struct rsm_err *err);
+/* The same by version, for an index that was found on the medium after a crash. */
+RSM_MUST_CHECK int rsm_content_indexed_to(struct rsm_content *content, uint64_t version,
+					  struct rsm_err *err);
+
+/* rsm_volume_index_forget_unindexed for a volume that is in use. Durable; asks for migration. */
+RSM_MUST_CHECK int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *err);
 
 /* A freshly loaded tree takes the place of the cached one (rsm_volume_index_replace); open files
  * stay, the kernel is told (changed callback, node 0).

@@ -448,7 +448,7 @@ int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	return 0;
 }
 
-void rsm_drive_clear(struct rsm_drive_worker *worker)
+void rsm_drive_adopt(struct rsm_drive_worker *worker)
 {
 	struct rsm_cartridge *cartridge = NULL;
 	struct rsm_medium medium;
@@ -461,11 +461,14 @@ void rsm_drive_clear(struct rsm_drive_worker *worker)
 		return;
 	if (r == 0)
 		r = rsm_cartridge_ref(worker->manager, medium.id, &cartridge, &err);
-	if (r == 0)
-		r = rsm_drive_take_home(worker, cartridge, &err);
-	if (r != 0)
-		rsm_log_warning("%s is not empty and its cartridge cannot be taken home: %s",
-				worker->name, r < 0 ? err.msg : "it is unknown");
-	if (cartridge)
-		rsm_cartridge_unref(cartridge);
+	if (r < 0) {
+		rsm_log_warning("%s: what lies in it is not known: %s", worker->name, err.msg);
+		return;
+	}
+	if (r > 0)
+		return;
+	cartridge->state = RSM_CARTRIDGE_FETCHING;
+	cartridge->worker = worker;
+	worker->cartridge = cartridge;
+	worker->state = RSM_DRIVE_LOADING;
 }

@@ -66,8 +66,10 @@ RSM_MUST_CHECK int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_c
 /* Unloads and has the robot take it to its slot. What should be on the medium is. */
 RSM_MUST_CHECK int rsm_drive_take_home(struct rsm_drive_worker *worker,
 				       struct rsm_cartridge *cartridge, struct rsm_err *err);
-/* At start: a cartridge that lies in the drive goes home. */
-void rsm_drive_clear(struct rsm_drive_worker *worker);
+/* At start, before the threads: a cartridge that lies in the drive becomes the worker's; its thread
+ * loads it first of all.
+ */
+void rsm_drive_adopt(struct rsm_drive_worker *worker);
 /* Puts the identity that goes on the medium together; strings live as long as *storage. */
 struct drive_identity {
 	struct rsm_volume_identity identity;

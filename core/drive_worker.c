@@ -171,15 +171,23 @@ static void fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	rsm_cartridge_unref(cartridge);
 }
 
+static bool is_abandoned(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	return cartridge->abandoned;
+}
+
 static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
 	int r;
 
-	r = rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, &err);
-	if (r < 0)
-		write_failed(worker, cartridge, &err);
+	if (!is_abandoned(worker, cartridge)) {
+		r = rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, &err);
+		if (r < 0)
+			write_failed(worker, cartridge, &err);
+	}
 	set_state(worker, RSM_DRIVE_UNLOADING);
 	r = rsm_drive_take_home(worker, cartridge, &err);
 	if (r < 0) {
@@ -190,6 +198,7 @@ static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	cartridge->state = RSM_CARTRIDGE_AWAY;
 	cartridge->worker = NULL;
 	cartridge->leave = false;
+	cartridge->abandoned = false;
 	cartridge->held = false;
 	cartridge->idle_since_ns = rsm_manager_now(manager);
 	cartridge->outcome_number++;
@@ -238,7 +247,7 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 	};
 
 	*ret_until = RSM_NEVER_NS;
-	if (rsm_manager_hurries_locked(manager))
+	if (rsm_manager_hurries_locked(manager) || cartridge->abandoned)
 		return STEP_LEAVE;
 	for (size_t i = 0; i < manager->worker_count; i++)
 		if (manager->workers[i]->library == worker->library &&
@@ -458,7 +467,8 @@ static void *run(void *argument)
 {
 	struct rsm_drive_worker *worker = argument;
 
-	rsm_drive_clear(worker);
+	if (worker->cartridge)
+		fetch(worker, worker->cartridge);
 	for (;;) {
 		/* only this thread sets or clears worker->cartridge */
 		if (worker->cartridge)
@@ -470,7 +480,10 @@ static void *run(void *argument)
 
 int rsm_drive_worker_start(struct rsm_drive_worker *worker, struct rsm_err *err)
 {
-	int r = pthread_create(&worker->thread, NULL, run, worker);
+	int r;
+
+	rsm_drive_adopt(worker);
+	r = pthread_create(&worker->thread, NULL, run, worker);
 
 	if (r != 0)
 		return rsm_err_set(err, r, "thread of %s: %s", worker->name, strerror(r));

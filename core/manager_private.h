@@ -39,13 +39,15 @@ struct rsm_manager {
 	size_t worker_count;
 
 	struct rsm_mutex lock;
-	pthread_cond_t changed;	    /* [lock] something that a worker or a waiter looks at */
-	struct rsm_list cartridges; /* [lock] */
-	bool stopping;		    /* [lock] loaded cartridges are finished and go home */
-	const atomic_bool *hurry;   /* [lock] what is staged stays so */
-	bool housekeeper_stop;	    /* [lock] */
+	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
+	struct rsm_list cartridges;   /* [lock] */
+	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
+	bool stopping;		      /* [lock] loaded cartridges are finished and go home */
+	const atomic_bool *hurry;     /* [lock] what is staged stays so */
+	bool housekeeper_stop;	      /* [lock] */
 	pthread_t housekeeper;
 	bool housekeeper_runs;
+	bool staged_adopted; /* the starting thread's, then the housekeeper's */
 };
 
 /* Tells the upper floor; without locks. pool RSM_POOL_TOP: the top. */
@@ -54,6 +56,8 @@ void rsm_manager_names_changed(struct rsm_manager *manager, int64_t pool);
 void rsm_manager_request_service(struct rsm_manager *manager, struct rsm_library *library,
 				 uint32_t drive, struct rsm_cartridge *cartridge, int r,
 				 const struct rsm_err *err);
+/* An off-line cartridge is wanted: an operator request. */
+void rsm_manager_request_medium(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 /* What is staged does not fit any more: new data are refused, an operator request. Once. */
 void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 /* Lets the contents accept or refuse changes, by what the catalogue and the volume say. */
@@ -105,6 +109,23 @@ RSM_MUST_CHECK int rsm_library_move(struct rsm_library *library, const struct rs
 RSM_MUST_CHECK int rsm_library_choose_slot(struct rsm_library *library,
 					   const struct rsm_medium *medium, uint32_t *ret_slot,
 					   struct rsm_err *err);
+/* Cartridges that a person put into ports go to free slots. */
+RSM_MUST_CHECK int rsm_library_inject(struct rsm_library *library, unsigned *ret_count,
+				      struct rsm_err *err);
+/* As rsm_manager_dismount_wait; force: also while it is in use. */
+RSM_MUST_CHECK int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool deferred,
+					 bool force, const atomic_bool *cancel,
+					 struct rsm_err *err);
+/* Staged data and label work of the medium are due at once. */
+void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium);
+void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms);
+/* Staging folders that an earlier run left: their media are wanted for writing. Once. */
+void rsm_manager_adopt_staged(struct rsm_manager *manager);
+uint64_t rsm_manager_nominal_capacity(struct rsm_manager *manager, const struct rsm_medium *medium);
+/* "inject" events since event number `after`. */
+unsigned rsm_manager_count_injected(struct rsm_manager *manager, int64_t after);
+/* True for a cartridge that was ejected and still lies in its port. */
+bool rsm_manager_was_ejected(struct rsm_manager *manager, int64_t medium);
 struct rsm_library *rsm_library_find(struct rsm_manager *manager, int64_t id);
 /* "slot 1001", "drive 256", "port 10", "offline". */
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32]);

@@ -363,7 +363,7 @@ static int check_unindexed(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	rsm_log_warning("the tape ends at block %" PRIu64 " instead of %" PRIu64
 			": what was written behind it is written again",
 			ltfs->part[DATA].end, expected);
-	return rsm_volume_index_forget_unindexed(index, err);
+	return rsm_content_forget_unindexed(ltfs->content, err);
 }
 
 /* A reloaded tree is what the medium has, unless staged files were laid on top of it. */
@@ -418,7 +418,7 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 		r = rsm_volume_index_get_number(index, "intent_version", &ltfs->indexed_version, 0,
 						err);
 		if (r == 0)
-			r = rsm_content_indexed_version(content, ltfs->indexed_version, err);
+			r = rsm_content_indexed_to(content, ltfs->indexed_version, err);
 		break;
 	case CACHED_OTHER:
 		r = reload(ltfs, which, &header, ret_conflicts, err);
