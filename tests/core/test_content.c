@@ -401,7 +401,86 @@ static void extended_attributes_survive_the_flush_of_an_open_file(void **state)
 	assert_string_equal(value.data, "v");
 }
 
+static bool find_x(void *context, const struct rsm_node *node, const char *name, const char *key)
+{
+	(void)key;
+	if (!strcmp(name, "x"))
+		*(uint64_t *)context = node->size;
+	return true;
+}
+
+static void a_listing_shows_live_sizes(void **state)
+{
+	struct rsm_open_file *file;
+	uint64_t size = 0;
+
+	(void)state;
+	make_file("a", "abc", 3);
+	file = create("x");
+	write_at(file, "hello", 5, 0);
+	assert_done(rsm_content_list(content, RSM_NODE_ROOT, NULL, find_x, &size, &err), &err);
+	assert_int_equal(size, 5);
+	close_file(file);
+}
+
+static void a_folder_keeps_its_attributes_and_its_times_move(void **state)
+{
+	struct rsm_node node = { .kind = RSM_NODE_FOLDER }, values = { .mode = 0750 }, now;
+
+	(void)state;
+	assert_done(rsm_content_make(content, RSM_NODE_ROOT, "d", &node, NULL, &err), &err);
+	values.times.modified.tv_sec = 77;
+	assert_done(rsm_content_set_attributes(content, node.id, RSM_SET_MODE | RSM_SET_MODIFIED,
+					       &values, &now, &err),
+		    &err);
+	assert_done(rsm_content_get(content, node.id, &now, &err), &err);
+	assert_int_equal(now.mode, 0750);
+	assert_int_equal(now.times.modified.tv_sec, 77);
+	values = (struct rsm_node){ .kind = RSM_NODE_FOLDER };
+	assert_done(rsm_content_make(content, node.id, "e", &values, NULL, &err), &err);
+	assert_done(rsm_content_get(content, node.id, &now, &err), &err);
+	assert_true(now.times.modified.tv_sec > 77);
+	assert_int_equal(
+		rsm_content_set_attributes(content, node.id, RSM_SET_SIZE, &values, &now, &err),
+		-EISDIR);
+	assert_int_equal(rsm_content_remove(content, RSM_NODE_ROOT, "d", true, &err), -ENOTEMPTY);
+	assert_done(rsm_content_remove(content, node.id, "e", true, &err), &err);
+	assert_done(rsm_content_remove(content, RSM_NODE_ROOT, "d", true, &err), &err);
+	assert_int_equal(rsm_content_get(content, node.id, &now, &err), RSM_NODE_ABSENT);
+}
+
+static void many_small_open_files_spill_to_disk(void **state)
+{
+	static struct rsm_open_file *files[300];
+	static char data[65536];
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "s%u", i);
+		files[i] = create(name);
+		pattern(data, sizeof data, i);
+		write_at(files[i], data, sizeof data, 0);
+	}
+	assert_true(staging_files("file.") > 0);
+	for (unsigned i = 0; i < 300; i++) {
+		pattern(data, sizeof data, i);
+		assert_reads(files[i], data, sizeof data);
+		close_file(files[i]);
+	}
+	reopen();
+	pattern(data, sizeof data, 299);
+	assert_holds("s299", data, sizeof data);
+	fake_migrate(&medium, content, 1000);
+	fake_index(content);
+	assert_holds("s299", data, sizeof data);
+}
+
 static const struct CMUnitTest tests[] = {
+	TEST(a_listing_shows_live_sizes),
+	TEST(a_folder_keeps_its_attributes_and_its_times_move),
+	TEST(many_small_open_files_spill_to_disk),
 	TEST(a_closed_file_is_there_after_a_reopen),
 	TEST(an_open_file_shows_its_live_size),
 	TEST(attributes_of_a_written_file_come_with_its_flush),

@@ -264,6 +264,10 @@ static void victim(int report)
 		if (write(report, &i, sizeof i) != sizeof i)
 			_exit(1);
 		rsm_content_release(file);
+		if (i % 7 == 6)
+			fake_migrate(&medium, content, 5);
+		if (i % 23 == 22)
+			fake_index(content);
 	}
 }
 
@@ -281,13 +285,14 @@ static void a_flushed_file_survives_a_sudden_death(void **state)
 	if (!child)
 		victim(ends[1]);
 	close(ends[1]);
-	while (last < 150)
+	while (last < 100 + (unsigned)time(NULL) % 100)
 		assert_int_equal(read(ends[0], &last, sizeof last), sizeof last);
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	while (read(ends[0], &last, sizeof last) == sizeof last)
 		;
 	close(ends[0]);
+	medium.end = FAKE_SIZE;
 	open_volume();
 	for (unsigned i = 0; i <= last; i++) {
 		char name[32];
@@ -296,6 +301,11 @@ static void a_flushed_file_survives_a_sudden_death(void **state)
 		pattern(data, victim_size(i), i);
 		assert_holds(name, data, victim_size(i));
 	}
+	medium.end = FAKE_SIZE / 2; /* room to write on */
+	fake_migrate(&medium, content, 10000);
+	fake_index(content);
+	pattern(data, victim_size(0), 0);
+	assert_holds("v0", data, victim_size(0));
 }
 
 /* ---- interrupts ---- */
