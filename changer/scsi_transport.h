@@ -65,6 +65,9 @@ RSM_MUST_CHECK int rsm_scsi_execute(struct rsm_scsi_transport *transport,
 void rsm_scsi_transport_free(struct rsm_scsi_transport *transport);
 RSM_DEFINE_CLEANUP(rsm_scsi_transport_free, struct rsm_scsi_transport)
 
+/* "LOCATE(16)" for 92h, as words for people; "command" if unknown. */
+const char *rsm_scsi_command_name(uint8_t opcode);
+
 /* Opens a real device node (/dev/sgN, /dev/nstN, /dev/schN, /dev/changer) with libsgutils2. */
 RSM_MUST_CHECK int rsm_scsi_sg_open(const char *node, struct rsm_scsi_transport **ret_transport,
 				    struct rsm_err *err);

@@ -25,13 +25,25 @@ RSM_DEFINE_CLEANUP(rsm_tape_drive_free, struct rsm_tape_drive)
 
 const struct rsm_device_identity *rsm_tape_drive_identity(const struct rsm_tape_drive *drive);
 
-/* For medium_memory.c, which speaks to the same device. Borrowed, valid as long as the drive. */
+/* The device below, for its name. Borrowed, valid as long as the drive. */
 struct rsm_scsi_transport *rsm_tape_drive_transport(struct rsm_tape_drive *drive);
+
+struct rsm_sense;
+
+/* Any command, with this drive's handling of unit attentions and deferred errors: for
+ * medium_memory.c and hardware.c, which speak to the same device. *ret_sense is what the device
+ * answered; *ret_transferred (may be NULL) counts bytes of data.
+ */
+RSM_MUST_CHECK int rsm_tape_drive_execute(struct rsm_tape_drive *drive,
+					  const struct rsm_scsi_command *command,
+					  struct rsm_sense *ret_sense, size_t *ret_transferred,
+					  struct rsm_err *err);
 
 enum rsm_tape_outcome {
 	RSM_TAPE_NO_MEDIUM = 1,	 /* _poll: the drive is empty, or its cartridge is unloaded */
 	RSM_TAPE_BECOMING_READY, /* _poll */
-	RSM_TAPE_MEDIUM_CHANGED, /* _poll: somebody put in another cartridge */
+	RSM_TAPE_MEDIUM_CHANGED, /* _poll: somebody put in another cartridge, or the drive was
+				    reset in the middle of use: position and modes are lost */
 	RSM_TAPE_FILEMARK,	 /* _read, _space_blocks: position is behind the mark */
 	RSM_TAPE_END_OF_DATA,	 /* _read, _locate, _space_*: position is at end of data */
 	RSM_TAPE_BEGINNING,	 /* _space_filemarks backwards: at block 0 */
@@ -90,7 +102,8 @@ RSM_MUST_CHECK int rsm_tape_drive_locate_end(struct rsm_tape_drive *drive, uint3
 RSM_MUST_CHECK int rsm_tape_drive_space_filemarks(struct rsm_tape_drive *drive, int64_t count,
 						  int64_t *ret_moved, struct rsm_err *err);
 
-/* Reads the next record, at most `size` bytes (READ(6), variable, SILI).
+/* Reads the next record, at most `size` bytes (READ(6), variable, without SILI: with it a record
+ * that is too long would be cut in silence).
  * 0: *ret_length bytes are in buf. FILEMARK, END_OF_DATA: buf and *ret_length untouched.
  * -ENOBUFS: the record is longer than size; position is behind it. -EIO: medium error.
  */

@@ -1,1 +1,209 @@
-#include "core/content.h"
+#include "core/content_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+
+/* ---- the volume as a whole ---- */
+
+static void claim_range(void *context, uint64_t id, const struct rsm_staged_range *range)
+{
+	struct rsm_content *content = context;
+
+	rsm_staging_claim(content->staging, id, range->store, range->store_offset,
+			  range->byte_count);
+}
+
+static void content_free(struct rsm_content *content)
+{
+	if (!content)
+		return;
+	rsm_volume_index_close(content->index);
+	rsm_staging_close(content->staging);
+	for (size_t i = 0; i < RSM_CONTENT_ORPHAN_BUCKETS; i++)
+		while (content->orphans[i]) {
+			struct rsm_orphan *orphan = content->orphans[i];
+
+			content->orphans[i] = orphan->next;
+			free(orphan);
+		}
+	free(content->nodes);
+	rsm_mutex_fini(&content->lock);
+	rsm_mutex_fini(&content->reads_lock);
+	rsm_mutex_fini(&content->commit_lock);
+	free(content->folder);
+	free(content);
+}
+RSM_DEFINE_CLEANUP(content_free, struct rsm_content)
+
+static int open_parts(struct rsm_content *content, const char *folder, struct rsm_err *err)
+{
+	char path[4096];
+	int r;
+
+	if (snprintf(path, sizeof path, "%s/index.db", folder) >= (int)sizeof path)
+		return rsm_err_set(err, ENAMETOOLONG, "folder %s", folder);
+	r = rsm_file_make_folders(folder, 0700, err);
+	if (!r)
+		r = rsm_volume_index_open(path, &content->index, err);
+	if (!r)
+		r = rsm_staging_open(folder, content->space, &content->staging, err);
+	if (!r)
+		r = rsm_volume_index_each_staged(content->index, claim_range, content, err);
+	if (!r)
+		r = rsm_staging_collect(content->staging, err);
+	if (r)
+		return rsm_err_fold(err, r, "contents in %s", folder);
+	content->close_order = rsm_volume_index_last_close_order(content->index);
+	return 0;
+}
+
+int rsm_content_open_volume(const char *folder, struct rsm_staging_space *space,
+			    const struct rsm_content_callbacks *callbacks,
+			    struct rsm_content **ret_content, struct rsm_err *err)
+{
+	RSM_CLEANUP(content_free) struct rsm_content *content = calloc(1, sizeof *content);
+	int r;
+
+	if (!content)
+		return rsm_err_oom(err);
+	rsm_mutex_init(&content->lock);
+	rsm_mutex_init(&content->reads_lock);
+	rsm_mutex_init(&content->commit_lock);
+	rsm_list_init(&content->reads);
+	content->folder = strdup(folder);
+	content->space = space;
+	content->callbacks = *callbacks;
+	content->node_buckets = 64;
+	content->nodes = calloc(content->node_buckets, sizeof *content->nodes);
+	if (!content->nodes || !content->folder)
+		return rsm_err_oom(err);
+	rsm_content_used(content);
+	r = open_parts(content, folder, err);
+	if (r)
+		return r;
+	*ret_content = RSM_STEAL(content);
+	return 0;
+}
+
+/* Nodes that are left are those whose flush was refused: one more try. */
+static void flush_the_rest(struct rsm_content *content)
+{
+	struct rsm_err err;
+	bool queued = false;
+
+	if (content->node_count && rsm_content_flush_all(content, &queued, &err) < 0)
+		rsm_log_error("changes of files in memory are lost: %s", err.msg);
+	for (size_t i = 0; i < content->node_buckets; i++)
+		while (content->nodes[i]) {
+			struct rsm_open_node *node = content->nodes[i];
+
+			assert(!node->refs);
+			node->gone = true; /* nothing of it is tried again */
+			node->refs = 1;
+			rsm_content_unpin(content, node);
+		}
+}
+
+void rsm_content_close_volume(struct rsm_content *content)
+{
+	struct rsm_err err;
+
+	if (!content)
+		return;
+	flush_the_rest(content);
+	if (rsm_content_commit(content, &err) < 0)
+		rsm_log_error("contents of a cartridge: %s", err.msg);
+	content_free(content);
+}
+
+struct rsm_volume_index *rsm_content_index(struct rsm_content *content)
+{
+	return content->index;
+}
+
+void rsm_content_set_owner(struct rsm_content *content, void *owner)
+{
+	content->owner = owner;
+}
+
+const char *rsm_content_folder(const struct rsm_content *content)
+{
+	return content->folder;
+}
+
+void *rsm_content_owner(const struct rsm_content *content)
+{
+	return ((struct rsm_content *)content)->owner;
+}
+
+/* ---- what is allowed ---- */
+
+void rsm_content_refuse_changes(struct rsm_content *content, int code, const char *why)
+{
+	RSM_LOCK_SCOPE(&content->lock);
+	snprintf(content->refuse_why, sizeof content->refuse_why, "%s", why ? why : "");
+	content->refuse_code = code;
+}
+
+int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err)
+{
+	int code = content->refuse_code;
+
+	if (!code)
+		return 0;
+	RSM_LOCK_SCOPE(&content->lock);
+	return rsm_err_set(err, code, "%s", content->refuse_why);
+}
+
+void rsm_content_set_room(struct rsm_content *content, uint64_t bytes)
+{
+	content->room = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+	content->room_known = bytes != UINT64_MAX;
+}
+
+/* ---- what is going on ---- */
+
+void rsm_content_now(struct timespec *ret_now)
+{
+	clock_gettime(CLOCK_REALTIME, ret_now);
+}
+
+void rsm_content_used(struct rsm_content *content)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	atomic_store_explicit(&content->last_used_ns,
+			      now.tv_sec * (int64_t)1000000000 + now.tv_nsec, memory_order_relaxed);
+}
+
+void rsm_content_want(struct rsm_content *content, enum rsm_content_want want)
+{
+	content->callbacks.want(content->callbacks.context, content, want);
+}
+
+bool rsm_content_is_dirty(struct rsm_content *content)
+{
+	return rsm_volume_index_tree_version(content->index) !=
+	       rsm_volume_index_indexed_version(content->index);
+}
+
+void rsm_content_use(struct rsm_content *content, struct rsm_content_use *ret_use)
+{
+	struct rsm_volume_totals totals = { 0 };
+
+	if (rsm_volume_index_totals(content->index, &totals, NULL) < 0)
+		totals.staged_files = 1; /* when in doubt, there is something to write */
+	*ret_use = (struct rsm_content_use){
+		.open_files = content->open_files,
+		.writers = content->writers,
+		.reading = content->reading,
+		.staged_bytes = totals.staged_bytes + content->unsaved_bytes,
+		.staged_files = totals.staged_files,
+		.dirty = rsm_content_is_dirty(content),
+		.last_used_ns = content->last_used_ns,
+	};
+}

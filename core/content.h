@@ -71,6 +71,9 @@ RSM_DEFINE_CLEANUP(rsm_content_close_volume, struct rsm_content)
 /* Borrowed, as long as the content. For LTFS code (facts, snapshot, loader) and `rsm find`. */
 struct rsm_volume_index *rsm_content_index(struct rsm_content *content);
 
+/* The folder that it was opened in; valid as long as the content. */
+const char *rsm_content_folder(const struct rsm_content *content);
+
 /* The manager's own pointer (the medium it belongs to). */
 void rsm_content_set_owner(struct rsm_content *content, void *owner);
 void *rsm_content_owner(const struct rsm_content *content);
@@ -130,7 +133,8 @@ enum { /* what _set_attributes changes */
        RSM_SET_BACKED_UP = 1 << 7,
        RSM_SET_CHANGED = 1 << 8, /* else: changed becomes now */
 };
-/* `values` holds the new ones; *ret_node all after it. Committed when it returns, unless the file
+/* `values` holds the new ones; *ret_node all after it. MODE, OWNER and GROUP set RSM_NODE_HAS_UNIX:
+ * for a node without it, give all three. Committed when it returns, unless the file
  * is open for writing (then with its flush).
  */
 RSM_MUST_CHECK int rsm_content_set_attributes(struct rsm_content *content, uint64_t id,
@@ -241,10 +245,22 @@ RSM_MUST_CHECK int rsm_content_migrated(struct rsm_content *content,
 					const struct rsm_extent *extents, size_t count,
 					struct rsm_err *err);
 
+/* rsm_volume_index_snapshot, which commits, of a volume that is in use. */
+RSM_MUST_CHECK int rsm_content_snapshot(struct rsm_content *content,
+					struct rsm_index_snapshot **ret_snapshot,
+					struct rsm_err *err);
+
 /* An index made of `snapshot` is on the medium: staged copies that it covers are freed. Durable. */
 RSM_MUST_CHECK int rsm_content_indexed(struct rsm_content *content,
 				       const struct rsm_index_snapshot *snapshot,
 				       struct rsm_err *err);
+
+/* The same by version, for an index that was found on the medium after a crash. */
+RSM_MUST_CHECK int rsm_content_indexed_to(struct rsm_content *content, uint64_t version,
+					  struct rsm_err *err);
+
+/* rsm_volume_index_forget_unindexed for a volume that is in use. Durable; asks for migration. */
+RSM_MUST_CHECK int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *err);
 
 /* A freshly loaded tree takes the place of the cached one (rsm_volume_index_replace); open files
  * stay, the kernel is told (changed callback, node 0).

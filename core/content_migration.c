@@ -1,1 +1,349 @@
-#include "core/content.h"
+#include "core/content_private.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { BUSY_NS = 2 * 1000 * 1000 * 1000ll }; /* a file written to since may be written to again */
+
+/* ---- what is to be written ---- */
+
+/* Files that are changing just now would be written in vain; they come when they are released. */
+static bool is_busy(struct rsm_content *content, uint64_t id)
+{
+	struct rsm_open_node *node = rsm_content_hold_live(content, id);
+	struct timespec now;
+	bool busy;
+
+	if (!node)
+		return rsm_content_is_orphan(content, id);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	busy = node->dirty_data || node->gone ||
+	       (node->writers &&
+		now.tv_sec * (int64_t)1000000000 + now.tv_nsec - node->written_ns < BUSY_NS);
+	rsm_content_let_go(content, node);
+	return busy || rsm_content_is_orphan(content, id);
+}
+
+int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
+			       struct rsm_migration **ret_migration, struct rsm_err *err)
+{
+	RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = NULL;
+	struct rsm_node node;
+	uint64_t order;
+	int r;
+
+	for (;;) {
+		r = rsm_volume_index_next_staged(content->index, after, &node, &order, err);
+		if (r)
+			return r;
+		if (!is_busy(content, node.id))
+			break;
+		after = order;
+	}
+	migration = calloc(1, sizeof *migration);
+	if (!migration)
+		return rsm_err_oom(err);
+	migration->id = node.id;
+	migration->data_version = node.data_version;
+	migration->close_order = order;
+	migration->size = node.size;
+	/* changed since the row was read: then these ranges do not belong to data_version, and
+	 * _migrated will say so */
+	r = rsm_volume_index_staged(content->index, node.id, &migration->ranges,
+				    &migration->range_count, err);
+	if (r)
+		return rsm_err_fold(err, r, "staged ranges of file %" PRIu64, node.id);
+	*ret_migration = RSM_STEAL(migration);
+	return 0;
+}
+
+void rsm_migration_free(struct rsm_migration *migration)
+{
+	if (!migration)
+		return;
+	free(migration->ranges);
+	free(migration);
+}
+
+static bool is_outdated(struct rsm_content *content, const struct rsm_migration *migration)
+{
+	struct rsm_open_node *live = rsm_content_hold_live(content, migration->id);
+	struct rsm_node row;
+	bool dirty = false;
+
+	if (live) {
+		dirty = live->dirty_data || live->gone;
+		rsm_content_let_go(content, live);
+	}
+	return dirty || rsm_content_is_orphan(content, migration->id) ||
+	       rsm_volume_index_get(content->index, migration->id, &row, NULL) ||
+	       row.data_version != migration->data_version;
+}
+
+int rsm_content_migration_read(struct rsm_content *content, const struct rsm_migration *migration,
+			       size_t range, uint64_t offset_in_range, void *data, size_t length,
+			       struct rsm_err *err)
+{
+	const struct rsm_staged_range *from;
+	int r;
+
+	if (range >= migration->range_count ||
+	    offset_in_range > migration->ranges[range].byte_count ||
+	    length > migration->ranges[range].byte_count - offset_in_range)
+		return rsm_err_set(err, EINVAL, "no such bytes in the migration of file %" PRIu64,
+				   migration->id);
+	from = &migration->ranges[range];
+	r = rsm_staging_read(content->staging, migration->id, from->store,
+			     from->store_offset + offset_in_range, data, length, err);
+	if (r < 0 && is_outdated(content, migration)) {
+		/* its bytes were given up because it changed: what is written is waste, _migrated
+		 * will say so */
+		memset(data, 0, length);
+		return 0;
+	}
+	return r;
+}
+
+/* ---- what has been written ---- */
+
+int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration *migration,
+			 const struct rsm_extent *extents, size_t count, struct rsm_err *err)
+{
+	struct rsm_open_node *node;
+	int r = rsm_content_hold(content, migration->id, &node, err);
+
+	if (r)
+		return r;
+	if (node->dirty_data || node->gone) {
+		r = RSM_NODE_ABSENT;
+	} else {
+		RSM_LOCK_SCOPE(&content->commit_lock);
+		r = rsm_volume_index_migrated(content->index, migration->id,
+					      migration->data_version, extents, count, err);
+		if (!r)
+			rsm_content_forget_extents(node);
+	}
+	rsm_content_let_go(content, node);
+	return r;
+}
+
+int rsm_content_snapshot(struct rsm_content *content, struct rsm_index_snapshot **ret_snapshot,
+			 struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	return rsm_volume_index_snapshot(content->index, ret_snapshot, err);
+}
+
+struct released {
+	uint64_t id;
+	struct rsm_staged_range range;
+};
+
+struct released_list {
+	struct released *at;
+	size_t count, room;
+	bool failed;
+};
+
+/* Under the index's lock: only noted down. */
+static void note_released(void *context, uint64_t id, const struct rsm_staged_range *range)
+{
+	struct released_list *list = context;
+
+	if (list->count == list->room) {
+		size_t room = list->room ? list->room * 2 : 256;
+		struct released *grown = realloc(list->at, room * sizeof *grown);
+
+		if (!grown) {
+			list->failed = true; /* their room comes back at the next open */
+			return;
+		}
+		list->at = grown;
+		list->room = room;
+	}
+	list->at[list->count++] = (struct released){ id, *range };
+}
+
+struct release {
+	struct rsm_content *content;
+	struct rsm_open_node *node;
+};
+
+static void release_part(void *context, const struct rsm_staged_range *part)
+{
+	struct release *release = context;
+
+	rsm_staging_release(release->content->staging, release->node->id, part->store,
+			    part->store_offset, part->byte_count);
+}
+
+static void release_unless_in_use(void *context, const struct rsm_staged_range *part)
+{
+	struct release *release = context;
+
+	rsm_ranges_subtract(part, &release->node->ranges, release_part, release);
+}
+
+/* A row has gone; its bytes go too, exactly once. A node that was flushed since the rows went has
+ * named them anew or released them itself. One that is changed and not flushed keeps what it has:
+ * its bytes may be newer than the medium's, its next flush names or releases them. All others just
+ * forget them. A node that is not in the table now was not flushed since, because none leaves the
+ * table before the end of this.
+ */
+static void release_one(struct rsm_content *content, const struct released *released,
+			uint64_t phase)
+{
+	const struct rsm_staged_range *range = &released->range;
+	struct release release = { .content = content };
+	struct rsm_open_node *node;
+
+	if (rsm_content_hold(content, released->id, &node, NULL))
+		return; /* out of memory: the next open collects it */
+	release.node = node;
+	if (node->staged_phase >= phase || rsm_ranges_reserve(&node->ranges, 1, NULL) ||
+	    rsm_ranges_reserve(&node->saved, 1, NULL)) {
+		/* nothing */
+	} else if (node->dirty_data) {
+		rsm_ranges_subtract(range, &node->saved, release_unless_in_use, &release);
+	} else {
+		rsm_ranges_remove(&node->ranges, range);
+		rsm_ranges_remove(&node->saved, range);
+		rsm_content_forget_extents(node);
+		rsm_content_close_own_if_idle(node);
+		release_part(&release, range);
+	}
+	rsm_content_let_go(content, node);
+}
+
+/* Nodes that nobody has any more were kept for release_one. */
+static void sweep(struct rsm_content *content)
+{
+	RSM_FREE uint64_t *ids = NULL;
+
+	if (rsm_content_live_ids(content, &ids, NULL))
+		return; /* they go with their next use */
+	for (size_t i = 0; ids[i]; i++) {
+		struct rsm_open_node *node = rsm_content_hold_live(content, ids[i]);
+
+		if (node)
+			rsm_content_let_go(content, node);
+	}
+}
+
+/* The rows go, durably, before a byte goes. */
+int rsm_content_indexed_to(struct rsm_content *content, uint64_t version, struct rsm_err *err)
+{
+	struct released_list list = { 0 };
+	uint64_t phase;
+	int r;
+
+	rsm_mutex_lock(&content->lock);
+	phase = ++content->phase;
+	content->indexing++;
+	rsm_mutex_unlock(&content->lock);
+	rsm_mutex_lock(&content->commit_lock);
+	r = rsm_volume_index_indexed_to(content->index, version, note_released, &list, err);
+	if (!r)
+		r = rsm_volume_index_commit(content->index, true, err);
+	rsm_mutex_unlock(&content->commit_lock);
+	for (size_t i = 0; !r && i < list.count; i++)
+		release_one(content, &list.at[i], phase);
+	rsm_mutex_lock(&content->lock);
+	content->indexing--;
+	rsm_mutex_unlock(&content->lock);
+	sweep(content);
+	free(list.at);
+	return r > 0 ? rsm_err_fold(err, r, "index of the volume") : r;
+}
+
+int rsm_content_indexed(struct rsm_content *content, const struct rsm_index_snapshot *snapshot,
+			struct rsm_err *err)
+{
+	return rsm_content_indexed_to(content, rsm_index_snapshot_tree_version(snapshot), err);
+}
+
+int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *err)
+{
+	RSM_FREE uint64_t *ids = NULL;
+	int r;
+
+	rsm_mutex_lock(&content->commit_lock);
+	r = rsm_volume_index_forget_unindexed(content->index, err);
+	if (!r)
+		r = rsm_volume_index_commit(content->index, true, err);
+	rsm_mutex_unlock(&content->commit_lock);
+	if (!r)
+		r = rsm_content_live_ids(content, &ids, err);
+	for (size_t i = 0; ids && ids[i]; i++) {
+		struct rsm_open_node *node = rsm_content_hold_live(content, ids[i]);
+
+		if (!node)
+			continue;
+		rsm_content_forget_extents(node);
+		rsm_content_let_go(content, node);
+	}
+	if (!r)
+		rsm_content_want(content, RSM_WANT_MIGRATION);
+	return r > 0 ? rsm_err_fold(err, r, "index of the volume") : r;
+}
+
+/* ---- another system's tree ---- */
+
+/* What an open file had cached is read anew; unsaved changes are kept, and laid over the new
+ * contents by the next flush.
+ */
+static void renew(struct rsm_content *content, uint64_t id)
+{
+	struct rsm_open_node *node = rsm_content_hold_live(content, id);
+
+	if (!node)
+		return;
+	node->no_cache = true;
+	if (node->dirty_data || node->dirty_row) {
+		struct rsm_node row;
+
+		rsm_content_forget_extents(node);
+		node->gone =
+			rsm_volume_index_get(content->index, id, &row, NULL) == RSM_NODE_ABSENT;
+	} else {
+		rsm_content_unload(content, node);
+		node->gone = rsm_content_load(content, node, NULL) == RSM_NODE_ABSENT;
+	}
+	rsm_content_let_go(content, node);
+}
+
+int rsm_content_replace(struct rsm_content *content, struct rsm_index_loader *loader,
+			struct rsm_text *ret_conflicts, struct rsm_err *err)
+{
+	RSM_CLEANUP(rsm_index_loader_free) struct rsm_index_loader *owned = loader;
+	RSM_FREE uint64_t *ids = NULL;
+	struct rsm_volume_totals totals;
+	bool queued = false;
+	uint64_t order;
+	int r = rsm_content_flush_all(content, &queued, err);
+
+	if (!r) {
+		RSM_LOCK_SCOPE(&content->commit_lock);
+		r = rsm_volume_index_replace(content->index, RSM_STEAL(owned), ret_conflicts, err);
+		if (!r)
+			r = rsm_volume_index_commit(content->index, true, err);
+	}
+	if (!r)
+		r = rsm_volume_index_totals(content->index, &totals, err);
+	if (!r)
+		r = rsm_content_live_ids(content, &ids, err);
+	if (r)
+		return rsm_err_fold(err, r, "take over the index of the medium");
+	rsm_mutex_lock(&content->lock);
+	memset(content->seen, 0, sizeof content->seen);
+	rsm_mutex_unlock(&content->lock);
+	order = rsm_volume_index_last_close_order(content->index);
+	if (content->close_order < order)
+		content->close_order = order;
+	for (size_t i = 0; ids[i]; i++)
+		renew(content, ids[i]);
+	content->callbacks.changed(content->callbacks.context, content, 0);
+	if (totals.staged_files)
+		rsm_content_want(content, RSM_WANT_MIGRATION);
+	return 0;
+}

@@ -53,13 +53,19 @@ RSM_MUST_CHECK int rsm_staging_append(struct rsm_staging *staging, const void *d
 RSM_MUST_CHECK int rsm_staging_open_own(struct rsm_staging *staging, uint64_t id, int *ret_fd,
 					struct rsm_err *err);
 
+/* The caller wrote to the node's own file: `new_bytes` of them took new room (0: only overwritten).
+ * Counted, and synchronised by _sync.
+ */
+void rsm_staging_wrote_own(struct rsm_staging *staging, uint64_t id, uint64_t new_bytes);
+
 /* Reads staged bytes of a node (store RSM_STORE_OWN or a log). Short is damage: -EIO. */
 RSM_MUST_CHECK int rsm_staging_read(struct rsm_staging *staging, uint64_t id, uint64_t store,
 				    uint64_t offset, void *data, size_t length,
 				    struct rsm_err *err);
 
 /* Bytes that no row names any more: punched out of own files, counted against logs; an own file
- * or a closed log without live bytes is unlinked.
+ * or a log without live bytes is unlinked. So nobody may keep a descriptor of an own file whose
+ * last bytes are released: it is closed before, and opened anew for the next write.
  */
 void rsm_staging_release(struct rsm_staging *staging, uint64_t id, uint64_t store, uint64_t offset,
 			 uint64_t length);

@@ -114,6 +114,10 @@ RSM_MUST_CHECK int rsm_volume_index_set_number(struct rsm_volume_index *index, c
  */
 uint64_t rsm_volume_index_tree_version(struct rsm_volume_index *index);
 
+/* The tree version that the last index on the medium shows; equal to the above: nothing to write.
+ */
+uint64_t rsm_volume_index_indexed_version(struct rsm_volume_index *index);
+
 /* Marks the tree as changed without touching a node (the cartridge's own name, mode, pool ...). */
 void rsm_volume_index_touch(struct rsm_volume_index *index);
 
@@ -166,7 +170,12 @@ RSM_MUST_CHECK int rsm_volume_index_find(struct rsm_volume_index *index, const c
 					 rsm_volume_index_found *found, void *context,
 					 struct rsm_err *err);
 
-/* ---- changes of the tree; each sets the parents' modified and changed times to `now` ---- */
+/* ---- changes of the tree; each sets the parents' modified and changed times to `now` ----
+ *
+ * (_create: to the new node's changed time.) The parents' times are kept in memory for about a
+ * second, so a crash may lose the last second of a folder's times; a durable commit, a snapshot and
+ * close write them.
+ */
 
 /* Fills in id and uid; the caller sets kind, mode, owner, group, flags, times, size (link: set
  * here). -EEXIST, -EILSEQ (name not allowed), -ENAMETOOLONG, -ENOENT (parent gone), -ENOTDIR.
@@ -177,7 +186,8 @@ RSM_MUST_CHECK int rsm_volume_index_create(struct rsm_volume_index *index, uint6
 
 /* Takes the name away. `keep`: the node stays as an orphan (its rows too) until _drop; otherwise
  * all rows go and its staged ranges are handed to `released` (may be NULL) so that the staging area
- * can be freed. -ENOENT, -ENOTEMPTY (folder), -EISDIR / -ENOTDIR by want_folder.
+ * can be freed: when the call has succeeded, and not before its commit. -ENOENT, -ENOTEMPTY
+ * (folder), -EISDIR / -ENOTDIR by want_folder.
  */
 typedef void rsm_volume_index_released(void *context, uint64_t id,
 				       const struct rsm_staged_range *range);
@@ -232,6 +242,11 @@ RSM_MUST_CHECK int rsm_volume_index_staged(struct rsm_volume_index *index, uint6
 					   struct rsm_staged_range **ret_ranges, size_t *ret_count,
 					   struct rsm_err *err);
 
+/* All staged ranges of all nodes, waiting or written: what the staging area must keep. */
+RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,
+						rsm_volume_index_released *each, void *context,
+						struct rsm_err *err);
+
 /* Replaces the node's row (as _update), and all its staged ranges by these (ordered, not
  * overlapping). A file with staged ranges that is not open for writing is queued for migration:
  * `close_order` (1, 2, 3 ... in order of closing; 0: not to be migrated now).
@@ -241,7 +256,9 @@ RSM_MUST_CHECK int rsm_volume_index_stage(struct rsm_volume_index *index,
 					  const struct rsm_staged_range *ranges, size_t count,
 					  uint64_t close_order, struct rsm_err *err);
 
-/* Cuts extents and staged ranges at `size` (pieces that are cut off are handed to `released`). */
+/* Sets the size and cuts extents and staged ranges at it (pieces that are cut off are handed to
+ * `released`); growing leaves a hole. data_version stays: that is _update's.
+ */
 RSM_MUST_CHECK int rsm_volume_index_truncate(struct rsm_volume_index *index, uint64_t id,
 					     uint64_t size, rsm_volume_index_released *released,
 					     void *context, struct rsm_err *err);
@@ -316,6 +333,17 @@ RSM_MUST_CHECK int rsm_volume_index_indexed(struct rsm_volume_index *index,
 					    const struct rsm_index_snapshot *snapshot,
 					    rsm_volume_index_released *released, void *context,
 					    struct rsm_err *err);
+
+/* Begins the walk anew, over the same view: an index goes to two partitions. */
+RSM_MUST_CHECK int rsm_index_snapshot_rewind(struct rsm_index_snapshot *snapshot,
+					     struct rsm_err *err);
+
+/* The same by version (rsm_index_snapshot_tree_version): for an index that was found on the medium
+ * after a crash, whose version was written down before it was written.
+ */
+RSM_MUST_CHECK int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version,
+					       rsm_volume_index_released *released, void *context,
+					       struct rsm_err *err);
 
 /* ---- loaders: a new database from a medium's index, at the speed of bare INSERTs ---- */
 

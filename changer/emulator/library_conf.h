@@ -1,0 +1,49 @@
+/* library_conf.h - library.conf: what a virtual library imitates.
+ *
+ * "key = value" lines, '#' begins a comment. The keys are listed in library_folder.h; besides them
+ * unload_s, sync (on | off: whether data are made durable on the host's disk), transport (address
+ * of the robot's arm) and serial (of the library; its drives' are made from it).
+ */
+#ifndef RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
+#define RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
+
+#include <stdbool.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "changer/emulator/emulator.h"
+#include "changer/emulator/lto.h"
+
+enum { RSM_LIBRARY_SERIAL_SIZE = 17 };
+
+struct rsm_library_conf {
+	const struct rsm_lto *drive_type;
+	uint64_t capacity_bytes; /* of a cartridge; 0: native */
+	bool real_timing;
+	double robot_s, load_s, unload_s;
+	double locate_mb_s, rate_mb_s;
+	bool has_early_warning;
+	uint64_t early_warning_bytes;
+	bool sync;
+	uint16_t transport;
+	char serial[RSM_LIBRARY_SERIAL_SIZE]; /* "" if the file has none */
+	struct rsm_emulator_fault *faults;
+	size_t fault_count;
+};
+
+/* The defaults, with no drive type. */
+void rsm_library_conf_init(struct rsm_library_conf *conf);
+void rsm_library_conf_fini(struct rsm_library_conf *conf);
+#define RSM_LIBRARY_CONF __attribute__((cleanup(rsm_library_conf_fini)))
+
+/* Reads `path` into *conf, which is initialised. -EBADMSG with "PATH:LINE: what is expected". */
+RSM_MUST_CHECK int rsm_library_conf_load(struct rsm_library_conf *conf, const char *path,
+					 struct rsm_err *err);
+
+/* Appends the text of a library.conf, with its keys explained. */
+void rsm_library_conf_write(const struct rsm_library_conf *conf, struct rsm_text *text);
+
+/* Commands that exist in two lengths are one to faults: the opcode of the shorter. */
+uint16_t rsm_library_conf_opcode(uint16_t opcode);
+
+#endif

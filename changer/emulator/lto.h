@@ -1,0 +1,28 @@
+/* lto.h - the generations of LTO that can be imitated, and which drive reads and writes which. */
+#ifndef RSM_CHANGER_EMULATOR_LTO_H
+#define RSM_CHANGER_EMULATOR_LTO_H
+
+#include <stdint.h>
+
+struct rsm_lto {
+	unsigned generation;
+	const char *name;   /* "LTO-8" */
+	const char *suffix; /* of barcodes: "L8" */
+	uint8_t density;
+	uint64_t capacity_mib; /* native */
+	uint16_t tracks;
+	uint32_t bits_per_mm;
+	const char *density_name; /* as REPORT DENSITY SUPPORT has it: "U-832" */
+};
+
+/* NULL when there is none. */
+const struct rsm_lto *rsm_lto_by_name(const char *name);
+const struct rsm_lto *rsm_lto_by_generation(unsigned generation);
+const struct rsm_lto *rsm_lto_by_density(uint8_t density);
+const struct rsm_lto *rsm_lto_by_barcode(const char *barcode); /* by its last two characters */
+
+enum rsm_lto_access { RSM_LTO_NONE, RSM_LTO_READS, RSM_LTO_WRITES };
+
+enum rsm_lto_access rsm_lto_access(unsigned drive_generation, unsigned medium_generation);
+
+#endif

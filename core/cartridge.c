@@ -1,0 +1,391 @@
+#include "core/cartridge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "core/drive_private.h"
+#include "core/manager_private.h"
+
+#define KEEP_IDLE_NS (60 * RSM_SECOND_NS)
+enum { KEEP_IDLE_MOST = 24 };
+/* However long a program goes on closing files, writing to the medium begins by then. */
+#define MIGRATE_LATEST 15
+
+void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, char *ret_path,
+			  size_t size)
+{
+	snprintf(ret_path, size, "%s/%s", manager->staging_folder, uuid);
+}
+
+struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium)
+{
+	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+		struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (cartridge->id == medium)
+			return cartridge;
+	}
+	return NULL;
+}
+
+static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
+					   const struct rsm_medium *medium)
+{
+	struct rsm_cartridge *cartridge = calloc(1, sizeof *cartridge);
+
+	if (!cartridge)
+		return NULL;
+	cartridge->manager = manager;
+	cartridge->id = medium->id;
+	snprintf(cartridge->barcode, sizeof cartridge->barcode, "%.64s", medium->shown);
+	cartridge->library = medium->location == RSM_AT_OFFLINE ? 0 : medium->library;
+	rsm_list_init(&cartridge->reads);
+	rsm_list_init(&cartridge->mounts);
+	return cartridge;
+}
+
+int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
+		      struct rsm_cartridge **ret_cartridge, struct rsm_err *err)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_medium m;
+	int r;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	cartridge = rsm_cartridge_find_locked(manager, medium);
+	if (!cartridge) {
+		r = rsm_medium_get(manager->catalog, medium, &m, err);
+		if (r != 0)
+			return r < 0 ? r : RSM_MANAGER_ABSENT;
+		cartridge = new_cartridge(manager, &m);
+		if (!cartridge)
+			return rsm_err_oom(err);
+		rsm_list_append(&manager->cartridges, &cartridge->link);
+	}
+	cartridge->references++;
+	*ret_cartridge = cartridge;
+	return 0;
+}
+
+void rsm_cartridge_unref(struct rsm_cartridge *cartridge)
+{
+	bool discard;
+
+	rsm_mutex_lock(&cartridge->manager->lock);
+	discard = cartridge->discard && cartridge->references == 1 &&
+		  cartridge->state == RSM_CARTRIDGE_AWAY;
+	cartridge->idle_since_ns = rsm_manager_now(cartridge->manager);
+	if (!discard)
+		cartridge->references--;
+	rsm_mutex_unlock(&cartridge->manager->lock);
+	if (!discard)
+		return;
+	/* deallocated while somebody still had it: now nobody has */
+	rsm_cartridge_close_content(cartridge, true);
+	rsm_mutex_lock(&cartridge->manager->lock);
+	cartridge->discard = false;
+	cartridge->references--;
+	rsm_mutex_unlock(&cartridge->manager->lock);
+}
+
+/* ---- contents and what they ask for ---- */
+
+static void content_read(void *context, struct rsm_medium_read *read)
+{
+	struct rsm_manager *manager = context;
+	struct rsm_cartridge *cartridge = rsm_content_owner(read->content);
+	struct rsm_err err;
+	bool cached = false;
+	int r = 0;
+
+	rsm_mutex_lock(&manager->lock);
+	if (cartridge->state == RSM_CARTRIDGE_LOADED)
+		cached = rsm_drive_worker_read_cached(cartridge->worker, read);
+	if (!cached && cartridge->library == 0)
+		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
+	else if (!cached && manager->stopping && cartridge->state == RSM_CARTRIDGE_AWAY)
+		r = rsm_err_set(&err, EIO, "%s: rsmfs is shutting down", cartridge->barcode);
+	if (!cached && r == 0) {
+		rsm_list_append(&cartridge->reads, &read->link);
+		rsm_cartridge_wanted_locked(cartridge);
+	} else if (cached && cartridge->worker) {
+		pthread_cond_broadcast(&manager->changed); /* time to read ahead */
+	}
+	rsm_mutex_unlock(&manager->lock);
+	if (r == -ENOMEDIUM)
+		rsm_manager_request_medium(manager, cartridge);
+	if (cached || r < 0)
+		read->done(read, r, r < 0 ? &err : NULL);
+}
+
+static void content_cancel(void *context, struct rsm_medium_read *read)
+{
+	struct rsm_manager *manager = context;
+	struct rsm_cartridge *cartridge = rsm_content_owner(read->content);
+	struct rsm_err err;
+	bool found = false;
+
+	rsm_mutex_lock(&manager->lock);
+	RSM_LIST_FOR_EACH (item, &cartridge->reads)
+		found = found || item == &read->link;
+	if (found)
+		rsm_list_remove(&read->link);
+	rsm_mutex_unlock(&manager->lock);
+	if (found)
+		read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
+}
+
+static void content_want(void *context, struct rsm_content *content, enum rsm_content_want want)
+{
+	struct rsm_manager *manager = context;
+	struct rsm_cartridge *cartridge = rsm_content_owner(content);
+	int64_t now = rsm_manager_now(manager);
+	int64_t delay = (int64_t)manager->options.migrate_delay_ms * 1000000;
+	bool wake = false;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	switch (want) {
+	case RSM_WANT_READ_SOON:
+		if (cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library &&
+		    !cartridge->read_soon_ns) {
+			cartridge->read_soon_ns = now;
+			wake = true;
+		}
+		break;
+	case RSM_WANT_MIGRATION:
+		wake = !cartridge->migrate_at_ns;
+		if (!cartridge->migrate_at_ns)
+			cartridge->migrate_latest_ns = now + delay * MIGRATE_LATEST;
+		cartridge->migrate_at_ns = now + delay;
+		if (cartridge->migrate_at_ns > cartridge->migrate_latest_ns)
+			cartridge->migrate_at_ns = cartridge->migrate_latest_ns;
+		if (!cartridge->index_at_ns && manager->options.index_interval_s)
+			cartridge->index_at_ns =
+				now + (int64_t)manager->options.index_interval_s * RSM_SECOND_NS;
+		break;
+	case RSM_WANT_NOTHING:
+		cartridge->read_soon_ns = 0;
+		wake = cartridge->state != RSM_CARTRIDGE_AWAY;
+		break;
+	}
+	if (wake)
+		rsm_cartridge_wanted_locked(cartridge);
+}
+
+static void content_changed(void *context, struct rsm_content *content, uint64_t node)
+{
+	struct rsm_manager *manager = context;
+	struct rsm_cartridge *cartridge = rsm_content_owner(content);
+
+	if (manager->options.callbacks.contents_changed)
+		manager->options.callbacks.contents_changed(manager->options.callbacks.context,
+							    cartridge->id, node);
+}
+
+static int open_content(struct rsm_cartridge *cartridge, const char *folder,
+			struct rsm_content **ret_content, struct rsm_err *err)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	const struct rsm_content_callbacks callbacks = {
+		.read = content_read,
+		.cancel = content_cancel,
+		.want = content_want,
+		.changed = content_changed,
+		.context = manager,
+	};
+	int r = rsm_file_make_folders(folder, 0700, err);
+
+	if (r == 0)
+		r = rsm_content_open_volume(folder, manager->space, &callbacks, ret_content, err);
+	if (r < 0)
+		return rsm_err_wrap(err, r, "contents of %s", cartridge->barcode);
+	rsm_content_set_owner(*ret_content, cartridge);
+	return 0;
+}
+
+int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid, bool make,
+			       struct rsm_err *err)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	struct rsm_content *content = NULL;
+	char folder[4300], database[4400];
+	struct stat st;
+	int r;
+
+	rsm_mutex_lock(&manager->lock);
+	r = cartridge->content && strcmp(cartridge->uuid, uuid) == 0;
+	rsm_mutex_unlock(&manager->lock);
+	if (r)
+		return 0;
+	rsm_cartridge_folder(manager, uuid, folder, sizeof folder);
+	snprintf(database, sizeof database, "%s/index.db", folder);
+	if (!make && stat(database, &st) < 0)
+		return RSM_MANAGER_MUST_MOUNT;
+	/* the manager's lock makes this the only opener; opening takes milliseconds */
+	rsm_mutex_lock(&manager->lock);
+	r = 0;
+	if (cartridge->content && strcmp(cartridge->uuid, uuid) != 0) {
+		/* the caller's reference is one */
+		if (cartridge->references > 1) {
+			r = rsm_err_set(err, EBUSY, "the contents that %s had before are in use",
+					cartridge->barcode);
+		} else {
+			rsm_content_close_volume(cartridge->content);
+			cartridge->content = NULL;
+		}
+	}
+	if (r == 0 && !cartridge->content) {
+		r = open_content(cartridge, folder, &content, err);
+		if (r == 0) {
+			snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", uuid);
+			cartridge->content = content;
+			rsm_cartridge_note_work_locked(cartridge);
+		}
+	}
+	rsm_mutex_unlock(&manager->lock);
+	if (r == 0)
+		rsm_manager_apply_state(manager, cartridge);
+	return r;
+}
+
+void rsm_cartridge_close_content(struct rsm_cartridge *cartridge, bool remove)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	char folder[4300];
+	struct rsm_err err;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (cartridge->content)
+		rsm_content_close_volume(cartridge->content);
+	cartridge->content = NULL;
+	rsm_cartridge_folder(manager, cartridge->uuid, folder, sizeof folder);
+	if (remove && cartridge->uuid[0] && rsm_file_remove_tree(folder, &err) < 0)
+		rsm_log_warning("%s: %s", cartridge->barcode, err.msg);
+	cartridge->uuid[0] = '\0';
+	cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
+	cartridge->full = false;
+}
+
+void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	int64_t now = rsm_manager_now(manager);
+	struct rsm_content_use use = { 0 };
+
+	if (!cartridge->content) {
+		cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
+		return;
+	}
+	rsm_content_use(cartridge->content, &use);
+	if (use.staged_files == 0)
+		cartridge->migrate_at_ns = 0;
+	else if (!cartridge->migrate_at_ns)
+		cartridge->migrate_at_ns =
+			now + (int64_t)manager->options.migrate_delay_ms * 1000000;
+	if (use.staged_files == 0 && cartridge->state == RSM_CARTRIDGE_LOADED && use.dirty &&
+	    !cartridge->index_at_ns && manager->options.index_interval_s)
+		cartridge->index_at_ns =
+			now + (int64_t)manager->options.index_interval_s * RSM_SECOND_NS;
+}
+
+void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge)
+{
+	int64_t now = rsm_manager_now(cartridge->manager);
+
+	if (cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->since_ns)
+		cartridge->since_ns = now;
+	pthread_cond_broadcast(&cartridge->manager->changed);
+}
+
+void rsm_cartridge_tidy(struct rsm_manager *manager)
+{
+	int64_t now = rsm_manager_now(manager);
+	unsigned open = 0;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	RSM_LIST_FOR_EACH (item, &manager->cartridges)
+		open += RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->content != NULL;
+	RSM_LIST_FOR_EACH_SAFE (item, &manager->cartridges) {
+		struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (cartridge->references || cartridge->state != RSM_CARTRIDGE_AWAY ||
+		    cartridge->syncs || rsm_mount_queue_due_ns(cartridge, now) != RSM_NEVER_NS)
+			continue;
+		if (now - cartridge->idle_since_ns < KEEP_IDLE_NS && open <= KEEP_IDLE_MOST)
+			continue;
+		if (cartridge->content) {
+			struct rsm_content_use use;
+
+			rsm_content_use(cartridge->content, &use);
+			if (use.open_files || use.reading)
+				continue;
+			rsm_content_close_volume(cartridge->content);
+			open--;
+		}
+		rsm_list_remove(&cartridge->link);
+		free(cartridge);
+	}
+}
+
+/* ---- answering those who wait ---- */
+
+static void answer_mounts(struct rsm_list *mounts, int r, const struct rsm_err *err)
+{
+	RSM_LIST_FOR_EACH_SAFE (item, mounts) {
+		struct rsm_mount_request *request =
+			RSM_CONTAINER_OF(item, struct rsm_mount_request, link);
+
+		rsm_list_remove(item);
+		request->done(request, r, err);
+	}
+}
+
+static void steal_list(struct rsm_list *from, struct rsm_list *to)
+{
+	rsm_list_init(to);
+	RSM_LIST_FOR_EACH_SAFE (item, from) {
+		rsm_list_remove(item);
+		rsm_list_append(to, item);
+	}
+}
+
+void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const struct rsm_err *err)
+{
+	struct rsm_list reads, mounts;
+
+	rsm_mutex_lock(&cartridge->manager->lock);
+	steal_list(&cartridge->reads, &reads);
+	steal_list(&cartridge->mounts, &mounts);
+	cartridge->read_soon_ns = 0;
+	cartridge->since_ns = 0;
+	cartridge->priority = 0;
+	rsm_mutex_unlock(&cartridge->manager->lock);
+	answer_mounts(&mounts, r, err);
+	RSM_LIST_FOR_EACH_SAFE (item, &reads) {
+		struct rsm_medium_read *read = RSM_CONTAINER_OF(item, struct rsm_medium_read, link);
+
+		rsm_list_remove(item);
+		read->done(read, r, err);
+	}
+}
+
+void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge)
+{
+	struct rsm_list mounts;
+
+	rsm_mutex_lock(&cartridge->manager->lock);
+	RSM_LIST_FOR_EACH (item, &cartridge->mounts)
+		if (RSM_CONTAINER_OF(item, struct rsm_mount_request, link)->flags & RSM_MOUNT_HOLD)
+			cartridge->held = true;
+	steal_list(&cartridge->mounts, &mounts);
+	cartridge->priority = 0;
+	rsm_mutex_unlock(&cartridge->manager->lock);
+	answer_mounts(&mounts, 0, NULL);
+}

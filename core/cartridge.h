@@ -1,0 +1,69 @@
+/* cartridge.h - a medium that somebody is interested in: its contents, what it has to be mounted
+ * for, and the drive that has it.
+ *
+ * The manager keeps a table of them by medium id; one is made when the medium is first asked for
+ * and goes when nobody uses it. All fields marked [lock] belong to the manager's lock.
+ */
+#ifndef RSM_CORE_CARTRIDGE_H
+#define RSM_CORE_CARTRIDGE_H
+
+#include "core/manager.h"
+
+struct rsm_drive_worker;
+
+/* Where a cartridge stands with regard to a drive.
+ *
+ *   AWAY -> FETCHING -> LOADED -> LEAVING -> AWAY
+ *   AWAY: in its slot, or nowhere. FETCHING: the robot or the drive is at it; a crash here leaves
+ * it in its slot or in the drive. LOADED: the worker reads and writes it. LEAVING: what is staged
+ *   has been written, index and MAM follow, then it goes home. Only its drive's worker moves it on.
+ */
+enum rsm_cartridge_state {
+	RSM_CARTRIDGE_AWAY,
+	RSM_CARTRIDGE_FETCHING,
+	RSM_CARTRIDGE_LOADED,
+	RSM_CARTRIDGE_LEAVING
+};
+
+struct rsm_cartridge {
+	struct rsm_list link; /* [lock] in the manager's table */
+	struct rsm_manager *manager;
+	int64_t id;			/* of the medium */
+	char barcode[RSM_BARCODE_SIZE]; /* [const] for messages; the shown name */
+	int64_t library;		/* [lock] 0: off-line */
+	unsigned references;		/* [lock] */
+	int64_t idle_since_ns;		/* [lock] */
+
+	struct rsm_content *content; /* [lock] NULL until somebody opened it */
+	char uuid[RSM_GUID_SIZE];    /* [lock] of the volume that `content` is about */
+
+	enum rsm_cartridge_state state;	 /* [lock] */
+	struct rsm_drive_worker *worker; /* [lock] unless AWAY */
+	int64_t loaded_at_ns;		 /* [lock] */
+
+	/* what it is wanted for */
+	struct rsm_list reads;	   /* [lock] rsm_medium_read, unordered */
+	struct rsm_list mounts;	   /* [lock] rsm_mount_request */
+	unsigned syncs;		   /* [lock] waiters of rsm_manager_sync_wait */
+	int64_t read_soon_ns;	   /* [lock] 0, or since when a file is open whose data are on it */
+	int64_t migrate_at_ns;	   /* [lock] 0: nothing staged that we know of */
+	int64_t migrate_latest_ns; /* [lock] the quiet time is not waited for beyond this */
+	int64_t label_at_ns;	   /* [lock] 0: no label work */
+	int64_t index_at_ns;	   /* [lock] 0: index is clean; when the next one is due */
+	bool identify;		   /* [lock] nobody knows what is on it */
+	bool held;		   /* [lock] rsm mount: stays until rsm dismount */
+	bool leave;		   /* [lock] rsm dismount, eject: go home now */
+	bool ejected;		   /* [lock] it was put into a port for a person to take */
+	bool abandoned;		   /* [lock] deallocated while in a drive: leave without an index */
+	bool discard;		   /* [lock] and its contents go when nobody has them any more */
+	bool renew;		   /* [lock] the volume changed under it (allocation): open again */
+	int64_t since_ns;	   /* [lock] since when it waits for a drive, 0: it does not */
+	int priority;		   /* [lock] the highest of its mount requests */
+	int64_t retry_at_ns;	   /* [lock] after a failure nothing but requests fetch it before */
+	unsigned failures;	   /* [lock] in a row */
+	bool full;		   /* [lock] no more data fit */
+	struct rsm_err failure;	   /* [lock] why the last write failed */
+	unsigned outcome_number;   /* [lock] grows with each end of a fetch, success or not */
+};
+
+#endif

@@ -1,0 +1,206 @@
+/* content_private.h - what the files of content share: the node table, open nodes, their ranges.
+ *
+ * content.c the volume as a whole, content_node.c the table, content_tree.c names and attributes,
+ * content_file.c open files, content_write.c their contents, content_flush.c from memory to the
+ * index, content_read.c reads, content_migration.c the way to the medium, content_ranges.c
+ * arithmetic.
+ *
+ * Lock order: node.lock > volume_index > staging; content.lock, node.attr and content.reads_lock
+ * are leaves: nothing is called while they are held (attr may be taken under content.lock). Two
+ * nodes are never locked at once.
+ *
+ * commit_lock (node.lock > commit_lock > volume_index) is held from a change of the index to the
+ * commit that is to keep it: a statement or commit of another thread that fails (disk full) takes
+ * the whole transaction back, and then our commit would keep nothing and say nothing.
+ */
+#ifndef RSM_CORE_CONTENT_PRIVATE_H
+#define RSM_CORE_CONTENT_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "base/mutex.h"
+#include "core/content.h"
+
+/* ---- ranges: ordered by file_offset, not overlapping; own ones have store_offset = file_offset */
+
+struct rsm_ranges {
+	struct rsm_staged_range *at;
+	size_t count, room;
+};
+
+/* Makes sure that `more` can be added without failing. */
+RSM_MUST_CHECK int rsm_ranges_reserve(struct rsm_ranges *ranges, size_t more, struct rsm_err *err);
+void rsm_ranges_fini(struct rsm_ranges *ranges);
+/* First range that ends behind `offset`; count if none. */
+size_t rsm_ranges_find(const struct rsm_ranges *ranges, uint64_t offset);
+/* Lays `range` over the others. Room for two must be reserved. */
+void rsm_ranges_put(struct rsm_ranges *ranges, struct rsm_staged_range range);
+/* Cuts at a size of the file. */
+void rsm_ranges_cut(struct rsm_ranges *ranges, uint64_t size);
+/* Takes bytes of a store away. Room for one must be reserved. */
+void rsm_ranges_remove(struct rsm_ranges *ranges, const struct rsm_staged_range *gone);
+/* Bytes of [start, end) of the file that no range has. */
+uint64_t rsm_ranges_uncovered(const struct rsm_ranges *ranges, uint64_t start, uint64_t end);
+bool rsm_ranges_have_own(const struct rsm_ranges *ranges);
+/* Calls `each` for the parts of `range` (as bytes of its store) that are in none of `ranges`. */
+typedef void rsm_ranges_each(void *context, const struct rsm_staged_range *part);
+void rsm_ranges_subtract(const struct rsm_staged_range *range, const struct rsm_ranges *ranges,
+			 rsm_ranges_each *each, void *context);
+
+/* ---- nodes ---- */
+
+/* A node that is open, or held for the time of one call. */
+struct rsm_open_node {
+	struct rsm_open_node *next; /* [content.lock] in the table */
+	uint64_t id;		    /* [const] */
+	unsigned refs;		    /* [content.lock] */
+	atomic_uint writers;	    /* open files that may write */
+
+	struct rsm_mutex attr;
+	struct rsm_node row; /* written under lock and attr, read under either */
+	bool loaded;	     /* the same; row, ranges and saved are valid */
+
+	struct rsm_mutex lock;	 /* what follows, and the calls that change the node in the index */
+	bool gone;		 /* not in the tree any more since it was replaced */
+	bool vanished;		 /* ... for good: nothing of it is anywhere */
+	bool dirty_data;	 /* contents differ from what the index knows */
+	bool dirty_row;		 /* so do attributes */
+	bool uncommitted;	 /* the index knows, but it is not committed */
+	bool staged;		 /* ... of contents */
+	bool no_cache;		 /* the kernel's cache may be stale */
+	bool opened;		 /* by a program, not only held for a call */
+	uint64_t staged_phase;	 /* content.phase at the last flush of data */
+	unsigned appends;	 /* how often the buffer was appended to a log */
+	int64_t written_ns;	 /* coarse monotonic time of the last change of the contents */
+	uint64_t persisted_size; /* as in the index */
+	uint64_t cut; /* extents from here on are void; UINT64_MAX: none was cut since the commit */
+	uint64_t unsaved; /* bytes accepted since the flush */
+
+	/* The whole contents of a small file: buffer_length == row.size while has_buffer. */
+	bool has_buffer;
+	char *buffer;
+	size_t buffer_room, buffer_length;
+
+	struct rsm_ranges
+		ranges; /* staged bytes, newest state; ignored while has_buffer and dirty */
+	struct rsm_ranges saved;   /* as the index has them: not released before it forgets them */
+	struct rsm_ranges garbage; /* released with the next commit */
+	int own_fd;		   /* -1: not open. Only while ranges or saved have own bytes */
+
+	struct rsm_extent *extents; /* valid if extents_loaded */
+	size_t extent_count;
+	bool extents_loaded;
+};
+
+struct rsm_open_file {
+	struct rsm_content *content;
+	struct rsm_open_node *node;
+	bool readable, writable;
+};
+
+struct rsm_orphan {
+	struct rsm_orphan *next;
+	uint64_t id;
+	bool forgotten; /* by the kernel, while it was open */
+};
+
+enum {
+	RSM_CONTENT_ORPHAN_BUCKETS = 4096,
+	RSM_CONTENT_SEEN = 4096,
+	RSM_CONTENT_BUFFERS = 16 * 1024 * 1024, /* memory of all small files being written */
+	RSM_CONTENT_APPENDS = 4,		/* flushes after which a small file gets its own */
+};
+
+struct rsm_content {
+	struct rsm_volume_index *index;		/* [const] */
+	struct rsm_staging *staging;		/* [const] */
+	struct rsm_staging_space *space;	/* [const] */
+	char *folder;				/* [const] */
+	struct rsm_content_callbacks callbacks; /* [const] */
+	_Atomic(void *) owner;
+
+	atomic_uint open_files, writers;
+	atomic_int_fast64_t last_used_ns;
+	atomic_uint_fast64_t close_order; /* the last one given */
+	atomic_uint_fast64_t buffer_bytes;
+	atomic_uint_fast64_t unsaved_bytes;
+	atomic_bool room_known;
+	atomic_int_fast64_t room;
+	atomic_int refuse_code;
+
+	/* While staged copies are given up after an index, nodes stay in the table, so that what
+	 * they know about their staged bytes is at hand: see content_migration.c. */
+	atomic_uint_fast64_t phase; /* counts these times */
+	atomic_uint indexing;	    /* how many go on */
+
+	struct rsm_mutex lock; /* the table, orphans, seen, refuse_why */
+	struct rsm_open_node **nodes;
+	size_t node_count, node_buckets;
+	struct rsm_orphan *orphans[RSM_CONTENT_ORPHAN_BUCKETS];
+	atomic_uint orphan_count;
+	struct {
+		uint64_t id, data_version;
+	} seen[RSM_CONTENT_SEEN]; /* contents that the kernel's cache may have, by last release */
+	char refuse_why[256];
+
+	struct rsm_mutex commit_lock;
+
+	struct rsm_mutex reads_lock;
+	struct rsm_list reads; /* [reads_lock] struct read_pending, waiting for the medium */
+	atomic_uint reading;
+};
+
+void rsm_content_used(struct rsm_content *content);
+RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
+void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
+bool rsm_content_is_dirty(struct rsm_content *content);
+void rsm_content_now(struct timespec *ret_now);
+
+/* Pins and locks the node's entry, making one if need be; it is not loaded by this. */
+RSM_MUST_CHECK int rsm_content_hold(struct rsm_content *content, uint64_t id,
+				    struct rsm_open_node **ret_node, struct rsm_err *err);
+/* The same, only if there is an entry; else NULL. */
+struct rsm_open_node *rsm_content_hold_live(struct rsm_content *content, uint64_t id);
+/* Unlocks and unpins. */
+void rsm_content_let_go(struct rsm_content *content, struct rsm_open_node *node);
+/* More pins for a node that is pinned. */
+void rsm_content_pin(struct rsm_content *content, struct rsm_open_node *node);
+void rsm_content_unpin(struct rsm_content *content, struct rsm_open_node *node);
+/* Ids of all live nodes, 0-terminated; the caller's. */
+RSM_MUST_CHECK int rsm_content_live_ids(struct rsm_content *content, uint64_t **ret_ids,
+					struct rsm_err *err);
+
+/* With node->lock held: */
+RSM_MUST_CHECK int rsm_content_load(struct rsm_content *content, struct rsm_open_node *node,
+				    struct rsm_err *err); /* outcome RSM_NODE_ABSENT */
+RSM_MUST_CHECK int rsm_content_load_extents(struct rsm_content *content, struct rsm_open_node *node,
+					    struct rsm_err *err);
+void rsm_content_forget_extents(struct rsm_open_node *node);
+/* Back to an entry that is not loaded. */
+void rsm_content_unload(struct rsm_content *content, struct rsm_open_node *node);
+void rsm_content_set_row(struct rsm_open_node *node, const struct rsm_node *row);
+void rsm_content_free_buffer(struct rsm_content *content, struct rsm_open_node *node);
+void rsm_content_close_own_if_idle(struct rsm_open_node *node);
+
+/* Puts the live attributes of open nodes into a row. */
+void rsm_content_overlay(struct rsm_content *content, struct rsm_node *row);
+
+void rsm_content_add_orphan(struct rsm_content *content, uint64_t id);
+bool rsm_content_is_orphan(struct rsm_content *content, uint64_t id);
+
+/* With node->lock held: contents. row is changed, the caller publishes it. */
+void rsm_content_touch_data(struct rsm_open_node *node, struct rsm_node *row);
+RSM_MUST_CHECK int rsm_content_truncate(struct rsm_content *content, struct rsm_open_node *node,
+					struct rsm_node *row, uint64_t size, struct rsm_err *err);
+/* Stages what is dirty and commits. *ret_queued: it waits for migration now. */
+RSM_MUST_CHECK int rsm_content_flush(struct rsm_content *content, struct rsm_open_node *node,
+				     bool *ret_queued, struct rsm_err *err);
+/* The same, durable. */
+RSM_MUST_CHECK int rsm_content_flush_durably(struct rsm_content *content,
+					     struct rsm_open_node *node, bool *ret_queued,
+					     struct rsm_err *err);
+/* Flushes every live node; goes on after errors, returns the first. */
+RSM_MUST_CHECK int rsm_content_flush_all(struct rsm_content *content, bool *ret_queued,
+					 struct rsm_err *err);
+
+#endif

@@ -1,0 +1,316 @@
+#include "core/content_private.h"
+
+#include <string.h>
+
+/* ---- looking ---- */
+
+int rsm_content_lookup(struct rsm_content *content, uint64_t parent, const char *name,
+		       struct rsm_node *ret_node, struct rsm_err *err)
+{
+	int r = rsm_volume_index_lookup(content->index, parent, name, ret_node, err);
+
+	if (!r)
+		rsm_content_overlay(content, ret_node);
+	return r;
+}
+
+int rsm_content_get(struct rsm_content *content, uint64_t id, struct rsm_node *ret_node,
+		    struct rsm_err *err)
+{
+	int r = rsm_volume_index_get(content->index, id, ret_node, err);
+
+	if (!r)
+		rsm_content_overlay(content, ret_node);
+	return r;
+}
+
+struct listing {
+	struct rsm_content *content;
+	rsm_volume_index_each *each;
+	void *context;
+};
+
+static bool each_live(void *context, const struct rsm_node *node, const char *name, const char *key)
+{
+	struct listing *listing = context;
+	struct rsm_node live = *node;
+
+	rsm_content_overlay(listing->content, &live);
+	return listing->each(listing->context, &live, name, key);
+}
+
+int rsm_content_list(struct rsm_content *content, uint64_t parent, const char *after,
+		     rsm_volume_index_each *each, void *context, struct rsm_err *err)
+{
+	struct listing listing = { content, each, context };
+
+	return rsm_volume_index_list(content->index, parent, after, each_live, &listing, err);
+}
+
+int rsm_content_link_target(struct rsm_content *content, uint64_t id, char **ret_target,
+			    struct rsm_err *err)
+{
+	return rsm_volume_index_link_target(content->index, id, ret_target, err);
+}
+
+int rsm_content_residency(struct rsm_content *content, uint64_t id,
+			  enum rsm_residency *ret_residency, struct rsm_extent *ret_first,
+			  struct rsm_err *err)
+{
+	RSM_FREE struct rsm_staged_range *ranges = NULL;
+	RSM_FREE struct rsm_extent *extents = NULL;
+	struct rsm_open_node *live = rsm_content_hold_live(content, id);
+	size_t range_count, extent_count;
+	bool staged = false;
+	int r;
+
+	if (live) {
+		staged = live->dirty_data || live->dirty_row || live->uncommitted;
+		rsm_content_let_go(content, live);
+	}
+	r = rsm_volume_index_staged(content->index, id, &ranges, &range_count, err);
+	if (!r)
+		r = rsm_volume_index_extents(content->index, id, &extents, &extent_count, err);
+	if (r)
+		return rsm_err_fold(err, r, "where a file's bytes are");
+	staged |= range_count > 0;
+	for (size_t i = 0; i < extent_count; i++)
+		staged |= !extents[i].indexed;
+	/* a file without bytes is on the medium as soon as the tree is */
+	if (!extent_count && rsm_content_is_dirty(content))
+		staged = true;
+	*ret_residency = staged ? RSM_RESIDENT_STAGED : RSM_RESIDENT_MEDIUM;
+	memset(ret_first, 0, sizeof *ret_first);
+	if (extent_count)
+		*ret_first = extents[0];
+	return 0;
+}
+
+/* ---- names ---- */
+
+int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *name,
+		     struct rsm_node *node, const char *link_target, struct rsm_err *err)
+{
+	int r = rsm_content_check_changes(content, err);
+
+	if (r)
+		return r;
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	r = rsm_volume_index_create(content->index, parent, name, node, link_target, err);
+	if (!r)
+		r = rsm_volume_index_commit(content->index, false, err);
+	return r > 0 ? rsm_err_fold(err, r, "make %s", name) : r;
+}
+
+static void ignore_released(void *context, uint64_t id, const struct rsm_staged_range *range)
+{
+	(void)context;
+	(void)id;
+	(void)range;
+}
+
+/* A file that has lost its name stays until the kernel forgets it. */
+int rsm_content_remove(struct rsm_content *content, uint64_t parent, const char *name, bool folder,
+		       struct rsm_err *err)
+{
+	struct timespec now;
+	uint64_t id = 0;
+	int r = rsm_content_check_changes(content, err);
+
+	if (r)
+		return r;
+	rsm_content_now(&now);
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	r = rsm_volume_index_remove(content->index, parent, name, folder, !folder, &now, &id,
+				    ignore_released, NULL, err);
+	if (!r)
+		r = rsm_volume_index_commit(content->index, false, err);
+	if (r)
+		return rsm_err_fold(err, r, "remove %s", name);
+	if (!folder)
+		rsm_content_add_orphan(content, id);
+	return 0;
+}
+
+int rsm_content_rename(struct rsm_content *content, uint64_t parent, const char *name,
+		       uint64_t new_parent, const char *new_name, unsigned flags,
+		       struct rsm_err *err)
+{
+	struct timespec now;
+	uint64_t replaced = 0;
+	int r = rsm_content_check_changes(content, err);
+
+	if (r)
+		return r;
+	rsm_content_now(&now);
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	r = rsm_volume_index_rename(content->index, parent, name, new_parent, new_name, flags, &now,
+				    &replaced, err);
+	if (!r)
+		r = rsm_volume_index_commit(content->index, false, err);
+	if (r)
+		return rsm_err_fold(err, r, "rename %s", name);
+	if (replaced)
+		rsm_content_add_orphan(content, replaced);
+	return 0;
+}
+
+/* ---- attributes ---- */
+
+static void apply(struct rsm_node *row, unsigned what, const struct rsm_node *values)
+{
+	struct rsm_node_times *times = &row->times;
+
+	if (what & RSM_SET_MODE)
+		row->mode = values->mode;
+	if (what & RSM_SET_OWNER)
+		row->owner = values->owner;
+	if (what & RSM_SET_GROUP)
+		row->group = values->group;
+	if (what & (RSM_SET_MODE | RSM_SET_OWNER | RSM_SET_GROUP))
+		row->flags |= RSM_NODE_HAS_UNIX;
+	if (what & RSM_SET_ACCESSED)
+		times->accessed = values->times.accessed;
+	if (what & RSM_SET_MODIFIED)
+		times->modified = values->times.modified;
+	if (what & RSM_SET_CREATED)
+		times->created = values->times.created;
+	if (what & RSM_SET_BACKED_UP)
+		times->backed_up = values->times.backed_up;
+	if (what & RSM_SET_CHANGED)
+		times->changed = values->times.changed;
+	else
+		rsm_content_now(&times->changed);
+}
+
+static int set_size(struct rsm_content *content, struct rsm_open_node *node, struct rsm_node *row,
+		    uint64_t size, struct rsm_err *err)
+{
+	if (row->kind != RSM_NODE_FILE)
+		return rsm_err_set(err, row->kind == RSM_NODE_FOLDER ? EISDIR : EINVAL,
+				   "only files have a size to set");
+	rsm_content_now(&row->times.modified);
+	return rsm_content_truncate(content, node, row, size, err);
+}
+
+static int load_existing(struct rsm_content *content, struct rsm_open_node *node,
+			 struct rsm_err *err)
+{
+	int r = rsm_content_load(content, node, err);
+
+	return r == RSM_NODE_ABSENT ? rsm_err_set(err, ENOENT, "no such node") : r;
+}
+
+/* Committed at once, but for files that are being written. A folder whose change was refused has
+ * not changed; a file's is tried again with what else it has.
+ */
+static int finish_change(struct rsm_content *content, struct rsm_open_node *node, bool *ret_queued,
+			 struct rsm_err *err)
+{
+	int r;
+
+	if (node->writers)
+		return 0;
+	r = rsm_content_flush(content, node, ret_queued, err);
+	if (r < 0 && node->row.kind != RSM_NODE_FILE)
+		rsm_content_unload(content, node);
+	return r;
+}
+
+static int change_held(struct rsm_content *content, struct rsm_open_node *node, unsigned what,
+		       const struct rsm_node *values, bool *ret_queued, struct rsm_err *err)
+{
+	int r = load_existing(content, node, err);
+	struct rsm_node row;
+
+	if (r)
+		return r;
+	row = node->row;
+	if (what & RSM_SET_SIZE) {
+		r = set_size(content, node, &row, values->size, err);
+		if (r)
+			return r;
+	}
+	apply(&row, what, values);
+	rsm_content_set_row(node, &row);
+	node->dirty_row = true;
+	return finish_change(content, node, ret_queued, err);
+}
+
+int rsm_content_set_attributes(struct rsm_content *content, uint64_t id, unsigned what,
+			       const struct rsm_node *values, struct rsm_node *ret_node,
+			       struct rsm_err *err)
+{
+	struct rsm_open_node *node;
+	bool queued = false;
+	int r = rsm_content_check_changes(content, err);
+
+	if (!r)
+		r = rsm_content_hold(content, id, &node, err);
+	if (r)
+		return r;
+	r = change_held(content, node, what, values, &queued, err);
+	if (!r)
+		*ret_node = node->row;
+	rsm_content_let_go(content, node);
+	if (queued)
+		rsm_content_want(content, RSM_WANT_MIGRATION);
+	return r;
+}
+
+/* ---- extended attributes ---- */
+
+int rsm_content_get_xattr(struct rsm_content *content, uint64_t id, const char *key,
+			  struct rsm_text *ret_value, struct rsm_err *err)
+{
+	return rsm_volume_index_get_xattr(content->index, id, key, ret_value, err);
+}
+
+int rsm_content_list_xattrs(struct rsm_content *content, uint64_t id, struct rsm_text *ret_keys,
+			    struct rsm_err *err)
+{
+	return rsm_volume_index_list_xattrs(content->index, id, ret_keys, err);
+}
+
+/* The index sets and takes the flag that says that there are any: the live row follows. */
+static int set_xattr_held(struct rsm_content *content, struct rsm_open_node *node, const char *key,
+			  const void *value, size_t length, int flags, struct rsm_err *err)
+{
+	struct rsm_node row, fresh;
+	bool queued = false;
+	int r = load_existing(content, node, err);
+
+	if (r)
+		return r;
+	rsm_mutex_lock(&content->commit_lock);
+	r = rsm_volume_index_set_xattr(content->index, node->id, key, value, length, flags, err);
+	if (!r && !node->writers)
+		r = rsm_volume_index_commit(content->index, false, err);
+	rsm_mutex_unlock(&content->commit_lock);
+	if (!r)
+		r = rsm_volume_index_get(content->index, node->id, &fresh, err);
+	if (r)
+		return r;
+	row = node->row;
+	row.flags &= ~(uint32_t)RSM_NODE_HAS_XATTRS;
+	row.flags |= fresh.flags & RSM_NODE_HAS_XATTRS;
+	rsm_content_now(&row.times.changed);
+	rsm_content_set_row(node, &row);
+	node->dirty_row = true;
+	return finish_change(content, node, &queued, err);
+}
+
+int rsm_content_set_xattr(struct rsm_content *content, uint64_t id, const char *key,
+			  const void *value, size_t length, int flags, struct rsm_err *err)
+{
+	struct rsm_open_node *node;
+	int r = rsm_content_check_changes(content, err);
+
+	if (!r)
+		r = rsm_content_hold(content, id, &node, err);
+	if (r)
+		return r;
+	r = set_xattr_held(content, node, key, value, length, flags, err);
+	rsm_content_let_go(content, node);
+	return r > 0 ? rsm_err_fold(err, r, "extended attribute %s", key) : r;
+}

@@ -1,0 +1,532 @@
+/* Moving data between a volume in a drive and its contents.
+ *
+ * Migration, in batches; what remains if the process dies behind each step:
+ *   1. records of some files are appended          waste on the tape; the files are staged as
+ * before
+ *   2. synchronising filemark                      the same
+ *   3. extents are recorded (one transaction)      files are on the tape and staged, in no index
+ *   4. later: an index (ltfs_commit.c)             staged copies go
+ * A file that was changed or removed meanwhile is not recorded in step 3: its records are waste.
+ */
+#include "core/drive_private.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum { BATCH_FILES = 1000, BATCH_BYTES = 256 << 20 };
+
+/* ---- block cache ---- */
+
+int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size, struct rsm_err *err)
+{
+	struct block_cache *cache = &worker->cache;
+
+	RSM_LOCK_SCOPE(&cache->lock);
+	for (int i = 0; i < CACHE_BLOCKS; i++) {
+		struct cached_block *block = &cache->blocks[i];
+
+		block->partition = 0;
+		if (block_size != cache->block_size) {
+			free(block->data);
+			block->data = NULL;
+		}
+	}
+	cache->want_partition = 0;
+	if (block_size == cache->block_size)
+		return 0;
+	cache->block_size = 0;
+	free(worker->buffer);
+	worker->buffer = NULL;
+	worker->block_size = block_size;
+	if (block_size) {
+		worker->buffer = malloc(block_size);
+		if (!worker->buffer)
+			return rsm_err_oom(err);
+	}
+	cache->block_size = block_size;
+	return 0;
+}
+
+void rsm_drive_cache_fini(struct block_cache *cache)
+{
+	for (int i = 0; i < CACHE_BLOCKS; i++)
+		free(cache->blocks[i].data);
+	rsm_mutex_fini(&cache->lock);
+}
+
+static struct cached_block *cache_find(struct block_cache *cache, char partition, uint64_t number)
+{
+	for (int i = 0; i < CACHE_BLOCKS; i++) {
+		struct cached_block *block = &cache->blocks[i];
+
+		if (block->partition == partition && block->block == number) {
+			block->stamp = ++cache->stamp;
+			return block;
+		}
+	}
+	return NULL;
+}
+
+/* The least recently used one, emptied; NULL when there is no memory. */
+static struct cached_block *cache_victim(struct block_cache *cache)
+{
+	struct cached_block *victim = &cache->blocks[0];
+
+	for (int i = 1; i < CACHE_BLOCKS; i++)
+		if (cache->blocks[i].partition == 0 ||
+		    (victim->partition && cache->blocks[i].stamp < victim->stamp))
+			victim = &cache->blocks[i];
+	if (!victim->data)
+		victim->data = malloc(cache->block_size);
+	if (!victim->data)
+		return NULL;
+	victim->partition = 0;
+	return victim;
+}
+
+/* Copies what the cache has of a read, from its beginning; returns how many bytes. */
+static size_t cache_copy(struct block_cache *cache, const struct rsm_medium_read *read, size_t done)
+{
+	while (cache->block_size && done < read->count) {
+		uint64_t at = read->byte_offset + done;
+		uint64_t number = read->start_block + at / cache->block_size;
+		size_t offset = at % cache->block_size;
+		struct cached_block *block = cache_find(cache, read->partition, number);
+		size_t n;
+
+		if (!block || block->length <= offset)
+			break;
+		n = block->length - offset;
+		if (n > read->count - done)
+			n = read->count - done;
+		memcpy((char *)read->buffer + done, block->data + offset, n);
+		done += n;
+		/* a short block ends its extent: what follows it is another one */
+		if (block->length < cache->block_size)
+			break;
+	}
+	return done;
+}
+
+static void note_sequence(struct block_cache *cache, const struct rsm_medium_read *read)
+{
+	cache->want_partition = read->partition;
+	cache->want_block =
+		read->start_block + (read->byte_offset + read->count) / cache->block_size;
+}
+
+bool rsm_drive_worker_read_cached(struct rsm_drive_worker *worker, struct rsm_medium_read *read)
+{
+	struct block_cache *cache = &worker->cache;
+	bool whole;
+
+	rsm_mutex_lock(&cache->lock);
+	whole = cache->block_size && cache_copy(cache, read, 0) == read->count;
+	if (whole)
+		note_sequence(cache, read);
+	rsm_mutex_unlock(&cache->lock);
+	return whole;
+}
+
+/* Reads a block of the medium into the cache. */
+static int load_block(struct rsm_drive_worker *worker, char partition, uint64_t number,
+		      struct rsm_err *err)
+{
+	struct block_cache *cache = &worker->cache;
+	struct cached_block *block;
+	size_t length;
+	int r;
+
+	rsm_mutex_lock(&cache->lock);
+	block = cache_victim(cache);
+	rsm_mutex_unlock(&cache->lock);
+	if (!block)
+		return rsm_err_oom(err);
+	/* only this thread fills blocks, and an empty one is nobody's: read without the lock */
+	r = worker->volume->ops->read_block(worker->volume, partition, number, block->data, &length,
+					    err);
+	if (r != 0)
+		return r;
+	RSM_LOCK_SCOPE(&cache->lock);
+	block->partition = partition;
+	block->block = number;
+	block->length = length;
+	block->stamp = ++cache->stamp;
+	worker->head_partition = partition;
+	worker->head_block = number + 1;
+	return 0;
+}
+
+/* ---- reads ---- */
+
+static int read_piece(struct rsm_drive_worker *worker, struct rsm_medium_read *read,
+		      struct rsm_err *err)
+{
+	struct block_cache *cache = &worker->cache;
+	size_t done = 0;
+
+	for (;;) {
+		uint64_t number;
+		size_t before = done;
+		int r;
+
+		rsm_mutex_lock(&cache->lock);
+		done = cache_copy(cache, read, done);
+		number = read->start_block + (read->byte_offset + done) / cache->block_size;
+		if (done == read->count)
+			note_sequence(cache, read);
+		rsm_mutex_unlock(&cache->lock);
+		if (done == read->count)
+			return 0;
+		if (done != before && (read->byte_offset + done) % cache->block_size != 0)
+			return rsm_err_set(err, EIO,
+					   "block %c:%" PRIu64 " is shorter than the index says",
+					   read->partition, number);
+		r = load_block(worker, read->partition, number, err);
+		if (r > 0)
+			return rsm_err_set(err, EIO,
+					   "block %c:%" PRIu64
+					   " is not there: the data end before it",
+					   read->partition, number);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* The next read in the direction of the tape, from where the head is. With the manager's lock. */
+static struct rsm_medium_read *next_read_locked(struct rsm_drive_worker *worker,
+						struct rsm_cartridge *cartridge)
+{
+	struct rsm_medium_read *ahead = NULL, *first = NULL;
+
+	RSM_LIST_FOR_EACH (item, &cartridge->reads) {
+		struct rsm_medium_read *read = RSM_CONTAINER_OF(item, struct rsm_medium_read, link);
+
+		if (!first || read->partition < first->partition ||
+		    (read->partition == first->partition && read->start_block < first->start_block))
+			first = read;
+		if (read->partition == worker->head_partition &&
+		    read->start_block + 1 >= worker->head_block &&
+		    (!ahead || read->start_block < ahead->start_block))
+			ahead = read;
+	}
+	return ahead ? ahead : first;
+}
+
+static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		    const struct rsm_medium_read *read, struct rsm_err *err)
+{
+	RSM_FREE char *path = NULL;
+
+	if (rsm_volume_index_path(rsm_content_index(cartridge->content), read->node, &path, NULL) !=
+	    0)
+		path = NULL;
+	rsm_err_wrap(err, -EIO, "%s in %s (home slot %u): reading %s", cartridge->barcode,
+		     worker->name, worker->medium.home_slot, path ? path : "a file");
+	rsm_log_error("%s", err->msg);
+	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
+		      worker->name, "file", path, "text", err->msg, NULL);
+}
+
+void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	for (;;) {
+		struct rsm_medium_read *read;
+		struct rsm_err err;
+		int r;
+
+		rsm_mutex_lock(&worker->manager->lock);
+		read = next_read_locked(worker, cartridge);
+		if (read)
+			rsm_list_remove(&read->link);
+		rsm_mutex_unlock(&worker->manager->lock);
+		if (!read)
+			return;
+		if (!worker->volume)
+			r = rsm_err_set(&err, EIO, "%s holds no volume", cartridge->barcode);
+		else
+			r = read_piece(worker, read, &err);
+		if (r < 0 && worker->volume)
+			explain(worker, cartridge, read, &err);
+		read->done(read, r, r < 0 ? &err : NULL);
+	}
+}
+
+bool rsm_drive_read_ahead(struct rsm_drive_worker *worker)
+{
+	struct block_cache *cache = &worker->cache;
+	uint64_t number = 0;
+	char partition;
+	struct rsm_err err;
+
+	if (!worker->volume)
+		return false;
+	rsm_mutex_lock(&cache->lock);
+	partition = cache->want_partition;
+	if (partition)
+		for (number = cache->want_block; number < cache->want_block + READ_AHEAD_BLOCKS;
+		     number++) {
+			if (!cache_find(cache, partition, number))
+				break;
+		}
+	if (partition && number == cache->want_block + READ_AHEAD_BLOCKS)
+		partition = 0;
+	/* only where the head is: read-ahead never seeks */
+	if (partition != worker->head_partition || number != worker->head_block)
+		partition = 0;
+	rsm_mutex_unlock(&cache->lock);
+	if (!partition)
+		return false;
+	if (load_block(worker, partition, number, &err) != 0) {
+		/* whoever really wants this block will be told why it cannot be read */
+		rsm_mutex_lock(&cache->lock);
+		cache->want_partition = 0;
+		rsm_mutex_unlock(&cache->lock);
+		worker->head_partition = 0;
+		return false;
+	}
+	return true;
+}
+
+/* ---- migration ---- */
+
+struct batch_file {
+	struct rsm_migration *migration;
+	struct rsm_extent *extents;
+	size_t extent_count;
+};
+
+struct batch {
+	struct batch_file *files;
+	size_t count, room;
+	uint64_t bytes;
+	uint64_t last_order;
+	bool full;
+};
+
+static void batch_fini(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		rsm_migration_free(batch->files[i].migration);
+		free(batch->files[i].extents);
+	}
+	free(batch->files);
+}
+
+static struct batch_file *batch_add(struct batch *batch)
+{
+	if (batch->count == batch->room) {
+		size_t room = batch->room ? batch->room * 2 : 16;
+		struct batch_file *files = realloc(batch->files, room * sizeof *files);
+
+		if (!files)
+			return NULL;
+		batch->files = files;
+		batch->room = room;
+	}
+	batch->files[batch->count] = (struct batch_file){ 0 };
+	return &batch->files[batch->count++];
+}
+
+/* A tape whose index partition is incomplete after a crash gets its index before new data. */
+static int append_block(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			size_t length, uint64_t *ret_block, struct rsm_err *err)
+{
+	struct rsm_volume *volume = worker->volume;
+	int r = volume->ops->append(volume, worker->buffer, length, ret_block, err);
+
+	if (r != RSM_VOLUME_MUST_COMMIT)
+		return r;
+	r = rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, err);
+	if (r < 0)
+		return r;
+	r = volume->ops->append(volume, worker->buffer, length, ret_block, err);
+	return r == RSM_VOLUME_MUST_COMMIT ? rsm_err_fold(err, r, "append") : r;
+}
+
+/* Each range of a file begins a record of its own and is one extent (14.1). */
+static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		       struct batch_file *file, size_t which, struct rsm_err *err)
+{
+	const struct rsm_staged_range *range = &file->migration->ranges[which];
+	struct rsm_extent *extent = &file->extents[file->extent_count];
+	uint64_t done = 0;
+
+	*extent = (struct rsm_extent){ .file_offset = range->file_offset,
+				       .byte_count = range->byte_count,
+				       .partition = worker->volume->data_partition };
+	while (done < range->byte_count) {
+		uint64_t left = range->byte_count - done, block;
+		size_t n = left < worker->block_size ? (size_t)left : worker->block_size;
+		int r = rsm_content_migration_read(cartridge->content, file->migration, which, done,
+						   worker->buffer, n, err);
+
+		if (r == 0)
+			r = append_block(worker, cartridge, n, &block, err);
+		if (r != 0)
+			return r;
+		if (done == 0)
+			extent->start_block = block;
+		else if (block != extent->start_block + done / worker->block_size)
+			return rsm_err_set(err, EIO, "records are not contiguous at block %" PRIu64,
+					   block);
+		done += n;
+	}
+	file->extent_count++;
+	return 0;
+}
+
+static int write_file(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		      struct batch *batch, struct rsm_err *err)
+{
+	RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = NULL;
+	struct batch_file *file;
+	uint64_t bytes = 0;
+	int r;
+
+	r = rsm_content_next_migration(cartridge->content, batch->last_order, &migration, err);
+	if (r != 0)
+		return r;
+	batch->last_order = migration->close_order;
+	for (size_t i = 0; i < migration->range_count; i++)
+		bytes += migration->ranges[i].byte_count;
+	if (!worker->volume->ops->has_room(worker->volume, bytes)) {
+		batch->full = true;
+		return 0; /* smaller ones behind it may still fit */
+	}
+	file = batch_add(batch);
+	if (!file)
+		return rsm_err_oom(err);
+	file->migration = RSM_STEAL(migration);
+	file->extents = calloc(file->migration->range_count + 1, sizeof *file->extents);
+	if (!file->extents)
+		return rsm_err_oom(err);
+	for (size_t i = 0; r == 0 && i < file->migration->range_count; i++)
+		r = write_range(worker, cartridge, file, i, err);
+	if (r != 0) {
+		/* what was written of it is waste; it stays staged */
+		rsm_migration_free(file->migration);
+		free(file->extents);
+		batch->count--;
+		if (r != RSM_VOLUME_FULL)
+			return r;
+		batch->full = true;
+		return 0;
+	}
+	batch->bytes += bytes;
+	return 0;
+}
+
+/* Steps 2 and 3. */
+static int record_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			struct batch *batch, struct rsm_err *err)
+{
+	struct rsm_volume_index *index = rsm_content_index(cartridge->content);
+	uint64_t end = 0;
+	int r;
+
+	if (batch->count == 0)
+		return 0;
+	r = worker->volume->ops->synchronize(worker->volume, err);
+	for (size_t i = 0; r == 0 && i < batch->count; i++) {
+		struct batch_file *file = &batch->files[i];
+
+		r = rsm_content_migrated(cartridge->content, file->migration, file->extents,
+					 file->extent_count, err);
+		if (r == RSM_NODE_ABSENT) {
+			rsm_log_debug(RSM_ROOM_DRIVE,
+				      "%s: file %" PRIu64 " was changed while it was written",
+				      cartridge->barcode, file->migration->id);
+			r = 0;
+		}
+		for (size_t e = 0; e < file->extent_count; e++) {
+			const struct rsm_extent *extent = &file->extents[e];
+			uint64_t last =
+				extent->start_block +
+				(extent->byte_count + worker->block_size - 1) / worker->block_size;
+
+			if (last > end)
+				end = last;
+		}
+	}
+	if (r == 0 && end)
+		r = rsm_volume_index_set_number(index, "data_end", end, err);
+	return r ? r : rsm_volume_index_commit(index, false, err);
+}
+
+static bool batch_goes_on(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			  const struct batch *batch)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	return batch->count < BATCH_FILES && batch->bytes < BATCH_BYTES &&
+	       rsm_list_is_empty(&cartridge->reads) && !rsm_manager_hurries_locked(worker->manager);
+}
+
+int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		      bool *ret_wrote, struct rsm_err *err)
+{
+	__attribute__((cleanup(batch_fini))) struct batch batch = { 0 };
+	struct rsm_err write_err;
+	int r, recorded;
+
+	if (!worker->volume || !worker->volume->ops->append) {
+		*ret_wrote = false;
+		return 0;
+	}
+	do
+		r = write_file(worker, cartridge, &batch, &write_err);
+	while (r == 0 && batch_goes_on(worker, cartridge, &batch));
+
+	/* what was written before an error counts if it can be made sure of */
+	recorded = record_batch(worker, cartridge, &batch, err);
+	if (batch.count)
+		worker->head_partition = 0;
+	*ret_wrote = batch.count > 0;
+	if (batch.full) {
+		RSM_LOCK_SCOPE(&worker->manager->lock);
+		cartridge->full = true;
+	}
+	if (r < 0 && recorded == 0 && err)
+		*err = write_err;
+	return r < 0 ? r : recorded;
+}
+
+/* False when name, pool, owner ... changed while the index was being written: it goes on once more.
+ */
+static bool identity_is_current(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+				const struct drive_identity *written)
+{
+	struct rsm_medium now;
+
+	return rsm_medium_get(worker->manager->catalog, cartridge->id, &now, NULL) == 0 &&
+	       strcmp(now.name, written->medium.name) == 0 && now.pool == written->medium.pool &&
+	       now.mode == written->medium.mode && now.owner == written->medium.owner &&
+	       now.group == written->medium.group && now.state == written->medium.state;
+}
+
+int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		     enum rsm_volume_commit what, struct rsm_err *err)
+{
+	struct drive_identity identity = { 0 };
+	bool update;
+	int r;
+
+	if (!worker->volume || !worker->volume->ops->commit)
+		return 0;
+	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
+	update = r == 0 && identity.medium.label_work == RSM_LABEL_UPDATE;
+	if (r == 0)
+		r = worker->volume->ops->commit(worker->volume, what, &identity.identity, update,
+						err);
+	worker->head_partition = 0;
+	if (r == 0 && update && identity_is_current(worker, cartridge, &identity))
+		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id,
+					      RSM_LABEL_UPDATE, RSM_LABEL_NONE, err);
+	rsm_drive_identity_fini(&identity);
+	if (r == 0)
+		rsm_drive_note_status(worker, cartridge, false);
+	return r;
+}

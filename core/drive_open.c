@@ -1,0 +1,474 @@
+/* Fetching a cartridge: the robot, the drive, and the label, which is read and compared before
+ * anything is ever written (rsm-model.md 5, 8; promises 3 and 4 of its section 20).
+ *
+ * What may be overwritten by a format or a free label: the free label, a blank tape, the volume
+ * that a deallocation left behind (old_uuid), and the remains of our own format that was cut short
+ * (fact "formatting", written before the first byte). Anything else is identified as what it is,
+ * and those who waited are told.
+ */
+#include "core/drive_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/ltfs/ltfs_volume.h"
+
+enum { LOAD_TIMEOUT_MS = 15 * 60 * 1000 };
+
+static struct rsm_catalog *catalog_of(struct rsm_drive_worker *worker)
+{
+	return worker->manager->catalog;
+}
+
+/* ---- identity ---- */
+
+int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
+		       struct drive_identity *ret_identity, struct rsm_err *err)
+{
+	struct rsm_medium *m = &ret_identity->medium;
+	int r = rsm_medium_get(catalog_of(worker), medium, m, err);
+
+	if (r > 0)
+		return rsm_err_set(err, ENOENT, "the cartridge is not in the catalogue any more");
+	if (r == 0)
+		r = rsm_pool_path(catalog_of(worker), m->pool, &ret_identity->pool, err);
+	if (r < 0)
+		return r;
+	ret_identity->identity = (struct rsm_volume_identity){
+		.pool = m->lmid[0] ? ret_identity->pool : NULL,
+		.name = m->lmid[0] ? m->name : NULL,
+		.lmid = m->lmid[0] ? m->lmid : NULL,
+		.side = m->guid,
+		.state = m->state == RSM_MEDIUM_COMPLETE ? "complete" : "allocated",
+		.barcode = m->barcode,
+		.mode = m->mode,
+		.owner = m->owner,
+		.group = m->group,
+	};
+	return 0;
+}
+
+void rsm_drive_identity_fini(struct drive_identity *identity)
+{
+	free(identity->pool);
+	identity->pool = NULL;
+}
+
+/* ---- status ---- */
+
+void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			   bool loaded)
+{
+	struct rsm_volume_status status;
+	struct rsm_medium m = worker->medium;
+	struct rsm_err err;
+	int r;
+
+	if (worker->volume) {
+		worker->volume->ops->status(worker->volume, &status);
+		m.capacity = status.capacity;
+		m.remaining = status.remaining;
+		m.index_generation = status.index_generation;
+		snprintf(m.health, sizeof m.health, "%s",
+			 status.reason[0] ? status.reason : "good");
+	}
+	r = loaded ? rsm_medium_set_loaded(catalog_of(worker), &m, &err)
+		   : rsm_medium_set_written(catalog_of(worker), &m, &err);
+	if (r < 0)
+		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
+	worker->medium = m;
+	rsm_manager_apply_state(worker->manager, cartridge);
+}
+
+/* ---- what is on it, and what the catalogue thinks is on it ---- */
+
+static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
+			     struct rsm_text keys[5])
+{
+	static const char *const names[] = { "pool", "name", "lmid", "state", "owner" };
+	const char **values[] = { &found->pool, &found->name, &found->lmid, &found->state };
+	RSM_TEXT struct rsm_text mode = { 0 };
+
+	for (int i = 0; i < 5; i++) {
+		char key[64];
+
+		snprintf(key, sizeof key, "ltfs.vendor.rsmfs.%s", names[i]);
+		if (rsm_volume_index_get_xattr(rsm_content_index(content), RSM_NODE_ROOT, key,
+					       &keys[i], NULL) == 0 &&
+		    i < 4)
+			*values[i] = keys[i].data;
+	}
+	if (rsm_volume_index_get_xattr(rsm_content_index(content), RSM_NODE_ROOT,
+				       "ltfs.vendor.rsmfs.mode", &mode, NULL) == 0 &&
+	    keys[4].data && mode.data &&
+	    sscanf(keys[4].data, "%u:%u", &found->owner, &found->group) == 2 &&
+	    sscanf(mode.data, "%o", &found->mode) == 1)
+		found->has_owner = true;
+}
+
+static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			       const struct rsm_ltfs_probe *probe, const char *unreadable,
+			       struct rsm_err *err)
+{
+	static const enum rsm_identity identities[] = {
+		[RSM_PROBE_BLANK] = RSM_IS_BLANK,
+		[RSM_PROBE_FREE] = RSM_IS_FREE,
+		[RSM_PROBE_LTFS] = RSM_IS_LTFS,
+		[RSM_PROBE_FOREIGN] = RSM_IS_FOREIGN,
+	};
+	struct rsm_identification found = { .label_type = "", .label_info = "", .volume_uuid = "" };
+	struct rsm_text keys[5] = { 0 };
+	int64_t pool = worker->medium.pool;
+	int r;
+
+	if (unreadable) {
+		found.identity = RSM_IS_UNREADABLE;
+		found.label_info = unreadable;
+	} else {
+		found.identity = identities[probe->kind];
+		found.label_type = probe->label_type;
+		found.label_info = probe->label_info;
+	}
+	if (found.identity == RSM_IS_LTFS) {
+		struct rsm_volume_status status;
+
+		found.volume_uuid = probe->label.uuid;
+		if (worker->volume) {
+			fill_vendor_keys(cartridge->content, &found, keys);
+			worker->volume->ops->status(worker->volume, &status);
+			found.index_generation = status.index_generation;
+			found.capacity = status.capacity;
+			found.remaining = status.remaining;
+		}
+	}
+	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
+	for (int i = 0; i < 5; i++)
+		rsm_text_fini(&keys[i]);
+	if (r < 0)
+		return r;
+	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
+		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
+	rsm_manager_names_changed(worker->manager, pool);
+	rsm_manager_names_changed(worker->manager, worker->medium.pool);
+	rsm_manager_names_changed(worker->manager, RSM_POOL_TOP);
+	return 0;
+}
+
+static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		      const struct rsm_ltfs_label *label, struct rsm_err *err)
+{
+	RSM_TEXT struct rsm_text conflicts = { 0 };
+	int r;
+
+	r = rsm_cartridge_open_content(cartridge, label->uuid, true, err);
+	if (r == 0)
+		r = rsm_ltfs_mount(worker->drive, cartridge->content, label, &conflicts,
+				   &worker->volume, err);
+	if (r < 0)
+		return r;
+	for (size_t at = 0; at < conflicts.length; at += strlen(conflicts.data + at) + 1) {
+		rsm_log_warning("%s: %s was changed on the medium and here; both are kept",
+				cartridge->barcode, conflicts.data + at);
+		rsm_event_add(catalog_of(worker), "conflict", "medium", cartridge->barcode, "file",
+			      conflicts.data + at, NULL);
+	}
+	if (r == RSM_LTFS_RELOADED)
+		rsm_log_info("%s in %s: its index was read", cartridge->barcode, worker->name);
+	return rsm_drive_cache_reset(worker, (uint32_t)label->block_size, err);
+}
+
+/* May what is on the medium be destroyed, as the label work demands? */
+static bool may_overwrite(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			  const struct rsm_ltfs_probe *probe)
+{
+	uint64_t formatting = 0;
+
+	switch (probe->kind) {
+	case RSM_PROBE_BLANK:
+	case RSM_PROBE_FREE: return true;
+	case RSM_PROBE_LTFS:
+		return worker->medium.old_uuid[0] &&
+		       strcasecmp(probe->label.uuid, worker->medium.old_uuid) == 0;
+	case RSM_PROBE_FOREIGN:
+		return cartridge->content &&
+		       rsm_volume_index_get_number(rsm_content_index(cartridge->content),
+						   "formatting", &formatting, 0, NULL) == 0 &&
+		       formatting && strcmp(probe->label_type, "damaged LTFS") == 0;
+	}
+	return false;
+}
+
+/* rsm free was asked for and confirmed: what the catalogue knew to be on it goes, nothing else. */
+static bool may_free(const struct rsm_medium *medium, const struct rsm_ltfs_probe *probe)
+{
+	switch (probe->kind) {
+	case RSM_PROBE_BLANK:
+	case RSM_PROBE_FREE: return true;
+	case RSM_PROBE_LTFS:
+		return strcasecmp(probe->label.uuid, medium->old_uuid) == 0 ||
+		       strcasecmp(probe->label.uuid, medium->volume_uuid) == 0;
+	case RSM_PROBE_FOREIGN: return strcmp(probe->label_type, medium->label_type) == 0;
+	}
+	return false;
+}
+
+static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		  struct rsm_err *err)
+{
+	struct rsm_volume_index *index = rsm_content_index(cartridge->content);
+	struct drive_identity identity = { 0 };
+	int r;
+
+	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
+	if (r == 0)
+		r = rsm_volume_index_set_number(index, "formatting", 1, err);
+	if (r == 0)
+		r = rsm_volume_index_commit(index, true, err);
+	if (r == 0)
+		r = rsm_tape_drive_prevent_removal(worker->drive, true, err);
+	worker->prevented = true;
+	if (r == 0)
+		r = rsm_ltfs_format(worker->drive, cartridge->content, worker->medium.volume_uuid,
+				    &identity.identity, &worker->volume, err);
+	rsm_drive_identity_fini(&identity);
+	if (r == 0)
+		r = rsm_volume_index_set_number(index, "formatting", 0, err);
+	if (r == 0)
+		r = rsm_volume_index_commit(index, false, err);
+	if (r == 0)
+		r = rsm_medium_set_label_work(catalog_of(worker), cartridge->id, RSM_LABEL_FORMAT,
+					      RSM_LABEL_NONE, err);
+	if (r == 0)
+		r = rsm_drive_cache_reset(worker, RSM_LTFS_BLOCK_SIZE, err);
+	if (r == 0)
+		rsm_event_add(catalog_of(worker), "format", "medium", cartridge->barcode, "drive",
+			      worker->name, "volume", worker->medium.volume_uuid, NULL);
+	return r;
+}
+
+static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			 const struct rsm_ltfs_probe *probe, struct rsm_err *err)
+{
+	struct rsm_medium *m = &worker->medium;
+	int r;
+
+	if (m->label_work == RSM_LABEL_FORMAT) {
+		r = rsm_cartridge_open_content(cartridge, m->volume_uuid, true, err);
+		if (r < 0)
+			return r;
+		if (probe->kind == RSM_PROBE_LTFS &&
+		    strcasecmp(probe->label.uuid, m->volume_uuid) == 0) {
+			/* it was formatted; only the note of it was not made */
+			r = mount_ltfs(worker, cartridge, &probe->label, err);
+			return r ? r
+				 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
+							     RSM_LABEL_FORMAT, RSM_LABEL_NONE, err);
+		}
+		if (may_overwrite(worker, cartridge, probe))
+			return format(worker, cartridge, err);
+	} else if (may_free(m, probe)) {
+		r = rsm_ltfs_write_free_label(worker->drive, m->barcode, err);
+		return r ? r
+			 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
+						     RSM_LABEL_FREE, RSM_LABEL_NONE, err);
+	}
+	r = note_identification(worker, cartridge, probe, NULL, err);
+	return r ? r
+		 : rsm_err_set(err, EMEDIUMTYPE,
+			       "it holds \"%s\" %s where a free label was expected, and is left as "
+			       "it is",
+			       probe->label_type,
+			       probe->kind == RSM_PROBE_LTFS ? probe->label.uuid
+							     : probe->label_info);
+}
+
+static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		       struct rsm_err *err)
+{
+	struct rsm_medium *m = &worker->medium;
+	struct rsm_ltfs_probe probe;
+	bool expected;
+	int r;
+
+	rsm_volume_free(worker->volume);
+	worker->volume = NULL;
+	worker->head_partition = 0;
+	r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
+	if (r != 0)
+		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
+	r = rsm_drive_cache_reset(worker, 0, err);
+	if (r == 0)
+		r = rsm_ltfs_probe(worker->drive, &probe, err);
+	if (r < 0) {
+		if (m->state == RSM_MEDIUM_UNKNOWN && err)
+			return note_identification(worker, cartridge, NULL, err->msg, NULL) < 0 ? r
+												: r;
+		return r;
+	}
+	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
+		return do_label_work(worker, cartridge, &probe, err);
+
+	expected = m->volume_uuid[0] && probe.kind == RSM_PROBE_LTFS &&
+		   strcasecmp(probe.label.uuid, m->volume_uuid) == 0;
+	if (probe.kind == RSM_PROBE_LTFS) {
+		r = mount_ltfs(worker, cartridge, &probe.label, err);
+		if (r == -EBADMSG && !expected && err)
+			snprintf(probe.label_info, sizeof probe.label_info, "%.127s", err->msg);
+		else if (r < 0)
+			return r;
+	}
+	if (expected)
+		return 0;
+	if (m->state == RSM_MEDIUM_ALLOCATED || m->state == RSM_MEDIUM_COMPLETE) {
+		r = note_identification(worker, cartridge, &probe, NULL, err);
+		return r ? r
+			 : rsm_err_set(err, EMEDIUMTYPE,
+				       "it holds \"%s\" %s where volume %s was expected",
+				       probe.label_type,
+				       probe.kind == RSM_PROBE_LTFS ? probe.label.uuid : "",
+				       m->volume_uuid);
+	}
+	return note_identification(worker, cartridge, &probe, NULL, err);
+}
+
+/* ---- robot and drive ---- */
+
+static int load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		struct rsm_err *err)
+{
+	struct rsm_tape_medium tape;
+	int r = rsm_tape_drive_load(worker->drive, LOAD_TIMEOUT_MS, err);
+
+	if (r == -EMEDIUMTYPE) {
+		struct rsm_identification found = { .identity = RSM_IS_INCOMPATIBLE,
+						    .label_type = "",
+						    .label_info = "no drive here can use it",
+						    .volume_uuid = "" };
+
+		if (worker->medium.state == RSM_MEDIUM_UNKNOWN &&
+		    rsm_medium_identified(catalog_of(worker), cartridge->id, &found,
+					  &worker->medium, NULL) < 0)
+			rsm_log_warning("%s is incompatible and could not be noted as such",
+					cartridge->barcode);
+	}
+	if (r == 0)
+		r = rsm_tape_drive_medium(worker->drive, &tape, err);
+	if (r == 0)
+		worker->medium.write_protected = tape.write_protected;
+	return r > 0 ? rsm_err_fold(err, r, "load") : r;
+}
+
+static int bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		 struct rsm_err *err)
+{
+	struct rsm_medium *m = &worker->medium;
+	int r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
+
+	if (r != 0)
+		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
+	if (m->location == RSM_AT_OFFLINE || m->library != worker->library->id)
+		return rsm_err_set(err, ENOMEDIUM, "it is not in the library");
+	if (!m->enabled)
+		return rsm_err_set(err, ENODEV, "it is disabled");
+	if (m->location == RSM_AT_DRIVE)
+		return m->element == worker->element
+			       ? 0
+			       : rsm_err_set(err, EBUSY, "it lies in drive %u", m->element);
+	return rsm_library_move(worker->library, m, m->location, m->element, RSM_AT_DRIVE,
+				worker->element, err);
+}
+
+int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			struct rsm_err *err)
+{
+	uint32_t slot;
+	int r;
+
+	rsm_volume_free(worker->volume);
+	worker->volume = NULL;
+	worker->head_partition = 0;
+	worker->prevented = false;
+	if (rsm_drive_cache_reset(worker, 0, NULL) < 0)
+		rsm_log_debug(RSM_ROOM_DRIVE, "%s: cache not reset, ignoring", worker->name);
+	r = rsm_tape_drive_unload(worker->drive, err);
+	if (r == 0)
+		rsm_event_add(catalog_of(worker), "unload", "medium", cartridge->barcode, "drive",
+			      worker->name, NULL);
+	if (r == 0 && !worker->library->hardware->changer)
+		return rsm_medium_set_location(catalog_of(worker), cartridge->id,
+					       worker->library->id, RSM_AT_PORT, 0, err);
+	if (r == 0)
+		r = rsm_medium_get(catalog_of(worker), cartridge->id, &worker->medium, err);
+	if (r == 0)
+		r = rsm_library_choose_slot(worker->library, &worker->medium, &slot, err);
+	if (r == 0)
+		r = rsm_library_move(worker->library, &worker->medium, RSM_AT_DRIVE,
+				     worker->element, RSM_AT_SLOT, slot, err);
+	return r > 0 ? rsm_err_fold(err, r, "taking home") : r;
+}
+
+int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		    struct rsm_err *err)
+{
+	struct rsm_err home_err;
+	int r;
+
+	r = bring(worker, cartridge, err);
+	if (r < 0)
+		return rsm_err_wrap(err, r, "%s for %s", cartridge->barcode, worker->name);
+	r = load(worker, cartridge, err);
+	if (r == 0)
+		r = open_volume(worker, cartridge, err);
+	if (r == 0) {
+		rsm_event_add(catalog_of(worker), "load", "medium", cartridge->barcode, "drive",
+			      worker->name, NULL);
+		if (rsm_drive_count_mount(catalog_of(worker), worker->row, &home_err) < 0)
+			rsm_log_warning("%s: mount is not counted: %s", worker->name, home_err.msg);
+		rsm_drive_note_status(worker, cartridge, true);
+		return 0;
+	}
+	rsm_err_wrap(err, r, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
+		     worker->medium.home_slot);
+	if (rsm_drive_take_home(worker, cartridge, &home_err) < 0)
+		rsm_log_error("%s stays in %s: %s", cartridge->barcode, worker->name, home_err.msg);
+	return r;
+}
+
+int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		    struct rsm_err *err)
+{
+	int r = open_volume(worker, cartridge, err);
+
+	if (r < 0)
+		return rsm_err_wrap(err, r, "%s in %s", cartridge->barcode, worker->name);
+	rsm_drive_note_status(worker, cartridge, false);
+	return 0;
+}
+
+void rsm_drive_adopt(struct rsm_drive_worker *worker)
+{
+	struct rsm_cartridge *cartridge = NULL;
+	struct rsm_medium medium;
+	struct rsm_err err;
+	int r;
+
+	r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE, worker->element,
+			  &medium, &err);
+	if (r > 0)
+		return;
+	if (r == 0)
+		r = rsm_cartridge_ref(worker->manager, medium.id, &cartridge, &err);
+	if (r < 0) {
+		rsm_log_warning("%s: what lies in it is not known: %s", worker->name, err.msg);
+		return;
+	}
+	if (r > 0)
+		return;
+	cartridge->state = RSM_CARTRIDGE_FETCHING;
+	cartridge->worker = worker;
+	worker->cartridge = cartridge;
+	worker->state = RSM_DRIVE_LOADING;
+}

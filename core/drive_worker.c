@@ -1,0 +1,499 @@
+#include "core/drive_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define RETRY_FIRST_NS (5 * RSM_SECOND_NS)
+#define RETRY_MOST_NS  (600 * RSM_SECOND_NS)
+enum { LOADS_FAILED_MOST = 5 };
+
+const char *rsm_drive_state_name(enum rsm_drive_state state)
+{
+	static const char *const names[] = {
+		[RSM_DRIVE_EMPTY] = "empty",	 [RSM_DRIVE_LOADING] = "loading",
+		[RSM_DRIVE_IDLE] = "idle",	 [RSM_DRIVE_READING] = "reading",
+		[RSM_DRIVE_WRITING] = "writing", [RSM_DRIVE_UNLOADING] = "unloading",
+		[RSM_DRIVE_FAILED] = "failed",
+	};
+
+	return names[state];
+}
+
+int rsm_drive_worker_new(struct rsm_manager *manager, struct rsm_library *library,
+			 struct rsm_hardware_drive *hardware_drive, int64_t row, bool enabled,
+			 struct rsm_drive_worker **ret_worker, struct rsm_err *err)
+{
+	struct rsm_drive_worker *worker = calloc(1, sizeof *worker);
+
+	if (!worker)
+		return rsm_err_oom(err);
+	worker->manager = manager;
+	worker->library = library;
+	worker->hardware = hardware_drive;
+	worker->drive = hardware_drive->drive;
+	worker->element = hardware_drive->element;
+	worker->row = row;
+	worker->enabled = enabled;
+	snprintf(worker->name, sizeof worker->name, "drive %u", worker->element);
+	rsm_mutex_init(&worker->cache.lock);
+	*ret_worker = worker;
+	return 0;
+}
+
+void rsm_drive_worker_free(struct rsm_drive_worker *worker)
+{
+	if (!worker)
+		return;
+	rsm_volume_free(worker->volume);
+	rsm_drive_cache_fini(&worker->cache);
+	free(worker->buffer);
+	free(worker);
+}
+
+void rsm_drive_worker_view_locked(const struct rsm_drive_worker *worker,
+				  struct rsm_drive_view *ret_view)
+{
+	*ret_view = (struct rsm_drive_view){
+		.library = worker->library->id,
+		.element = worker->element,
+		.state = worker->state,
+		.medium = worker->cartridge ? worker->cartridge->id : 0,
+		.enabled = worker->enabled,
+		.hardware = worker->hardware,
+	};
+}
+
+void rsm_drive_worker_set_enabled_locked(struct rsm_drive_worker *worker, bool enabled)
+{
+	worker->enabled = enabled;
+	if (enabled)
+		worker->failures = 0;
+	if (enabled && worker->state == RSM_DRIVE_FAILED)
+		worker->state = RSM_DRIVE_EMPTY;
+	pthread_cond_broadcast(&worker->manager->changed);
+}
+
+bool rsm_drive_worker_is_empty_locked(const struct rsm_drive_worker *worker)
+{
+	return !worker->cartridge && worker->enabled && worker->state == RSM_DRIVE_EMPTY;
+}
+
+static void set_state(struct rsm_drive_worker *worker, enum rsm_drive_state state)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	worker->state = state;
+}
+
+/* ---- after a failure ---- */
+
+static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_err *err)
+{
+	int64_t pause = RETRY_FIRST_NS;
+
+	for (unsigned i = 0; i < cartridge->failures && pause < RETRY_MOST_NS; i++)
+		pause *= 2;
+	cartridge->failures++;
+	cartridge->retry_at_ns = rsm_manager_now(cartridge->manager) + pause;
+	cartridge->failure = *err;
+}
+
+static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		   const struct rsm_err *err)
+{
+	rsm_log_error("%s", err->msg);
+	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
+		      worker->name, "text", err->msg, NULL);
+}
+
+static void write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			 struct rsm_err *err)
+{
+	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
+		     worker->medium.home_slot);
+	report(worker, cartridge, err);
+	rsm_mutex_lock(&worker->manager->lock);
+	back_off_locked(cartridge, err);
+	cartridge->leave = true; /* another drive may do better */
+	cartridge->outcome_number++;
+	pthread_cond_broadcast(&worker->manager->changed);
+	rsm_mutex_unlock(&worker->manager->lock);
+}
+
+/* ---- fetching and taking home ---- */
+
+static void fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_err err = { 0 };
+	bool identify;
+	int r = rsm_drive_fetch(worker, cartridge, &err);
+
+	rsm_mutex_lock(&manager->lock);
+	identify = cartridge->identify;
+	cartridge->identify = false;
+	cartridge->renew = false;
+	cartridge->read_soon_ns = 0;
+	cartridge->outcome_number++;
+	if (r == 0) {
+		cartridge->state = RSM_CARTRIDGE_LOADED;
+		cartridge->loaded_at_ns = rsm_manager_now(manager);
+		cartridge->failures = 0;
+		cartridge->retry_at_ns = 0;
+		cartridge->since_ns = 0;
+		cartridge->failure = (struct rsm_err){ 0 };
+		cartridge->label_at_ns = 0;
+		worker->state = RSM_DRIVE_IDLE;
+		worker->failures = 0;
+		/* nobody asked for it but us: it does not linger */
+		if (identify && rsm_list_is_empty(&cartridge->mounts) &&
+		    rsm_list_is_empty(&cartridge->reads))
+			cartridge->leave = true;
+		rsm_cartridge_note_work_locked(cartridge);
+		rsm_mutex_unlock(&manager->lock);
+		rsm_cartridge_complete_mounts(cartridge);
+		return;
+	}
+	cartridge->state = RSM_CARTRIDGE_AWAY;
+	cartridge->worker = NULL;
+	worker->cartridge = NULL;
+	back_off_locked(cartridge, &err);
+	worker->state = RSM_DRIVE_EMPTY;
+	if (err.key == 0x04 && ++worker->failures >= LOADS_FAILED_MOST)
+		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
+	pthread_cond_broadcast(&manager->changed);
+	rsm_mutex_unlock(&manager->lock);
+	report(worker, cartridge, &err);
+	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
+	rsm_cartridge_fail_requests(cartridge, r, &err);
+	rsm_cartridge_unref(cartridge);
+}
+
+static bool is_abandoned(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	return cartridge->abandoned;
+}
+
+static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_err err = { 0 };
+	int r;
+
+	if (!is_abandoned(worker, cartridge)) {
+		r = rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, &err);
+		if (r < 0)
+			write_failed(worker, cartridge, &err);
+	}
+	set_state(worker, RSM_DRIVE_UNLOADING);
+	r = rsm_drive_take_home(worker, cartridge, &err);
+	if (r < 0) {
+		rsm_err_wrap(&err, r, "%s in %s", cartridge->barcode, worker->name);
+		report(worker, cartridge, &err);
+	}
+	rsm_mutex_lock(&manager->lock);
+	cartridge->state = RSM_CARTRIDGE_AWAY;
+	cartridge->worker = NULL;
+	cartridge->leave = false;
+	cartridge->abandoned = false;
+	cartridge->held = false;
+	cartridge->idle_since_ns = rsm_manager_now(manager);
+	cartridge->outcome_number++;
+	rsm_cartridge_note_work_locked(cartridge);
+	worker->cartridge = NULL;
+	worker->state = r < 0 ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
+	pthread_cond_broadcast(&manager->changed);
+	rsm_mutex_unlock(&manager->lock);
+	if (r < 0)
+		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
+					    &err);
+	rsm_cartridge_unref(cartridge);
+}
+
+/* ---- one step with a loaded cartridge ---- */
+
+enum step { STEP_WAIT, STEP_READ, STEP_MOUNTS, STEP_RENEW, STEP_MIGRATE, STEP_INDEX, STEP_LEAVE };
+
+static bool wants_index_locked(const struct rsm_cartridge *cartridge, int64_t now)
+{
+	return cartridge->index_at_ns && cartridge->retry_at_ns <= now &&
+	       (cartridge->syncs || cartridge->index_at_ns <= now);
+}
+
+static bool wants_migration_locked(struct rsm_drive_worker *worker,
+				   const struct rsm_cartridge *cartridge, int64_t now)
+{
+	if (!cartridge->migrate_at_ns || cartridge->full || cartridge->retry_at_ns > now)
+		return false;
+	return cartridge->syncs || cartridge->leave || worker->manager->stopping ||
+	       cartridge->migrate_at_ns <= now;
+}
+
+/* What to do next, or when to look again. */
+static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			       int64_t *ret_until)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_content_use use = { 0 };
+	int64_t now = rsm_manager_now(manager), at;
+	struct rsm_mount_queue_view view = {
+		.now_ns = now,
+		.dismount_delay_s = manager->options.dismount_delay_s,
+		.drives_waiting =
+			rsm_mount_queue_waiting(&manager->cartridges, worker->library->id, now),
+	};
+
+	*ret_until = RSM_NEVER_NS;
+	if (rsm_manager_hurries_locked(manager) || cartridge->abandoned)
+		return STEP_LEAVE;
+	for (size_t i = 0; i < manager->worker_count; i++)
+		if (manager->workers[i]->library == worker->library &&
+		    rsm_drive_worker_is_empty_locked(manager->workers[i]))
+			view.another_drive_free = true;
+	if (rsm_mount_queue_turn_is_over(cartridge, &view))
+		return STEP_LEAVE;
+	if (cartridge->renew)
+		return STEP_RENEW;
+	if (!rsm_list_is_empty(&cartridge->reads))
+		return STEP_READ;
+	if (!rsm_list_is_empty(&cartridge->mounts))
+		return STEP_MOUNTS;
+	if (wants_migration_locked(worker, cartridge, now))
+		return STEP_MIGRATE;
+	if (wants_index_locked(cartridge, now))
+		return STEP_INDEX;
+	if (manager->stopping || !worker->enabled)
+		return STEP_LEAVE;
+
+	if (cartridge->content)
+		rsm_content_use(cartridge->content, &use);
+	view.open_files = use.open_files > 0;
+	view.idle_since_ns = use.last_used_ns > cartridge->loaded_at_ns ? use.last_used_ns
+									: cartridge->loaded_at_ns;
+	at = rsm_mount_queue_leave_ns(cartridge, &view);
+	if (at <= now) {
+		/* nothing that could be written goes home unwritten */
+		if (cartridge->migrate_at_ns && !cartridge->full && cartridge->retry_at_ns <= now)
+			return STEP_MIGRATE;
+		return STEP_LEAVE;
+	}
+	*ret_until = at;
+	if (cartridge->migrate_at_ns && !cartridge->full && cartridge->migrate_at_ns < *ret_until)
+		*ret_until = cartridge->migrate_at_ns;
+	if (cartridge->index_at_ns && cartridge->index_at_ns < *ret_until)
+		*ret_until = cartridge->index_at_ns;
+	if (cartridge->retry_at_ns > now && cartridge->retry_at_ns > *ret_until)
+		*ret_until = cartridge->retry_at_ns;
+	return STEP_WAIT;
+}
+
+static void prevent_removal(struct rsm_drive_worker *worker)
+{
+	struct rsm_err err;
+
+	if (worker->prevented)
+		return;
+	worker->prevented = true;
+	if (rsm_tape_drive_prevent_removal(worker->drive, true, &err) < 0)
+		rsm_log_warning("%s: removal is not prevented, ignoring: %s", worker->name,
+				err.msg);
+}
+
+static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_err err;
+	bool wrote, full;
+	int r;
+
+	prevent_removal(worker);
+	r = rsm_drive_migrate(worker, cartridge, &wrote, &err);
+	if (r < 0) {
+		write_failed(worker, cartridge, &err);
+		return;
+	}
+	rsm_mutex_lock(&manager->lock);
+	full = cartridge->full;
+	rsm_cartridge_note_work_locked(cartridge);
+	if (!wrote && !full)
+		cartridge->migrate_at_ns = 0; /* nothing is ready; the next close says so again */
+	pthread_cond_broadcast(&manager->changed);
+	rsm_mutex_unlock(&manager->lock);
+	if (full)
+		rsm_manager_note_full(manager, cartridge);
+	rsm_drive_note_status(worker, cartridge, false);
+}
+
+static void write_index(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_err err;
+	int r;
+
+	prevent_removal(worker);
+	r = rsm_drive_commit(worker, cartridge, RSM_COMMIT_DATA_PARTITION, &err);
+	if (r < 0) {
+		write_failed(worker, cartridge, &err);
+		return;
+	}
+	rsm_mutex_lock(&manager->lock);
+	cartridge->index_at_ns = 0;
+	rsm_cartridge_note_work_locked(cartridge);
+	pthread_cond_broadcast(&manager->changed);
+	rsm_mutex_unlock(&manager->lock);
+	if (manager->options.callbacks.staging_room)
+		manager->options.callbacks.staging_room(manager->options.callbacks.context);
+}
+
+static void renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_err err;
+	int r;
+
+	rsm_mutex_lock(&manager->lock);
+	cartridge->renew = false;
+	cartridge->label_at_ns = 0;
+	rsm_mutex_unlock(&manager->lock);
+	r = rsm_drive_renew(worker, cartridge, &err);
+	if (r < 0) {
+		write_failed(worker, cartridge, &err);
+		rsm_cartridge_fail_requests(cartridge, r, &err);
+		return;
+	}
+	rsm_mutex_lock(&manager->lock);
+	rsm_cartridge_note_work_locked(cartridge);
+	pthread_cond_broadcast(&manager->changed);
+	rsm_mutex_unlock(&manager->lock);
+}
+
+static void do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		    enum step step)
+{
+	switch (step) {
+	case STEP_WAIT: return;
+	case STEP_READ:
+		set_state(worker, RSM_DRIVE_READING);
+		rsm_drive_serve_reads(worker, cartridge);
+		break;
+	case STEP_MOUNTS: rsm_cartridge_complete_mounts(cartridge); break;
+	case STEP_RENEW: renew(worker, cartridge); break;
+	case STEP_MIGRATE:
+		set_state(worker, RSM_DRIVE_WRITING);
+		migrate(worker, cartridge);
+		break;
+	case STEP_INDEX:
+		set_state(worker, RSM_DRIVE_WRITING);
+		write_index(worker, cartridge);
+		break;
+	case STEP_LEAVE: leave(worker, cartridge); return;
+	}
+	set_state(worker, RSM_DRIVE_IDLE);
+}
+
+/* ---- the loop ---- */
+
+static void wait_locked(struct rsm_drive_worker *worker, int64_t until)
+{
+	if (until == RSM_NEVER_NS)
+		rsm_cond_wait(&worker->manager->changed, &worker->manager->lock);
+	else
+		rsm_cond_wait_until(&worker->manager->changed, &worker->manager->lock, until);
+}
+
+static void with_cartridge(struct rsm_drive_worker *worker)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_cartridge *cartridge;
+	int64_t until;
+	enum step step;
+
+	rsm_mutex_lock(&manager->lock);
+	cartridge = worker->cartridge;
+	step = choose_locked(worker, cartridge, &until);
+	if (step == STEP_LEAVE) {
+		cartridge->state = RSM_CARTRIDGE_LEAVING;
+		worker->state = RSM_DRIVE_WRITING;
+	}
+	rsm_mutex_unlock(&manager->lock);
+	if (step != STEP_WAIT) {
+		do_step(worker, cartridge, step);
+		return;
+	}
+	if (rsm_drive_read_ahead(worker))
+		return;
+	rsm_mutex_lock(&manager->lock);
+	/* nothing may have come in between the look and the wait */
+	if (choose_locked(worker, cartridge, &until) == STEP_WAIT)
+		wait_locked(worker, until);
+	rsm_mutex_unlock(&manager->lock);
+}
+
+/* False when the thread is to end. */
+static bool without_cartridge(struct rsm_drive_worker *worker)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_cartridge *cartridge = NULL;
+	int64_t next = RSM_NEVER_NS;
+
+	rsm_mutex_lock(&manager->lock);
+	if (manager->stopping) {
+		rsm_mutex_unlock(&manager->lock);
+		return false;
+	}
+	if (rsm_drive_worker_is_empty_locked(worker))
+		cartridge = rsm_mount_queue_pick(&manager->cartridges, worker->library->id,
+						 worker->element, rsm_manager_now(manager), &next);
+	if (cartridge) {
+		cartridge->references++; /* the drive's own; fetch or leave give it back */
+		cartridge->state = RSM_CARTRIDGE_FETCHING;
+		cartridge->worker = worker;
+		cartridge->leave = false;
+		worker->cartridge = cartridge;
+		worker->state = RSM_DRIVE_LOADING;
+	} else {
+		wait_locked(worker, next);
+	}
+	rsm_mutex_unlock(&manager->lock);
+	if (cartridge)
+		fetch(worker, cartridge);
+	return true;
+}
+
+static void *run(void *argument)
+{
+	struct rsm_drive_worker *worker = argument;
+
+	if (worker->cartridge)
+		fetch(worker, worker->cartridge);
+	for (;;) {
+		/* only this thread sets or clears worker->cartridge */
+		if (worker->cartridge)
+			with_cartridge(worker);
+		else if (!without_cartridge(worker))
+			return NULL;
+	}
+}
+
+int rsm_drive_worker_start(struct rsm_drive_worker *worker, struct rsm_err *err)
+{
+	int r;
+
+	rsm_drive_adopt(worker);
+	r = pthread_create(&worker->thread, NULL, run, worker);
+
+	if (r != 0)
+		return rsm_err_set(err, r, "thread of %s: %s", worker->name, strerror(r));
+	worker->runs = true;
+	return 0;
+}
+
+void rsm_drive_worker_join(struct rsm_drive_worker *worker)
+{
+	if (worker->runs)
+		pthread_join(worker->thread, NULL);
+	worker->runs = false;
+}

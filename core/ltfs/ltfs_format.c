@@ -1,0 +1,351 @@
+/* Making a volume (2, 5, 6.1), and knowing what kind of medium is in the drive (3, 4).
+ *
+ * Order of a format: partitions; data partition label and index; index partition label and index;
+ * MAM. A cut leaves a medium whose labels are not both there: damaged LTFS, to be formatted again;
+ * it held nothing of worth, since a format is only begun on media that may be overwritten.
+ */
+#include "core/ltfs/ltfs_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum { PROBE_BYTES = 1 << 20 };
+
+/* ---- probing ---- */
+
+/* Reads the record at the position. Outcomes of _read; a record longer than `size` is cut: 0. */
+static int read_record(struct rsm_tape_drive *drive, void *buf, size_t size, size_t *ret_length,
+		       struct rsm_err *err)
+{
+	int r = rsm_tape_drive_read(drive, buf, size, ret_length, err);
+
+	if (r == -ENOBUFS) {
+		*ret_length = 0;
+		return 0;
+	}
+	return r;
+}
+
+static const struct {
+	size_t offset;
+	const char *magic, *type;
+} recognisers[] = {
+	{ 257, "ustar", "tar" },  { 0, "070707", "cpio" },
+	{ 0, "070701", "cpio" },  { 0, "070702", "cpio" },
+	{ 0, "TAPE", "MTF" },	  { 12, "BB02", "Bacula" },
+	{ 12, "BB01", "Bacula" }, { 0, "AMANDA: TAPESTART", "Amanda" },
+};
+
+static void recognise_foreign(const char *record, size_t length, struct rsm_ltfs_probe *probe)
+{
+	probe->kind = RSM_PROBE_FOREIGN;
+	snprintf(probe->label_type, sizeof probe->label_type, "unknown");
+	for (size_t i = 0; i < sizeof recognisers / sizeof recognisers[0]; i++) {
+		size_t n = strlen(recognisers[i].magic);
+
+		if (recognisers[i].offset + n <= length &&
+		    memcmp(record + recognisers[i].offset, recognisers[i].magic, n) == 0)
+			snprintf(probe->label_type, sizeof probe->label_type, "%s",
+				 recognisers[i].type);
+	}
+}
+
+static int expect_filemark(struct rsm_tape_drive *drive, char *buf, struct rsm_err *err)
+{
+	size_t length;
+	int r = read_record(drive, buf, PROBE_BYTES, &length, err);
+
+	if (r == RSM_TAPE_FILEMARK || r < 0)
+		return r < 0 ? r : 0;
+	return rsm_err_set(err, EBADMSG, "a filemark is missing behind the label");
+}
+
+/* Reads the label construct of a partition. -EBADMSG: none, or a bad one. */
+static int read_labels(struct rsm_tape_drive *drive, unsigned partition, char *buf,
+		       char ret_serial[7], struct rsm_ltfs_label *ret_label, struct rsm_err *err)
+{
+	char implementation[14];
+	size_t length = 0;
+	int r;
+
+	r = rsm_tape_drive_locate(drive, partition, 0, err);
+	if (r == 0)
+		r = read_record(drive, buf, PROBE_BYTES, &length, err);
+	if (r > 0 ||
+	    (r == 0 && rsm_vol1_parse(buf, length, ret_serial, implementation) != RSM_VOL1_LTFS))
+		return rsm_err_set(err, EBADMSG, "partition %u has no LTFS label", partition);
+	if (r == 0)
+		r = expect_filemark(drive, buf, err);
+	if (r == 0)
+		r = read_record(drive, buf, PROBE_BYTES, &length, err);
+	if (r > 0)
+		r = rsm_err_set(err, EBADMSG, "the XML label is missing");
+	if (r == 0)
+		r = rsm_ltfs_label_parse(buf, length, ret_label, err);
+	if (r == 0)
+		r = expect_filemark(drive, buf, err);
+	return r < 0 ? rsm_err_wrap(err, r, "label of partition %u", partition) : 0;
+}
+
+static int probe_ltfs(struct rsm_tape_drive *drive, char *buf, struct rsm_ltfs_probe *probe,
+		      struct rsm_err *err)
+{
+	struct rsm_tape_medium medium;
+	struct rsm_ltfs_label other;
+	char serial[7];
+	int r;
+
+	r = rsm_tape_drive_medium(drive, &medium, err);
+	if (r < 0)
+		return r;
+	if (medium.partitions != 2)
+		return rsm_err_set(err, EBADMSG, "an LTFS label on a tape with %u partitions",
+				   medium.partitions);
+	r = read_labels(drive, 0, buf, probe->serial, &probe->label, err);
+	if (r == 0)
+		r = read_labels(drive, 1, buf, serial, &other, err);
+	if (r == 0)
+		r = rsm_ltfs_label_compare(&probe->label, &other, err);
+	if (r == 0 && strcmp(serial, probe->serial) != 0)
+		r = rsm_err_set(err, EBADMSG, "the serials of the two partitions differ");
+	if (r == 0 && probe->label.block_size > medium.max_block_bytes && medium.max_block_bytes)
+		r = rsm_err_set(err, EBADMSG, "blocks of %llu bytes are too large for this drive",
+				(unsigned long long)probe->label.block_size);
+	return r;
+}
+
+int rsm_ltfs_probe(struct rsm_tape_drive *drive, struct rsm_ltfs_probe *ret_probe,
+		   struct rsm_err *err)
+{
+	RSM_FREE char *buf = malloc(PROBE_BYTES);
+	struct rsm_ltfs_probe probe = { .kind = RSM_PROBE_BLANK };
+	char implementation[14];
+	size_t length = 0;
+	int r;
+
+	if (!buf)
+		return rsm_err_oom(err);
+	snprintf(probe.label_type, sizeof probe.label_type, "blank");
+	r = rsm_tape_drive_locate(drive, 0, 0, err);
+	if (r == 0)
+		r = read_record(drive, buf, PROBE_BYTES, &length, err);
+	if (r < 0)
+		return r;
+	if (r == RSM_TAPE_END_OF_DATA) {
+		*ret_probe = probe;
+		return 0;
+	}
+	if (r == RSM_TAPE_FILEMARK)
+		length = 0;
+	switch (rsm_vol1_parse(buf, length, probe.serial, implementation)) {
+	case RSM_VOL1_FREE:
+		probe.kind = RSM_PROBE_FREE;
+		snprintf(probe.label_type, sizeof probe.label_type, "RSMFS FREE");
+		break;
+	case RSM_VOL1_LTFS:
+		probe.kind = RSM_PROBE_LTFS;
+		snprintf(probe.label_type, sizeof probe.label_type, "LTFS");
+		r = probe_ltfs(drive, buf, &probe, err);
+		if (r == -EBADMSG) {
+			probe.kind = RSM_PROBE_FOREIGN;
+			snprintf(probe.label_type, sizeof probe.label_type, "damaged LTFS");
+			snprintf(probe.label_info, sizeof probe.label_info, "%.*s",
+				 (int)sizeof probe.label_info - 1, err ? err->msg : "");
+		} else if (r < 0) {
+			return r;
+		}
+		break;
+	case RSM_VOL1_FOREIGN:
+		probe.kind = RSM_PROBE_FOREIGN;
+		snprintf(probe.label_type, sizeof probe.label_type, "ANSI VOL1");
+		snprintf(probe.label_info, sizeof probe.label_info, "%.6s", buf + 4);
+		break;
+	case RSM_VOL1_NONE: recognise_foreign(buf, length, &probe); break;
+	}
+	*ret_probe = probe;
+	return 0;
+}
+
+/* ---- writing labels ---- */
+
+static int write_all(struct rsm_tape_drive *drive, const void *data, size_t length,
+		     struct rsm_err *err)
+{
+	int r = rsm_tape_drive_write(drive, data, length, err);
+
+	return r < 0 ? r : 0;
+}
+
+static int write_mark(struct rsm_tape_drive *drive, struct rsm_err *err)
+{
+	int r = rsm_tape_drive_write_filemarks(drive, 1, false, err);
+
+	return r < 0 ? r : 0;
+}
+
+int rsm_ltfs_write_free_label(struct rsm_tape_drive *drive, const char *barcode,
+			      struct rsm_err *err)
+{
+	char record[RSM_VOL1_SIZE], serial[7];
+	int r;
+
+	rsm_vol1_serial_of_barcode(barcode, serial);
+	rsm_vol1_build(record, true, serial);
+	r = rsm_tape_drive_format(drive, 1, err);
+	if (r == 0)
+		r = rsm_tape_drive_locate(drive, 0, 0, err);
+	if (r == 0)
+		r = write_all(drive, record, sizeof record, err);
+	if (r == 0)
+		r = write_mark(drive, err);
+	if (r == 0 && rsm_medium_memory_write(drive, 0, RSM_MAM_VOLUME_COHERENCY, RSM_MAM_BINARY,
+					      NULL, 0, NULL) < 0)
+		rsm_log_debug(RSM_ROOM_VOLUME, "old coherency information stays, ignoring");
+	return r > 0 ? rsm_err_fold(err, r, "free label") : r;
+}
+
+static int write_label_construct(struct rsm_ltfs_volume *ltfs, int which, const char *serial,
+				 struct rsm_err *err)
+{
+	RSM_TEXT struct rsm_text xml = { 0 };
+	struct rsm_ltfs_label label = ltfs->label;
+	char record[RSM_VOL1_SIZE];
+	int r;
+
+	label.location = ltfs->part[which].letter;
+	rsm_vol1_build(record, false, serial);
+	r = rsm_ltfs_label_build(&label, &xml, err);
+	if (r == 0)
+		r = rsm_ltfs_seek(ltfs, which, 0, err);
+	if (r == 0)
+		r = write_all(ltfs->drive, record, sizeof record, err);
+	if (r == 0)
+		r = write_mark(ltfs->drive, err);
+	if (r == 0)
+		r = write_all(ltfs->drive, xml.data, xml.length, err);
+	if (r == 0)
+		r = write_mark(ltfs->drive, err);
+	ltfs->part[which].end = 4;
+	return r;
+}
+
+/* ---- MAM of a new volume (6.1) ---- */
+
+static void put_attribute(struct rsm_tape_drive *drive, enum rsm_mam_id id,
+			  enum rsm_mam_format format, const char *text, size_t length, char fill)
+{
+	char value[160];
+	struct rsm_err err;
+	size_t n = strlen(text);
+	int r;
+
+	memset(value, fill, sizeof value);
+	if (n >= length && fill == '\0')
+		n = length - 1;
+	if (n > length)
+		n = length;
+	memcpy(value, text, n);
+	r = rsm_medium_memory_write(drive, 0, id, format, value, length, &err);
+	if (r < 0 && r != -EOPNOTSUPP)
+		rsm_log_warning("MAM attribute %04Xh is not written, ignoring: %s", (unsigned)id,
+				err.msg);
+}
+
+static void write_attributes(struct rsm_ltfs_volume *ltfs,
+			     const struct rsm_volume_identity *identity)
+{
+	static const char utf8 = (char)0x81;
+	static const char unlocked;
+
+	put_attribute(ltfs->drive, RSM_MAM_APPLICATION_VENDOR, RSM_MAM_ASCII, "RSMFS", 8, ' ');
+	put_attribute(ltfs->drive, RSM_MAM_APPLICATION_NAME, RSM_MAM_ASCII, "LTFS", 32, ' ');
+	put_attribute(ltfs->drive, RSM_MAM_APPLICATION_VERSION, RSM_MAM_ASCII, RSM_VERSION, 8, ' ');
+	put_attribute(ltfs->drive, RSM_MAM_FORMAT_VERSION, RSM_MAM_ASCII, "2.4.0", 16, ' ');
+	put_attribute(ltfs->drive, RSM_MAM_BARCODE, RSM_MAM_ASCII,
+		      identity && identity->barcode ? identity->barcode : "", 32, ' ');
+	put_attribute(ltfs->drive, RSM_MAM_MEDIUM_TEXT, RSM_MAM_TEXT,
+		      identity && identity->name ? identity->name : "", 160, '\0');
+	put_attribute(ltfs->drive, RSM_MAM_MEDIA_POOL, RSM_MAM_TEXT,
+		      identity && identity->pool ? identity->pool : "", 160, '\0');
+	if (rsm_medium_memory_write(ltfs->drive, 0, RSM_MAM_TEXT_LOCALISATION, RSM_MAM_BINARY,
+				    &utf8, 1, NULL) < 0 ||
+	    rsm_medium_memory_write(ltfs->drive, 0, RSM_MAM_VOLUME_LOCK, RSM_MAM_BINARY, &unlocked,
+				    1, NULL) < 0)
+		rsm_log_debug(RSM_ROOM_VOLUME, "some MAM attributes are not written, ignoring");
+}
+
+/* ---- formatting ---- */
+
+static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
+			       const struct rsm_volume_identity *identity, struct rsm_err *err)
+{
+	RSM_CLEANUP(rsm_index_snapshot_close) struct rsm_index_snapshot *snapshot = NULL;
+	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
+	int r;
+
+	/* nothing that an earlier medium held counts any more */
+	r = rsm_volume_index_forget_unindexed(index, err);
+	if (r == 0)
+		r = rsm_volume_index_snapshot(index, &snapshot, err);
+	if (r == 0)
+		r = write_label_construct(ltfs, DATA, serial, err);
+	ltfs->generation = 1;
+	ltfs->update_time = ltfs->label.format_time;
+	if (r == 0)
+		r = rsm_ltfs_write_index(ltfs, DATA, snapshot, identity, 1, 0, &ltfs->update_time,
+					 "Format", err);
+	if (r == 0)
+		r = write_label_construct(ltfs, INDEX, serial, err);
+	if (r == 0)
+		r = rsm_ltfs_write_index(ltfs, INDEX, snapshot, identity, 1,
+					 ltfs->part[DATA].index_block, &ltfs->update_time, "Format",
+					 err);
+	if (r < 0)
+		return r;
+	ltfs->self_partition = ltfs->part[INDEX].letter;
+	ltfs->back_block = ltfs->part[DATA].index_block;
+	ltfs->indexed_version = rsm_index_snapshot_tree_version(snapshot);
+	write_attributes(ltfs, identity);
+	rsm_ltfs_write_coherency(ltfs);
+	r = rsm_ltfs_save_facts(ltfs, err);
+	return r ? r : rsm_volume_index_commit(index, true, err);
+}
+
+int rsm_ltfs_format(struct rsm_tape_drive *drive, struct rsm_content *content, const char *uuid,
+		    const struct rsm_volume_identity *identity, struct rsm_volume **ret_volume,
+		    struct rsm_err *err)
+{
+	RSM_CLEANUP(rsm_ltfs_volume_free) struct rsm_ltfs_volume *ltfs = NULL;
+	struct rsm_ltfs_label label = {
+		.version = "2.4.0",
+		.location = 'a',
+		.index_partition = 'a',
+		.data_partition = 'b',
+		.block_size = RSM_LTFS_BLOCK_SIZE,
+		.compression = true,
+	};
+	char serial[7] = "";
+	int r;
+
+	snprintf(label.creator, sizeof label.creator, "%s", rsm_ltfs_creator);
+	snprintf(label.uuid, sizeof label.uuid, "%s", uuid);
+	clock_gettime(CLOCK_REALTIME, &label.format_time);
+	if (identity && identity->barcode)
+		rsm_vol1_serial_of_barcode(identity->barcode, serial);
+
+	r = rsm_tape_drive_format(drive, 2, err);
+	if (r == 0 && rsm_tape_drive_set_compression(drive, true, NULL) < 0)
+		label.compression = false;
+	if (r == 0)
+		r = rsm_ltfs_volume_new(drive, content, &label, &ltfs, err);
+	if (r == 0)
+		r = write_first_indexes(ltfs, serial, identity, err);
+	if (r < 0)
+		return rsm_err_wrap(err, r, "format");
+	rsm_ltfs_ask_capacity(ltfs);
+	*ret_volume = &RSM_STEAL(ltfs)->volume;
+	return 0;
+}

@@ -1,0 +1,95 @@
+/* ltfs_private.h - what the files that make up an LTFS volume share. */
+#ifndef RSM_CORE_LTFS_LTFS_PRIVATE_H
+#define RSM_CORE_LTFS_LTFS_PRIVATE_H
+
+#include "changer/medium_memory.h"
+#include "core/ltfs/index_reader.h"
+#include "core/ltfs/index_writer.h"
+#include "core/ltfs/ltfs_volume.h"
+
+enum { INDEX, DATA, PARTITIONS };
+
+/* One of the two partitions. */
+struct ltfs_partition {
+	uint32_t number; /* physical */
+	char letter;
+	uint64_t index_block; /* first block of its newest index; 0: none */
+	uint64_t index_generation;
+	uint64_t end;	      /* block number of end of data */
+	bool ends_with_index; /* nothing behind that index but its filemark */
+};
+
+struct rsm_ltfs_volume {
+	struct rsm_volume volume;
+	struct rsm_tape_drive *drive;
+	struct rsm_content *content;
+	struct rsm_ltfs_label label;
+	struct ltfs_partition part[PARTITIONS];
+
+	uint64_t generation;	     /* of the current index */
+	char self_partition;	     /* where the current index stands */
+	uint64_t back_block;	     /* the current index's back pointer, on DP; 0: none */
+	struct timespec update_time; /* of the current index */
+	uint64_t indexed_version;    /* tree version that the current index describes */
+	uint64_t index_bytes;	     /* how long the last index was */
+
+	bool at_end;	     /* the drive stands at the data partition's append position */
+	bool unsynchronized; /* records since the last synchronising filemark */
+	bool memory_missing; /* the drive has no MAM */
+	bool read_only, full, permanently_locked;
+	char reason[256];
+	uint64_t capacity, remaining; /* bytes; of the data partition, as last asked */
+	uint64_t appended_since;      /* bytes since then */
+	void *block;		      /* label.block_size bytes, for indexes */
+};
+
+/* Positions the drive at `block` of the partition; -EIO when the tape does not have it. */
+RSM_MUST_CHECK int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
+				 struct rsm_err *err);
+
+/* Reads and parses the index whose first record is at `block`; loader NULL: header only. Outcome 1:
+ * there is no whole, valid index of this volume there (err tells why).
+ */
+RSM_MUST_CHECK int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
+				       struct rsm_index_loader *loader,
+				       struct rsm_ltfs_index_header *ret_header, uint64_t *ret_end,
+				       uint64_t *ret_bytes, struct rsm_err *err);
+
+/* Finds the newest index of each partition and which of them is current (12.1, 12.2, 11). */
+RSM_MUST_CHECK int rsm_ltfs_find_current(struct rsm_ltfs_volume *ltfs, int *ret_which,
+					 struct rsm_ltfs_index_header *ret_header,
+					 struct rsm_err *err);
+
+/* Writes an index construct of `snapshot` to a partition at its append position. */
+RSM_MUST_CHECK int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
+					struct rsm_index_snapshot *snapshot,
+					const struct rsm_volume_identity *identity,
+					uint64_t generation, uint64_t back_block,
+					const struct timespec *update_time, const char *why,
+					struct rsm_err *err);
+
+/* volume_ops.commit and .is_dirty. */
+RSM_MUST_CHECK int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
+				   const struct rsm_volume_identity *identity, bool force,
+				   struct rsm_err *err);
+bool rsm_ltfs_is_dirty(struct rsm_volume *volume);
+/* Writes the coherency information of both partitions (6.3). MAM is a courtesy: failures are
+ * logged. */
+void rsm_ltfs_write_coherency(struct rsm_ltfs_volume *ltfs);
+RSM_MUST_CHECK int rsm_ltfs_change_reference(struct rsm_ltfs_volume *ltfs, uint64_t *ret_reference,
+					     struct rsm_err *err); /* outcome 1: none */
+
+/* Remembers in the volume index which index it is a copy of (facts). */
+RSM_MUST_CHECK int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+void rsm_ltfs_ask_capacity(struct rsm_ltfs_volume *ltfs);
+
+RSM_MUST_CHECK int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *content,
+				       const struct rsm_ltfs_label *label,
+				       struct rsm_ltfs_volume **ret_ltfs, struct rsm_err *err);
+void rsm_ltfs_volume_free(struct rsm_ltfs_volume *ltfs);
+RSM_DEFINE_CLEANUP(rsm_ltfs_volume_free, struct rsm_ltfs_volume)
+
+/* "rsmfs 0.1.0 - Linux - rsmfs" */
+extern const char rsm_ltfs_creator[];
+
+#endif

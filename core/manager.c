@@ -1,0 +1,467 @@
+#include "core/manager.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "core/drive_private.h"
+
+#define HOUSEKEEPING_NS (RSM_SECOND_NS / 2)
+#define STARTUP_WAIT_NS (5 * RSM_SECOND_NS)
+
+int64_t rsm_manager_now(const struct rsm_manager *manager)
+{
+	return rsm_clock_now_ns(manager->clock);
+}
+
+bool rsm_manager_hurries_locked(const struct rsm_manager *manager)
+{
+	return manager->stopping && manager->hurry && atomic_load(manager->hurry);
+}
+
+struct rsm_catalog *rsm_manager_catalog(struct rsm_manager *manager)
+{
+	return manager->catalog;
+}
+
+struct rsm_staging_space *rsm_manager_staging(struct rsm_manager *manager)
+{
+	return manager->space;
+}
+
+const struct rsm_manager_options *rsm_manager_options(const struct rsm_manager *manager)
+{
+	return &manager->options;
+}
+
+void rsm_manager_names_changed(struct rsm_manager *manager, int64_t pool)
+{
+	if (manager->options.callbacks.names_changed)
+		manager->options.callbacks.names_changed(manager->options.callbacks.context, pool,
+							 NULL);
+}
+
+/* ---- requests to people ---- */
+
+static void raise_request(struct rsm_manager *manager, const struct rsm_operator_request *request)
+{
+	struct rsm_err err;
+	int64_t id;
+
+	if (rsm_operator_request_raise(manager->catalog, request, &id, &err) < 0)
+		rsm_log_warning("%s (and the request to the operator was not kept: %s)",
+				request->text, err.msg);
+}
+
+void rsm_manager_request_medium(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+{
+	struct rsm_operator_request request = { .kind = RSM_REQUEST_MOVE_MEDIA,
+						.medium = cartridge->id };
+
+	snprintf(request.text, sizeof request.text, "put cartridge %s into the library",
+		 cartridge->barcode);
+	raise_request(manager, &request);
+}
+
+void rsm_manager_request_service(struct rsm_manager *manager, struct rsm_library *library,
+				 uint32_t drive, struct rsm_cartridge *cartridge, int r,
+				 const struct rsm_err *err)
+{
+	struct rsm_operator_request request = { .kind = RSM_REQUEST_DEVICE_SERVICE,
+						.library = library->id,
+						.element = drive };
+
+	if (r == -ENOMEDIUM) {
+		rsm_manager_request_medium(manager, cartridge);
+		return;
+	}
+	if (r != -EIO && r != -ENODEV && r != -ENOSPC)
+		return;
+	snprintf(request.text, sizeof request.text, "drive %u needs attention: %.450s", drive,
+		 err->msg);
+	raise_request(manager, &request);
+}
+
+void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+{
+	struct rsm_operator_request request = { .kind = RSM_REQUEST_NEW_MEDIA,
+						.medium = cartridge->id };
+
+	rsm_content_set_room(cartridge->content, 0);
+	snprintf(request.text, sizeof request.text,
+		 "cartridge %s is full: what does not fit stays staged on disk",
+		 cartridge->barcode);
+	raise_request(manager, &request);
+}
+
+/* ---- contents ---- */
+
+void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+{
+	struct rsm_volume_status status = { 0 };
+	uint64_t total, left;
+	struct rsm_medium m;
+
+	rsm_mutex_lock(&manager->lock);
+	if (cartridge->worker && cartridge->worker->volume &&
+	    pthread_equal(pthread_self(), cartridge->worker->thread))
+		cartridge->worker->volume->ops->status(cartridge->worker->volume, &status);
+	rsm_mutex_unlock(&manager->lock);
+	if (!cartridge->content || rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0)
+		return;
+	if (m.state == RSM_MEDIUM_COMPLETE)
+		rsm_content_refuse_changes(cartridge->content, EROFS, "the cartridge is complete");
+	else if (m.state != RSM_MEDIUM_ALLOCATED)
+		rsm_content_refuse_changes(cartridge->content, EROFS,
+					   "the cartridge is not allocated");
+	else if (m.write_protected)
+		rsm_content_refuse_changes(cartridge->content, EROFS,
+					   "the cartridge is write-protected");
+	else if (m.duplicate)
+		rsm_content_refuse_changes(cartridge->content, EROFS,
+					   "another cartridge bears the same volume");
+	else if (status.read_only)
+		rsm_content_refuse_changes(cartridge->content, EROFS, status.reason);
+	else if (m.location == RSM_AT_OFFLINE)
+		rsm_content_refuse_changes(cartridge->content, ENOMEDIUM,
+					   "the cartridge is not in the library");
+	else
+		rsm_content_refuse_changes(cartridge->content, 0, "");
+	if (status.full)
+		rsm_content_set_room(cartridge->content, 0);
+	else if (rsm_manager_space(manager, cartridge->id, &total, &left, NULL) == 0)
+		rsm_content_set_room(cartridge->content, total ? left : UINT64_MAX);
+}
+
+int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
+			struct rsm_content **ret_content, struct rsm_err *err)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_medium m;
+	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+
+	if (r != 0)
+		return r;
+	rsm_mutex_lock(&manager->lock);
+	if (cartridge->content && cartridge->state != RSM_CARTRIDGE_FETCHING) {
+		*ret_content = cartridge->content;
+		rsm_mutex_unlock(&manager->lock);
+		return 0;
+	}
+	rsm_mutex_unlock(&manager->lock);
+	r = rsm_medium_get(manager->catalog, medium, &m, err);
+	if (r == 0 && !m.volume_uuid[0])
+		r = RSM_MANAGER_MUST_MOUNT;
+	if (r ==
+	    0) /* a fresh volume is empty until it is written; any other one has to be read once */
+		r = rsm_cartridge_open_content(cartridge, m.volume_uuid,
+					       m.label_work == RSM_LABEL_FORMAT, err);
+	if (r == 0)
+		*ret_content = cartridge->content;
+	else
+		rsm_cartridge_unref(cartridge);
+	return r;
+}
+
+void rsm_manager_content_unref(struct rsm_manager *manager, struct rsm_content *content)
+{
+	(void)manager;
+	rsm_cartridge_unref(rsm_content_owner(content));
+}
+
+/* ---- start ---- */
+
+struct label_work {
+	struct rsm_manager *manager;
+	int64_t media[4096];
+	size_t count;
+};
+
+static bool gather_label_work(void *context, const struct rsm_medium *medium)
+{
+	struct label_work *work = context;
+
+	if (work->count < sizeof work->media / sizeof work->media[0])
+		work->media[work->count++] = medium->id;
+	return true;
+}
+
+void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms)
+{
+	struct rsm_cartridge *cartridge;
+
+	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+		return;
+	rsm_mutex_lock(&manager->lock);
+	cartridge->label_at_ns = rsm_manager_now(manager) + (int64_t)delay_ms * 1000000 + 1;
+	rsm_cartridge_wanted_locked(cartridge);
+	rsm_mutex_unlock(&manager->lock);
+	rsm_cartridge_unref(cartridge);
+}
+
+/* Label work and staged data that the last run left. */
+static int resume_work(struct rsm_manager *manager, struct rsm_err *err)
+{
+	struct label_work *work = calloc(1, sizeof *work);
+	int r;
+
+	if (!work)
+		return rsm_err_oom(err);
+	r = rsm_medium_list_label_work(manager->catalog, gather_label_work, work, err);
+	for (size_t i = 0; r == 0 && i < work->count; i++)
+		rsm_manager_want_label(manager, work->media[i], manager->options.label_delay_ms);
+	free(work);
+	return r;
+}
+
+static bool identifying_locked(struct rsm_manager *manager)
+{
+	RSM_LIST_FOR_EACH (item, &manager->cartridges)
+		if (RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->identify)
+			return true;
+	return false;
+}
+
+/* A virtual library is looked through in moments: then Free is complete when the mount is usable. A
+ * robot would take minutes; it goes on in the background.
+ */
+static void wait_for_identification(struct rsm_manager *manager)
+{
+	int64_t until = rsm_manager_now(manager) + STARTUP_WAIT_NS;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	for (size_t i = 0; i < manager->library_count; i++)
+		if (!manager->libraries[i].hardware->is_virtual)
+			return;
+	while (identifying_locked(manager) && rsm_manager_now(manager) < until)
+		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
+}
+
+static void *keep_house(void *argument)
+{
+	struct rsm_manager *manager = argument;
+
+	for (;;) {
+		rsm_mutex_lock(&manager->lock);
+		if (!manager->housekeeper_stop)
+			rsm_cond_wait_until(&manager->changed_house, &manager->lock,
+					    rsm_manager_now(manager) + HOUSEKEEPING_NS);
+		if (manager->housekeeper_stop) {
+			rsm_mutex_unlock(&manager->lock);
+			return NULL;
+		}
+		rsm_mutex_unlock(&manager->lock);
+		for (size_t i = 0; i < manager->library_count; i++)
+			rsm_library_poll(&manager->libraries[i]);
+		rsm_manager_adopt_staged(manager);
+		rsm_cartridge_tidy(manager);
+	}
+}
+
+static int open_folders(struct rsm_manager *manager, struct rsm_err *err)
+{
+	const struct rsm_manager_options *options = &manager->options;
+	char path[PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof path, "%s/catalog", options->libraries[0]);
+	manager->state_folder = strdup(options->state ? options->state : path);
+	snprintf(path, sizeof path, "%s/staging", options->libraries[0]);
+	manager->staging_folder = strdup(options->staging ? options->staging : path);
+	if (!manager->state_folder || !manager->staging_folder)
+		return rsm_err_oom(err);
+	r = rsm_file_make_folders(manager->staging_folder, 0700, err);
+	if (r == 0)
+		r = rsm_catalog_open(manager->state_folder, manager->clock, &manager->catalog, err);
+	if (r == 0)
+		r = rsm_staging_space_new(manager->staging_folder, options->staging_limit,
+					  &manager->space, err);
+	if (r == 0)
+		r = rsm_work_item_cancel_all(manager->catalog, err);
+	if (r == 0)
+		r = rsm_operator_request_withdraw_all(manager->catalog, err);
+	return r;
+}
+
+static int start(struct rsm_manager *manager, struct rsm_err *err)
+{
+	int r = open_folders(manager, err);
+
+	if (r == 0)
+		r = rsm_library_open_all(manager, err);
+	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
+		r = rsm_library_inventory(&manager->libraries[i], false, err);
+	if (r == 0)
+		r = resume_work(manager, err);
+	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)
+		r = rsm_drive_worker_start(manager->workers[i], err);
+	if (r < 0)
+		return r;
+	wait_for_identification(manager);
+	rsm_manager_adopt_staged(manager);
+	r = pthread_create(&manager->housekeeper, NULL, keep_house, manager);
+	if (r != 0)
+		return rsm_err_set(err, r, "housekeeper thread: %s", strerror(r));
+	manager->housekeeper_runs = true;
+	return 0;
+}
+
+int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manager **ret_manager,
+		    struct rsm_err *err)
+{
+	struct rsm_manager *manager = calloc(1, sizeof *manager);
+	static const atomic_bool at_once = true;
+	int r;
+
+	if (!manager)
+		return rsm_err_oom(err);
+	manager->options = *options;
+	manager->clock = options->clock ? options->clock : rsm_clock_real();
+	rsm_mutex_init(&manager->lock);
+	rsm_cond_init(&manager->changed);
+	rsm_cond_init(&manager->changed_house);
+	rsm_list_init(&manager->cartridges);
+	r = start(manager, err);
+	if (r < 0) {
+		uint64_t files;
+		unsigned media;
+
+		rsm_manager_stop(manager, &at_once, NULL, NULL, &files, &media);
+		rsm_manager_free(manager);
+		return r;
+	}
+	*ret_manager = manager;
+	return 0;
+}
+
+/* ---- stop ---- */
+
+static void stop_housekeeper(struct rsm_manager *manager)
+{
+	if (!manager->housekeeper_runs)
+		return;
+	rsm_mutex_lock(&manager->lock);
+	manager->housekeeper_stop = true;
+	pthread_cond_broadcast(&manager->changed_house);
+	rsm_mutex_unlock(&manager->lock);
+	pthread_join(manager->housekeeper, NULL);
+	manager->housekeeper_runs = false;
+}
+
+/* Flushing calls back for what it queues, so it is done without the lock, one cartridge at a time.
+ */
+static void flush_contents(struct rsm_manager *manager)
+{
+	struct rsm_list *at;
+	struct rsm_err err;
+
+	rsm_mutex_lock(&manager->lock);
+	RSM_LIST_FOR_EACH (item, &manager->cartridges)
+		RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->references++;
+	at = manager->cartridges.next;
+	while (at != &manager->cartridges) {
+		struct rsm_cartridge *cartridge = RSM_CONTAINER_OF(at, struct rsm_cartridge, link);
+		struct rsm_content *content = cartridge->content;
+
+		rsm_mutex_unlock(&manager->lock);
+		if (content && rsm_content_sync(content, &err) < 0)
+			rsm_log_error("%s: %s", cartridge->barcode, err.msg);
+		rsm_mutex_lock(&manager->lock);
+		rsm_cartridge_note_work_locked(cartridge);
+		at = at->next;
+		cartridge->references--;
+	}
+	rsm_mutex_unlock(&manager->lock);
+}
+
+static void fail_all_waiting(struct rsm_manager *manager)
+{
+	struct rsm_err err;
+
+	rsm_err_set(&err, ECANCELED, "rsmfs is shutting down");
+	for (;;) {
+		struct rsm_cartridge *found = NULL;
+
+		rsm_mutex_lock(&manager->lock);
+		RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+			struct rsm_cartridge *c =
+				RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+			if (!rsm_list_is_empty(&c->reads) || !rsm_list_is_empty(&c->mounts))
+				found = c;
+		}
+		if (found)
+			found->references++;
+		rsm_mutex_unlock(&manager->lock);
+		if (!found)
+			return;
+		rsm_cartridge_fail_requests(found, -ECANCELED, &err);
+		rsm_cartridge_unref(found);
+	}
+}
+
+void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
+		      void (*progress)(void *context, const char *what), void *context,
+		      uint64_t *ret_left_files, unsigned *ret_left_media)
+{
+	stop_housekeeper(manager);
+	flush_contents(manager);
+	rsm_mutex_lock(&manager->lock);
+	manager->stopping = true;
+	manager->hurry = hurry;
+	pthread_cond_broadcast(&manager->changed);
+	rsm_mutex_unlock(&manager->lock);
+	for (size_t i = 0; i < manager->worker_count; i++) {
+		char what[128];
+
+		snprintf(what, sizeof what, "waiting for drive %u", manager->workers[i]->element);
+		if (progress && manager->workers[i]->runs)
+			progress(context, what);
+		rsm_drive_worker_join(manager->workers[i]);
+	}
+	fail_all_waiting(manager);
+	*ret_left_files = 0;
+	*ret_left_media = 0;
+	rsm_mutex_lock(&manager->lock);
+	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+		struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+		struct rsm_content_use use = { 0 };
+
+		if (cartridge->content)
+			rsm_content_use(cartridge->content, &use);
+		*ret_left_files += use.staged_files;
+		*ret_left_media += use.staged_files > 0;
+	}
+	rsm_mutex_unlock(&manager->lock);
+}
+
+void rsm_manager_free(struct rsm_manager *manager)
+{
+	if (!manager)
+		return;
+	for (size_t i = 0; i < manager->worker_count; i++)
+		rsm_drive_worker_free(manager->workers[i]);
+	free(manager->workers);
+	RSM_LIST_FOR_EACH_SAFE (item, &manager->cartridges) {
+		struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (cartridge->content)
+			rsm_content_close_volume(cartridge->content);
+		free(cartridge);
+	}
+	rsm_library_close_all(manager);
+	rsm_staging_space_free(manager->space);
+	rsm_catalog_close(manager->catalog);
+	free(manager->state_folder);
+	free(manager->staging_folder);
+	pthread_cond_destroy(&manager->changed);
+	pthread_cond_destroy(&manager->changed_house);
+	rsm_mutex_fini(&manager->lock);
+	free(manager);
+}

@@ -1,0 +1,447 @@
+/* Libraries: opening them, looking what is where, moving cartridges, ports. */
+#include "core/manager_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum { MOVE_TRIES = 3 };
+
+void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
+{
+	switch (kind) {
+	case RSM_AT_SLOT: snprintf(ret_text, 32, "slot %u", element); break;
+	case RSM_AT_DRIVE: snprintf(ret_text, 32, "drive %u", element); break;
+	case RSM_AT_PORT: snprintf(ret_text, 32, "port %u", element); break;
+	case RSM_AT_OFFLINE: snprintf(ret_text, 32, "offline"); break;
+	}
+}
+
+struct rsm_library *rsm_library_find(struct rsm_manager *manager, int64_t id)
+{
+	for (size_t i = 0; i < manager->library_count; i++)
+		if (manager->libraries[i].id == id)
+			return &manager->libraries[i];
+	return NULL;
+}
+
+/* ---- opening ---- */
+
+static int register_library(struct rsm_library *library, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	struct rsm_hardware *hardware = library->hardware;
+	const char *types[64];
+	size_t count = 0;
+	int r;
+
+	for (size_t i = 0; i < hardware->drive_count && count < 63; i++)
+		types[count++] = hardware->drives[i].type;
+	types[count] = NULL;
+	library->kind = hardware->is_virtual ? "virtual" : hardware->changer ? "changer" : "drive";
+	r = rsm_library_register(manager->catalog, hardware->source, library->kind, types,
+				 &library->id, err);
+	library->enabled = true;
+	return r;
+}
+
+static int make_workers(struct rsm_library *library, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	struct rsm_hardware *hardware = library->hardware;
+
+	for (size_t i = 0; i < hardware->drive_count; i++) {
+		struct rsm_hardware_drive *drive = &hardware->drives[i];
+		const struct rsm_device_identity *identity = rsm_tape_drive_identity(drive->drive);
+		struct rsm_drive_row row = { .library = library->id, .element = drive->element };
+		int r;
+
+		snprintf(row.vendor, sizeof row.vendor, "%s", identity->vendor);
+		snprintf(row.product, sizeof row.product, "%s", identity->product);
+		snprintf(row.serial, sizeof row.serial, "%s", identity->serial);
+		r = rsm_drive_register(manager->catalog, &row, err);
+		if (r == 0)
+			r = rsm_drive_worker_new(manager, library, drive, row.id, row.enabled,
+						 &manager->workers[manager->worker_count], err);
+		if (r < 0)
+			return r;
+		manager->worker_count++;
+	}
+	return 0;
+}
+
+static int open_one(struct rsm_library *library, const char *source, const char *drives,
+		    struct rsm_err *err)
+{
+	const struct rsm_hardware_options options = {
+		.drives = drives,
+		.trace = library->manager->options.trace_scsi,
+	};
+	int r = rsm_hardware_open(source, &options, &library->hardware, err);
+
+	if (r == 0)
+		r = register_library(library, err);
+	return r;
+}
+
+int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err)
+{
+	size_t drives = 0;
+	int r = 0;
+
+	manager->libraries = calloc(manager->options.library_count, sizeof *manager->libraries);
+	if (!manager->libraries)
+		return rsm_err_oom(err);
+	for (size_t i = 0; r == 0 && i < manager->options.library_count; i++) {
+		struct rsm_library *library = &manager->libraries[i];
+
+		library->manager = manager;
+		rsm_mutex_init(&library->inventory);
+		manager->library_count++;
+		r = open_one(library, manager->options.libraries[i],
+			     i ? NULL : manager->options.drives, err);
+		if (r == 0)
+			drives += library->hardware->drive_count;
+	}
+	if (r == 0) {
+		manager->workers = calloc(drives + 1, sizeof(struct rsm_drive_worker *));
+		if (!manager->workers)
+			return rsm_err_oom(err);
+	}
+	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
+		r = make_workers(&manager->libraries[i], err);
+	return r;
+}
+
+void rsm_library_close_all(struct rsm_manager *manager)
+{
+	for (size_t i = 0; i < manager->library_count; i++) {
+		rsm_hardware_close(manager->libraries[i].hardware);
+		free(manager->libraries[i].elements);
+		rsm_mutex_fini(&manager->libraries[i].inventory);
+	}
+	free(manager->libraries);
+}
+
+/* ---- inventory ---- */
+
+/* A stand-alone drive has no changer to ask: what is in it is found by loading. */
+static int ask_elements(struct rsm_library *library, struct rsm_element **ret_elements,
+			size_t *ret_count, struct rsm_err *err)
+{
+	struct rsm_tape_drive *drive;
+	struct rsm_element *element;
+	int r;
+
+	if (library->hardware->changer)
+		return rsm_medium_changer_inventory(library->hardware->changer, ret_elements,
+						    ret_count, err);
+	drive = library->hardware->drives[0].drive;
+	element = calloc(1, sizeof *element);
+	if (!element)
+		return rsm_err_oom(err);
+	r = rsm_tape_drive_poll(drive, err);
+	if (r < 0) {
+		free(element);
+		return r;
+	}
+	element->type = RSM_ELEMENT_DATA_TRANSFER;
+	element->address = library->hardware->drives[0].element;
+	element->full = r != RSM_TAPE_NO_MEDIUM;
+	*ret_elements = element;
+	*ret_count = 1;
+	return 0;
+}
+
+static void apply_change(struct rsm_manager *manager, const struct rsm_inventory_change *change)
+{
+	static const char *const names[] = { "arrive", "relocate", "depart" };
+	struct rsm_cartridge *cartridge;
+	struct rsm_medium m;
+	char where[32];
+
+	if (rsm_medium_get(manager->catalog, change->medium, &m, NULL) != 0)
+		return;
+	rsm_location_text(m.location, m.element, where);
+	rsm_event_add(manager->catalog, names[change->what], "medium", m.shown, "at", where, NULL);
+	rsm_mutex_lock(&manager->lock);
+	cartridge = rsm_cartridge_find_locked(manager, change->medium);
+	if (cartridge) {
+		cartridge->library = m.location == RSM_AT_OFFLINE ? 0 : m.library;
+		pthread_cond_broadcast(&manager->changed);
+	}
+	rsm_mutex_unlock(&manager->lock);
+	if (change->what != RSM_MEDIUM_LEFT &&
+	    rsm_operator_request_seen(manager->catalog, change->medium, NULL) < 0)
+		rsm_log_warning("%s: operator requests are not closed, ignoring", m.shown);
+	rsm_manager_names_changed(manager, m.pool);
+}
+
+static void want_identified(struct rsm_manager *manager, int64_t medium)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_err err;
+
+	if (rsm_cartridge_ref(manager, medium, &cartridge, &err) != 0)
+		return;
+	rsm_mutex_lock(&manager->lock);
+	cartridge->identify = true;
+	rsm_cartridge_wanted_locked(cartridge);
+	rsm_mutex_unlock(&manager->lock);
+	rsm_cartridge_unref(cartridge);
+}
+
+struct gathered {
+	int64_t *media;
+	size_t count, room;
+	int64_t library;
+};
+
+static bool gather_medium(void *context, const struct rsm_medium *medium)
+{
+	struct gathered *gathered = context;
+
+	if (medium->library != gathered->library || medium->location == RSM_AT_OFFLINE ||
+	    medium->cleaner)
+		return true;
+	if (gathered->count == gathered->room) {
+		size_t room = gathered->room ? gathered->room * 2 : 64;
+		int64_t *media = realloc(gathered->media, room * sizeof *media);
+
+		if (!media)
+			return false;
+		gathered->media = media;
+		gathered->room = room;
+	}
+	gathered->media[gathered->count++] = medium->id;
+	return true;
+}
+
+static int identify_everything(struct rsm_library *library, struct rsm_err *err)
+{
+	struct gathered gathered = { .library = library->id };
+	int r = rsm_medium_list_all(library->manager->catalog, 0, gather_medium, &gathered, err);
+
+	for (size_t i = 0; r == 0 && i < gathered.count; i++)
+		want_identified(library->manager, gathered.media[i]);
+	free(gathered.media);
+	return r;
+}
+
+int rsm_library_inventory(struct rsm_library *library, bool identify_all, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	struct rsm_inventory inventory = { 0 };
+	struct rsm_element *elements;
+	size_t count;
+	int r;
+
+	RSM_LOCK_SCOPE(&library->inventory);
+	r = ask_elements(library, &elements, &count, err);
+	if (r == 0) {
+		r = rsm_inventory_reconcile(manager->catalog, library->id, elements, count,
+					    &inventory, err);
+		rsm_mutex_lock(&manager->lock);
+		free(library->elements);
+		library->elements = elements;
+		library->element_count = count;
+		rsm_mutex_unlock(&manager->lock);
+	}
+	if (r < 0)
+		return rsm_err_wrap(err, r, "inventory of %s", library->hardware->source);
+	for (size_t i = 0; i < inventory.change_count; i++)
+		apply_change(manager, &inventory.changes[i]);
+	for (size_t i = 0; i < inventory.unknown_count; i++)
+		want_identified(manager, inventory.unknown[i]);
+	rsm_inventory_fini(&inventory);
+	return identify_all ? identify_everything(library, err) : 0;
+}
+
+/* ---- moves ---- */
+
+/* Keeps our picture of the elements in step with a move. */
+static void note_element_locked(struct rsm_library *library, uint32_t address,
+				const char *volume_tag)
+{
+	for (size_t i = 0; i < library->element_count; i++) {
+		struct rsm_element *element = &library->elements[i];
+
+		if (element->address != address)
+			continue;
+		element->full = volume_tag != NULL;
+		snprintf(element->volume_tag, sizeof element->volume_tag, "%.32s",
+			 volume_tag ? volume_tag : "");
+	}
+}
+
+int rsm_library_move(struct rsm_library *library, const struct rsm_medium *medium,
+		     enum rsm_location_kind from, uint32_t source, enum rsm_location_kind to,
+		     uint32_t destination, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	char from_text[32], to_text[32];
+	int r;
+
+	rsm_location_text(from, source, from_text);
+	rsm_location_text(to, destination, to_text);
+	if (!library->hardware->changer)
+		return rsm_err_set(err, ENOMEDIUM, "%s has to be put into the drive by hand",
+				   medium->shown);
+	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
+				    (uint16_t)destination, err);
+	if (r == RSM_CHANGER_SOURCE_EMPTY || r == RSM_CHANGER_DESTINATION_FULL) {
+		bool empty = r == RSM_CHANGER_SOURCE_EMPTY;
+
+		/* the catalogue and the robot disagree: look again */
+		if (rsm_library_inventory(library, false, err) < 0)
+			return -EIO;
+		return rsm_err_set(err, empty ? ENOMEDIUM : EIO, "%s: %s is %s", medium->shown,
+				   empty ? from_text : to_text, empty ? "empty" : "full");
+	}
+	if (r < 0)
+		return rsm_err_wrap(err, r, "moving %s from %s to %s", medium->shown, from_text,
+				    to_text);
+	rsm_mutex_lock(&manager->lock);
+	note_element_locked(library, source, NULL);
+	note_element_locked(library, destination, medium->barcode);
+	rsm_mutex_unlock(&manager->lock);
+	r = rsm_medium_set_location(manager->catalog, medium->id, library->id, to, destination,
+				    err);
+	rsm_event_add(manager->catalog, "move", "medium", medium->shown, "from", from_text, "to",
+		      to_text, NULL);
+	return r;
+}
+
+struct homes {
+	struct rsm_library *library;
+	const struct rsm_medium *medium;
+	uint32_t *slots;
+	size_t count, room;
+};
+
+static bool gather_home(void *context, const struct rsm_medium *medium)
+{
+	struct homes *homes = context;
+
+	if (medium->id == homes->medium->id || !medium->home_slot ||
+	    medium->location != RSM_AT_DRIVE || medium->library != homes->library->id)
+		return true;
+	if (homes->count < homes->room)
+		homes->slots[homes->count++] = medium->home_slot;
+	return true;
+}
+
+int rsm_library_choose_slot(struct rsm_library *library, const struct rsm_medium *medium,
+			    uint32_t *ret_slot, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	uint32_t reserved[256];
+	struct homes homes = { library, medium, reserved, 0, 256 };
+	uint32_t found = 0;
+	int r = rsm_medium_list_all(manager->catalog, 0, gather_home, &homes, err);
+
+	if (r < 0)
+		return r;
+	RSM_LOCK_SCOPE(&manager->lock);
+	for (size_t i = 0; i < library->element_count; i++) {
+		const struct rsm_element *element = &library->elements[i];
+		bool taken = false;
+
+		if (element->type != RSM_ELEMENT_STORAGE || element->full)
+			continue;
+		if (element->address == medium->home_slot) {
+			*ret_slot = element->address;
+			return 0;
+		}
+		for (size_t k = 0; k < homes.count; k++)
+			taken = taken || reserved[k] == element->address;
+		if (!taken && !found)
+			found = element->address;
+	}
+	if (!found)
+		return rsm_err_set(err, ENOSPC, "%s: no slot of the library is empty",
+				   medium->shown);
+	*ret_slot = found;
+	return 0;
+}
+
+/* ---- ports ---- */
+
+static int inject_ports(struct rsm_library *library, unsigned *ret_count, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	struct rsm_element *elements;
+	size_t count;
+	int r = rsm_manager_elements(manager, library->id, &elements, &count, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		struct rsm_medium m;
+		char where[32];
+		uint32_t slot;
+
+		if (elements[i].type != RSM_ELEMENT_IMPORT_EXPORT || !elements[i].full)
+			continue;
+		if (rsm_medium_at(manager->catalog, library->id, RSM_AT_PORT, elements[i].address,
+				  &m, err) != 0)
+			continue;
+		if (rsm_manager_was_ejected(manager, m.id))
+			continue; /* it waits to be taken away */
+		m.home_slot = 0;
+		r = rsm_library_choose_slot(library, &m, &slot, err);
+		if (r == 0)
+			r = rsm_library_move(library, &m, RSM_AT_PORT, elements[i].address,
+					     RSM_AT_SLOT, slot, err);
+		if (r == 0) {
+			rsm_location_text(RSM_AT_SLOT, slot, where);
+			rsm_event_add(manager->catalog, "inject", "medium", m.shown, "to", where,
+				      NULL);
+			(*ret_count)++;
+		}
+	}
+	free(elements);
+	return r;
+}
+
+void rsm_library_poll(struct rsm_library *library)
+{
+	struct rsm_manager *manager = library->manager;
+	struct rsm_err err;
+	unsigned count = 0;
+	int r;
+
+	if (!library->hardware->changer)
+		return;
+	r = rsm_medium_changer_poll(library->hardware->changer, &err);
+	if (r == RSM_CHANGER_CHANGED) {
+		r = rsm_library_inventory(library, false, &err);
+		library->port_retry_at_ns = 0;
+	}
+	if (r >= 0 && library->port_retry_at_ns <= rsm_manager_now(manager)) {
+		r = inject_ports(library, &count, &err);
+		if (r == -ENOSPC) {
+			struct rsm_operator_request request = { .kind = RSM_REQUEST_MOVE_MEDIA,
+								.library = library->id };
+			int64_t id;
+
+			snprintf(request.text, sizeof request.text, "%s", err.msg);
+			if (rsm_operator_request_raise(manager->catalog, &request, &id, NULL) < 0)
+				rsm_log_warning("%s", err.msg);
+			library->port_retry_at_ns = rsm_manager_now(manager) + 10 * RSM_SECOND_NS;
+			r = 0;
+		}
+	}
+	if (r < 0)
+		rsm_log_warning("%s: %s", library->hardware->source, err.msg);
+}
+
+int rsm_library_inject(struct rsm_library *library, unsigned *ret_count, struct rsm_err *err)
+{
+	int r = rsm_library_inventory(library, false, err);
+
+	return r ? r : inject_ports(library, ret_count, err);
+}

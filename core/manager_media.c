@@ -1,0 +1,377 @@
+/* What is done to media and pools: the catalogue's calls, with contents and queue seen to. */
+#include <dirent.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "core/drive_private.h"
+
+#define RESERVE_MOST ((uint64_t)64 << 20)
+
+static int absent(struct rsm_err *err)
+{
+	return rsm_err_set(err, ENOENT, "there is no such cartridge");
+}
+
+static int get_medium(struct rsm_manager *manager, int64_t id, struct rsm_medium *medium,
+		      struct rsm_err *err)
+{
+	int r = rsm_medium_get(manager->catalog, id, medium, err);
+
+	return r > 0 ? absent(err) : r;
+}
+
+/* ---- allocation ---- */
+
+int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocation *allocation,
+			 struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	struct rsm_cartridge *cartridge;
+	RSM_FREE char *pool = NULL;
+	int r = rsm_allocate(manager->catalog, allocation, ret_medium, err);
+
+	if (r < 0)
+		return r;
+	if (rsm_pool_path(manager->catalog, ret_medium->pool, &pool, NULL) < 0)
+		pool = NULL;
+	rsm_event_add(manager->catalog, "allocate", "medium", ret_medium->shown, "pool", pool,
+		      "name", ret_medium->name, "lmid", ret_medium->lmid, NULL);
+	rsm_manager_want_label(manager, ret_medium->id, manager->options.label_delay_ms);
+	if (rsm_cartridge_ref(manager, ret_medium->id, &cartridge, NULL) == 0) {
+		rsm_manager_apply_state(manager, cartridge);
+		rsm_cartridge_unref(cartridge);
+	}
+	return 0;
+}
+
+/* In use: an open file, or bytes on their way. Label work is not a use, nor is lying in a drive. */
+static bool in_use_locked(const struct rsm_cartridge *cartridge)
+{
+	struct rsm_content_use use = { 0 };
+
+	if (cartridge->content)
+		rsm_content_use(cartridge->content, &use);
+	return use.open_files || use.reading || !rsm_list_is_empty(&cartridge->reads) ||
+	       !rsm_list_is_empty(&cartridge->mounts) || cartridge->syncs;
+}
+
+static bool found_something(void *context, const struct rsm_node *node, const char *name,
+			    const char *key)
+{
+	(void)node;
+	(void)name;
+	(void)key;
+	*(bool *)context = true;
+	return false;
+}
+
+static int check_empty(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+		       const struct rsm_medium *medium, struct rsm_err *err)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+	bool found = false;
+	int r;
+
+	rsm_cartridge_folder(manager, medium->volume_uuid, folder, sizeof folder);
+	if (medium->label_work == RSM_LABEL_FORMAT && !cartridge->content && stat(folder, &st) < 0)
+		return 0; /* never written, never looked into */
+	r = rsm_cartridge_open_content(cartridge, medium->volume_uuid,
+				       medium->label_work == RSM_LABEL_FORMAT, err);
+	if (r != 0)
+		return r;
+	r = rsm_content_list(cartridge->content, RSM_NODE_ROOT, NULL, found_something, &found, err);
+	if (r == 0 && found)
+		return rsm_err_set(err, ENOTEMPTY, "%s holds files", medium->name);
+	return r;
+}
+
+/* The volume in the drive, if any, is no longer ours to write: its worker closes it without an
+ * index. */
+static int abandon(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+		   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (in_use_locked(cartridge))
+		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
+	cartridge->label_at_ns = cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
+	if (cartridge->state != RSM_CARTRIDGE_AWAY) {
+		cartridge->abandoned = true;
+		cartridge->leave = true;
+		pthread_cond_broadcast(&manager->changed);
+	}
+	return 0;
+}
+
+/* Waits for the worker to let go of an abandoned volume; a moment, unless the tape is being
+ * formatted. */
+static void await_abandoned(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+{
+	int64_t until = rsm_manager_now(manager) + RSM_SECOND_NS / 2;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	while (cartridge->abandoned && cartridge->state != RSM_CARTRIDGE_AWAY &&
+	       rsm_manager_now(manager) < until)
+		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
+}
+
+static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+			      struct rsm_medium *medium, bool force, struct rsm_err *err)
+{
+	struct rsm_medium now;
+	bool held;
+	int r;
+
+	rsm_mutex_lock(&manager->lock);
+	r = in_use_locked(cartridge) ? rsm_err_set(err, EBUSY, "%s is in use", medium->name) : 0;
+	rsm_mutex_unlock(&manager->lock);
+	if (r == 0 && !force)
+		r = check_empty(manager, cartridge, medium, err);
+	if (r != 0)
+		return r;
+	r = abandon(manager, cartridge, err);
+	if (r < 0)
+		return r;
+	r = rsm_deallocate(manager->catalog, medium->id, medium->label_work != RSM_LABEL_FORMAT,
+			   &now, err);
+	if (r < 0)
+		return r;
+	rsm_event_add(manager->catalog, "deallocate", "medium", medium->shown, "name", medium->name,
+		      "lmid", medium->lmid, NULL);
+	await_abandoned(manager, cartridge);
+	rsm_mutex_lock(&manager->lock);
+	held = cartridge->state != RSM_CARTRIDGE_AWAY || cartridge->references > 1;
+	rsm_mutex_unlock(&manager->lock);
+	if (held) {
+		rsm_mutex_lock(&manager->lock);
+		cartridge->discard = true; /* whoever lets go of it last removes the contents */
+		rsm_mutex_unlock(&manager->lock);
+	} else {
+		if (!cartridge->uuid[0])
+			snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s",
+				 medium->volume_uuid);
+		rsm_cartridge_close_content(cartridge, true);
+	}
+	return 0;
+}
+
+int rsm_manager_deallocate(struct rsm_manager *manager, int64_t id, bool force, struct rsm_err *err)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_medium medium;
+	int r = get_medium(manager, id, &medium, err);
+
+	if (r < 0)
+		return r;
+	if (!medium.lmid[0])
+		return rsm_err_set(err, EPERM, "%s is not allocated", medium.shown);
+	r = rsm_cartridge_ref(manager, id, &cartridge, err);
+	if (r != 0)
+		return r < 0 ? r : absent(err);
+	r = deallocate_checked(manager, cartridge, &medium, force, err);
+	rsm_cartridge_unref(cartridge);
+	return r;
+}
+
+/* Something that the index root repeats has changed: it is written when there is time. */
+static void label_changed(struct rsm_manager *manager, int64_t medium)
+{
+	struct rsm_cartridge *cartridge;
+
+	rsm_manager_want_label(manager, medium, manager->options.label_delay_ms);
+	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+		return;
+	rsm_mutex_lock(&manager->lock);
+	if (cartridge->content)
+		rsm_volume_index_touch(rsm_content_index(cartridge->content));
+	rsm_mutex_unlock(&manager->lock);
+	rsm_manager_apply_state(manager, cartridge);
+	rsm_cartridge_unref(cartridge);
+}
+
+int rsm_manager_move(struct rsm_manager *manager, int64_t medium, int64_t pool, const char *name,
+		     struct rsm_err *err)
+{
+	int r = rsm_allocation_move(manager->catalog, medium, pool, name, err);
+
+	if (r == 0)
+		label_changed(manager, medium);
+	return r;
+}
+
+int rsm_manager_swap(struct rsm_manager *manager, int64_t one, int64_t other, struct rsm_err *err)
+{
+	const int64_t media[2] = { one, other };
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 2; i++) {
+		struct rsm_cartridge *cartridge;
+
+		r = rsm_cartridge_ref(manager, media[i], &cartridge, err);
+		if (r != 0)
+			return r < 0 ? r : absent(err);
+		rsm_mutex_lock(&manager->lock);
+		if (in_use_locked(cartridge))
+			r = rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
+		rsm_mutex_unlock(&manager->lock);
+		rsm_cartridge_unref(cartridge);
+	}
+	if (r == 0)
+		r = rsm_allocation_swap(manager->catalog, one, other, err);
+	for (int i = 0; r == 0 && i < 2; i++)
+		label_changed(manager, media[i]);
+	return r;
+}
+
+int rsm_manager_complete(struct rsm_manager *manager, int64_t medium, struct rsm_err *err)
+{
+	int r = rsm_allocation_complete(manager->catalog, medium, err);
+
+	if (r == 0)
+		label_changed(manager, medium);
+	return r;
+}
+
+int rsm_manager_update_medium(struct rsm_manager *manager, const struct rsm_medium *medium,
+			      struct rsm_err *err)
+{
+	int r = rsm_medium_update_logical(manager->catalog, medium, err);
+
+	if (r == 0)
+		label_changed(manager, medium->id);
+	return r;
+}
+
+int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium, struct rsm_err *err)
+{
+	int r = rsm_medium_free(manager->catalog, medium, err);
+
+	if (r == 0)
+		rsm_manager_want_label(manager, medium, 0);
+	return r;
+}
+
+void rsm_manager_pools_changed(struct rsm_manager *manager)
+{
+	char path[PATH_MAX];
+	struct rsm_err err;
+
+	snprintf(path, sizeof path, "%s/export.db", manager->state_folder);
+	if (rsm_catalog_export(manager->catalog, path, &err) < 0)
+		rsm_log_warning("automatic export of the catalogue: %s", err.msg);
+}
+
+/* ---- work ---- */
+
+void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_medium m;
+	int64_t now = rsm_manager_now(manager);
+
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 ||
+	    rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+		return;
+	rsm_mutex_lock(&manager->lock);
+	if (cartridge->migrate_at_ns)
+		cartridge->migrate_at_ns = now;
+	if (m.label_work != RSM_LABEL_NONE)
+		cartridge->label_at_ns = now;
+	rsm_cartridge_wanted_locked(cartridge);
+	rsm_mutex_unlock(&manager->lock);
+	rsm_cartridge_unref(cartridge);
+}
+
+void rsm_manager_adopt_staged(struct rsm_manager *manager)
+{
+	DIR *folder;
+	struct dirent *entry;
+
+	if (manager->staged_adopted)
+		return;
+	manager->staged_adopted = true;
+	folder = opendir(manager->staging_folder);
+	while (folder && (entry = readdir(folder))) {
+		struct rsm_cartridge *cartridge;
+		struct rsm_medium medium;
+		struct rsm_err err;
+
+		if (entry->d_name[0] == '.' || strlen(entry->d_name) != RSM_GUID_SIZE - 1 ||
+		    rsm_medium_find_uuid(manager->catalog, entry->d_name, &medium, NULL) != 0 ||
+		    !medium.lmid[0] || rsm_cartridge_ref(manager, medium.id, &cartridge, NULL) != 0)
+			continue;
+		/* opening notes what is staged and has it written */
+		if (rsm_cartridge_open_content(cartridge, entry->d_name, false, &err) < 0)
+			rsm_log_error("%s: %s", cartridge->barcode, err.msg);
+		rsm_cartridge_unref(cartridge);
+	}
+	if (folder)
+		closedir(folder);
+}
+
+/* ---- what others want to know ---- */
+
+int rsm_manager_medium_use(struct rsm_manager *manager, int64_t medium,
+			   struct rsm_medium_use *ret_use, struct rsm_err *err)
+{
+	struct rsm_content_use use = { 0 };
+	struct rsm_cartridge *cartridge;
+
+	(void)err;
+	*ret_use = (struct rsm_medium_use){ 0 };
+	RSM_LOCK_SCOPE(&manager->lock);
+	cartridge = rsm_cartridge_find_locked(manager, medium);
+	if (!cartridge)
+		return 0;
+	if (cartridge->content)
+		rsm_content_use(cartridge->content, &use);
+	ret_use->mounted = cartridge->state == RSM_CARTRIDGE_LOADED ||
+			   cartridge->state == RSM_CARTRIDGE_LEAVING;
+	ret_use->drive = cartridge->worker ? cartridge->worker->element : 0;
+	ret_use->in_use = in_use_locked(cartridge);
+	ret_use->staged_bytes = use.staged_bytes;
+	ret_use->staged_files = use.staged_files;
+	return 0;
+}
+
+int rsm_manager_space(struct rsm_manager *manager, int64_t medium, uint64_t *ret_total,
+		      uint64_t *ret_free, struct rsm_err *err)
+{
+	struct rsm_medium_use use;
+	struct rsm_medium m;
+	uint64_t reserve;
+	int r = get_medium(manager, medium, &m, err);
+
+	if (r == 0)
+		r = rsm_manager_medium_use(manager, medium, &use, err);
+	if (r < 0)
+		return r;
+	*ret_total = m.capacity;
+	*ret_free = m.remaining;
+	if (!m.capacity) {
+		*ret_total = *ret_free = rsm_manager_nominal_capacity(manager, &m);
+	} else if (!m.lmid[0] || m.label_work == RSM_LABEL_FORMAT) {
+		*ret_free = m.capacity;
+	}
+	reserve = *ret_total / 100 +
+		  (*ret_total / 20 < RESERVE_MOST ? *ret_total / 20 : RESERVE_MOST);
+	reserve += use.staged_bytes + use.staged_files * 1024;
+	*ret_free = *ret_free > reserve ? *ret_free - reserve : 0;
+	if (m.state == RSM_MEDIUM_COMPLETE || m.write_protected)
+		*ret_free = 0;
+	return 0;
+}
+
+bool rsm_manager_was_ejected(struct rsm_manager *manager, int64_t medium)
+{
+	struct rsm_cartridge *cartridge;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	cartridge = rsm_cartridge_find_locked(manager, medium);
+	return cartridge && cartridge->ejected;
+}

@@ -1,0 +1,461 @@
+/* Mounts, dismounts, and waiting for media: the queue's public side. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/drive_private.h"
+
+#define LOOK_NS (RSM_SECOND_NS / 10)
+
+/* ---- requests ---- */
+
+static bool drive_is_free_locked(struct rsm_manager *manager, int64_t library)
+{
+	for (size_t i = 0; i < manager->worker_count; i++)
+		if (manager->workers[i]->library->id == library &&
+		    rsm_drive_worker_is_empty_locked(manager->workers[i]))
+			return true;
+	return false;
+}
+
+static int check_request(struct rsm_manager *manager, const struct rsm_mount_request *request,
+			 struct rsm_medium *medium, struct rsm_err *err)
+{
+	int r = rsm_medium_get(manager->catalog, request->medium, medium, err);
+
+	if (r > 0)
+		return rsm_err_set(err, ENOENT, "there is no such cartridge");
+	if (r < 0)
+		return r;
+	if (medium->cleaner)
+		return rsm_err_set(err, EMEDIUMTYPE, "%s is a cleaning cartridge", medium->shown);
+	if (!medium->enabled)
+		return rsm_err_set(err, ENODEV, "%s is disabled", medium->shown);
+	if ((request->flags & RSM_MOUNT_WRITE) &&
+	    (medium->state == RSM_MEDIUM_COMPLETE || medium->write_protected))
+		return rsm_err_set(err, EROFS, "%s takes no changes", medium->shown);
+	return 0;
+}
+
+void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *request)
+{
+	struct rsm_cartridge *cartridge = NULL;
+	struct rsm_medium medium;
+	struct rsm_err err;
+	bool offline = false, queued = false;
+	int r = check_request(manager, request, &medium, &err);
+
+	rsm_list_init(&request->link);
+	if (r == 0)
+		r = rsm_cartridge_ref(manager, request->medium, &cartridge, &err);
+	if (r != 0) {
+		if (r > 0)
+			r = rsm_err_set(&err, ENOENT, "there is no such cartridge");
+		request->done(request, r, &err);
+		return;
+	}
+	rsm_mutex_lock(&manager->lock);
+	request->since_ns = rsm_manager_now(manager);
+	offline = cartridge->library == 0;
+	if (manager->stopping) {
+		r = rsm_err_set(&err, ECANCELED, "rsmfs is shutting down");
+	} else if (offline &&
+		   (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)) {
+		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
+	} else if ((request->flags & RSM_MOUNT_IF_AVAILABLE) &&
+		   cartridge->state != RSM_CARTRIDGE_LOADED &&
+		   !drive_is_free_locked(manager, cartridge->library)) {
+		/* it stays wanted, so that a second try finds it */
+		cartridge->read_soon_ns = rsm_manager_now(manager);
+		rsm_cartridge_wanted_locked(cartridge);
+		r = rsm_err_set(&err, EAGAIN, "%s: no drive is free", cartridge->barcode);
+	} else {
+		if (request->priority > cartridge->priority ||
+		    rsm_list_is_empty(&cartridge->mounts))
+			cartridge->priority = request->priority;
+		rsm_list_append(&cartridge->mounts, &request->link);
+		queued = true;
+		rsm_cartridge_wanted_locked(cartridge);
+	}
+	rsm_mutex_unlock(&manager->lock);
+	if (offline)
+		rsm_manager_request_medium(manager, cartridge);
+	rsm_cartridge_unref(cartridge);
+	if (!queued)
+		request->done(request, r, &err);
+}
+
+void rsm_manager_cancel_mount(struct rsm_manager *manager, struct rsm_mount_request *request)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_err err;
+	bool found = false;
+
+	rsm_mutex_lock(&manager->lock);
+	cartridge = rsm_cartridge_find_locked(manager, request->medium);
+	if (cartridge)
+		RSM_LIST_FOR_EACH (item, &cartridge->mounts)
+			found = found || item == &request->link;
+	if (found)
+		rsm_list_remove(&request->link);
+	rsm_mutex_unlock(&manager->lock);
+	if (found)
+		request->done(request, rsm_err_set(&err, EINTR, "interrupted"), &err);
+}
+
+/* ---- waiting ---- */
+
+struct waiter {
+	struct rsm_mutex lock;
+	pthread_cond_t ended;
+	unsigned open; /* [lock] requests that have not ended */
+	int result;    /* [lock] the first failure */
+	struct rsm_err err;
+};
+
+static void waiter_done(struct rsm_mount_request *request, int r, const struct rsm_err *err)
+{
+	struct waiter *waiter = request->context;
+
+	RSM_LOCK_SCOPE(&waiter->lock);
+	if (r < 0 && waiter->result == 0) {
+		waiter->result = r;
+		waiter->err = *err;
+	}
+	request->state = 1;
+	waiter->open--;
+	pthread_cond_broadcast(&waiter->ended);
+}
+
+static void cancel_open(struct rsm_manager *manager, struct waiter *waiter,
+			struct rsm_mount_request *requests, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool ended;
+
+		rsm_mutex_lock(&waiter->lock);
+		ended = requests[i].state == 1;
+		rsm_mutex_unlock(&waiter->lock);
+		if (!ended)
+			rsm_manager_cancel_mount(manager, &requests[i]);
+	}
+}
+
+static int await(struct rsm_manager *manager, struct waiter *waiter,
+		 struct rsm_mount_request *requests, size_t count, unsigned timeout_ms,
+		 const atomic_bool *cancel, struct rsm_err *err)
+{
+	int64_t deadline =
+		timeout_ms ? rsm_manager_now(manager) + (int64_t)timeout_ms * 1000000 : 0;
+	int ended = 0;
+
+	rsm_mutex_lock(&waiter->lock);
+	while (waiter->open && waiter->result == 0 && !ended) {
+		int64_t now = rsm_manager_now(manager);
+
+		rsm_cond_wait_until(&waiter->ended, &waiter->lock, now + LOOK_NS);
+		if (cancel && atomic_load(cancel))
+			ended = EINTR;
+		else if (deadline && now >= deadline)
+			ended = ETIMEDOUT;
+	}
+	rsm_mutex_unlock(&waiter->lock);
+	cancel_open(manager, waiter, requests, count);
+	rsm_mutex_lock(&waiter->lock);
+	while (waiter->open)
+		rsm_cond_wait(&waiter->ended, &waiter->lock);
+	rsm_mutex_unlock(&waiter->lock);
+	if (ended)
+		return rsm_err_set(err, ended, "%s",
+				   ended == EINTR ? "interrupted" : "no drive was ready in time");
+	if (waiter->result < 0 && err)
+		*err = waiter->err;
+	return waiter->result;
+}
+
+int rsm_manager_mount_wait(struct rsm_manager *manager, const int64_t *media, size_t count,
+			   unsigned flags, uint32_t drive, int priority, unsigned timeout_ms,
+			   uid_t user, const atomic_bool *cancel, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_mount_request *requests = calloc(count + 1, sizeof *requests);
+	struct waiter waiter = { .open = (unsigned)count };
+	int r;
+
+	if (!requests)
+		return rsm_err_oom(err);
+	if (count > manager->worker_count)
+		return rsm_err_set(err, EINVAL,
+				   "%zu cartridges do not fit into %zu drives at one time", count,
+				   manager->worker_count);
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < i; k++)
+			if (media[i] == media[k])
+				return rsm_err_set(err, EINVAL,
+						   "the same cartridge is named twice");
+	rsm_mutex_init(&waiter.lock);
+	rsm_cond_init(&waiter.ended);
+	for (size_t i = 0; i < count; i++) {
+		requests[i] = (struct rsm_mount_request){
+			.medium = media[i],
+			.flags = flags,
+			.drive = drive,
+			.priority = priority,
+			.user = user,
+			.done = waiter_done,
+			.context = &waiter,
+		};
+		rsm_manager_mount(manager, &requests[i]);
+	}
+	r = await(manager, &waiter, requests, count, timeout_ms, cancel, err);
+	pthread_cond_destroy(&waiter.ended);
+	rsm_mutex_fini(&waiter.lock);
+	return r;
+}
+
+static int check_dismount(struct rsm_cartridge *cartridge, struct rsm_err *err)
+{
+	struct rsm_content_use use = { 0 };
+
+	if (cartridge->content)
+		rsm_content_use(cartridge->content, &use);
+	if (use.writers || use.reading)
+		return rsm_err_set(err, EBUSY, "%s is in use: %s", cartridge->barcode,
+				   use.writers ? "a file is open for writing" : "it is being read");
+	return 0;
+}
+
+int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool deferred, bool force,
+			  const atomic_bool *cancel, struct rsm_err *err)
+{
+	struct rsm_cartridge *cartridge;
+	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+
+	if (r != 0)
+		return r < 0 ? r : rsm_err_set(err, ENOENT, "there is no such cartridge");
+	rsm_mutex_lock(&manager->lock);
+	if (cartridge->state == RSM_CARTRIDGE_AWAY)
+		r = rsm_err_set(err, EINVAL, "%s is not mounted", cartridge->barcode);
+	else if (!force)
+		r = check_dismount(cartridge, err);
+	if (r == 0) {
+		cartridge->held = false;
+		cartridge->leave = !deferred;
+		pthread_cond_broadcast(&manager->changed);
+	}
+	while (r == 0 && !deferred && cartridge->state != RSM_CARTRIDGE_AWAY) {
+		if (cancel && atomic_load(cancel))
+			r = rsm_err_set(err, EINTR, "interrupted");
+		else
+			rsm_cond_wait_until(&manager->changed, &manager->lock,
+					    rsm_manager_now(manager) + LOOK_NS);
+	}
+	rsm_mutex_unlock(&manager->lock);
+	rsm_cartridge_unref(cartridge);
+	return r;
+}
+
+int rsm_manager_dismount_wait(struct rsm_manager *manager, int64_t medium, bool deferred,
+			      const atomic_bool *cancel, struct rsm_err *err)
+{
+	return rsm_manager_send_home(manager, medium, deferred, false, cancel, err);
+}
+
+/* ---- sync ---- */
+
+struct sync {
+	struct rsm_manager *manager;
+	void (*progress)(void *context, uint64_t done, uint64_t total, const char *what);
+	void *context;
+	const atomic_bool *cancel;
+};
+
+static bool wants_sync(const struct rsm_content_use *use, const struct rsm_medium *medium)
+{
+	bool writable = !medium->write_protected && (medium->state == RSM_MEDIUM_ALLOCATED ||
+						     medium->state == RSM_MEDIUM_COMPLETE);
+
+	return use->staged_files || (use->dirty && writable) ||
+	       medium->label_work != RSM_LABEL_NONE;
+}
+
+static int look_at(struct sync *sync, struct rsm_cartridge *cartridge,
+		   struct rsm_medium *ret_medium, struct rsm_content_use *ret_use,
+		   struct rsm_err *err)
+{
+	int r = rsm_medium_get(sync->manager->catalog, cartridge->id, ret_medium, err);
+
+	*ret_use = (struct rsm_content_use){ 0 };
+	if (r > 0)
+		return rsm_err_set(err, ENOENT, "%s is gone", cartridge->barcode);
+	rsm_mutex_lock(&sync->manager->lock);
+	if (cartridge->content)
+		rsm_content_use(cartridge->content, ret_use);
+	rsm_mutex_unlock(&sync->manager->lock);
+	return r;
+}
+
+static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge, struct rsm_err *err)
+{
+	struct rsm_manager *manager = sync->manager;
+	struct rsm_content_use use;
+	struct rsm_medium medium;
+	uint64_t total = 0;
+	unsigned outcome;
+	int r;
+
+	rsm_mutex_lock(&manager->lock);
+	outcome = cartridge->outcome_number;
+	rsm_mutex_unlock(&manager->lock);
+	for (;;) {
+		r = look_at(sync, cartridge, &medium, &use, err);
+		if (r < 0 || !wants_sync(&use, &medium))
+			return r;
+		if (medium.location == RSM_AT_OFFLINE)
+			return rsm_err_set(err, ENOMEDIUM, "%s is not in the library",
+					   cartridge->barcode);
+		if (use.staged_bytes > total)
+			total = use.staged_bytes;
+		if (sync->progress)
+			sync->progress(sync->context, total - use.staged_bytes, total,
+				       cartridge->barcode);
+		if (sync->cancel && atomic_load(sync->cancel))
+			return rsm_err_set(err, EINTR, "interrupted");
+
+		RSM_LOCK_SCOPE(&manager->lock);
+		if (cartridge->full)
+			return rsm_err_set(err, ENOSPC, "%s is full: %" PRIu64 " files stay staged",
+					   cartridge->barcode, use.staged_files);
+		if (cartridge->outcome_number != outcome && cartridge->failure.code) {
+			*err = cartridge->failure;
+			return -cartridge->failure.code;
+		}
+		if (manager->stopping)
+			return rsm_err_set(err, ECANCELED, "rsmfs is shutting down");
+		if (!cartridge->index_at_ns)
+			cartridge->index_at_ns = rsm_manager_now(manager);
+		if (use.staged_files && !cartridge->migrate_at_ns)
+			cartridge->migrate_at_ns = rsm_manager_now(manager);
+		/* a loaded cartridge whose label work is not done yet: writing the index does it */
+		if (cartridge->state == RSM_CARTRIDGE_LOADED &&
+		    medium.label_work == RSM_LABEL_FORMAT)
+			cartridge->renew = true;
+		rsm_cartridge_wanted_locked(cartridge);
+		rsm_cond_wait_until(&manager->changed, &manager->lock,
+				    rsm_manager_now(manager) + LOOK_NS);
+	}
+}
+
+static int sync_one(struct sync *sync, int64_t medium, struct rsm_err *err)
+{
+	struct rsm_manager *manager = sync->manager;
+	struct rsm_cartridge *cartridge;
+	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+	struct rsm_medium m;
+
+	if (r != 0)
+		return r < 0 ? r : rsm_err_set(err, ENOENT, "there is no such cartridge");
+	r = rsm_medium_get(manager->catalog, medium, &m, err);
+	if (r == 0 && m.volume_uuid[0]) {
+		r = rsm_cartridge_open_content(cartridge, m.volume_uuid,
+					       m.label_work == RSM_LABEL_FORMAT, err);
+		if (r == 0)
+			r = rsm_content_sync(cartridge->content, err);
+	}
+	rsm_mutex_lock(&manager->lock);
+	cartridge->syncs++;
+	cartridge->retry_at_ns = 0;
+	cartridge->failure = (struct rsm_err){ 0 };
+	rsm_mutex_unlock(&manager->lock);
+	if (r >= 0)
+		r = sync_loop(sync, cartridge, err);
+	rsm_mutex_lock(&manager->lock);
+	cartridge->syncs--;
+	rsm_mutex_unlock(&manager->lock);
+	rsm_cartridge_unref(cartridge);
+	return r;
+}
+
+struct media_list {
+	int64_t *ids;
+	size_t count, room;
+	bool failed;
+};
+
+static bool gather_allocated(void *context, const struct rsm_medium *medium)
+{
+	struct media_list *list = context;
+
+	if (!medium->volume_uuid[0] && medium->label_work == RSM_LABEL_NONE)
+		return true;
+	if (medium->location == RSM_AT_OFFLINE && medium->label_work != RSM_LABEL_NONE)
+		return true; /* written when it returns */
+	if (list->count == list->room) {
+		size_t room = list->room ? list->room * 2 : 64;
+		int64_t *ids = realloc(list->ids, room * sizeof *ids);
+
+		if (!ids) {
+			list->failed = true;
+			return false;
+		}
+		list->ids = ids;
+		list->room = room;
+	}
+	list->ids[list->count++] = medium->id;
+	return true;
+}
+
+/* Does this medium have anything to be synced? Media whose contents are not open and not staged do
+ * not. */
+static bool may_want_sync(struct rsm_manager *manager, int64_t medium)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_medium m;
+	struct rsm_content_use use = { 0 };
+
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0)
+		return false;
+	if (m.label_work != RSM_LABEL_NONE)
+		return true;
+	RSM_LOCK_SCOPE(&manager->lock);
+	cartridge = rsm_cartridge_find_locked(manager, medium);
+	if (cartridge && cartridge->content)
+		rsm_content_use(cartridge->content, &use);
+	return use.open_files || wants_sync(&use, &m);
+}
+
+int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t medium,
+			  void (*progress)(void *context, uint64_t done, uint64_t total,
+					   const char *what),
+			  void *context, const atomic_bool *cancel, struct rsm_err *err)
+{
+	struct sync sync = { manager, progress, context, cancel };
+	struct media_list list = { 0 };
+	struct rsm_err one_err;
+	int r, result = 0;
+
+	if (medium)
+		return sync_one(&sync, medium, err);
+	r = rsm_medium_list_all(manager->catalog, 0, gather_allocated, &list, err);
+	if (r == 0 && list.failed)
+		r = rsm_err_oom(err);
+	/* all of them are wanted at once, so that the drives work side by side */
+	for (size_t i = 0; r == 0 && i < list.count; i++)
+		if (may_want_sync(manager, list.ids[i]))
+			rsm_manager_want_work_now(manager, list.ids[i]);
+	for (size_t i = 0; r == 0 && i < list.count; i++) {
+		int one = may_want_sync(manager, list.ids[i])
+				  ? sync_one(&sync, list.ids[i], &one_err)
+				  : 0;
+
+		if (one < 0 && result == 0) {
+			result = one;
+			*err = one_err;
+		}
+		if (one == -EINTR)
+			break;
+	}
+	free(list.ids);
+	return r ? r : result;
+}

@@ -1,0 +1,133 @@
+/* manager_private.h - what the files that make up the manager share: its tables and its lock.
+ *
+ * One lock (manager->lock) guards the table of cartridges and what the workers decide on. It is
+ * never held while the robot or a tape moves, nor while a callback of content's or a caller's runs;
+ * contents and catalogue may be called under it (lock order: manager > content > volume_index >
+ * staging > catalog).
+ */
+#ifndef RSM_CORE_MANAGER_PRIVATE_H
+#define RSM_CORE_MANAGER_PRIVATE_H
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "core/cartridge.h"
+#include "core/drive_worker.h"
+#include "core/mount_queue.h"
+
+struct rsm_library {
+	struct rsm_manager *manager;
+	int64_t id;
+	struct rsm_hardware *hardware; /* [const] */
+	const char *kind;	       /* "virtual", "changer", "drive" */
+	bool enabled;		       /* [lock] */
+	struct rsm_element *elements;  /* [lock] as last reported */
+	size_t element_count;	       /* [lock] */
+	struct rsm_mutex inventory;    /* one inventory at a time; before manager->lock */
+	int64_t port_retry_at_ns;      /* [inventory] after an injection that found no slot */
+};
+
+struct rsm_manager {
+	struct rsm_manager_options options;
+	struct rsm_clock *clock;
+	char *state_folder, *staging_folder; /* [const] */
+	struct rsm_catalog *catalog;
+	struct rsm_staging_space *space;
+
+	struct rsm_library *libraries; /* [const] after _new */
+	size_t library_count;
+	struct rsm_drive_worker **workers; /* [const] after _new */
+	size_t worker_count;
+
+	struct rsm_mutex lock;
+	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
+	struct rsm_list cartridges;   /* [lock] */
+	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
+	bool stopping;		      /* [lock] loaded cartridges are finished and go home */
+	const atomic_bool *hurry;     /* [lock] what is staged stays so */
+	bool housekeeper_stop;	      /* [lock] */
+	pthread_t housekeeper;
+	bool housekeeper_runs;
+	bool staged_adopted; /* the starting thread's, then the housekeeper's */
+};
+
+/* Tells the upper floor; without locks. pool RSM_POOL_TOP: the top. */
+void rsm_manager_names_changed(struct rsm_manager *manager, int64_t pool);
+/* A cartridge or drive failed: an operator request, when a person has to do something. */
+void rsm_manager_request_service(struct rsm_manager *manager, struct rsm_library *library,
+				 uint32_t drive, struct rsm_cartridge *cartridge, int r,
+				 const struct rsm_err *err);
+/* An off-line cartridge is wanted: an operator request. */
+void rsm_manager_request_medium(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
+/* What is staged does not fit any more: new data are refused, an operator request. Once. */
+void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
+/* Lets the contents accept or refuse changes, by what the catalogue and the volume say. */
+void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
+int64_t rsm_manager_now(const struct rsm_manager *manager);
+bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
+
+/* ---- cartridge.c: the table ---- */
+
+/* Finds or makes the entry and takes a reference. Outcome RSM_MANAGER_ABSENT. Without the lock. */
+RSM_MUST_CHECK int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
+				     struct rsm_cartridge **ret_cartridge, struct rsm_err *err);
+void rsm_cartridge_unref(struct rsm_cartridge *cartridge);
+struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium);
+
+/* Opens the contents of the volume `uuid` (made if missing). Outcome MUST_MOUNT: `make` is false
+ * and there are none. */
+RSM_MUST_CHECK int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid,
+					      bool make, struct rsm_err *err);
+/* Closes them; nobody may have a file open. `remove`: the staging folder goes as well. */
+void rsm_cartridge_close_content(struct rsm_cartridge *cartridge, bool remove);
+/* Closes what has not been used for long. */
+void rsm_cartridge_tidy(struct rsm_manager *manager);
+/* Folder of a volume's index and staged data. */
+void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, char *ret_path,
+			  size_t size);
+/* Notes in the table what the contents say: staged files, dirty index. With the lock. */
+void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge);
+/* Wakes the workers; since_ns is set for a cartridge that waits now. With the lock. */
+void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge);
+/* Takes all reads and mount requests out and answers them, without the lock. */
+void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const struct rsm_err *err);
+void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge);
+
+/* ---- manager_library.c ---- */
+
+RSM_MUST_CHECK int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err);
+void rsm_library_close_all(struct rsm_manager *manager);
+/* Asks the changer for its elements and reconciles. */
+RSM_MUST_CHECK int rsm_library_inventory(struct rsm_library *library, bool identify_all,
+					 struct rsm_err *err);
+void rsm_library_poll(struct rsm_library *library);
+/* Moves a cartridge and notes where it is. `what`: for messages. */
+RSM_MUST_CHECK int rsm_library_move(struct rsm_library *library, const struct rsm_medium *medium,
+				    enum rsm_location_kind from, uint32_t source,
+				    enum rsm_location_kind to, uint32_t destination,
+				    struct rsm_err *err);
+/* The home slot if it is empty, else another empty one that is nobody's home. */
+RSM_MUST_CHECK int rsm_library_choose_slot(struct rsm_library *library,
+					   const struct rsm_medium *medium, uint32_t *ret_slot,
+					   struct rsm_err *err);
+/* Cartridges that a person put into ports go to free slots. */
+RSM_MUST_CHECK int rsm_library_inject(struct rsm_library *library, unsigned *ret_count,
+				      struct rsm_err *err);
+/* As rsm_manager_dismount_wait; force: also while it is in use. */
+RSM_MUST_CHECK int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool deferred,
+					 bool force, const atomic_bool *cancel,
+					 struct rsm_err *err);
+/* Staged data and label work of the medium are due at once. */
+void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium);
+void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms);
+/* Staging folders that an earlier run left: their media are wanted for writing. Once. */
+void rsm_manager_adopt_staged(struct rsm_manager *manager);
+uint64_t rsm_manager_nominal_capacity(struct rsm_manager *manager, const struct rsm_medium *medium);
+/* "inject" events since event number `after`. */
+unsigned rsm_manager_count_injected(struct rsm_manager *manager, int64_t after);
+/* True for a cartridge that was ejected and still lies in its port. */
+bool rsm_manager_was_ejected(struct rsm_manager *manager, int64_t medium);
+struct rsm_library *rsm_library_find(struct rsm_manager *manager, int64_t id);
+/* "slot 1001", "drive 256", "port 10", "offline". */
+void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32]);
+
+#endif

@@ -1,0 +1,544 @@
+/* Where a file's bytes are, and how they get from local disk to the medium:
+ *
+ *   stage      ranges on local disk, waiting             written = 0, in the queue
+ *   migrated   extents recorded, ranges kept             written = unindexed = tree version V
+ *   indexed    an index of version >= V is on the medium ranges go, written = unindexed = 0
+ *   forgotten  the medium does not have it after all     extents younger than the last index go,
+ *                                                        ranges wait again
+ *
+ * Staging again while written puts the ranges back to waiting; the extents below stay, as hidden
+ * as any that a staged range overrides. Whether an extent is indexed is told by its version.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/volume_index_private.h"
+
+void rsm_vi_data_fini(struct rsm_vi_data *data)
+{
+	rsm_vi_ranges_fini(&data->staged);
+	rsm_vi_extents_fini(&data->extents);
+	data->staged = (struct rsm_vi_ranges){ 0 };
+	data->extents = (struct rsm_vi_extents){ 0 };
+}
+
+static int get_lists(sqlite3_stmt *row, struct rsm_vi_data *data, struct rsm_err *err)
+{
+	struct rsm_node_times times;
+	int r;
+
+	if (rsm_vi_unpack_times(sqlite3_column_blob(row, 10), (size_t)sqlite3_column_bytes(row, 10),
+				&times) < 0)
+		return rsm_err_set(err, EBADMSG, "the times of a node are damaged");
+	data->modified = times.modified;
+	r = rsm_vi_unpack_ranges(sqlite3_column_blob(row, 9), (size_t)sqlite3_column_bytes(row, 9),
+				 &data->staged, err);
+	if (r == 0)
+		r = rsm_vi_unpack_extents(sqlite3_column_blob(row, 11),
+					  (size_t)sqlite3_column_bytes(row, 11), &data->extents,
+					  err);
+	return r;
+}
+
+int rsm_vi_data_of(sqlite3_stmt *row, bool whole, struct rsm_vi_data *ret_data, struct rsm_err *err)
+{
+	*ret_data = (struct rsm_vi_data){
+		.parent = rsm_vi_column(row, 0),
+		.kind = (enum rsm_node_kind)sqlite3_column_int(row, 1),
+		.flags = (uint32_t)rsm_vi_column(row, 2),
+		.size = rsm_vi_column(row, 3),
+		.data_version = rsm_vi_column(row, 4),
+		.close_order = rsm_vi_column(row, 5),
+		.written = rsm_vi_column(row, 6),
+		.unindexed = rsm_vi_column(row, 7),
+		.has_stamp = sqlite3_column_type(row, 8) != SQLITE_NULL,
+		.stamp = sqlite3_column_int64(row, 8),
+	};
+	if (sqlite3_column_type(row, 9) == SQLITE_BLOB)
+		ret_data->staged_bytes = rsm_vi_sum_ranges(sqlite3_column_blob(row, 9),
+							   (size_t)sqlite3_column_bytes(row, 9));
+	return whole ? get_lists(row, ret_data, err) : 0;
+}
+
+int rsm_vi_get_data(struct rsm_volume_index *index, uint64_t id, bool whole,
+		    struct rsm_vi_data *ret_data, struct rsm_err *err)
+{
+	RSM_SQLITE_RESET sqlite3_stmt *get = rsm_vi_statement(index, RSM_VI_GET_DATA);
+	int r;
+
+	rsm_vi_bind_id(get, 1, id);
+	r = rsm_sqlite_step(get, err);
+	if (r < 0)
+		return r;
+	if (r == RSM_SQLITE_DONE)
+		return RSM_NODE_ABSENT;
+	return rsm_vi_data_of(get, whole, ret_data, err);
+}
+
+int rsm_vi_set_data(struct rsm_volume_index *index, uint64_t id, const struct rsm_vi_data *data,
+		    struct rsm_err *err)
+{
+	RSM_VI_PACKED struct rsm_vi_packed staged = { 0 }, extents = { 0 };
+	sqlite3_stmt *set = rsm_vi_statement(index, RSM_VI_SET_DATA);
+	int r;
+
+	r = rsm_vi_pack_ranges(data->staged.items, data->staged.count, &staged, err);
+	if (r == 0)
+		r = rsm_vi_pack_extents(&data->extents, &extents, err);
+	if (r < 0)
+		return r;
+	rsm_vi_bind_id(set, 1, id);
+	rsm_vi_bind_id(set, 2, data->size);
+	rsm_vi_bind_id(set, 3, data->close_order);
+	rsm_vi_bind_id(set, 4, data->written);
+	rsm_vi_bind_id(set, 5, data->unindexed);
+	if (data->has_stamp)
+		sqlite3_bind_int64(set, 6, data->stamp);
+	else
+		sqlite3_bind_null(set, 6);
+	rsm_vi_bind_packed(set, 7, &staged);
+	rsm_vi_bind_packed(set, 8, &extents);
+	return rsm_sqlite_run(set, err);
+}
+
+void rsm_vi_count(struct rsm_vi_state *state, const struct rsm_vi_data *data, int sign)
+{
+	struct rsm_volume_totals *totals = &state->totals;
+	uint64_t one = sign < 0 ? UINT64_MAX : 1;
+
+	if (!data->parent) /* orphans count for nothing */
+		return;
+	switch (data->kind) {
+	case RSM_NODE_FOLDER: totals->folders += one; break;
+	case RSM_NODE_LINK: totals->links += one; break;
+	case RSM_NODE_FILE:
+		totals->files += one;
+		totals->file_bytes += one * data->size;
+		if (data->staged_bytes && !data->written) {
+			totals->staged_files += one;
+			totals->staged_bytes += one * data->staged_bytes;
+		}
+		break;
+	}
+}
+
+void rsm_vi_release(const struct rsm_vi_data *data, uint64_t id,
+		    rsm_volume_index_released *released, void *context)
+{
+	for (size_t i = 0; released && i < data->staged.count; i++)
+		released(context, id, &data->staged.items[i]);
+}
+
+static void sum_staged(struct rsm_vi_data *data)
+{
+	data->staged_bytes = 0;
+	for (size_t i = 0; i < data->staged.count; i++)
+		data->staged_bytes += data->staged.items[i].byte_count;
+}
+
+static int no_node(uint64_t id, struct rsm_err *err)
+{
+	return rsm_err_set(err, ENOENT, "node %" PRIu64 " does not exist", id);
+}
+
+/* ---- reading ---- */
+
+int rsm_volume_index_extents(struct rsm_volume_index *index, uint64_t id,
+			     struct rsm_extent **ret_extents, size_t *ret_count,
+			     struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&index->lock);
+	RSM_VI_DATA struct rsm_vi_data data = { 0 };
+	struct rsm_extent *extents;
+	int r;
+
+	r = rsm_vi_get_data(index, id, true, &data, err);
+	if (r)
+		return r < 0 ? r : no_node(id, err);
+	extents = calloc(data.extents.count + 1, sizeof *extents);
+	if (!extents)
+		return rsm_err_oom(err);
+	for (size_t i = 0; i < data.extents.count; i++) {
+		extents[i] = data.extents.items[i].e;
+		extents[i].indexed = data.extents.items[i].version <= index->state.indexed_version;
+	}
+	*ret_extents = extents;
+	*ret_count = data.extents.count;
+	return 0;
+}
+
+int rsm_volume_index_staged(struct rsm_volume_index *index, uint64_t id,
+			    struct rsm_staged_range **ret_ranges, size_t *ret_count,
+			    struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&index->lock);
+	RSM_VI_DATA struct rsm_vi_data data = { 0 };
+	int r;
+
+	r = rsm_vi_get_data(index, id, true, &data, err);
+	if (r)
+		return r < 0 ? r : no_node(id, err);
+	*ret_count = data.staged.count;
+	*ret_ranges =
+		data.staged.items ? RSM_STEAL(data.staged.items) : calloc(1, sizeof **ret_ranges);
+	return *ret_ranges ? 0 : rsm_err_oom(err);
+}
+
+int rsm_volume_index_each_staged(struct rsm_volume_index *index, rsm_volume_index_released *each,
+				 void *context, struct rsm_err *err)
+{
+	RSM_SQLITE_FINALIZE sqlite3_stmt *rows = NULL;
+	struct rsm_vi_call call;
+	int r;
+
+	RSM_LOCK_SCOPE(&index->lock);
+	r = rsm_vi_begin(index, &call, true, err);
+	if (r < 0)
+		return r;
+	r = rsm_vi_end(index, &call, rsm_vi_queue_flush(index, err), err);
+	if (r == 0)
+		r = rsm_sqlite_prepare(index->db,
+				       "SELECT n.id,n.staged FROM queue q CROSS JOIN node n"
+				       " ON n.id=q.id UNION ALL"
+				       " SELECT id,staged FROM node INDEXED BY node_unindexed"
+				       " WHERE unindexed>0 AND written>0 AND staged IS NOT NULL",
+				       &rows, err);
+	while (r == 0 && (r = rsm_sqlite_step(rows, err)) == 0) {
+		RSM_VI_RANGES struct rsm_vi_ranges ranges = { 0 };
+
+		r = rsm_vi_unpack_ranges(sqlite3_column_blob(rows, 1),
+					 (size_t)sqlite3_column_bytes(rows, 1), &ranges, err);
+		for (size_t i = 0; r == 0 && i < ranges.count; i++)
+			each(context, rsm_vi_column(rows, 0), &ranges.items[i]);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* ---- staging ---- */
+
+static int stage(struct rsm_volume_index *index, const struct rsm_node *node,
+		 const struct rsm_vi_data *before, const struct rsm_vi_packed *staged,
+		 uint64_t bytes, uint64_t close_order, struct rsm_err *err)
+{
+	sqlite3_stmt *stage = rsm_vi_statement(index, RSM_VI_STAGE);
+	uint8_t times[RSM_VI_TIMES_MAX];
+	struct rsm_vi_data after = *before;
+	int r;
+
+	r = rsm_vi_bump(index, err);
+	if (r < 0)
+		return r;
+	/* an orphan goes nowhere, a file without new bytes neither */
+	if (!before->parent || !bytes)
+		close_order = 0;
+	rsm_vi_bind_node(stage, node, times);
+	rsm_vi_bind_packed(stage, 9, staged);
+	rsm_vi_bind_id(stage, 10, close_order);
+	r = rsm_sqlite_run(stage, err);
+	if (r < 0)
+		return r;
+	after.size = node->size;
+	after.written = 0;
+	after.staged_bytes = bytes;
+	after.close_order = close_order;
+	return rsm_vi_account(index, node->id, before, &after, err);
+}
+
+int rsm_volume_index_stage(struct rsm_volume_index *index, const struct rsm_node *node,
+			   const struct rsm_staged_range *ranges, size_t count,
+			   uint64_t close_order, struct rsm_err *err)
+{
+	RSM_VI_PACKED struct rsm_vi_packed staged = { 0 };
+	struct rsm_vi_data before;
+	struct rsm_vi_call call;
+	uint64_t bytes = 0;
+	int r;
+
+	for (size_t i = 0; i < count; i++) {
+		bytes += ranges[i].byte_count;
+		if (ranges[i].byte_count > UINT64_MAX - ranges[i].file_offset ||
+		    (i &&
+		     ranges[i].file_offset < ranges[i - 1].file_offset + ranges[i - 1].byte_count))
+			return rsm_err_set(err, EINVAL, "staged ranges overlap each other");
+	}
+	r = rsm_vi_pack_ranges(ranges, count, &staged, err);
+	if (r < 0)
+		return r;
+	if (!bytes)
+		staged.length = 0;
+	RSM_LOCK_SCOPE(&index->lock);
+	r = rsm_vi_get_data(index, node->id, false, &before, err);
+	if (r)
+		return r < 0 ? r : no_node(node->id, err);
+	r = rsm_vi_begin(index, &call, !rsm_vi_queue_is_easy(index, &before) || !close_order, err);
+	if (r < 0)
+		return r;
+	r = stage(index, node, &before, &staged, bytes, close_order, err);
+	return rsm_vi_end(index, &call, r, err);
+}
+
+/* Moves what is behind `size` from the list to *ret_cut. */
+static int cut_ranges(struct rsm_vi_ranges *ranges, uint64_t size, struct rsm_vi_ranges *ret_cut,
+		      struct rsm_err *err)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ranges->count; i++) {
+		struct rsm_staged_range *range = &ranges->items[i], cut = *range;
+		uint64_t keep = 0;
+		int r;
+
+		if (range->file_offset < size)
+			keep = size - range->file_offset;
+		if (keep >= range->byte_count) {
+			ranges->items[kept++] = *range;
+			continue;
+		}
+		cut.file_offset += keep;
+		cut.store_offset += keep;
+		cut.byte_count -= keep;
+		r = rsm_vi_ranges_add(ret_cut, &cut, err);
+		if (r < 0)
+			return r;
+		if (keep) {
+			ranges->items[kept] = *range;
+			ranges->items[kept++].byte_count = keep;
+		}
+	}
+	ranges->count = kept;
+	return 0;
+}
+
+static int truncate_file(struct rsm_volume_index *index, uint64_t id, uint64_t size,
+			 struct rsm_vi_ranges *ret_cut, struct rsm_err *err)
+{
+	RSM_VI_DATA struct rsm_vi_data data = { 0 };
+	struct rsm_vi_data before;
+	int r;
+
+	r = rsm_vi_get_data(index, id, true, &data, err);
+	if (r)
+		return r < 0 ? r : no_node(id, err);
+	before = data;
+	r = rsm_vi_bump(index, err);
+	if (r < 0)
+		return r;
+	r = cut_ranges(&data.staged, size, ret_cut, err);
+	if (r < 0)
+		return r;
+	/* extents that make no sense are kept for the index as they are, unless all goes */
+	if (!(data.flags & RSM_NODE_DAMAGED) || size == 0)
+		rsm_vi_cut_extents(&data.extents, size);
+	data.size = size;
+	sum_staged(&data);
+	if (!data.staged.count)
+		data.close_order = data.written = 0;
+	r = rsm_vi_set_data(index, id, &data, err);
+	return r < 0 ? r : rsm_vi_account(index, id, &before, &data, err);
+}
+
+int rsm_volume_index_truncate(struct rsm_volume_index *index, uint64_t id, uint64_t size,
+			      rsm_volume_index_released *released, void *context,
+			      struct rsm_err *err)
+{
+	RSM_VI_RANGES struct rsm_vi_ranges cut = { 0 };
+	struct rsm_vi_call call;
+	int r;
+
+	RSM_LOCK_SCOPE(&index->lock);
+	r = rsm_vi_begin(index, &call, true, err);
+	if (r < 0)
+		return r;
+	r = rsm_vi_end(index, &call, truncate_file(index, id, size, &cut, err), err);
+	for (size_t i = 0; r == 0 && released && i < cut.count; i++)
+		released(context, id, &cut.items[i]);
+	return r;
+}
+
+/* ---- migration ---- */
+
+int rsm_volume_index_next_staged(struct rsm_volume_index *index, uint64_t after,
+				 struct rsm_node *ret_node, uint64_t *ret_close_order,
+				 struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&index->lock);
+	uint64_t id, order;
+	int r;
+
+	r = rsm_vi_queue_next(index, after, &order, &id, err);
+	if (r)
+		return r;
+	r = rsm_vi_get(index, id, ret_node, err);
+	if (r)
+		return rsm_err_fold(err, r, "node %" PRIu64 " of the queue", id);
+	*ret_close_order = order;
+	return 0;
+}
+
+uint64_t rsm_volume_index_last_close_order(struct rsm_volume_index *index)
+{
+	RSM_LOCK_SCOPE(&index->lock);
+
+	return index->state.last_close_order;
+}
+
+static int record_migrated(struct rsm_volume_index *index, uint64_t id, struct rsm_vi_data *data,
+			   const struct rsm_extent *extents, size_t count, struct rsm_err *err)
+{
+	struct rsm_vi_data before = *data;
+	uint64_t version;
+	int r;
+
+	r = rsm_vi_bump(index, err);
+	if (r < 0)
+		return r;
+	version = index->state.tree_version;
+	r = rsm_vi_overlay(&data->extents, extents, count, version, index->state.block_size, err);
+	if (r < 0)
+		return r;
+	data->unindexed = version;
+	data->written = data->staged.count ? version : 0;
+	data->has_stamp = true;
+	data->stamp = rsm_vi_stamp(data->size, &data->modified);
+	r = rsm_vi_set_data(index, id, data, err);
+	return r < 0 ? r : rsm_vi_account(index, id, &before, data, err);
+}
+
+int rsm_volume_index_migrated(struct rsm_volume_index *index, uint64_t id, uint64_t data_version,
+			      const struct rsm_extent *extents, size_t count, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&index->lock);
+	RSM_VI_DATA struct rsm_vi_data data = { 0 };
+	struct rsm_vi_call call;
+	int r;
+
+	r = rsm_vi_get_data(index, id, true, &data, err);
+	if (r)
+		return r;
+	if (!data.parent || data.kind != RSM_NODE_FILE || data.data_version != data_version)
+		return RSM_NODE_ABSENT;
+	r = rsm_vi_begin(index, &call, true, err);
+	if (r < 0)
+		return r;
+	return rsm_vi_end(index, &call, record_migrated(index, id, &data, extents, count, err),
+			  err);
+}
+
+/* ---- what an index covers, and what no index covers ---- */
+
+static int first_unindexed(struct rsm_volume_index *index, uint64_t *ret_id, struct rsm_err *err)
+{
+	RSM_SQLITE_RESET sqlite3_stmt *first = rsm_vi_statement(index, RSM_VI_FIRST_UNINDEXED);
+	int r = rsm_sqlite_step(first, err);
+
+	if (r == 0)
+		*ret_id = rsm_vi_column(first, 0);
+	return r;
+}
+
+/* 1: there are no more of them. */
+static int forget_one(struct rsm_volume_index *index, struct rsm_err *err)
+{
+	RSM_VI_DATA struct rsm_vi_data data = { 0 };
+	struct rsm_vi_data before;
+	size_t kept = 0;
+	uint64_t id;
+	int r;
+
+	r = first_unindexed(index, &id, err);
+	if (r)
+		return r;
+	r = rsm_vi_get_data(index, id, true, &data, err);
+	if (r)
+		return rsm_err_fold(err, r, "node %" PRIu64, id);
+	before = data;
+	for (size_t i = 0; i < data.extents.count; i++)
+		if (data.extents.items[i].version <= index->state.indexed_version)
+			data.extents.items[kept++] = data.extents.items[i];
+	data.extents.count = kept;
+	data.written = data.unindexed = 0;
+	data.has_stamp = false;
+	if (data.parent && data.staged.count && !data.close_order)
+		data.close_order = index->state.last_close_order + 1;
+	r = rsm_vi_set_data(index, id, &data, err);
+	return r < 0 ? r : rsm_vi_account(index, id, &before, &data, err);
+}
+
+int rsm_volume_index_forget_unindexed(struct rsm_volume_index *index, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&index->lock);
+	struct rsm_vi_call call;
+	uint64_t id;
+	int r;
+
+	r = first_unindexed(index, &id, err);
+	if (r)
+		return r < 0 ? r : 0;
+	r = rsm_vi_begin(index, &call, true, err);
+	if (r < 0)
+		return r;
+	r = rsm_vi_bump(index, err);
+	while (r == 0)
+		r = forget_one(index, err);
+	return rsm_vi_end(index, &call, r < 0 ? r : 0, err);
+}
+
+/* Row by row, least version first. 1: the rest is younger than the index. */
+static int index_one(struct rsm_volume_index *index, uint64_t version,
+		     rsm_volume_index_released *released, void *context, struct rsm_err *err)
+{
+	RSM_VI_DATA struct rsm_vi_data data = { 0 };
+	uint64_t id;
+	int r;
+
+	r = first_unindexed(index, &id, err);
+	if (r)
+		return r;
+	r = rsm_vi_get_data(index, id, true, &data, err);
+	if (r)
+		return rsm_err_fold(err, r, "node %" PRIu64, id);
+	if (data.unindexed > version)
+		return 1;
+	data.unindexed = 0;
+	if (data.written) { /* not counted as staged any more since then */
+		rsm_vi_release(&data, id, released, context);
+		data.staged.count = 0;
+		data.written = data.close_order = 0;
+	}
+	return rsm_vi_set_data(index, id, &data, err);
+}
+
+int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version,
+				rsm_volume_index_released *released, void *context,
+				struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&index->lock);
+	struct rsm_vi_call call;
+	int r;
+
+	if (version > index->state.tree_version)
+		return rsm_err_set(err, EINVAL, "the tree has not got to version %" PRIu64 " yet",
+				   version);
+	r = rsm_vi_begin(index, &call, true, err);
+	if (r < 0)
+		return r;
+	while (r == 0)
+		r = index_one(index, version, released, context, err);
+	if (r > 0) {
+		if (version > index->state.indexed_version)
+			index->state.indexed_version = version;
+		/* a volume whose index is up to date needs no counting and no new index after a
+		 * crash */
+		r = rsm_vi_write_state(index, index->state.tree_version == version, err);
+	}
+	return rsm_vi_end(index, &call, r, err);
+}
+
+int rsm_volume_index_indexed(struct rsm_volume_index *index,
+			     const struct rsm_index_snapshot *snapshot,
+			     rsm_volume_index_released *released, void *context,
+			     struct rsm_err *err)
+{
+	return rsm_volume_index_indexed_to(index, rsm_index_snapshot_tree_version(snapshot),
+					   released, context, err);
+}
