@@ -245,6 +245,11 @@ RSM_MUST_CHECK int rsm_content_migrated(struct rsm_content *content,
 					const struct rsm_extent *extents, size_t count,
 					struct rsm_err *err);
 
+/* rsm_volume_index_snapshot, which commits, of a volume that is in use. */
+RSM_MUST_CHECK int rsm_content_snapshot(struct rsm_content *content,
+					struct rsm_index_snapshot **ret_snapshot,
+					struct rsm_err *err);
+
 /* An index made of `snapshot` is on the medium: staged copies that it covers are freed. Durable. */
 RSM_MUST_CHECK int rsm_content_indexed(struct rsm_content *content,
 				       const struct rsm_index_snapshot *snapshot,

@@ -111,6 +111,7 @@ int rsm_volume_index_snapshot(struct rsm_volume_index *index,
 int rsm_index_snapshot_rewind(struct rsm_index_snapshot *snapshot, struct rsm_err *err)
 {
 	(void)err;
+	sqlite3_reset(snapshot->root);
 	sqlite3_reset(snapshot->children);
 	for (size_t i = 0; i < snapshot->depth; i++)
 		free(snapshot->levels[i].key);

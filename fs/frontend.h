@@ -47,6 +47,8 @@ struct rsmfs {
 	/* [atomic] grow with each change made through the mount, by medium: what a folder handle
 	 * fetched in advance is thrown away when they differ. */
 	atomic_uint_fast64_t changes[RSMFS_CHANGE_SLOTS];
+	atomic_uint_fast64_t generations[RSMFS_CHANGE_SLOTS]; /* contents.c's memory */
+	atomic_uint_fast64_t recall[RSMFS_CHANGE_SLOTS];      /* recall.c's memory */
 };
 
 struct rsmfs_call;

@@ -10,6 +10,7 @@
 
 #include "fs/acl.h"
 #include "fs/birth.h"
+#include "fs/contents.h"
 #include "fs/folder.h"
 #include "fs/notify.h"
 #include "fs/parking.h"
@@ -149,6 +150,7 @@ static int allocate(struct rsmfs *fs, struct rsmfs_call *call, const struct rsmf
 	if (r < 0)
 		return r;
 	rsmfs_changed(fs, medium.id);
+	rsmfs_forget_generation(fs, medium.id);
 	*entry = (struct fuse_entry_param){ .ino = rsmfs_node_ino(medium.id, RSM_NODE_ROOT),
 					    .generation = medium.format_generation + 1u };
 	return rsmfs_medium_attr(fs, &medium, &entry->attr, err);
@@ -318,6 +320,7 @@ static int take(struct rsmfs *fs, struct rsmfs_call *call, const struct rsm_medi
 	if (r < 0)
 		return r;
 	rsmfs_changed(fs, medium->id);
+	rsmfs_forget_generation(fs, medium->id);
 	return give_acls(fs, 'm', medium->id, &birth, err);
 }
 

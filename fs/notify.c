@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "fs/contents.h"
 
 enum what { WHAT_ATTRIBUTES, WHAT_DATA, WHAT_NAME, WHAT_MEDIUM };
 
@@ -256,6 +257,8 @@ void rsmfs_contents_changed(void *context, int64_t medium, uint64_t node)
 	struct rsmfs *fs = context;
 
 	rsmfs_changed(fs, medium);
+	if (!node)
+		rsmfs_forget_generation(fs, medium);
 	if (!atomic_load(&fs->live))
 		return;
 	if (node)
@@ -286,6 +289,7 @@ void rsmfs_names_changed(void *context, int64_t pool, const char *name)
 	struct rsm_medium medium;
 	RSM_TEXT struct rsm_text names = { 0 };
 
+	rsmfs_forget_generation(fs, 0);
 	if (!atomic_load(&fs->live))
 		return;
 	catalog = rsm_manager_catalog(fs->manager);
