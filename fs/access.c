@@ -35,7 +35,7 @@ static struct acl_entry acl_entry(const uint8_t *acl, size_t i)
 	return (struct acl_entry){ get_le(p, 2), get_le(p + 2, 2), get_le(p + 4, 4) };
 }
 
-static bool in_group(const struct rsmfs_caller *caller, gid_t group)
+bool rsmfs_access_in_group(const struct rsmfs_caller *caller, gid_t group)
 {
 	if (caller->gid == group)
 		return true;
@@ -71,7 +71,7 @@ static bool acl_allows(const struct rsmfs_caller *caller, gid_t owning_group, co
 		gid_t group = entry.tag == ACL_GROUP ? entry.id : owning_group;
 
 		if ((entry.tag != ACL_GROUP && entry.tag != ACL_GROUP_OBJ) ||
-		    !in_group(caller, group))
+		    !rsmfs_access_in_group(caller, group))
 			continue;
 		if ((entry.bits & mask & want) == want)
 			return true;
@@ -90,7 +90,7 @@ bool rsmfs_access_mode(const struct rsmfs_caller *caller, uint32_t mode, uid_t o
 	/* Bytes of an ACL come from whoever set it: what is no ACL is none. */
 	if (acl && acl_length >= 4 && (acl_length - 4) % 8 == 0 && get_le(acl, 4) == ACL_VERSION_2)
 		return acl_allows(caller, group, acl, (acl_length - 4) / 8, want);
-	if (in_group(caller, group))
+	if (rsmfs_access_in_group(caller, group))
 		return (mode >> 3 & want) == want;
 	return (mode & want) == want;
 }

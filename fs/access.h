@@ -29,7 +29,8 @@ RSM_MUST_CHECK int rsmfs_access_remove_medium(struct rsm_catalog *catalog,
 RSM_MUST_CHECK int rsmfs_access_remove_pool(struct rsm_catalog *catalog,
 					    const struct rsmfs_caller *caller, uid_t admin,
 					    const struct rsm_pool *pool, struct rsm_err *err);
-/* Root and who mounted. */
+bool rsmfs_access_in_group(const struct rsmfs_caller *caller, gid_t group);
+/* Root and `admin`. */
 bool rsmfs_access_is_admin(const struct rsmfs_caller *caller, uid_t admin);
 
 #endif

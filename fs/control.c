@@ -18,6 +18,8 @@ enum { REPLY_AHEAD = 256 * 1024, REPLY_COMPACT = 64 * 1024 };
 struct rsmfs_control {
 	struct rsm_manager *manager;	/* [const] */
 	struct rsmfs_event_hub *events; /* [const] */
+	bool has_admin_group;		/* [const] since the first open */
+	gid_t admin_group;
 	struct rsm_mutex lock;
 	pthread_cond_t ended;	 /* [lock] a thread ended */
 	struct rsm_list running; /* [lock] handles with a thread */
@@ -77,6 +79,20 @@ int rsmfs_control_new(struct rsm_manager *manager, struct rsmfs_control **ret_co
 	rsm_list_init(&control->running);
 	*ret_control = control;
 	return 0;
+}
+
+void rsmfs_control_set_admin_group(struct rsmfs_control *control, gid_t group)
+{
+	control->has_admin_group = true;
+	control->admin_group = group;
+}
+
+/* Who is administrator as far as this caller is concerned. */
+static uid_t admin_for(const struct rsmfs_control *control, const struct rsmfs_caller *caller)
+{
+	if (control->has_admin_group && rsmfs_access_in_group(caller, control->admin_group))
+		return caller->uid;
+	return rsm_manager_options(control->manager)->admin;
 }
 
 void rsmfs_control_stop(struct rsmfs_control *control)
@@ -251,7 +267,7 @@ static int run_request(struct rsmfs_control_handle *handle, struct rsm_err *err)
 	request->manager = handle->control->manager;
 	request->catalog = rsm_manager_catalog(request->manager);
 	request->caller = handle->caller;
-	request->admin = rsm_manager_options(request->manager)->admin;
+	request->admin = admin_for(handle->control, handle->caller);
 	request->send = send_reply;
 	request->context = handle;
 	r = rsmfs_request_run(request, err);

@@ -43,6 +43,8 @@ struct rsmfs_control; /* one a mount */
 /* Subscribes to the catalogue's events. `manager` outlives it. */
 RSM_MUST_CHECK int rsmfs_control_new(struct rsm_manager *manager,
 				     struct rsmfs_control **ret_control, struct rsm_err *err);
+/* -o admin_group: its members are administrators, too. Before the first open. */
+void rsmfs_control_set_admin_group(struct rsmfs_control *control, gid_t group);
 /* Cancels what runs and refuses what comes (-ESHUTDOWN); parked reads end soon. Any time, also
  * twice; call it before rsm_manager_stop so that nobody waits for a drive any more.
  */
