@@ -307,11 +307,10 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 		return r;
 	ltfs->self_partition = ltfs->part[INDEX].letter;
 	ltfs->back_block = ltfs->part[DATA].index_block;
-	ltfs->indexed_version = rsm_index_snapshot_tree_version(snapshot);
 	write_attributes(ltfs, identity);
 	rsm_ltfs_write_coherency(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
-	return r ? r : rsm_volume_index_commit(index, true, err);
+	return r ? r : rsm_content_indexed(ltfs->content, snapshot, err);
 }
 
 int rsm_ltfs_format(struct rsm_tape_drive *drive, struct rsm_content *content, const char *uuid,
