@@ -403,10 +403,9 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	case CACHED_SAME: break;
 	case CACHED_INTENT:
 		/* we died between the index on the tape and the note that it is there */
-		r = rsm_volume_index_get_number(index, "intent_version", &ltfs->indexed_version, 0,
-						err);
+		r = rsm_volume_index_get_number(index, "intent_version", &version, 0, err);
 		if (r == 0)
-			r = rsm_content_indexed_to(content, ltfs->indexed_version, err);
+			r = rsm_content_indexed_to(content, version, err);
 		break;
 	case CACHED_OTHER:
 		r = reload(ltfs, which, &header, ret_conflicts, err);
