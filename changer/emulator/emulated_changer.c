@@ -343,8 +343,12 @@ static size_t element_addresses_page(struct rsm_emulated_changer *changer, uint8
 		struct rsm_emulated_element *list =
 			rsm_elements_of_type(changer->elements, type, &count);
 
-		rsm_put_be16(page + 2 + (type - 1) * 4, count ? list->address : 0);
-		rsm_put_be16(page + 4 + (type - 1) * 4, (uint16_t)count);
+		if (count == 0)
+			continue;
+		/* hosts take first and number for a range, so it spans folders that are missing */
+		rsm_put_be16(page + 2 + (type - 1) * 4, list->address);
+		rsm_put_be16(page + 4 + (type - 1) * 4,
+			     (uint16_t)(list[count - 1].address - list->address + 1));
 	}
 	return 20;
 }
