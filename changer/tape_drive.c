@@ -1,6 +1,5 @@
 #include "changer/tape_drive.h"
 
-#include <string.h>
 #include <time.h>
 
 #include "base/bytes.h"
@@ -334,9 +333,10 @@ int rsm_tape_drive_position(struct rsm_tape_drive *drive, struct rsm_tape_positi
 	r = rsm_tape_drive_run_plainly(drive, &command, err);
 	if (r < 0)
 		return r;
-	/* LONU; or all zero, which cannot be, for BOP is set at block 0: some emulations answer so
+	/* LONU. tgt's emulation answers 20h and zeros wherever it is: bits that are reserved, and
+	 * no BOP, which belongs to block 0.
 	 */
-	if (data[0] & 0x04 || memcmp(data, (const uint8_t[32]){ 0 }, sizeof data) == 0)
+	if (data[0] & 0x04 || (data[0] & 0x30 && !(data[0] & 0x80) && rsm_get_be64(data + 8) == 0))
 		return rsm_err_set(err, EIO, "%s: the drive does not know its position",
 				   drive->transport->name);
 	*ret_position = (struct rsm_tape_position){

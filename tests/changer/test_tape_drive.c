@@ -390,7 +390,7 @@ static void a_position_is_the_long_form(void **state)
 	assert_int_equal(rsm_tape_drive_position(drive, &position, &err), -EIO);
 	assert_string_equal(err.msg, "fake: the drive does not know its position");
 	fake_expect(&script, "34");
-	fake_data(&script, (const uint8_t[32]){ 0 }, 32); /* at block 0 BOP would be set */
+	fake_data(&script, (const uint8_t[32]){ 0x20 }, 32); /* at block 0 BOP would be set */
 	assert_int_equal(rsm_tape_drive_position(drive, &position, &err), -EIO);
 	fake_check(&script);
 }
