@@ -211,6 +211,8 @@ static void read_element_status(struct rsm_device *device, struct rsm_device_job
 		rsm_job_bad_field(job);
 		return;
 	}
+	/* what is told is never old; the attention comes with the next command all the same */
+	notice(changer_of(device), rsm_elements_poll(changer_of(device)->elements));
 	rsm_job_reply(job, rsm_get_be24(cdb + 7));
 	rsm_job_put_zeros(job, sizeof header);
 	rsm_put_be16(header, 0xFFFF);

@@ -1,5 +1,6 @@
 #include "changer/emulator/emulator.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -130,6 +131,16 @@ static void a_cartridge_put_into_a_port_is_noticed_at_once(void **state)
 	rig_run(rig, "mv slots/1001/A00001L8 ports/10/ && mv ports/10/A00001L8 shelf/");
 	poll_is(rig, RSM_CHANGER_CHANGED);
 	assert_string_equal(rig_tag(rig, 10), "");
+}
+
+static void an_inventory_is_never_older_than_the_folders(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_run(rig, "mv slots/1001/A00001L8 slots/1008/");
+	assert_string_equal(rig_tag(rig, 1008), "A00001L8");
+	poll_is(rig, RSM_CHANGER_CHANGED);
+	poll_is(rig, 0);
 }
 
 static void a_folder_that_grows_is_taken_when_it_is_still(void **state)
@@ -418,6 +429,55 @@ static void a_folder_that_cannot_be_written_is_one_clear_line(void **state)
 	rig_open(rig);
 }
 
+static void *write_and_read(void *argument)
+{
+	struct rsm_tape_drive *drive = argument;
+	struct rsm_err err;
+	char data[100] = "data";
+	size_t length;
+	int r = 0;
+
+	for (int i = 0; i < 300 && r == 0; i++)
+		r = rsm_tape_drive_write(drive, data, sizeof data, &err);
+	if (r == 0)
+		r = rsm_tape_drive_locate(drive, 0, 0, &err);
+	for (int i = 0; i < 300 && r == 0; i++)
+		r = rsm_tape_drive_read(drive, data, sizeof data, &length, &err);
+	if (r == 0)
+		r = rsm_tape_drive_unload(drive, &err);
+	return r ? drive : NULL;
+}
+
+static void drives_work_beside_each_other_and_the_robot(void **state)
+{
+	struct rig *rig = *state;
+	struct rsm_scsi_transport *transport;
+	struct rsm_tape_drive *second;
+	pthread_t threads[2];
+	void *failed[2];
+
+	assert_done(rsm_emulator_drive(rig->emulator, 257, &transport, &rig->err), &rig->err);
+	assert_done(rsm_tape_drive_new(transport, &second, &rig->err), &rig->err);
+	rig_load(rig, 1001);
+	rig_move(rig, 1002, 257);
+	assert_done(rsm_tape_drive_load(second, 1000, &rig->err), &rig->err);
+	assert_int_equal(pthread_create(&threads[0], NULL, write_and_read, rig->drive), 0);
+	assert_int_equal(pthread_create(&threads[1], NULL, write_and_read, second), 0);
+	for (int i = 0; i < 20; i++) {
+		rig_move(rig, 1003, 1008);
+		assert_string_equal(rig_tag(rig, 256), "A00001L8");
+		poll_is(rig, 0);
+		rig_move(rig, 1008, 1003);
+	}
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], &failed[i]);
+		assert_null(failed[i]);
+	}
+	rig_move(rig, 256, 1001);
+	rig_move(rig, 257, 1002);
+	rsm_tape_drive_free(second);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 static const struct CMUnitTest tests[] = {
 	T(an_inventory_shows_what_the_folders_hold),
@@ -425,6 +485,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_move_is_a_rename),
 	T(impossible_moves_change_nothing),
 	T(a_cartridge_put_into_a_port_is_noticed_at_once),
+	T(an_inventory_is_never_older_than_the_folders),
 	T(a_folder_that_grows_is_taken_when_it_is_still),
 	T(a_growing_folder_keeps_the_robot_away),
 	T(two_cartridges_in_one_slot_are_an_exception),
@@ -439,6 +500,7 @@ static const struct CMUnitTest tests[] = {
 	T(unknown_commands_and_fields_are_refused),
 	T(real_timing_passes_on_the_clock),
 	T(a_library_of_many_slots_is_looked_at_in_turn),
+	T(drives_work_beside_each_other_and_the_robot),
 	T(a_folder_that_cannot_be_written_is_one_clear_line),
 };
 RSM_TEST_MAIN(tests)
