@@ -133,7 +133,7 @@ static void any_order_of_operations_keeps_the_bytes(void **state)
 	struct model models[FILES] = { 0 };
 
 	(void)state;
-	print_message("RSM_SEED=%u\n", seed);
+	print_message("# RSM_SEED=%u\n", seed);
 	for (int i = 0; i < FILES; i++) {
 		snprintf(models[i].name, sizeof models[i].name, "f%d", i);
 		models[i].data = calloc(1, SIZE_MAX_MODEL);
