@@ -391,7 +391,7 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 		return 0;
 	r = volume->ops->synchronize(volume, err);
 	if (r == 0)
-		r = rsm_volume_index_snapshot(rsm_content_index(ltfs->content), &snapshot, err);
+		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r < 0)
 		return r;
 	changed =
