@@ -186,28 +186,25 @@ int rsmfs_mountpoint_prepare(const char *path, bool nonempty, char **ret_path, s
 /* The real path of the longest part that exists, the rest as it is. */
 static int resolve(const char *path, char **ret_path, struct rsm_err *err)
 {
+	size_t prefix = path[0] == '/' ? 0 : 2;
 	RSM_FREE char *part = NULL, *real = NULL;
 	const char *rest = "";
 	char *slash;
 
-	if (path[0] == '/')
-		part = strdup(path);
-	else if (asprintf(&part, "./%s", path) < 0)
-		part = NULL;
-	if (!part)
+	if (asprintf(&part, "%s%s", prefix ? "./" : "", path) < 0)
 		return rsm_err_oom(err);
-	while (!(real = realpath(part, NULL))) {
-		slash = strrchr(part, '/');
-		if (!slash || slash == part) {
-			real = strdup("/");
-			break;
-		}
-		rest = path + strlen(path) - (strlen(slash) - 1) -
-		       (strlen(rest) ? strlen(rest) + 1 : 0);
+	while (!(real = realpath(part, NULL)) && (slash = strrchr(part, '/')) && slash > part) {
+		rest = path + (slash + 1 - part) - prefix;
 		*slash = '\0';
 	}
+	if (!real) { /* nothing of it exists */
+		rest = path;
+		real = strdup("/");
+	}
+	while (*rest == '/')
+		rest++;
 	if (!real || asprintf(ret_path, "%s%s%s", strcmp(real, "/") ? real : "",
-			      *rest || strcmp(real, "/") == 0 ? "/" : "", rest) < 0)
+			      *rest || !strcmp(real, "/") ? "/" : "", rest) < 0)
 		return rsm_err_oom(err);
 	return 0;
 }
