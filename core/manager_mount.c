@@ -59,8 +59,7 @@ void rsm_manager_note_failed_drive(struct rsm_manager *manager)
 		rsm_mutex_unlock(&manager->lock);
 		if (!found)
 			return;
-		rsm_err_set(&err, EIO, "%s: every drive of the library has failed",
-			    found->barcode);
+		rsm_err_set(&err, EIO, "%s: every drive of the library has failed", found->barcode);
 		rsm_cartridge_fail_requests(found, -EIO, &err);
 		rsm_cartridge_unref(found);
 	}
@@ -131,7 +130,8 @@ void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *re
 	} else if (offline &&
 		   (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)) {
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
-	} else if (!offline && (r = rsm_manager_check_drives_locked(manager, cartridge, &err)) < 0) {
+	} else if (!offline &&
+		   (r = rsm_manager_check_drives_locked(manager, cartridge, &err)) < 0) {
 		/* said so */
 	} else if ((request->flags & RSM_MOUNT_IF_AVAILABLE) &&
 		   cartridge->state != RSM_CARTRIDGE_LOADED &&

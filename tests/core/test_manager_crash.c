@@ -109,8 +109,8 @@ static int64_t find_again(struct world *world, const char *when)
 	struct rsm_pool pool;
 	struct rsm_medium found;
 
-	if (rsm_pool_find_path(rsm_manager_catalog(world->manager), "Backup", &pool,
-			       &world->err) != 0 ||
+	if (rsm_pool_find_path(rsm_manager_catalog(world->manager), "Backup", &pool, &world->err) !=
+		    0 ||
 	    rsm_medium_find(rsm_manager_catalog(world->manager), pool.id, "monday", &found,
 			    &world->err) != 0)
 		fail_msg("%s: the cartridge is not found again", when);

@@ -79,10 +79,10 @@ static void a_cartridge_on_the_shelf_is_off_line_and_asked_for(void **state)
 	r = try_read(world->manager, id, "file", 5000, 7, &world->err);
 	assert_int_equal(r, -ENOMEDIUM);
 	assert_int_equal(try_write(world->manager, id, "new", 10, 1, &world->err), -ENOMEDIUM);
-	assert_int_equal(rsm_manager_mount_wait(world->manager, &id, 1, 0, 0, 0, 1000, 0, NULL,
-						&world->err),
-			 -ENOMEDIUM);
-	assert_done(rsm_operator_request_list(rsm_manager_catalog(world->manager), take_kind,
+	assert_int_equal(
+		rsm_manager_mount_wait(world->manager, &id, 1, 0, 0, 0, 1000, 0, NULL, &world->err),
+		-ENOMEDIUM);
+	assert_done(rsm_operator_request_list(rsm_manager_catalog(world->manager), true, take_kind,
 					      &kinds, &world->err),
 		    &world->err);
 	assert_true(kinds & 1u << RSM_REQUEST_MOVE_MEDIA);
@@ -193,9 +193,9 @@ static void an_unrecognized_tape_lists_its_tape_files(void **state)
 	assert_done(rsm_content_lookup(content, RSM_NODE_ROOT, "file000002", &node, &world->err),
 		    &world->err);
 	assert_int_equal(node.size, 36);
-	assert_int_equal(rsm_content_lookup(content, RSM_NODE_ROOT, "file000003", &node,
-					    &world->err),
-			 RSM_NODE_ABSENT);
+	assert_int_equal(
+		rsm_content_lookup(content, RSM_NODE_ROOT, "file000003", &node, &world->err),
+		RSM_NODE_ABSENT);
 	rsm_manager_content_unref(world->manager, content);
 	assert_int_equal(try_write(world->manager, medium.id, "new", 10, 1, &world->err), -EROFS);
 }

@@ -44,11 +44,10 @@ static void *blow(void *argument)
 			if ((at + storm->thread) % 4)
 				continue;
 			snprintf(name, sizeof name, "t%u-f%u", storm->thread, file);
-			storm->result = storm->read
-						? try_read(storm->manager, storm->media[at], name,
-							   size, seed, &storm->err)
-						: try_write(storm->manager, storm->media[at], name,
-							    size, seed, &storm->err);
+			storm->result = storm->read ? try_read(storm->manager, storm->media[at],
+							       name, size, seed, &storm->err)
+						    : try_write(storm->manager, storm->media[at],
+								name, size, seed, &storm->err);
 		}
 	return NULL;
 }
@@ -122,21 +121,21 @@ static void more_readers_than_drives_do_not_lock_each_other_out(void **state)
 		struct rsm_node node;
 		bool keep;
 
-		assert_done(rsm_manager_content(world->manager, media[i], &contents[i],
-						&world->err),
-			    &world->err);
-		assert_done(rsm_content_lookup(contents[i], RSM_NODE_ROOT, "file", &node,
-					       &world->err),
-			    &world->err);
+		assert_done(
+			rsm_manager_content(world->manager, media[i], &contents[i], &world->err),
+			&world->err);
+		assert_done(
+			rsm_content_lookup(contents[i], RSM_NODE_ROOT, "file", &node, &world->err),
+			&world->err);
 		assert_done(rsm_content_open(contents[i], node.id, O_RDONLY, &files[i], &keep,
 					     &world->err),
 			    &world->err);
 	}
 	for (int i = 0; i < CARTRIDGES; i++) {
 		waits[i] = (struct read_wait){ .data = data[i] };
-		waits[i].request = (struct rsm_content_read){
-			.size = 5000, .done = read_done, .context = &waits[i]
-		};
+		waits[i].request = (struct rsm_content_read){ .size = 5000,
+							      .done = read_done,
+							      .context = &waits[i] };
 		rsm_content_read_file(files[i], &waits[i].request);
 	}
 	for (int i = 0; i < CARTRIDGES; i++) {
