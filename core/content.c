@@ -171,6 +171,14 @@ void rsm_content_now(struct timespec *ret_now)
 	clock_gettime(CLOCK_REALTIME, ret_now);
 }
 
+void rsm_content_date(struct rsm_node_times *times)
+{
+	if (times->changed.tv_sec || times->changed.tv_nsec)
+		return;
+	rsm_content_now(&times->changed);
+	times->created = times->modified = times->accessed = times->backed_up = times->changed;
+}
+
 void rsm_content_used(struct rsm_content *content)
 {
 	struct timespec now;

@@ -144,6 +144,7 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 		return r;
 	row->kind = RSM_NODE_FILE;
 	row->size = 0;
+	rsm_content_date(&row->times);
 	rsm_mutex_lock(&content->commit_lock);
 	r = rsm_volume_index_create(content->index, parent, name, row, NULL, err);
 	rsm_mutex_unlock(&content->commit_lock);
@@ -216,8 +217,7 @@ void rsm_content_release(struct rsm_open_file *file)
 		content->writers--;
 	}
 	if (r < 0)
-		rsm_log_error("file %" PRIu64
-			      " was released with changes that are kept in memory: %s",
+		rsm_log_error("file %" PRIu64 " was released, its last changes are not on disk: %s",
 			      node->id, err.msg);
 	free(file);
 	rsm_content_used(content);

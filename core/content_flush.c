@@ -133,9 +133,8 @@ static int stage_row(struct rsm_content *content, struct rsm_open_node *node, bo
 
 	if (node->gone && (node->dirty_data || node->dirty_row))
 		return rsm_err_set(err, ESTALE,
-				   "file %" PRIu64
-				   " is not on the cartridge any more: another system removed it",
-				   node->id);
+				   node->vanished ? "the new file was lost when the disk was full"
+						  : "the file is not on the cartridge any more");
 	if (node->dirty_data)
 		return stage_data(content, node, ret_queued, err);
 	if (!node->dirty_row)

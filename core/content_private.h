@@ -155,6 +155,8 @@ RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct
 void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
 bool rsm_content_is_dirty(struct rsm_content *content);
 void rsm_content_now(struct timespec *ret_now);
+/* All times of a new node become now, unless the caller gave them. */
+void rsm_content_date(struct rsm_node_times *times);
 
 /* Pins and locks the node's entry, making one if need be; it is not loaded by this. */
 RSM_MUST_CHECK int rsm_content_hold(struct rsm_content *content, uint64_t id,

@@ -95,6 +95,7 @@ int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *n
 
 	if (r)
 		return r;
+	rsm_content_date(&node->times);
 	RSM_LOCK_SCOPE(&content->commit_lock);
 	r = rsm_volume_index_create(content->index, parent, name, node, link_target, err);
 	if (!r)

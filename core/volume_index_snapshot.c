@@ -92,14 +92,19 @@ int rsm_volume_index_snapshot(struct rsm_volume_index *index,
 		if (r == 0)
 			r = rsm_vi_commit(index, err);
 		if (r == 0)
+			r = rsm_vi_let_others(index, err);
+		if (r == 0)
 			r = open_connection(snapshot, index->path, err);
-		if (r < 0)
+		if (r < 0) {
+			if (index->db && !index->snapshots)
+				(void)!rsm_vi_keep_alone(index, NULL);
 			return r;
+		}
+		snapshot->index = index;
+		index->snapshots++;
 		snapshot->tree_version = index->state.tree_version;
 		snapshot->indexed_version = index->state.indexed_version;
 		snapshot->highest_uid = index->state.highest_uid;
-		snapshot->index = index;
-		index->snapshots++;
 	}
 	r = prepare(snapshot, err);
 	if (r < 0)
@@ -152,7 +157,8 @@ void rsm_index_snapshot_close(struct rsm_index_snapshot *snapshot)
 	if (snapshot->index) {
 		RSM_LOCK_SCOPE(&snapshot->index->lock);
 
-		snapshot->index->snapshots--;
+		if (--snapshot->index->snapshots == 0 && snapshot->index->db)
+			(void)!rsm_vi_keep_alone(snapshot->index, NULL);
 	}
 	free(snapshot);
 }

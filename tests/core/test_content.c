@@ -401,7 +401,144 @@ static void extended_attributes_survive_the_flush_of_an_open_file(void **state)
 	assert_string_equal(value.data, "v");
 }
 
+static bool find_x(void *context, const struct rsm_node *node, const char *name, const char *key)
+{
+	(void)key;
+	if (!strcmp(name, "x"))
+		*(uint64_t *)context = node->size;
+	return true;
+}
+
+static void a_listing_shows_live_sizes(void **state)
+{
+	struct rsm_open_file *file;
+	uint64_t size = 0;
+
+	(void)state;
+	make_file("a", "abc", 3);
+	file = create("x");
+	write_at(file, "hello", 5, 0);
+	assert_done(rsm_content_list(content, RSM_NODE_ROOT, NULL, find_x, &size, &err), &err);
+	assert_int_equal(size, 5);
+	close_file(file);
+}
+
+static void a_folder_keeps_its_attributes_and_its_times_move(void **state)
+{
+	struct rsm_node node = { .kind = RSM_NODE_FOLDER }, values = { .mode = 0750 }, now;
+
+	(void)state;
+	assert_done(rsm_content_make(content, RSM_NODE_ROOT, "d", &node, NULL, &err), &err);
+	values.times.modified.tv_sec = 77;
+	assert_done(rsm_content_set_attributes(content, node.id, RSM_SET_MODE | RSM_SET_MODIFIED,
+					       &values, &now, &err),
+		    &err);
+	assert_done(rsm_content_get(content, node.id, &now, &err), &err);
+	assert_int_equal(now.mode, 0750);
+	assert_int_equal(now.times.modified.tv_sec, 77);
+	values = (struct rsm_node){ .kind = RSM_NODE_FOLDER };
+	assert_done(rsm_content_make(content, node.id, "e", &values, NULL, &err), &err);
+	assert_done(rsm_content_get(content, node.id, &now, &err), &err);
+	assert_true(now.times.modified.tv_sec > 77);
+	assert_int_equal(
+		rsm_content_set_attributes(content, node.id, RSM_SET_SIZE, &values, &now, &err),
+		-EISDIR);
+	assert_int_equal(rsm_content_remove(content, RSM_NODE_ROOT, "d", true, &err), -ENOTEMPTY);
+	assert_done(rsm_content_remove(content, node.id, "e", true, &err), &err);
+	assert_done(rsm_content_remove(content, RSM_NODE_ROOT, "d", true, &err), &err);
+	assert_int_equal(rsm_content_get(content, node.id, &now, &err), RSM_NODE_ABSENT);
+}
+
+static void many_small_open_files_spill_to_disk(void **state)
+{
+	static struct rsm_open_file *files[300];
+	static char data[65536];
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "s%u", i);
+		files[i] = create(name);
+		pattern(data, sizeof data, i);
+		write_at(files[i], data, sizeof data, 0);
+	}
+	assert_true(staging_files("file.") > 0);
+	for (unsigned i = 0; i < 300; i++) {
+		pattern(data, sizeof data, i);
+		assert_reads(files[i], data, sizeof data);
+		close_file(files[i]);
+	}
+	reopen();
+	pattern(data, sizeof data, 299);
+	assert_holds("s299", data, sizeof data);
+	fake_migrate(&medium, content, 1000);
+	fake_index(content);
+	assert_holds("s299", data, sizeof data);
+}
+
+/* A tree as another system left it: one file "new" of the medium's first bytes. */
+static struct rsm_index_loader *foreign_tree(size_t size)
+{
+	struct rsm_node root = { .kind = RSM_NODE_FOLDER, .uid = 1 };
+	struct rsm_node node = { .kind = RSM_NODE_FILE, .uid = 500, .size = size };
+	struct rsm_extent extent = { .byte_count = size, .partition = 'b', .indexed = true };
+	struct rsm_index_loader *loader;
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/index.db", folder);
+	assert_done(rsm_index_loader_new(path, &loader, &err), &err);
+	assert_done(rsm_index_loader_node(loader, 0, "", &root, NULL, NULL, 0, &err), &err);
+	assert_done(rsm_index_loader_node(loader, root.id, "new", &node, NULL, &extent, 1, &err),
+		    &err);
+	assert_done(rsm_index_loader_finish(loader, 500, &err), &err);
+	return loader;
+}
+
+static void another_systems_tree_takes_over_but_for_what_is_staged(void **state)
+{
+	RSM_TEXT struct rsm_text conflicts = { 0 };
+	static char data[100000], big[150000];
+	struct rsm_open_file *old, *mine;
+	struct rsm_node node;
+	char back[10];
+	size_t length;
+
+	(void)state;
+	pattern(data, sizeof data, 3);
+	pattern(big, sizeof big, 4);
+	make_file("old", data, sizeof data);
+	fake_migrate(&medium, content, 10);
+	fake_index(content);
+	make_file("staged", big, sizeof big);
+	old = open_file("old", O_RDONLY);
+	mine = create("mine");
+	write_at(mine, "mine", 4, 0);
+	assert_done(rsm_content_replace(content, foreign_tree(sizeof data), &conflicts, &err),
+		    &err);
+	assert_int_equal(rsm_content_lookup(content, RSM_NODE_ROOT, "old", &node, &err),
+			 RSM_NODE_ABSENT);
+	assert_int_equal(fake_read_file(old, back, sizeof back, 0, &length), -ESTALE);
+	rsm_content_release(old);
+	assert_holds("new", data, sizeof data);
+	write_at(mine, " too", 4, 4);
+	assert_reads(mine, "mine too", 8);
+	close_file(mine);
+	reopen();
+	assert_holds("mine", "mine too", 8);
+	assert_holds("staged", big, sizeof big);
+	assert_holds("new", data, sizeof data);
+	assert_int_equal(fake_migrate(&medium, content, 10), 2);
+	fake_index(content);
+	assert_holds("mine", "mine too", 8);
+	assert_int_equal(rsm_staging_space_used(space), 0);
+}
+
 static const struct CMUnitTest tests[] = {
+	TEST(another_systems_tree_takes_over_but_for_what_is_staged),
+	TEST(a_listing_shows_live_sizes),
+	TEST(a_folder_keeps_its_attributes_and_its_times_move),
+	TEST(many_small_open_files_spill_to_disk),
 	TEST(a_closed_file_is_there_after_a_reopen),
 	TEST(an_open_file_shows_its_live_size),
 	TEST(attributes_of_a_written_file_come_with_its_flush),

@@ -133,7 +133,7 @@ static void any_order_of_operations_keeps_the_bytes(void **state)
 	struct model models[FILES] = { 0 };
 
 	(void)state;
-	print_message("RSM_SEED=%u\n", seed);
+	print_message("# RSM_SEED=%u\n", seed);
 	for (int i = 0; i < FILES; i++) {
 		snprintf(models[i].name, sizeof models[i].name, "f%d", i);
 		models[i].data = calloc(1, SIZE_MAX_MODEL);
@@ -142,6 +142,8 @@ static void any_order_of_operations_keeps_the_bytes(void **state)
 	for (long i = steps ? atol(steps) : 1500; i > 0; i--)
 		model_step(models, &seed);
 	model_reopen(models);
+	print_message("# %u reads of the medium, %zu KiB written to it\n", medium.reads,
+		      medium.end / 1024);
 	for (int i = 0; i < FILES; i++) {
 		assert_done(rsm_content_remove(content, RSM_NODE_ROOT, models[i].name, false, &err),
 			    &err);
@@ -264,6 +266,10 @@ static void victim(int report)
 		if (write(report, &i, sizeof i) != sizeof i)
 			_exit(1);
 		rsm_content_release(file);
+		if (i % 7 == 6)
+			fake_migrate(&medium, content, 5);
+		if (i % 23 == 22)
+			fake_index(content);
 	}
 }
 
@@ -281,13 +287,14 @@ static void a_flushed_file_survives_a_sudden_death(void **state)
 	if (!child)
 		victim(ends[1]);
 	close(ends[1]);
-	while (last < 150)
+	while (last < 100 + (unsigned)time(NULL) % 100)
 		assert_int_equal(read(ends[0], &last, sizeof last), sizeof last);
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	while (read(ends[0], &last, sizeof last) == sizeof last)
 		;
 	close(ends[0]);
+	medium.end = FAKE_SIZE;
 	open_volume();
 	for (unsigned i = 0; i <= last; i++) {
 		char name[32];
@@ -296,6 +303,11 @@ static void a_flushed_file_survives_a_sudden_death(void **state)
 		pattern(data, victim_size(i), i);
 		assert_holds(name, data, victim_size(i));
 	}
+	medium.end = FAKE_SIZE / 2; /* room to write on */
+	fake_migrate(&medium, content, 10000);
+	fake_index(content);
+	pattern(data, victim_size(0), 0);
+	assert_holds("v0", data, victim_size(0));
 }
 
 /* ---- interrupts ---- */
