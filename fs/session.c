@@ -28,7 +28,13 @@
  * "ending".
  */
 
-enum { SYNC_SECONDS = 60, THREADS_MIN = 4, THREADS_MAX = 10, READ_AHEAD_KIB = 4096, DESCRIPTORS_MAX = 65536 };
+enum {
+	SYNC_SECONDS = 60,
+	THREADS_MIN = 4,
+	THREADS_MAX = 10,
+	READ_AHEAD_KIB = 4096,
+	DESCRIPTORS_MAX = 65536
+};
 
 struct session {
 	struct rsmfs_options *options;
@@ -607,9 +613,10 @@ static int serve(struct session *session, struct rsm_err *err)
 
 	if (!config)
 		return rsm_err_oom(err);
-	/* Handlers never wait, so a few threads suffice; many idle ones cost more than they give: each
-	 * request then wakes another one on another processor. Measured with an untar of small files on
-	 * two processors: 4 threads 2.9 s, 10 threads 5.0 s, 16 with a descriptor each 12.4 s.
+	/* Handlers never wait, so a few threads suffice; many idle ones cost more than they give:
+	 * each request then wakes another one on another processor. Measured with an untar of small
+	 * files on two processors: 4 threads 2.9 s, 10 threads 5.0 s, 16 with a descriptor
+	 * each 12.4 s.
 	 */
 	fuse_loop_cfg_set_max_threads(config, loop_threads());
 	fuse_loop_cfg_set_idle_threads(config, loop_threads());
