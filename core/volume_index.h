@@ -378,9 +378,11 @@ RSM_MUST_CHECK int rsm_index_loader_finish(struct rsm_index_loader *loader, uint
 					   struct rsm_err *err);
 
 /* Puts a finished load in the place of the open index's database, atomically for every caller:
- * what is staged and not covered by an index is laid on top (by path and uid; a file that the other
- * side changed too becomes NAME~staged, names of those are appended to *ret_conflicts, each with
- * its NUL). Facts of the old one that the new one does not set are kept. Takes the loader.
+ * what is staged and not covered by an index, and what was made since the last index, is laid on
+ * top (by path and uid; a file that the other side changed too becomes NAME~staged, names of those
+ * are appended to *ret_conflicts, each with its NUL). Ids of what is laid on top stay. -EBUSY while
+ * there are snapshots. Facts of the old one that the new one does not set are kept. Takes the
+ * loader.
  */
 RSM_MUST_CHECK int rsm_volume_index_replace(struct rsm_volume_index *index,
 					    struct rsm_index_loader *loader,
