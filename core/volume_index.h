@@ -327,7 +327,8 @@ RSM_MUST_CHECK int rsm_index_snapshot_walk(struct rsm_index_snapshot *snapshot,
 
 /* An index that describes the snapshot is on the medium (synchronised): extents that it listed are
  * marked indexed, staged ranges that were written before it are handed to `released` and go.
- * Facts of the caller's can be set in the same transaction before _commit.
+ * Facts of the caller's can be set in the same transaction before _commit. File by file: a call
+ * that fails half way can be repeated, and what it had handed out is free after the commit.
  */
 RSM_MUST_CHECK int rsm_volume_index_indexed(struct rsm_volume_index *index,
 					    const struct rsm_index_snapshot *snapshot,

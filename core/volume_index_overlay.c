@@ -648,7 +648,8 @@ int rsm_vi_lay_on_top(struct rsm_volume_index *index, struct rsm_index_loader *l
 	struct overlay o = { .old = index, .loader = loader, .conflicts = conflicts };
 	int r;
 
-	r = rsm_sqlite_exec(loader->db, "BEGIN IMMEDIATE", err);
+	/* a file that is thrown away after any error needs no journal, which would be in memory */
+	r = rsm_sqlite_exec(loader->db, "PRAGMA journal_mode=OFF;BEGIN IMMEDIATE", err);
 	if (r == 0)
 		r = prepare(&o, err);
 	if (r == 0)
