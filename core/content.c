@@ -33,6 +33,7 @@ static void content_free(struct rsm_content *content)
 	rsm_mutex_fini(&content->lock);
 	rsm_mutex_fini(&content->reads_lock);
 	rsm_mutex_fini(&content->commit_lock);
+	free(content->folder);
 	free(content);
 }
 RSM_DEFINE_CLEANUP(content_free, struct rsm_content)
@@ -72,11 +73,12 @@ int rsm_content_open_volume(const char *folder, struct rsm_staging_space *space,
 	rsm_mutex_init(&content->reads_lock);
 	rsm_mutex_init(&content->commit_lock);
 	rsm_list_init(&content->reads);
+	content->folder = strdup(folder);
 	content->space = space;
 	content->callbacks = *callbacks;
 	content->node_buckets = 64;
 	content->nodes = calloc(content->node_buckets, sizeof *content->nodes);
-	if (!content->nodes)
+	if (!content->nodes || !content->folder)
 		return rsm_err_oom(err);
 	rsm_content_used(content);
 	r = open_parts(content, folder, err);
@@ -127,6 +129,11 @@ void rsm_content_set_owner(struct rsm_content *content, void *owner)
 	content->owner = owner;
 }
 
+const char *rsm_content_folder(const struct rsm_content *content)
+{
+	return content->folder;
+}
+
 void *rsm_content_owner(const struct rsm_content *content)
 {
 	return ((struct rsm_content *)content)->owner;
@@ -162,6 +169,14 @@ void rsm_content_set_room(struct rsm_content *content, uint64_t bytes)
 void rsm_content_now(struct timespec *ret_now)
 {
 	clock_gettime(CLOCK_REALTIME, ret_now);
+}
+
+void rsm_content_date(struct rsm_node_times *times)
+{
+	if (times->changed.tv_sec || times->changed.tv_nsec)
+		return;
+	rsm_content_now(&times->changed);
+	times->created = times->modified = times->accessed = times->backed_up = times->changed;
 }
 
 void rsm_content_used(struct rsm_content *content)

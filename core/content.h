@@ -108,7 +108,9 @@ RSM_MUST_CHECK int rsm_content_list(struct rsm_content *content, uint64_t parent
 				    rsm_volume_index_each *each, void *context,
 				    struct rsm_err *err);
 
-/* mkdir, symlink, and files without opening them. Committed when it returns. */
+/* mkdir, symlink, and files without opening them. Times that are not given (changed is 0) become
+ * now. Committed when it returns.
+ */
 RSM_MUST_CHECK int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *name,
 				    struct rsm_node *node, const char *link_target,
 				    struct rsm_err *err);
@@ -169,7 +171,7 @@ RSM_MUST_CHECK int rsm_content_residency(struct rsm_content *content, uint64_t i
 RSM_MUST_CHECK int rsm_content_open(struct rsm_content *content, uint64_t id, int flags,
 				    struct rsm_open_file **ret_file, bool *ret_keep_cache,
 				    struct rsm_err *err);
-/* Creates and opens in one step. Not committed before the first flush. */
+/* Creates and opens in one step; times as in _make. Not committed before the first flush. */
 RSM_MUST_CHECK int rsm_content_create(struct rsm_content *content, uint64_t parent,
 				      const char *name, struct rsm_node *node, int flags,
 				      struct rsm_open_file **ret_file, struct rsm_err *err);
@@ -243,6 +245,11 @@ RSM_MUST_CHECK int rsm_content_migration_read(struct rsm_content *content,
 RSM_MUST_CHECK int rsm_content_migrated(struct rsm_content *content,
 					const struct rsm_migration *migration,
 					const struct rsm_extent *extents, size_t count,
+					struct rsm_err *err);
+
+/* rsm_volume_index_snapshot, which commits, of a volume that is in use. */
+RSM_MUST_CHECK int rsm_content_snapshot(struct rsm_content *content,
+					struct rsm_index_snapshot **ret_snapshot,
 					struct rsm_err *err);
 
 /* An index made of `snapshot` is on the medium: staged copies that it covers are freed. Durable. */

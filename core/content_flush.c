@@ -126,16 +126,15 @@ static int stage_data(struct rsm_content *content, struct rsm_open_node *node, b
 	return 0;
 }
 
-static int stage(struct rsm_content *content, struct rsm_open_node *node, bool *ret_queued,
-		 struct rsm_err *err)
+static int stage_row(struct rsm_content *content, struct rsm_open_node *node, bool *ret_queued,
+		     struct rsm_err *err)
 {
 	int r;
 
 	if (node->gone && (node->dirty_data || node->dirty_row))
 		return rsm_err_set(err, ESTALE,
-				   "file %" PRIu64
-				   " is not on the cartridge any more: another system removed it",
-				   node->id);
+				   node->vanished ? "the new file was lost when the disk was full"
+						  : "the file is not on the cartridge any more");
 	if (node->dirty_data)
 		return stage_data(content, node, ret_queued, err);
 	if (!node->dirty_row)
@@ -146,6 +145,19 @@ static int stage(struct rsm_content *content, struct rsm_open_node *node, bool *
 	node->dirty_row = false;
 	node->uncommitted = true;
 	return 0;
+}
+
+/* A new file whose row was taken back with somebody else's failure (disk full) is lost; its writer
+ * is told.
+ */
+static int stage(struct rsm_content *content, struct rsm_open_node *node, bool *ret_queued,
+		 struct rsm_err *err)
+{
+	int r = stage_row(content, node, ret_queued, err);
+
+	if (r == -ENOENT)
+		node->gone = node->vanished = true;
+	return r;
 }
 
 /* A commit that fails may have taken the changes back: all of it must be told again. */
@@ -226,6 +238,7 @@ int rsm_content_flush_all(struct rsm_content *content, bool *ret_queued, struct 
 
 int rsm_content_commit(struct rsm_content *content, struct rsm_err *err)
 {
+	RSM_LOCK_SCOPE(&content->commit_lock);
 	int r = rsm_volume_index_commit(content->index, false, err);
 
 	return r ? rsm_err_fold(err, r, "commit") : 0;
@@ -240,6 +253,7 @@ int rsm_content_sync(struct rsm_content *content, struct rsm_err *err)
 	if (!r)
 		r = synced;
 	if (!synced) {
+		RSM_LOCK_SCOPE(&content->commit_lock);
 		int done = rsm_volume_index_commit(content->index, true, r ? NULL : err);
 
 		if (!r)

@@ -127,6 +127,13 @@ int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration
 	return r;
 }
 
+int rsm_content_snapshot(struct rsm_content *content, struct rsm_index_snapshot **ret_snapshot,
+			 struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	return rsm_volume_index_snapshot(content->index, ret_snapshot, err);
+}
+
 struct released {
 	uint64_t id;
 	struct rsm_staged_range range;

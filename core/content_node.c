@@ -158,7 +158,8 @@ int rsm_content_load(struct rsm_content *content, struct rsm_open_node *node, st
 
 	if (node->gone)
 		return RSM_NODE_ABSENT;
-	if (node->loaded)
+	/* what is made and removed in a folder changes its times without this entry */
+	if (node->loaded && node->row.kind == RSM_NODE_FILE)
 		return 0;
 	r = rsm_volume_index_get(content->index, node->id, &row, err);
 	if (r)
@@ -247,6 +248,8 @@ void rsm_content_overlay(struct rsm_content *content, struct rsm_node *row)
 	struct rsm_node live;
 	bool found = false;
 
+	if (row->kind != RSM_NODE_FILE)
+		return;
 	rsm_mutex_lock(&content->lock);
 	node = find_locked(content, row->id);
 	if (node) {
@@ -338,13 +341,16 @@ void rsm_content_unpin(struct rsm_content *content, struct rsm_open_node *node)
 	size_t seen;
 
 	rsm_mutex_lock(&content->lock);
-	if (--node->refs || content->indexing) {
+	if (--node->refs ||
+	    (content->indexing && node->loaded && node->row.kind == RSM_NODE_FILE)) {
 		rsm_mutex_unlock(&content->lock);
 		return;
 	}
 	at = find_orphan_locked(content, node->id);
 	if (*at && (*at)->forgotten) {
 		remove_orphan_locked(content, at);
+		drop = true;
+	} else if (node->vanished) {
 		drop = true;
 	} else if (!node->gone && (node->dirty_data || node->dirty_row || node->uncommitted)) {
 		rsm_mutex_unlock(&content->lock);

@@ -1,8 +1,9 @@
 /* content_private.h - what the files of content share: the node table, open nodes, their ranges.
  *
  * content.c the volume as a whole, content_node.c the table, content_tree.c names and attributes,
- * content_file.c open and write, content_flush.c from memory to the index, content_read.c reads,
- * content_migration.c the way to the medium, content_ranges.c arithmetic.
+ * content_file.c open files, content_write.c their contents, content_flush.c from memory to the
+ * index, content_read.c reads, content_migration.c the way to the medium, content_ranges.c
+ * arithmetic.
  *
  * Lock order: node.lock > volume_index > staging; content.lock, node.attr and content.reads_lock
  * are leaves: nothing is called while they are held (attr may be taken under content.lock). Two
@@ -61,6 +62,7 @@ struct rsm_open_node {
 
 	struct rsm_mutex lock;	 /* what follows, and the calls that change the node in the index */
 	bool gone;		 /* not in the tree any more since it was replaced */
+	bool vanished;		 /* ... for good: nothing of it is anywhere */
 	bool dirty_data;	 /* contents differ from what the index knows */
 	bool dirty_row;		 /* so do attributes */
 	bool uncommitted;	 /* the index knows, but it is not committed */
@@ -113,6 +115,7 @@ struct rsm_content {
 	struct rsm_volume_index *index;		/* [const] */
 	struct rsm_staging *staging;		/* [const] */
 	struct rsm_staging_space *space;	/* [const] */
+	char *folder;				/* [const] */
 	struct rsm_content_callbacks callbacks; /* [const] */
 	_Atomic(void *) owner;
 
@@ -152,6 +155,8 @@ RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct
 void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
 bool rsm_content_is_dirty(struct rsm_content *content);
 void rsm_content_now(struct timespec *ret_now);
+/* All times of a new node become now, unless the caller gave them. */
+void rsm_content_date(struct rsm_node_times *times);
 
 /* Pins and locks the node's entry, making one if need be; it is not loaded by this. */
 RSM_MUST_CHECK int rsm_content_hold(struct rsm_content *content, uint64_t id,

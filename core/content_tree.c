@@ -35,8 +35,7 @@ static bool each_live(void *context, const struct rsm_node *node, const char *na
 	struct listing *listing = context;
 	struct rsm_node live = *node;
 
-	if (live.kind == RSM_NODE_FILE)
-		rsm_content_overlay(listing->content, &live);
+	rsm_content_overlay(listing->content, &live);
 	return listing->each(listing->context, &live, name, key);
 }
 
@@ -96,6 +95,7 @@ int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *n
 
 	if (r)
 		return r;
+	rsm_content_date(&node->times);
 	RSM_LOCK_SCOPE(&content->commit_lock);
 	r = rsm_volume_index_create(content->index, parent, name, node, link_target, err);
 	if (!r)
@@ -202,6 +202,22 @@ static int load_existing(struct rsm_content *content, struct rsm_open_node *node
 	return r == RSM_NODE_ABSENT ? rsm_err_set(err, ENOENT, "no such node") : r;
 }
 
+/* Committed at once, but for files that are being written. A folder whose change was refused has
+ * not changed; a file's is tried again with what else it has.
+ */
+static int finish_change(struct rsm_content *content, struct rsm_open_node *node, bool *ret_queued,
+			 struct rsm_err *err)
+{
+	int r;
+
+	if (node->writers)
+		return 0;
+	r = rsm_content_flush(content, node, ret_queued, err);
+	if (r < 0 && node->row.kind != RSM_NODE_FILE)
+		rsm_content_unload(content, node);
+	return r;
+}
+
 static int change_held(struct rsm_content *content, struct rsm_open_node *node, unsigned what,
 		       const struct rsm_node *values, bool *ret_queued, struct rsm_err *err)
 {
@@ -219,7 +235,7 @@ static int change_held(struct rsm_content *content, struct rsm_open_node *node, 
 	apply(&row, what, values);
 	rsm_content_set_row(node, &row);
 	node->dirty_row = true;
-	return node->writers ? 0 : rsm_content_flush(content, node, ret_queued, err);
+	return finish_change(content, node, ret_queued, err);
 }
 
 int rsm_content_set_attributes(struct rsm_content *content, uint64_t id, unsigned what,
@@ -282,7 +298,7 @@ static int set_xattr_held(struct rsm_content *content, struct rsm_open_node *nod
 	rsm_content_now(&row.times.changed);
 	rsm_content_set_row(node, &row);
 	node->dirty_row = true;
-	return node->writers ? 0 : rsm_content_flush(content, node, &queued, err);
+	return finish_change(content, node, &queued, err);
 }
 
 int rsm_content_set_xattr(struct rsm_content *content, uint64_t id, const char *key,

@@ -522,7 +522,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 		r = worker->volume->ops->commit(worker->volume, what, &identity.identity, update,
 						err);
 	worker->head_partition = 0;
-	if (r == 0 && update)
+	if (r == 0 && update && identity_is_current(worker, cartridge, &identity))
 		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id,
 					      RSM_LABEL_UPDATE, RSM_LABEL_NONE, err);
 	rsm_drive_identity_fini(&identity);

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "core/ltfs/ltfs_volume.h"
+#include "core/tapefile/tapefile.h"
 
 enum { LOAD_TIMEOUT_MS = 15 * 60 * 1000 };
 
@@ -180,6 +181,21 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	return rsm_drive_cache_reset(worker, (uint32_t)label->block_size, err);
 }
 
+/* No LTFS volume: its tape files can be read one by one. */
+static int mount_tapefile(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			  struct rsm_err *err)
+{
+	struct rsm_volume_status status;
+	int r = rsm_cartridge_open_content(cartridge, worker->medium.guid, true, err);
+
+	if (r == 0)
+		r = rsm_tapefile_mount(worker->drive, cartridge->content, &worker->volume, err);
+	if (r < 0)
+		return r;
+	worker->volume->ops->status(worker->volume, &status);
+	return rsm_drive_cache_reset(worker, status.block_size, err);
+}
+
 /* May what is on the medium be destroyed, as the label work demands? */
 static bool may_overwrite(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			  const struct rsm_ltfs_probe *probe)
@@ -331,7 +347,10 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 				       probe.kind == RSM_PROBE_LTFS ? probe.label.uuid : "",
 				       m->volume_uuid);
 	}
-	return note_identification(worker, cartridge, &probe, NULL, err);
+	r = note_identification(worker, cartridge, &probe, NULL, err);
+	if (r == 0 && !worker->volume && m->state == RSM_MEDIUM_FOREIGN)
+		r = mount_tapefile(worker, cartridge, err);
+	return r;
 }
 
 /* ---- robot and drive ---- */

@@ -81,7 +81,7 @@ void rsm_manager_request_service(struct rsm_manager *manager, struct rsm_library
 	}
 	if (r != -EIO && r != -ENODEV && r != -ENOSPC)
 		return;
-	snprintf(request.text, sizeof request.text, "drive %u needs attention: %s", drive,
+	snprintf(request.text, sizeof request.text, "drive %u needs attention: %.450s", drive,
 		 err->msg);
 	raise_request(manager, &request);
 }
@@ -352,19 +352,30 @@ static void stop_housekeeper(struct rsm_manager *manager)
 	manager->housekeeper_runs = false;
 }
 
+/* Flushing calls back for what it queues, so it is done without the lock, one cartridge at a time.
+ */
 static void flush_contents(struct rsm_manager *manager)
 {
+	struct rsm_list *at;
 	struct rsm_err err;
 
-	RSM_LOCK_SCOPE(&manager->lock);
-	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
-		struct rsm_cartridge *cartridge =
-			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+	rsm_mutex_lock(&manager->lock);
+	RSM_LIST_FOR_EACH (item, &manager->cartridges)
+		RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->references++;
+	at = manager->cartridges.next;
+	while (at != &manager->cartridges) {
+		struct rsm_cartridge *cartridge = RSM_CONTAINER_OF(at, struct rsm_cartridge, link);
+		struct rsm_content *content = cartridge->content;
 
-		if (cartridge->content && rsm_content_sync(cartridge->content, &err) < 0)
+		rsm_mutex_unlock(&manager->lock);
+		if (content && rsm_content_sync(content, &err) < 0)
 			rsm_log_error("%s: %s", cartridge->barcode, err.msg);
+		rsm_mutex_lock(&manager->lock);
 		rsm_cartridge_note_work_locked(cartridge);
+		at = at->next;
+		cartridge->references--;
 	}
+	rsm_mutex_unlock(&manager->lock);
 }
 
 static void fail_all_waiting(struct rsm_manager *manager)

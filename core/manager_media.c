@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -28,6 +29,25 @@ static int get_medium(struct rsm_manager *manager, int64_t id, struct rsm_medium
 
 /* ---- allocation ---- */
 
+/* Closes and removes contents that nobody uses; a user keeps them until he lets go. */
+static void drop_contents(struct rsm_manager *manager, int64_t medium, const char *uuid)
+{
+	struct rsm_cartridge *cartridge;
+	bool ours;
+
+	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+		return;
+	rsm_mutex_lock(&manager->lock);
+	ours = cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY;
+	if (ours && !cartridge->uuid[0])
+		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", uuid);
+	ours = ours && strcmp(cartridge->uuid, uuid) == 0;
+	rsm_mutex_unlock(&manager->lock);
+	if (ours)
+		rsm_cartridge_close_content(cartridge, true);
+	rsm_cartridge_unref(cartridge);
+}
+
 int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocation *allocation,
 			 struct rsm_medium *ret_medium, struct rsm_err *err)
 {
@@ -42,6 +62,14 @@ int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocatio
 	rsm_event_add(manager->catalog, "allocate", "medium", ret_medium->shown, "pool", pool,
 		      "name", ret_medium->name, "lmid", ret_medium->lmid, NULL);
 	rsm_manager_want_label(manager, ret_medium->id, manager->options.label_delay_ms);
+	if (ret_medium->label_work == RSM_LABEL_FORMAT) {
+		/* an empty volume by the medium's own name, made when somebody looked into Free */
+		char folder[PATH_MAX];
+
+		rsm_cartridge_folder(manager, ret_medium->guid, folder, sizeof folder);
+		if (access(folder, F_OK) == 0)
+			drop_contents(manager, ret_medium->id, ret_medium->guid);
+	}
 	if (rsm_cartridge_ref(manager, ret_medium->id, &cartridge, NULL) == 0) {
 		rsm_manager_apply_state(manager, cartridge);
 		rsm_cartridge_unref(cartridge);

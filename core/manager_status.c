@@ -249,7 +249,7 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 	struct rsm_content_use use = { 0 };
 	struct rsm_library *library;
 	struct rsm_medium m;
-	uint32_t port;
+	uint32_t port = 0;
 	bool mounted;
 	int r;
 

@@ -1,1 +1,525 @@
 #include "core/media.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/catalog_private.h"
+
+/* A medium in a library that is not served now is off-line, wherever it will be again. */
+#define SELECT_COLUMNS                                                                             \
+	"s.id, s.guid, m.barcode, s.shown, m.media_type, ifnull(s.pool, 0), s.state, m.enabled, "  \
+	"m.cleaner, iif(b.present, m.library, 0), iif(b.present, m.location, 0), "                 \
+	"iif(b.present, m.element, 0), m.home_slot, s.label_type, s.label_info, s.volume_uuid, "   \
+	"s.old_uuid, s.label_work, s.format_generation, s.index_generation, s.capacity, "          \
+	"s.remaining, s.mounts, s.allocations, m.write_protected, s.health, s.duplicate, "         \
+	"l.lmid, l.name, ifnull(l.mode, 511), l.owner, l.\"group\", ifnull(l.created, "            \
+	"m.created), "                                                                             \
+	"ifnull(l.modified, m.created), ifnull(l.changed, m.created), ifnull(l.priority, 0)"
+#define SIDE_FIRST                                                                                 \
+	" FROM side s CROSS JOIN medium m ON m.id = s.medium LEFT JOIN library b ON b.id = "       \
+	"m.library LEFT JOIN logical_medium l ON l.id = s.logical "
+#define LOGICAL_FIRST                                                                              \
+	" FROM logical_medium l CROSS JOIN side s ON s.logical = l.id CROSS JOIN medium m ON "     \
+	"m.id = s.medium LEFT JOIN library b ON b.id = m.library "
+#define MEDIUM_FIRST                                                                               \
+	" FROM medium m CROSS JOIN side s ON s.medium = m.id LEFT JOIN library b ON b.id = "       \
+	"m.library LEFT JOIN logical_medium l ON l.id = s.logical "
+
+const char *rsm_medium_state_name(enum rsm_medium_state state)
+{
+	static const char *const names[] = {
+		[RSM_MEDIUM_UNKNOWN] = "unknown",
+		[RSM_MEDIUM_UNPREPARED] = "unprepared",
+		[RSM_MEDIUM_INCOMPATIBLE] = "incompatible",
+		[RSM_MEDIUM_DECOMMISSIONED] = "decommissioned",
+		[RSM_MEDIUM_AVAILABLE] = "available",
+		[RSM_MEDIUM_ALLOCATED] = "allocated",
+		[RSM_MEDIUM_COMPLETE] = "complete",
+		[RSM_MEDIUM_FOREIGN] = "unrecognized",
+		[RSM_MEDIUM_IMPORT] = "import",
+		[RSM_MEDIUM_RESERVED] = "reserved",
+	};
+
+	return (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
+static uint32_t column_u32(sqlite3_stmt *row, int column)
+{
+	return (uint32_t)sqlite3_column_int64(row, column);
+}
+
+static uint64_t column_u64(sqlite3_stmt *row, int column)
+{
+	return (uint64_t)sqlite3_column_int64(row, column);
+}
+
+static void read_physical(sqlite3_stmt *row, struct rsm_medium *medium)
+{
+	medium->id = sqlite3_column_int64(row, 0);
+	rsm_catalog_column_text(row, 1, medium->guid, sizeof medium->guid);
+	rsm_catalog_column_text(row, 2, medium->barcode, sizeof medium->barcode);
+	rsm_catalog_column_text(row, 3, medium->shown, sizeof medium->shown);
+	rsm_catalog_column_text(row, 4, medium->media_type, sizeof medium->media_type);
+	medium->pool = sqlite3_column_int64(row, 5);
+	medium->state = (enum rsm_medium_state)sqlite3_column_int(row, 6);
+	medium->enabled = sqlite3_column_int(row, 7);
+	medium->cleaner = sqlite3_column_int(row, 8);
+	medium->library = sqlite3_column_int64(row, 9);
+	medium->location = (enum rsm_location_kind)sqlite3_column_int(row, 10);
+	medium->element = column_u32(row, 11);
+	medium->home_slot = column_u32(row, 12);
+}
+
+static void read_medium(sqlite3_stmt *row, struct rsm_medium *medium)
+{
+	read_physical(row, medium);
+	rsm_catalog_column_text(row, 13, medium->label_type, sizeof medium->label_type);
+	rsm_catalog_column_text(row, 14, medium->label_info, sizeof medium->label_info);
+	rsm_catalog_column_text(row, 15, medium->volume_uuid, sizeof medium->volume_uuid);
+	rsm_catalog_column_text(row, 16, medium->old_uuid, sizeof medium->old_uuid);
+	medium->label_work = (enum rsm_label_work)sqlite3_column_int(row, 17);
+	medium->format_generation = column_u32(row, 18);
+	medium->index_generation = column_u64(row, 19);
+	medium->capacity = column_u64(row, 20);
+	medium->remaining = column_u64(row, 21);
+	medium->mounts = column_u32(row, 22);
+	medium->allocations = column_u32(row, 23);
+	medium->write_protected = sqlite3_column_int(row, 24);
+	rsm_catalog_column_text(row, 25, medium->health, sizeof medium->health);
+	medium->duplicate = sqlite3_column_int(row, 26);
+	rsm_catalog_column_text(row, 27, medium->lmid, sizeof medium->lmid);
+	rsm_catalog_column_text(row, 28, medium->name, sizeof medium->name);
+	medium->mode = column_u32(row, 29);
+	medium->owner = column_u32(row, 30);
+	medium->group = column_u32(row, 31);
+	medium->created = rsm_catalog_column_time(row, 32);
+	medium->modified = rsm_catalog_column_time(row, 33);
+	medium->changed = rsm_catalog_column_time(row, 34);
+	medium->priority = sqlite3_column_int(row, 35);
+}
+
+static int step_medium(sqlite3_stmt *statement, struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	RSM_SQLITE_RESET sqlite3_stmt *row = statement;
+	int r = rsm_sqlite_step(row, err);
+
+	if (r == RSM_SQLITE_DONE)
+		return RSM_MEDIUM_ABSENT;
+	if (r == 0)
+		read_medium(row, ret_medium);
+	return r;
+}
+
+static int step_media(sqlite3_stmt *statement, rsm_medium_each *each, void *context,
+		      struct rsm_err *err)
+{
+	RSM_SQLITE_RESET sqlite3_stmt *row = statement;
+	struct rsm_medium medium;
+	int r;
+
+	while ((r = rsm_sqlite_step(row, err)) == 0) {
+		read_medium(row, &medium);
+		if (!each(context, &medium))
+			return 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* ---- looking ---- */
+
+int rsm_medium_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
+			  struct rsm_err *err)
+{
+	sqlite3_stmt *row;
+	int r = rsm_catalog_query(catalog, &row, err,
+				  "SELECT " SELECT_COLUMNS SIDE_FIRST "WHERE s.id = ?1", "i", id);
+
+	return r < 0 ? r : step_medium(row, ret_medium, err);
+}
+
+int rsm_medium_need_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
+			   struct rsm_err *err)
+{
+	int r = rsm_medium_get_locked(catalog, id, ret_medium, err);
+
+	return r == RSM_MEDIUM_ABSENT ? rsm_err_set(err, ENOENT, "the cartridge is unknown") : r;
+}
+
+const char *rsm_medium_words(const struct rsm_medium *medium)
+{
+	return medium->shown;
+}
+
+int rsm_medium_get(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
+		   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_medium_get_locked(catalog, id, ret_medium, err);
+}
+
+int rsm_medium_find(struct rsm_catalog *catalog, int64_t pool, const char *name,
+		    struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *row;
+	int r;
+
+	r = rsm_catalog_query(catalog, &row, err,
+			      "SELECT " SELECT_COLUMNS LOGICAL_FIRST
+			      "WHERE l.pool = ?1 AND l.name = ?2",
+			      "is", pool, name);
+	if (r == 0)
+		r = step_medium(row, ret_medium, err);
+	if (r != RSM_MEDIUM_ABSENT)
+		return r;
+	r = rsm_catalog_query(catalog, &row, err,
+			      "SELECT " SELECT_COLUMNS SIDE_FIRST
+			      "WHERE s.pool = ?1 AND s.shown = ?2 AND EXISTS ("
+			      "SELECT 1 FROM pool p WHERE p.id = ?1 AND p.kind <> 1000)",
+			      "is", pool, name);
+	return r < 0 ? r : step_medium(row, ret_medium, err);
+}
+
+int rsm_medium_find_barcode(struct rsm_catalog *catalog, const char *barcode,
+			    struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *row;
+	int r;
+
+	/* "BC~2" names the second of two that bear BC; of those, one that is here comes first */
+	r = rsm_catalog_query(catalog, &row, err,
+			      "SELECT " SELECT_COLUMNS SIDE_FIRST "WHERE s.shown = ?1", "s",
+			      barcode);
+	if (r == 0)
+		r = step_medium(row, ret_medium, err);
+	if (r != RSM_MEDIUM_ABSENT || barcode[0] == '\0')
+		return r;
+	r = rsm_catalog_query(catalog, &row, err,
+			      "SELECT " SELECT_COLUMNS MEDIUM_FIRST
+			      "WHERE m.barcode = ?1 AND m.barcode <> '' "
+			      "ORDER BY m.location = 0, s.id LIMIT 1",
+			      "s", barcode);
+	return r < 0 ? r : step_medium(row, ret_medium, err);
+}
+
+int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
+			 struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *row;
+	int r;
+
+	r = rsm_catalog_query(catalog, &row, err,
+			      "SELECT " SELECT_COLUMNS SIDE_FIRST
+			      "WHERE s.volume_uuid = lower(?1) AND s.volume_uuid <> '' AND "
+			      "s.duplicate = 0",
+			      "s", volume_uuid);
+	return r < 0 ? r : step_medium(row, ret_medium, err);
+}
+
+int rsm_medium_at(struct rsm_catalog *catalog, int64_t library, enum rsm_location_kind location,
+		  uint32_t element, struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *row;
+	int r;
+
+	r = rsm_catalog_query(catalog, &row, err,
+			      "SELECT " SELECT_COLUMNS MEDIUM_FIRST
+			      "WHERE m.library = ?1 AND m.location = ?2 AND m.element = ?3 AND "
+			      "m.location <> 0 ORDER BY s.side_number LIMIT 1",
+			      "idu", library, (int)location, element);
+	return r < 0 ? r : step_medium(row, ret_medium, err);
+}
+
+int rsm_medium_list(struct rsm_catalog *catalog, int64_t pool, const char *after,
+		    rsm_medium_each *each, void *context, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	struct rsm_pool found;
+	sqlite3_stmt *rows;
+	int r;
+
+	r = rsm_pool_get_locked(catalog, pool, &found, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (found.kind == RSM_POOL_APPLICATION)
+		r = rsm_catalog_query(catalog, &rows, err,
+				      "SELECT " SELECT_COLUMNS LOGICAL_FIRST
+				      "WHERE l.pool = ?1 AND l.name > ?2 ORDER BY l.name",
+				      "is", pool, after);
+	else
+		r = rsm_catalog_query(catalog, &rows, err,
+				      "SELECT " SELECT_COLUMNS SIDE_FIRST
+				      "WHERE s.pool = ?1 AND s.shown > ?2 ORDER BY s.shown",
+				      "is", pool, after);
+	return r < 0 ? r : step_media(rows, each, context, err);
+}
+
+int rsm_medium_list_all(struct rsm_catalog *catalog, int64_t after_id, rsm_medium_each *each,
+			void *context, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *rows;
+	int r = rsm_catalog_query(
+		catalog, &rows, err,
+		"SELECT " SELECT_COLUMNS SIDE_FIRST "WHERE s.id > ?1 ORDER BY s.id", "i", after_id);
+
+	return r < 0 ? r : step_media(rows, each, context, err);
+}
+
+int rsm_medium_list_pool(struct rsm_catalog *catalog, int64_t pool, rsm_medium_each *each,
+			 void *context, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *rows;
+	int r = rsm_catalog_query(catalog, &rows, err,
+				  "SELECT " SELECT_COLUMNS SIDE_FIRST
+				  "WHERE s.pool = ?1 ORDER BY s.shown",
+				  "i", pool);
+
+	return r < 0 ? r : step_media(rows, each, context, err);
+}
+
+int rsm_medium_list_label_work(struct rsm_catalog *catalog, rsm_medium_each *each, void *context,
+			       struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *rows;
+	int r = rsm_catalog_query(catalog, &rows, err,
+				  "SELECT " SELECT_COLUMNS SIDE_FIRST
+				  "WHERE s.label_work <> 0 AND m.location <> 0 AND b.present = 1 "
+				  "ORDER BY s.id",
+				  "");
+
+	return r < 0 ? r : step_media(rows, each, context, err);
+}
+
+/* ---- changing ---- */
+
+static int free_variant(struct rsm_catalog *catalog, const char *sql, int64_t pool,
+			const char *wanted, char ret_name[RSM_NAME_SIZE], struct rsm_err *err)
+{
+	int64_t other;
+
+	for (unsigned attempt = 1; attempt < 100000; attempt++) {
+		int r;
+
+		if (attempt == 1) {
+			rsm_catalog_copy(ret_name, RSM_NAME_SIZE, wanted);
+		} else {
+			rsm_catalog_copy(ret_name, RSM_NAME_SIZE - 6, wanted);
+			sprintf(ret_name + strlen(ret_name), "~%u", attempt);
+		}
+		r = rsm_catalog_number(catalog, &other, err, sql, "is", pool, ret_name);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	return rsm_err_set(err, EEXIST, "%s: the name and its variants are taken", wanted);
+}
+
+int rsm_medium_free_name_locked(struct rsm_catalog *catalog, int64_t pool, const char *wanted,
+				char ret_name[RSM_NAME_SIZE], struct rsm_err *err)
+{
+	RSM_FREE char *nfc = NULL;
+	int r;
+
+	/* taken is what has the same NFC form; a variant of an NFC name is in that form as well */
+	r = rsm_pool_check_name(wanted, &nfc, err);
+	if (r < 0)
+		return r;
+	r = free_variant(catalog, "SELECT 1 FROM logical_medium WHERE pool = ?1 AND nfc = ?2", pool,
+			 nfc, ret_name, err);
+	if (r == 0 && strcmp(ret_name, nfc) == 0 && strlen(wanted) < RSM_NAME_SIZE)
+		rsm_catalog_copy(ret_name, RSM_NAME_SIZE, wanted);
+	return r;
+}
+
+int rsm_medium_free_shown_locked(struct rsm_catalog *catalog, const char *wanted,
+				 char ret_shown[RSM_NAME_SIZE], struct rsm_err *err)
+{
+	return free_variant(catalog, "SELECT ?1 FROM side WHERE shown = ?2", 0, wanted, ret_shown,
+			    err);
+}
+
+int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
+{
+	/* its sides go along */
+	return rsm_catalog_run(catalog, err,
+			       "DELETE FROM medium WHERE id = (SELECT medium FROM side WHERE id = "
+			       "?1)",
+			       "i", id);
+}
+
+int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t library,
+				enum rsm_location_kind location, uint32_t element,
+				struct rsm_err *err)
+{
+	int r = 0;
+
+	if (location == RSM_AT_OFFLINE)
+		library = 0;
+	else /* whatever was believed to be there is not */
+		r = rsm_catalog_run(catalog, err,
+				    "UPDATE medium SET location = 0, library = NULL, element = 0 "
+				    "WHERE library = ?1 AND location = ?2 AND element = ?3 AND "
+				    "location <> 0 AND id <> (SELECT medium FROM side WHERE id = "
+				    "?4)",
+				    "idui", library, (int)location, element, id);
+	if (r < 0)
+		return r;
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE medium SET library = ?2, location = ?3, element = ?4, "
+			       "home_slot = CASE ?3 WHEN 2 THEN ?4 ELSE home_slot END "
+			       "WHERE id = (SELECT medium FROM side WHERE id = ?1)",
+			       "indu", id, library, (int)location, element);
+}
+
+int rsm_medium_set_location(struct rsm_catalog *catalog, int64_t id, int64_t library,
+			    enum rsm_location_kind location, uint32_t element, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = rsm_medium_set_place_locked(catalog, id, library, location, element, err);
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
+static int update_logical_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+				 struct rsm_err *err)
+{
+	int32_t priority = medium->priority;
+	int r;
+
+	if (priority < -15 || priority > 15)
+		return rsm_err_set(err, EINVAL, "a priority is between -15 and 15");
+	r = rsm_catalog_run(catalog, err,
+			    "UPDATE logical_medium SET mode = ?2, owner = ?3, \"group\" = ?4, "
+			    "priority = ?5, created = ?6, modified = ?7, changed = ?8 WHERE id = "
+			    "(SELECT logical FROM side WHERE id = ?1)",
+			    "iuuudttt", medium->id, medium->mode & 07777, medium->owner,
+			    medium->group, (int)priority, &medium->created, &medium->modified,
+			    &medium->changed);
+	if (r < 0)
+		return r;
+	if (sqlite3_changes(catalog->db) == 0)
+		return rsm_err_set(err, EINVAL, "%s is not allocated", rsm_medium_words(medium));
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE side SET label_work = 2 WHERE id = ?1 AND label_work = 0",
+			       "i", medium->id);
+}
+
+int rsm_medium_update_logical(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+			      struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = update_logical_locked(catalog, medium, err);
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
+static int set_contents_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+			       int mounts, struct rsm_err *err)
+{
+	int r = rsm_catalog_run(catalog, err,
+				"UPDATE side SET capacity = ?2, remaining = ?3, index_generation = "
+				"?4, health = ?5, mounts = mounts + ?6 WHERE id = ?1",
+				"iUUUsd", medium->id, medium->capacity, medium->remaining,
+				medium->index_generation,
+				medium->health[0] ? medium->health : "good", mounts);
+
+	if (r < 0)
+		return r;
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE medium SET write_protected = ?2 WHERE id = "
+			       "(SELECT medium FROM side WHERE id = ?1)",
+			       "id", medium->id, (int)medium->write_protected);
+}
+
+static int set_contents(struct rsm_catalog *catalog, const struct rsm_medium *medium, int mounts,
+			struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = set_contents_locked(catalog, medium, mounts, err);
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
+int rsm_medium_set_loaded(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+			  struct rsm_err *err)
+{
+	return set_contents(catalog, medium, 1, err);
+}
+
+int rsm_medium_set_written(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+			   struct rsm_err *err)
+{
+	return set_contents(catalog, medium, 0, err);
+}
+
+static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id,
+				 enum rsm_label_work expected, enum rsm_label_work work,
+				 struct rsm_err *err)
+{
+	if (work == RSM_LABEL_NONE && expected == RSM_LABEL_FORMAT)
+		return rsm_catalog_run(
+			catalog, err,
+			"UPDATE side SET label_work = 0, label_type = 'LTFS', label_info = '', "
+			"old_uuid = '', restorable = 0 WHERE id = ?1 AND label_work = 1",
+			"i", id);
+	if (work == RSM_LABEL_NONE && expected == RSM_LABEL_FREE)
+		return rsm_catalog_run(
+			catalog, err,
+			"UPDATE side SET label_work = 0, label_type = 'RSMFS FREE', label_info = "
+			"'', volume_uuid = '', old_uuid = '', restorable = 0, index_generation = "
+			"0, state = CASE state WHEN 1 THEN 4 ELSE state END "
+			"WHERE id = ?1 AND label_work = 3",
+			"i", id);
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE side SET label_work = ?3 WHERE id = ?1 AND label_work = ?2",
+			       "idd", id, (int)expected, (int)work);
+}
+
+int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id, enum rsm_label_work expected,
+			      enum rsm_label_work work, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	/* that a label is on the medium must be known after a power loss as well */
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+
+	if (r < 0)
+		return r;
+	r = set_label_work_locked(catalog, id, expected, work, err);
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
+int rsm_medium_set_enabled(struct rsm_catalog *catalog, int64_t id, bool enabled,
+			   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE medium SET enabled = ?2 WHERE id = "
+			       "(SELECT medium FROM side WHERE id = ?1)",
+			       "id", id, (int)enabled);
+}
+
+int rsm_medium_set_health(struct rsm_catalog *catalog, int64_t id, const char *health,
+			  struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_catalog_run(catalog, err, "UPDATE side SET health = ?2 WHERE id = ?1", "is", id,
+			       health[0] ? health : "good");
+}

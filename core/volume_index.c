@@ -36,6 +36,10 @@ int rsm_vi_begin(struct rsm_volume_index *index, struct rsm_vi_call *call, bool 
 	call->queue_changes = index->queue_changes;
 	if (!index->in_transaction) {
 		r = rsm_sqlite_run(rsm_vi_statement(index, RSM_VI_BEGIN), err);
+		if (r == -EBUSY) /* somebody has it open in a shell */
+			r = rsm_vi_let_others(index, err);
+		if (r == 0 && sqlite3_get_autocommit(index->db))
+			r = rsm_sqlite_run(rsm_vi_statement(index, RSM_VI_BEGIN), err);
 		if (r < 0)
 			return r;
 		index->in_transaction = true;

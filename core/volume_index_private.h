@@ -196,6 +196,9 @@ RSM_MUST_CHECK int rsm_vi_node_of(sqlite3_stmt *row, struct rsm_node *ret_node,
 /* Opens or makes the database and prepares all; fills in db, statements, state. */
 RSM_MUST_CHECK int rsm_vi_open_database(struct rsm_volume_index *index, struct rsm_err *err);
 void rsm_vi_close_database(struct rsm_volume_index *index);
+/* Other connections are shut out until the latter. */
+RSM_MUST_CHECK int rsm_vi_keep_alone(struct rsm_volume_index *index, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_vi_let_others(struct rsm_volume_index *index, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_create_tables(sqlite3 *db, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_create_name_index(sqlite3 *db, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_create_data_indexes(sqlite3 *db, struct rsm_err *err);

@@ -92,14 +92,16 @@ int rsm_volume_index_snapshot(struct rsm_volume_index *index,
 		if (r == 0)
 			r = rsm_vi_commit(index, err);
 		if (r == 0)
+			r = rsm_vi_let_others(index, err);
+		if (r == 0)
 			r = open_connection(snapshot, index->path, err);
 		if (r < 0)
 			return r;
+		snapshot->index = index;
+		index->snapshots++;
 		snapshot->tree_version = index->state.tree_version;
 		snapshot->indexed_version = index->state.indexed_version;
 		snapshot->highest_uid = index->state.highest_uid;
-		snapshot->index = index;
-		index->snapshots++;
 	}
 	r = prepare(snapshot, err);
 	if (r < 0)
@@ -111,6 +113,7 @@ int rsm_volume_index_snapshot(struct rsm_volume_index *index,
 int rsm_index_snapshot_rewind(struct rsm_index_snapshot *snapshot, struct rsm_err *err)
 {
 	(void)err;
+	sqlite3_reset(snapshot->root);
 	sqlite3_reset(snapshot->children);
 	for (size_t i = 0; i < snapshot->depth; i++)
 		free(snapshot->levels[i].key);
@@ -151,7 +154,8 @@ void rsm_index_snapshot_close(struct rsm_index_snapshot *snapshot)
 	if (snapshot->index) {
 		RSM_LOCK_SCOPE(&snapshot->index->lock);
 
-		snapshot->index->snapshots--;
+		if (--snapshot->index->snapshots == 0 && snapshot->index->db)
+			(void)!rsm_vi_keep_alone(snapshot->index, NULL);
 	}
 	free(snapshot);
 }

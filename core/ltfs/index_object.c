@@ -211,6 +211,8 @@ static int take_vendor_key(struct rsm_ltfs_objects *objects, const char *key, co
 	if (objects->depth == 1 || strncmp(key, RSM_KEY_VENDOR, strlen(RSM_KEY_VENDOR)) != 0)
 		return 1;
 	if (!strcmp(key, RSM_KEY_UNIX)) {
+		if (top->node.flags & RSM_NODE_HAS_UNIX)
+			return 0; /* of doubled keys the first counts */
 		if (!rsm_unix_owner_parse(&objects->names, value, length, &owner))
 			return 1;
 		top->node.mode = owner.mode;

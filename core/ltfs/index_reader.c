@@ -115,6 +115,8 @@ static void start_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_eleme
 {
 	const char *form;
 
+	if (reader->text.room > 2 * (size_t)TEXT_MAX) /* it held a very large value */
+		rsm_text_fini(&reader->text);
 	rsm_text_reset(&reader->text);
 	rsm_text_append(&reader->text, "", 0); /* also an empty text is a string */
 	reader->text_max = self == VALUE ? RSM_LTFS_VALUE_MAX : TEXT_MAX;

@@ -31,7 +31,8 @@ struct rsm_ltfs_index_reader;
  * stays the caller's. `uuid`: of the label; another one in the index is -EBADMSG. Facts that the
  * reader sets in the loader: "comment", "policy" (the dataplacementpolicy element as XML),
  * "allow_policy_update", "unknown" (unknown children of ltfsindex as XML), "volume_name",
- * "lock", "index_creator", "update_time".
+ * "lock", "index_creator", "update_time". They have the form that they have in the index: "true",
+ * "false"; a time as rsm_ltfs_time_format writes it. All are set by _finish.
  * Our vendor keys (ltfs.vendor.rsmfs.unix, .name on files) become mode, owner, group, exact name;
  * those of the root are left as xattrs of the root under their full key.
  */

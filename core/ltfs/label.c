@@ -187,7 +187,8 @@ static void XMLCALL add_text(void *data, const XML_Char *text, int length)
 static bool take_creator(struct rsm_ltfs_label *label, const char *text, size_t length)
 {
 	if (length >= sizeof label->creator) {
-		for (length = sizeof label->creator - 1; ((uint8_t)text[length] & 0xc0) == 0x80;)
+		for (length = sizeof label->creator - 1;
+		     length && ((uint8_t)text[length] & 0xc0) == 0x80;)
 			length--;
 	}
 	memcpy(label->creator, text, length);

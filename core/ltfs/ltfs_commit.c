@@ -203,7 +203,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	struct record_sink sink = { .ltfs = ltfs };
 	struct rsm_ltfs_index_source source = { .snapshot = snapshot };
 	struct root_keys keys;
-	uint64_t start;
+	uint64_t start = 0;
 	int r;
 
 	r = get_kept_facts(rsm_content_index(ltfs->content), &kept, err);

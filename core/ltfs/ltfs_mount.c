@@ -70,8 +70,8 @@ int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 {
 	RSM_CLEANUP(rsm_ltfs_index_reader_free) struct rsm_ltfs_index_reader *reader = NULL;
 	struct rsm_ltfs_index_header header;
-	uint64_t records, bytes;
-	bool closed;
+	uint64_t records = 0, bytes = 0;
+	bool closed = false;
 	int r;
 
 	r = rsm_ltfs_seek(ltfs, which, block, err);

@@ -7,13 +7,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/mutex.h"
 #include "core/content.h"
 #include "tests/base/test.h"
 
-enum { FAKE_BLOCK = 524288, FAKE_SIZE = 48 * 1024 * 1024 };
+enum { FAKE_BLOCK = 524288, FAKE_SIZE = 256 * 1024 * 1024 };
 enum fake_mode { FAKE_AT_ONCE, FAKE_BY_THREAD, FAKE_HELD };
 
 struct fake_medium {
@@ -135,8 +136,10 @@ static inline struct rsm_content_callbacks fake_callbacks(struct fake_medium *me
 static inline void fake_start(struct fake_medium *medium)
 {
 	memset(medium, 0, sizeof *medium);
-	medium->bytes = malloc(FAKE_SIZE);
-	assert_non_null(medium->bytes);
+	/* shared, so that it survives a process that dies */
+	medium->bytes = mmap(NULL, FAKE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_true(medium->bytes != MAP_FAILED);
 	rsm_mutex_init(&medium->lock);
 	rsm_cond_init(&medium->changed);
 	rsm_list_init(&medium->queue);
@@ -150,7 +153,7 @@ static inline void fake_stop(struct fake_medium *medium)
 	pthread_cond_signal(&medium->changed);
 	rsm_mutex_unlock(&medium->lock);
 	pthread_join(medium->thread, NULL);
-	free(medium->bytes);
+	munmap(medium->bytes, FAKE_SIZE);
 	rsm_mutex_fini(&medium->lock);
 	pthread_cond_destroy(&medium->changed);
 }

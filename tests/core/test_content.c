@@ -1,154 +1,4 @@
-#include "tests/base/test.h"
-
-#include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-
-#include "base/file.h"
-#include "tests/core/fake_medium.h"
-
-static char folder[64];
-static struct rsm_staging_space *space;
-static struct rsm_content *content;
-static struct fake_medium medium;
-static struct rsm_err err;
-
-static void open_volume(void)
-{
-	struct rsm_content_callbacks callbacks = fake_callbacks(&medium);
-
-	assert_done(rsm_content_open_volume(folder, space, &callbacks, &content, &err), &err);
-}
-
-static void reopen(void)
-{
-	rsm_content_close_volume(content);
-	content = NULL;
-	open_volume();
-}
-
-static int begin(void **state)
-{
-	(void)state;
-	strcpy(folder, "/tmp/rsm-test-content-XXXXXX");
-	if (!mkdtemp(folder) || rsm_staging_space_new(folder, 0, &space, &err))
-		return -1;
-	fake_start(&medium);
-	open_volume();
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	rsm_content_close_volume(content);
-	content = NULL;
-	fake_stop(&medium);
-	assert_int_equal(rsm_staging_space_used(space), 0);
-	rsm_staging_space_free(space);
-	return rsm_file_remove_tree(folder, NULL);
-}
-
-static struct rsm_open_file *create(const char *name)
-{
-	struct rsm_node node = { .kind = RSM_NODE_FILE, .mode = 0644 };
-	struct rsm_open_file *file;
-
-	clock_gettime(CLOCK_REALTIME, &node.times.created);
-	node.times.modified = node.times.accessed = node.times.changed = node.times.backed_up =
-		node.times.created;
-	assert_done(rsm_content_create(content, RSM_NODE_ROOT, name, &node, O_RDWR, &file, &err),
-		    &err);
-	return file;
-}
-
-static uint64_t id_of(const char *name)
-{
-	struct rsm_node node;
-
-	assert_done(rsm_content_lookup(content, RSM_NODE_ROOT, name, &node, &err), &err);
-	return node.id;
-}
-
-static struct rsm_open_file *open_file(const char *name, int flags)
-{
-	struct rsm_open_file *file;
-	bool keep;
-
-	assert_done(rsm_content_open(content, id_of(name), flags, &file, &keep, &err), &err);
-	return file;
-}
-
-static void write_at(struct rsm_open_file *file, const void *data, size_t size, uint64_t offset)
-{
-	assert_done(rsm_content_write_file(file, data, size, offset, &err), &err);
-}
-
-static void close_file(struct rsm_open_file *file)
-{
-	assert_done(rsm_content_flush_file(file, &err), &err);
-	rsm_content_release(file);
-}
-
-static void make_file(const char *name, const void *data, size_t size)
-{
-	struct rsm_open_file *file = create(name);
-
-	write_at(file, data, size, 0);
-	close_file(file);
-}
-
-static void assert_reads(struct rsm_open_file *file, const void *data, size_t size)
-{
-	RSM_FREE char *back = malloc(size + 100);
-	size_t length;
-
-	assert_int_equal(fake_read_file(file, back, size + 100, 0, &length), 0);
-	assert_int_equal(length, size);
-	if (memcmp(back, data, size))
-		for (size_t i = 0; i < size; i++)
-			if (back[i] != ((const char *)data)[i])
-				fail_msg("byte %zu of %zu differs: %d, not %d", i, size, back[i],
-					 ((const char *)data)[i]);
-}
-
-static void assert_holds(const char *name, const void *data, size_t size)
-{
-	struct rsm_open_file *file = open_file(name, O_RDONLY);
-
-	assert_reads(file, data, size);
-	rsm_content_release(file);
-}
-
-static void pattern(char *data, size_t size, unsigned seed)
-{
-	for (size_t i = 0; i < size; i++)
-		data[i] = (char)(seed * 31 + i * 7 + i / 251);
-}
-
-static unsigned staging_files(const char *prefix)
-{
-	DIR *dir = opendir(folder);
-	struct dirent *entry;
-	unsigned count = 0;
-
-	while ((entry = readdir(dir)))
-		count += !strncmp(entry->d_name, prefix, strlen(prefix));
-	closedir(dir);
-	return count;
-}
-
-static void set_size(const char *name, uint64_t size)
-{
-	struct rsm_node values = { .size = size }, now;
-
-	assert_done(
-		rsm_content_set_attributes(content, id_of(name), RSM_SET_SIZE, &values, &now, &err),
-		&err);
-	assert_int_equal(now.size, size);
-}
+#include "tests/core/content_fixture.h"
 
 /* ---- promises ---- */
 
@@ -551,302 +401,86 @@ static void extended_attributes_survive_the_flush_of_an_open_file(void **state)
 	assert_string_equal(value.data, "v");
 }
 
-/* ---- against a model ---- */
-
-enum { FILES = 4, SIZE_MAX_MODEL = 300000 };
-
-struct model {
-	char name[8];
-	char *data;
-	size_t size;
-	struct rsm_open_file *file;
-};
-
-static void model_write(struct model *m, unsigned *seed)
+static bool find_x(void *context, const struct rsm_node *node, const char *name, const char *key)
 {
-	size_t limit = rand_r(seed) % 3 ? 5000 : 100000;
-	size_t size = 1 + (size_t)rand_r(seed) % limit;
-	size_t offset = (size_t)rand_r(seed) % (m->size + (rand_r(seed) % 4 ? 1 : 70000));
-	RSM_FREE char *data = malloc(size);
-
-	if (rand_r(seed) % 3 == 0)
-		offset = m->size;
-	if (offset + size > SIZE_MAX_MODEL)
-		return;
-	pattern(data, size, (unsigned)rand_r(seed));
-	write_at(m->file, data, size, offset);
-	if (offset > m->size)
-		memset(m->data + m->size, 0, offset - m->size);
-	memcpy(m->data + offset, data, size);
-	if (offset + size > m->size)
-		m->size = offset + size;
-}
-
-static void model_truncate(struct model *m, unsigned *seed)
-{
-	size_t size = rand_r(seed) % 4 ? (size_t)rand_r(seed) % (m->size + 1000) : 0;
-
-	if (size > SIZE_MAX_MODEL)
-		return;
-	set_size(m->name, size);
-	if (size > m->size)
-		memset(m->data + m->size, 0, size - m->size);
-	m->size = size;
-}
-
-static void model_read(struct model *m, unsigned *seed)
-{
-	size_t offset = (size_t)rand_r(seed) % (m->size + 10), length;
-	size_t size = 1 + (size_t)rand_r(seed) % 150000, expect;
-	RSM_FREE char *back = malloc(size);
-
-	expect = offset >= m->size ? 0 : m->size - offset < size ? m->size - offset : size;
-	assert_int_equal(fake_read_file(m->file, back, size, offset, &length), 0);
-	assert_int_equal(length, expect);
-	assert_memory_equal(back, m->data + offset, expect);
-}
-
-static void model_open(struct model *m, unsigned *seed)
-{
-	bool cut = rand_r(seed) % 6 == 0;
-
-	m->file = open_file(m->name, O_RDWR | (cut ? O_TRUNC : 0));
-	if (cut)
-		m->size = 0;
-}
-
-static void model_punch(struct model *m, unsigned *seed)
-{
-	size_t offset = (size_t)rand_r(seed) % (m->size + 1), length = m->size - offset;
-
-	if (!length)
-		return;
-	length = 1 + (size_t)rand_r(seed) % length;
-	assert_done(rsm_content_allocate(m->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					 offset, length, &err),
-		    &err);
-	memset(m->data + offset, 0, length);
-}
-
-static void model_close(struct model *m)
-{
-	if (m->file)
-		close_file(m->file);
-	m->file = NULL;
-}
-
-static void model_reopen(struct model *models)
-{
-	for (int i = 0; i < FILES; i++)
-		model_close(&models[i]);
-	reopen();
-	for (int i = 0; i < FILES; i++)
-		assert_holds(models[i].name, models[i].data, models[i].size);
-}
-
-static void model_step(struct model *models, unsigned *seed)
-{
-	struct model *m = &models[rand_r(seed) % FILES];
-	unsigned what = (unsigned)rand_r(seed) % 100;
-
-	if (what < 2)
-		model_reopen(models);
-	else if (what < 8)
-		fake_migrate(&medium, content, 1 + (unsigned)rand_r(seed) % 4);
-	else if (what < 13)
-		fake_index(content);
-	else if (what < 15)
-		fake_set_mode(&medium, what % 2 ? FAKE_AT_ONCE : FAKE_BY_THREAD);
-	else if (what < 23)
-		model_truncate(m, seed);
-	else if (!m->file)
-		model_open(m, seed);
-	else if (what < 60)
-		model_write(m, seed);
-	else if (what < 80)
-		model_read(m, seed);
-	else if (what < 84)
-		model_punch(m, seed);
-	else if (what < 92)
-		assert_done(rsm_content_flush_file(m->file, &err), &err);
-	else
-		model_close(m);
-}
-
-static void any_order_of_operations_keeps_the_bytes(void **state)
-{
-	const char *given = getenv("RSM_SEED"), *steps = getenv("RSM_STEPS");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-	struct model models[FILES] = { 0 };
-
-	(void)state;
-	print_message("RSM_SEED=%u\n", seed);
-	for (int i = 0; i < FILES; i++) {
-		snprintf(models[i].name, sizeof models[i].name, "f%d", i);
-		models[i].data = calloc(1, SIZE_MAX_MODEL);
-		models[i].file = create(models[i].name);
-	}
-	for (long i = steps ? atol(steps) : 1500; i > 0; i--)
-		model_step(models, &seed);
-	model_reopen(models);
-	for (int i = 0; i < FILES; i++) {
-		assert_done(rsm_content_remove(content, RSM_NODE_ROOT, models[i].name, false, &err),
-			    &err);
-		free(models[i].data);
-	}
-	reopen();
-	assert_int_equal(rsm_staging_space_used(space), 0);
-}
-
-/* ---- threads ---- */
-
-static void *write_files(void *context)
-{
-	unsigned base = (unsigned)(intptr_t)context;
-	static _Thread_local char data[100000], back[100000];
-
-	for (unsigned i = 0; i < 40; i++) {
-		size_t size = i % 4 ? 500 + i : 70000 + i, length;
-		struct rsm_node node = { .kind = RSM_NODE_FILE };
-		struct rsm_open_file *file;
-		struct rsm_err local;
-		char name[32];
-
-		snprintf(name, sizeof name, "t%u-%u", base, i);
-		pattern(data, size, base + i);
-		if (rsm_content_create(content, RSM_NODE_ROOT, name, &node, O_RDWR, &file,
-				       &local) ||
-		    rsm_content_write_file(file, data, size, 0, &local) ||
-		    rsm_content_flush_file(file, &local))
-			return data;
-		for (int again = 0; again < 3; again++) {
-			if (fake_read_file(file, back, size, 0, &length) || length != size ||
-			    memcmp(data, back, size))
-				return data;
-			data[again * 50]++;
-			if (rsm_content_write_file(file, data, size / 2, 0, &local))
-				return data;
-		}
-		rsm_content_release(file);
-		if (rsm_content_open(content, node.id, O_RDONLY, &file, &(bool){ false }, &local) ||
-		    fake_read_file(file, back, size, 0, &length) || memcmp(data, back, size))
-			return data;
-		rsm_content_release(file);
-	}
-	return NULL;
-}
-
-static bool count_entry(void *context, const struct rsm_node *node, const char *name,
-			const char *key)
-{
-	(void)node;
-	(void)name;
 	(void)key;
-	++*(unsigned *)context;
+	if (!strcmp(name, "x"))
+		*(uint64_t *)context = node->size;
 	return true;
 }
 
-static void writers_readers_and_migration_run_side_by_side(void **state)
+static void a_listing_shows_live_sizes(void **state)
 {
-	pthread_t threads[3];
-	unsigned count = 0;
-	void *failed;
+	struct rsm_open_file *file;
+	uint64_t size = 0;
 
 	(void)state;
-	fake_set_mode(&medium, FAKE_BY_THREAD);
-	for (intptr_t i = 0; i < 3; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, write_files, (void *)i), 0);
-	for (int i = 0; i < 15; i++) {
-		fake_migrate(&medium, content, 20);
-		fake_index(content);
-		count = 0;
-		assert_done(
-			rsm_content_list(content, RSM_NODE_ROOT, NULL, count_entry, &count, &err),
-			&err);
-		usleep(2000);
+	make_file("a", "abc", 3);
+	file = create("x");
+	write_at(file, "hello", 5, 0);
+	assert_done(rsm_content_list(content, RSM_NODE_ROOT, NULL, find_x, &size, &err), &err);
+	assert_int_equal(size, 5);
+	close_file(file);
+}
+
+static void a_folder_keeps_its_attributes_and_its_times_move(void **state)
+{
+	struct rsm_node node = { .kind = RSM_NODE_FOLDER }, values = { .mode = 0750 }, now;
+
+	(void)state;
+	assert_done(rsm_content_make(content, RSM_NODE_ROOT, "d", &node, NULL, &err), &err);
+	values.times.modified.tv_sec = 77;
+	assert_done(rsm_content_set_attributes(content, node.id, RSM_SET_MODE | RSM_SET_MODIFIED,
+					       &values, &now, &err),
+		    &err);
+	assert_done(rsm_content_get(content, node.id, &now, &err), &err);
+	assert_int_equal(now.mode, 0750);
+	assert_int_equal(now.times.modified.tv_sec, 77);
+	values = (struct rsm_node){ .kind = RSM_NODE_FOLDER };
+	assert_done(rsm_content_make(content, node.id, "e", &values, NULL, &err), &err);
+	assert_done(rsm_content_get(content, node.id, &now, &err), &err);
+	assert_true(now.times.modified.tv_sec > 77);
+	assert_int_equal(
+		rsm_content_set_attributes(content, node.id, RSM_SET_SIZE, &values, &now, &err),
+		-EISDIR);
+	assert_int_equal(rsm_content_remove(content, RSM_NODE_ROOT, "d", true, &err), -ENOTEMPTY);
+	assert_done(rsm_content_remove(content, node.id, "e", true, &err), &err);
+	assert_done(rsm_content_remove(content, RSM_NODE_ROOT, "d", true, &err), &err);
+	assert_int_equal(rsm_content_get(content, node.id, &now, &err), RSM_NODE_ABSENT);
+}
+
+static void many_small_open_files_spill_to_disk(void **state)
+{
+	static struct rsm_open_file *files[300];
+	static char data[65536];
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "s%u", i);
+		files[i] = create(name);
+		pattern(data, sizeof data, i);
+		write_at(files[i], data, sizeof data, 0);
 	}
-	for (int i = 0; i < 3; i++) {
-		pthread_join(threads[i], &failed);
-		assert_null(failed);
+	assert_true(staging_files("file.") > 0);
+	for (unsigned i = 0; i < 300; i++) {
+		pattern(data, sizeof data, i);
+		assert_reads(files[i], data, sizeof data);
+		close_file(files[i]);
 	}
+	reopen();
+	pattern(data, sizeof data, 299);
+	assert_holds("s299", data, sizeof data);
 	fake_migrate(&medium, content, 1000);
 	fake_index(content);
-	for (int i = 0; i < 3; i++)
-		for (int j = 0; j < 40; j++) {
-			RSM_FREE char *data = malloc(100000);
-			size_t size = j % 4 ? 500 + (size_t)j : 70000 + (size_t)j;
-			char name[32];
-
-			pattern(data, size, (unsigned)(i + j));
-			data[0]++;
-			data[50]++;
-			data[100]++;
-			snprintf(name, sizeof name, "t%d-%d", i, j);
-			assert_holds(name, data, size);
-		}
-	assert_int_equal(rsm_staging_space_used(space), 0);
+	assert_holds("s299", data, sizeof data);
 }
 
-/* ---- sudden death ---- */
-
-static size_t victim_size(unsigned i)
-{
-	return i % 5 ? 1 + i * 37 % 3000 : 66000 + i;
-}
-
-static void victim(int report)
-{
-	static char data[100000];
-
-	open_volume();
-	for (unsigned i = 0;; i++) {
-		char name[32];
-		struct rsm_open_file *file;
-
-		snprintf(name, sizeof name, "v%u", i);
-		pattern(data, victim_size(i), i);
-		file = create(name);
-		write_at(file, data, victim_size(i), 0);
-		assert_done(rsm_content_flush_file(file, &err), &err);
-		if (write(report, &i, sizeof i) != sizeof i)
-			_exit(1);
-		rsm_content_release(file);
-	}
-}
-
-static void a_flushed_file_survives_a_sudden_death(void **state)
-{
-	static char data[100000];
-	unsigned last = 0;
-	int ends[2], status;
-	pid_t child;
-
-	(void)state;
-	rsm_content_close_volume(content);
-	assert_int_equal(pipe(ends), 0);
-	child = fork();
-	if (!child)
-		victim(ends[1]);
-	close(ends[1]);
-	while (last < 150)
-		assert_int_equal(read(ends[0], &last, sizeof last), sizeof last);
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	while (read(ends[0], &last, sizeof last) == sizeof last)
-		;
-	close(ends[0]);
-	open_volume();
-	for (unsigned i = 0; i <= last; i++) {
-		char name[32];
-
-		snprintf(name, sizeof name, "v%u", i);
-		pattern(data, victim_size(i), i);
-		assert_holds(name, data, victim_size(i));
-	}
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 static const struct CMUnitTest tests[] = {
+	TEST(a_listing_shows_live_sizes),
+	TEST(a_folder_keeps_its_attributes_and_its_times_move),
+	TEST(many_small_open_files_spill_to_disk),
 	TEST(a_closed_file_is_there_after_a_reopen),
 	TEST(an_open_file_shows_its_live_size),
 	TEST(attributes_of_a_written_file_come_with_its_flush),
@@ -865,8 +499,5 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_full_staging_area_makes_writers_wait),
 	TEST(synced_files_are_durable),
 	TEST(extended_attributes_survive_the_flush_of_an_open_file),
-	TEST(any_order_of_operations_keeps_the_bytes),
-	TEST(writers_readers_and_migration_run_side_by_side),
-	TEST(a_flushed_file_survives_a_sudden_death),
 };
 RSM_TEST_MAIN(tests)

@@ -554,7 +554,7 @@ static void a_large_value_is_read(void **state)
 		     "<directory><name>v</name>" COMMON(1) "<extendedattributes><xattr><key>k</key>"
 							   "<value>");
 	for (size_t i = 0; i < LENGTH; i++)
-		rsm_text_append(&xml, "0123456789" + i % 10, 1);
+		rsm_text_append(&xml, &"0123456789"[i % 10], 1);
 	rsm_text_add(&xml, "</value></xattr></extendedattributes><contents/></directory>"
 			   "</ltfsindex>");
 	assert_done(read_bytes(xml.data, xml.length, 4096, UUID, &header, &err), &err);

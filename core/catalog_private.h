@@ -1,0 +1,124 @@
+/* catalog_private.h - the inside of the catalogue, for the files that are its tables' users.
+ *
+ * A public function takes the lock, begins, works by `_locked` functions, and ends. Statements are
+ * prepared once, kept by the address of their text (a literal), and reset by RSM_SQLITE_RESET at
+ * the end of the scope that steps them.
+ */
+#ifndef RSM_CORE_CATALOG_PRIVATE_H
+#define RSM_CORE_CATALOG_PRIVATE_H
+
+#include "base/mutex.h"
+#include "core/catalog.h"
+#include "core/event.h"
+#include "core/media.h"
+#include "core/sqlite.h"
+
+enum { RSM_CATALOG_STATEMENTS = 512 };
+
+struct rsm_catalog {
+	struct rsm_mutex lock;
+	struct rsm_clock *clock; /* [const] */
+	char *path;		 /* [const] */
+	sqlite3 *db;		 /* [lock] */
+	struct rsm_catalog_statement {
+		const char *sql;
+		sqlite3_stmt *statement;
+	} statements[RSM_CATALOG_STATEMENTS]; /* [lock] hashed by address */
+	bool full;			      /* [lock] the transaction is to be synchronised */
+	rsm_event_subscriber *subscriber;     /* [lock] */
+	void *subscriber_context;	      /* [lock] */
+};
+
+enum rsm_catalog_sync {
+	RSM_COMMIT_NORMAL, /* survives the process */
+	RSM_COMMIT_FULL,   /* survives a power loss */
+};
+
+/* A transaction. _end commits if r is 0 or an outcome, rolls back if it is negative; returns r. */
+RSM_MUST_CHECK int rsm_catalog_begin_locked(struct rsm_catalog *catalog, enum rsm_catalog_sync sync,
+					    struct rsm_err *err);
+RSM_MUST_CHECK int rsm_catalog_end_locked(struct rsm_catalog *catalog, int r, struct rsm_err *err);
+
+/* A statement with its parameters bound; the letters of `types` tell what follows:
+ * i int64_t, u uint32_t, U uint64_t, d int or bool, s const char * (NULL: ''), n int64_t with 0 for
+ * NULL, t const struct timespec *, b const void * and size_t.
+ */
+RSM_MUST_CHECK int rsm_catalog_query(struct rsm_catalog *catalog, sqlite3_stmt **ret_statement,
+				     struct rsm_err *err, const char *sql, const char *types, ...);
+/* The same, run to its end. */
+RSM_MUST_CHECK int rsm_catalog_run(struct rsm_catalog *catalog, struct rsm_err *err,
+				   const char *sql, const char *types, ...);
+/* The same, for one number. Outcome RSM_SQLITE_DONE: no row. */
+RSM_MUST_CHECK int rsm_catalog_number(struct rsm_catalog *catalog, int64_t *ret_number,
+				      struct rsm_err *err, const char *sql, const char *types, ...);
+
+void rsm_catalog_column_text(sqlite3_stmt *statement, int column, char *ret_text, size_t size);
+struct timespec rsm_catalog_column_time(sqlite3_stmt *statement, int column);
+void rsm_catalog_now(struct rsm_catalog *catalog, struct timespec *ret_now);
+void rsm_catalog_new_guid(char ret_guid[RSM_GUID_SIZE]);
+/* Copies, cut at a character boundary if it must be. */
+void rsm_catalog_copy(char *ret_text, size_t size, const char *text);
+
+/* ---- pool.c ---- */
+
+int rsm_pool_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_pool *ret_pool,
+			struct rsm_err *err);
+/* -ENOENT instead of an outcome. */
+int rsm_pool_need_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_pool *ret_pool,
+			 struct rsm_err *err);
+int rsm_pool_find_locked(struct rsm_catalog *catalog, int64_t parent, const char *name,
+			 struct rsm_pool *ret_pool, struct rsm_err *err);
+int rsm_pool_path_locked(struct rsm_catalog *catalog, int64_t id, char **ret_path,
+			 struct rsm_err *err);
+int rsm_pool_system_locked(struct rsm_catalog *catalog, enum rsm_pool_kind kind,
+			   const char *media_type, struct rsm_pool *ret_pool, struct rsm_err *err);
+int rsm_pool_create_locked(struct rsm_catalog *catalog, struct rsm_pool *pool, struct rsm_err *err);
+/* The next component of *path, skipping slashes; *path goes on behind it. Outcome 1: none left. */
+int rsm_pool_next_component(const char **path, char ret_name[RSM_NAME_SIZE], struct rsm_err *err);
+/* pool_restore.c: the application pool of that path for media of the type, made with all above it
+ * if need be; "NAME~2" where a pool in the way cannot hold it. -EINVAL: no path for a pool.
+ */
+int rsm_pool_restore_locked(struct rsm_catalog *catalog, const char *path, const char *media_type,
+			    uint32_t owner, uint32_t group, struct rsm_pool *ret_pool,
+			    struct rsm_err *err);
+/* Its list of names changed now. */
+int rsm_pool_touch_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
+/* A pool without a type gets this one; -EMEDIUMTYPE if it has another. */
+int rsm_pool_take_type_locked(struct rsm_catalog *catalog, struct rsm_pool *pool,
+			      const char *media_type, struct rsm_err *err);
+/* May this be a name of a pool or cartridge? -EINVAL, -EPERM, -EILSEQ, -ENAMETOOLONG. *ret_nfc is
+ * the caller's.
+ */
+int rsm_pool_check_name(const char *name, char **ret_nfc, struct rsm_err *err);
+
+/* ---- media.c ---- */
+
+int rsm_medium_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
+			  struct rsm_err *err);
+/* -ENOENT instead of an outcome. */
+int rsm_medium_need_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
+			   struct rsm_err *err);
+/* Barcode as people see it, or shown name: for messages. */
+const char *rsm_medium_words(const struct rsm_medium *medium);
+int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t library,
+				enum rsm_location_kind location, uint32_t element,
+				struct rsm_err *err);
+/* A name like `wanted` ("wanted~2" ...) that no logical medium of the pool has. */
+int rsm_medium_free_name_locked(struct rsm_catalog *catalog, int64_t pool, const char *wanted,
+				char ret_name[RSM_NAME_SIZE], struct rsm_err *err);
+/* A shown name that no medium has. */
+int rsm_medium_free_shown_locked(struct rsm_catalog *catalog, const char *wanted,
+				 char ret_shown[RSM_NAME_SIZE], struct rsm_err *err);
+/* Forgets it altogether. */
+int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
+
+/* ---- allocation.c ---- */
+
+/* The logical medium of a side begins (its row in `medium`: lmid, name, mode, owner, group) or ends
+ * (its row goes; the caller gives the side a state in the same transaction).
+ */
+int rsm_logical_begin_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+			     int64_t pool, int64_t *ret_logical, struct rsm_err *err);
+int rsm_logical_end_locked(struct rsm_catalog *catalog, int64_t side, struct rsm_err *err);
+
+#endif

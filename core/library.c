@@ -1,0 +1,141 @@
+/* The rows of libraries and drives (declared in inventory.h). */
+#include <string.h>
+
+#include "core/catalog_private.h"
+#include "core/inventory.h"
+
+static int register_types(struct rsm_catalog *catalog, int64_t library,
+			  const char *const *media_types, struct rsm_err *err)
+{
+	static const enum rsm_pool_kind kinds[] = { RSM_POOL_SCRATCH, RSM_POOL_FOREIGN,
+						    RSM_POOL_IMPORT };
+	struct rsm_pool pool;
+	int r = 0;
+
+	for (int i = 0; r == 0 && media_types && media_types[i]; i++) {
+		r = rsm_catalog_run(catalog, err,
+				    "INSERT INTO library_media_type (library, place, media_type) "
+				    "VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET place = "
+				    "excluded.place",
+				    "ids", library, i, media_types[i]);
+		for (size_t k = 0; r == 0 && k < sizeof kinds / sizeof kinds[0]; k++)
+			r = rsm_pool_system_locked(catalog, kinds[k], media_types[i], &pool, err);
+	}
+	return r;
+}
+
+static int register_locked(struct rsm_catalog *catalog, const char *source, const char *kind,
+			   const char *const *media_types, int64_t *ret_library,
+			   struct rsm_err *err)
+{
+	char guid[RSM_GUID_SIZE];
+	struct timespec now;
+	int r;
+
+	rsm_catalog_new_guid(guid);
+	rsm_catalog_now(catalog, &now);
+	r = rsm_catalog_run(catalog, err,
+			    "INSERT INTO library (guid, source, kind, created) VALUES (?1, ?2, ?3, "
+			    "?4) ON CONFLICT (source) DO UPDATE SET kind = excluded.kind, present "
+			    "= 1",
+			    "ssst", guid, source, kind, &now);
+	if (r == 0)
+		r = rsm_catalog_number(catalog, ret_library, err,
+				       "SELECT id FROM library WHERE source = ?1", "s", source);
+	if (r != 0)
+		return rsm_err_fold(err, r, "%s: not registered", source);
+	return register_types(catalog, *ret_library, media_types, err);
+}
+
+int rsm_library_register(struct rsm_catalog *catalog, const char *source, const char *kind,
+			 const char *const *media_types, int64_t *ret_library, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int64_t library = 0;
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+
+	if (r < 0)
+		return r;
+	r = register_locked(catalog, source, kind, media_types, &library, err);
+	r = rsm_catalog_end_locked(catalog, r, err);
+	if (r == 0)
+		*ret_library = library;
+	return r;
+}
+
+int rsm_library_set_enabled(struct rsm_catalog *catalog, int64_t library, bool enabled,
+			    struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_catalog_run(catalog, err, "UPDATE library SET enabled = ?2 WHERE id = ?1", "id",
+			       library, (int)enabled);
+}
+
+static int register_drive_locked(struct rsm_catalog *catalog, struct rsm_drive_row *drive,
+				 struct rsm_err *err)
+{
+	sqlite3_stmt *statement;
+	int r;
+
+	if (drive->serial[0])
+		r = rsm_catalog_run(
+			catalog, err,
+			"INSERT INTO drive (library, element, vendor, product, serial) VALUES (?1, "
+			"?2, ?3, ?4, ?5) ON CONFLICT (serial) WHERE serial <> '' DO UPDATE SET "
+			"library = excluded.library, element = excluded.element, vendor = "
+			"excluded.vendor, product = excluded.product",
+			"iusss", drive->library, drive->element, drive->vendor, drive->product,
+			drive->serial);
+	else
+		r = rsm_catalog_run(
+			catalog, err,
+			"INSERT INTO drive (library, element, vendor, product, serial) VALUES (?1, "
+			"?2, ?3, ?4, '') ON CONFLICT (library, element) WHERE serial = '' DO "
+			"UPDATE SET vendor = excluded.vendor, product = excluded.product",
+			"iuss", drive->library, drive->element, drive->vendor, drive->product);
+	if (r == 0)
+		r = rsm_catalog_query(catalog, &statement, err,
+				      "SELECT id, enabled, mounts FROM drive WHERE serial = ?3 AND "
+				      "(?3 <> '' OR (library = ?1 AND element = ?2))",
+				      "ius", drive->library, drive->element, drive->serial);
+	if (r < 0)
+		return r;
+	RSM_SQLITE_RESET sqlite3_stmt *row = statement;
+	r = rsm_sqlite_step(row, err);
+	if (r != 0)
+		return rsm_err_fold(err, r, "drive %u: not registered", drive->element);
+	drive->id = sqlite3_column_int64(row, 0);
+	drive->enabled = sqlite3_column_int(row, 1);
+	drive->mounts = (uint32_t)sqlite3_column_int64(row, 2);
+	return 0;
+}
+
+int rsm_drive_register(struct rsm_catalog *catalog, struct rsm_drive_row *drive,
+		       struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = register_drive_locked(catalog, drive, err);
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
+int rsm_drive_set_enabled(struct rsm_catalog *catalog, int64_t drive, bool enabled,
+			  struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_catalog_run(catalog, err, "UPDATE drive SET enabled = ?2 WHERE id = ?1", "id",
+			       drive, (int)enabled);
+}
+
+int rsm_drive_count_mount(struct rsm_catalog *catalog, int64_t drive, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_catalog_run(catalog, err, "UPDATE drive SET mounts = mounts + 1 WHERE id = ?1",
+			       "i", drive);
+}

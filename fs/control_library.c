@@ -1,0 +1,169 @@
+/* Verbs for who runs the library. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "fs/control_request.h"
+
+int rsmfs_run_inventory(struct rsmfs_request *request, struct rsm_err *err)
+{
+	bool full = rsmfs_verb_flag(&request->call, "full");
+	int64_t library = 0;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0 && full && rsmfs_verb_flag(&request->call, "fast"))
+		r = rsm_err_set(err, EINVAL, "inventory: --fast or --full, not both");
+	if (r == 0)
+		r = rsmfs_object_library(
+			request, request->call.operand_count ? request->call.operands[0] : NULL,
+			&library, err);
+	if (r == 0)
+		r = rsm_manager_inventory_wait(request->manager, library, full, &request->cancel,
+					       rsmfs_request_progress, request, err);
+	if (r == 0)
+		rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
+	return r;
+}
+
+int rsmfs_run_inject(struct rsmfs_request *request, struct rsm_err *err)
+{
+	unsigned timeout_s = (unsigned)rsmfs_verb_number(&request->call, "timeout", 0);
+	unsigned count = 0;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r < 0)
+		return r;
+	rsmfs_request_progress(request, 0, 0, "looking into the ports");
+	r = rsm_manager_inject_wait(request->manager, timeout_s * 1000, &request->cancel, &count,
+				    err);
+	if (r < 0)
+		return r;
+	rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
+	rsmfs_request_text(request, "%u cartridge%s came in", count, count == 1 ? "" : "s");
+	rsmfs_request_table(request, "done", "inject", "count:n");
+	rsmfs_row_begin(request);
+	rsmfs_row_number(request, count);
+	rsmfs_row_end(request);
+	return 0;
+}
+
+/* ---- enable, disable ---- */
+
+static int set_drive(struct rsmfs_request *request, const char *operand, bool enabled,
+		     struct rsm_err *err)
+{
+	RSM_FREE struct rsm_drive_status *drives = NULL;
+	size_t count = 0;
+	int r = rsm_manager_drives(request->manager, &drives, &count, err);
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const struct rsm_drive_status *drive = &drives[i];
+		struct rsm_drive_row row = { .library = drive->library, .element = drive->element };
+		char element[16];
+
+		snprintf(element, sizeof(element), "%u", drive->element);
+		if (strcmp(operand, element) != 0 && strcmp(operand, drive->serial) != 0)
+			continue;
+		memcpy(row.serial, drive->serial, sizeof(row.serial));
+		memcpy(row.vendor, drive->vendor, sizeof(drive->vendor));
+		memcpy(row.product, drive->product, sizeof(drive->product));
+		r = rsm_drive_register(request->catalog, &row, err);
+		return r < 0 ? r : rsm_drive_set_enabled(request->catalog, row.id, enabled, err);
+	}
+	return r < 0 ? r : rsm_err_set(err, ENXIO, "there is no drive %s", operand);
+}
+
+static int set_library(struct rsmfs_request *request, const char *operand, bool enabled,
+		       struct rsm_err *err)
+{
+	RSM_FREE struct rsm_library_status *libraries = NULL;
+	int64_t library = 0;
+	size_t count = 0;
+	int r = rsmfs_object_library(request, operand, &library, err);
+
+	if (r == 0 && !library)
+		r = rsm_manager_libraries(request->manager, &libraries, &count, err);
+	if (r == 0 && !library && count != 1)
+		r = rsm_err_set(err, EINVAL, "there are %zu libraries, say which", count);
+	if (r < 0)
+		return r;
+	return rsm_library_set_enabled(request->catalog, library ? library : libraries[0].id,
+				       enabled, err);
+}
+
+static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_err *err)
+{
+	const char *what = request->call.operands[0];
+	const char *which = request->call.operand_count > 1 ? request->call.operands[1] : NULL;
+	struct rsm_medium medium;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r < 0)
+		return r;
+	if (!strcmp(what, "drive") && which)
+		return set_drive(request, which, enabled, err);
+	if (!strcmp(what, "library"))
+		return set_library(request, which, enabled, err);
+	if (which)
+		return rsm_err_set(err, EINVAL, "%s: is neither drive nor library", what);
+	r = rsmfs_object_medium(request, what, false, &medium, err);
+	return r < 0 ? r : rsm_medium_set_enabled(request->catalog, medium.id, enabled, err);
+}
+
+int rsmfs_run_enable(struct rsmfs_request *request, struct rsm_err *err)
+{
+	return set_enabled(request, true, err);
+}
+
+int rsmfs_run_disable(struct rsmfs_request *request, struct rsm_err *err)
+{
+	return set_enabled(request, false, err);
+}
+
+/* ---- export: the tool writes the file, with the rights of its user ---- */
+
+static int send_file(struct rsmfs_request *request, const char *file, struct rsm_err *err)
+{
+	RSM_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC);
+	char block[4096];
+	uint64_t offset = 0;
+	size_t length = 0;
+
+	if (fd < 0)
+		return rsm_err_errno(err, "%s", file);
+	for (;;) {
+		int r = rsm_file_read_at(fd, block, sizeof(block), offset, &length);
+
+		if (r < 0)
+			return rsm_err_set(err, -r, "%s: %s", file, strerror(-r));
+		if (!length)
+			return 0;
+		if (rsmfs_request_is_cancelled(request))
+			return rsm_err_set(err, EINTR, "export: interrupted");
+		rsmfs_request_data(request, block, length);
+		offset += length;
+	}
+}
+
+int rsmfs_run_export(struct rsmfs_request *request, struct rsm_err *err)
+{
+	char folder[] = "/var/tmp/rsmfs-export-XXXXXX";
+	char file[sizeof(folder) + 16];
+	struct rsm_err ignored;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r < 0)
+		return r;
+	if (!mkdtemp(folder))
+		return rsm_err_errno(err, "%s", folder);
+	snprintf(file, sizeof(file), "%s/catalog.db", folder);
+	r = rsm_catalog_export(request->catalog, file, err);
+	if (r == 0)
+		r = send_file(request, file, err);
+	if (rsm_file_remove_tree(folder, &ignored) < 0 && r == 0)
+		rsmfs_request_note(request, "%s", ignored.msg);
+	return r;
+}

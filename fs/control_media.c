@@ -1,0 +1,302 @@
+/* Verbs by which cartridges change hands. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "fs/control_request.h"
+
+static int may_change_medium(struct rsmfs_request *request, const struct rsm_medium *medium,
+			     struct rsm_err *err)
+{
+	return rsmfs_access_remove_medium(request->catalog, request->caller, request->admin, medium,
+					  err);
+}
+
+/* For --json: which cartridge it was, where it is now. */
+static int report(struct rsmfs_request *request, int64_t id, struct rsm_err *err)
+{
+	RSM_FREE char *path = NULL;
+	struct rsm_medium medium;
+	int r = rsm_medium_get(request->catalog, id, &medium, err);
+
+	if (r > 0)
+		return 0;
+	if (r == 0)
+		r = rsmfs_medium_path(request, &medium, &path, err);
+	if (r < 0)
+		return r;
+	rsmfs_row_begin(request);
+	rsmfs_row_text(request, path);
+	rsmfs_row_text(request, medium.shown);
+	rsmfs_row_text(request, rsm_medium_state_name(medium.state));
+	rsmfs_row_end(request);
+	return 0;
+}
+
+static void report_table(struct rsmfs_request *request)
+{
+	rsmfs_request_table(request, "done", request->call.verb->name,
+			    "path:s\tbarcode:s\tstate:s");
+}
+
+/* ---- allocate ---- */
+
+static int fill_allocation(struct rsmfs_request *request, const struct rsm_pool *pool,
+			   const char *name, struct rsm_allocation *ret_allocation,
+			   struct rsm_err *err)
+{
+	const char *barcode = rsmfs_verb_text(&request->call, "medium");
+	uint32_t mode = 0777 & ~(uint32_t)rsmfs_verb_number(&request->call, "umask", 022);
+	bool setgid = pool->mode & S_ISGID;
+	struct rsm_allocation allocation = {
+		.pool = pool->id,
+		.name = name,
+		.mode = setgid ? mode | S_ISGID : mode,
+		.owner = request->caller->uid,
+		.group = setgid ? pool->group : request->caller->gid,
+	};
+	struct rsm_medium medium;
+	struct rsm_pool from;
+	int r;
+
+	if (barcode) {
+		r = rsmfs_object_medium(request, barcode, false, &medium, err);
+		if (r < 0)
+			return r;
+		r = rsm_pool_get(request->catalog, medium.pool, &from, err);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return rsm_err_set(err, EINVAL, "%s: is a cleaning cartridge",
+					   medium.shown);
+		/* Free is everybody's, what is elsewhere is taken out of its pool. */
+		if (medium.pool != pool->id && from.kind != RSM_POOL_SCRATCH) {
+			r = may_change_medium(request, &medium, err);
+			if (r < 0)
+				return r;
+		}
+		allocation.medium = medium.id;
+	}
+	*ret_allocation = allocation;
+	return 0;
+}
+
+struct asked {
+	int64_t id;
+	enum rsm_request_state state;
+};
+
+static bool find_asked(void *context, const struct rsm_operator_request *request)
+{
+	struct asked *asked = context;
+
+	if (request->id != asked->id)
+		return true;
+	asked->state = request->state;
+	return false;
+}
+
+/* Tries again each second until there is one, the time is over, an operator says no, or nobody
+ * waits any more. A person is asked for new media meanwhile.
+ */
+static int wait_for_one(struct rsmfs_request *request, const struct rsm_allocation *allocation,
+			const char *operand, struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	struct rsm_operator_request wanted = { .kind = RSM_REQUEST_NEW_MEDIA,
+					       .pool = allocation->pool };
+	int64_t seconds = rsmfs_verb_number(&request->call, "wait", 0);
+	struct rsm_clock *clock = rsm_clock_real();
+	int64_t until = rsm_clock_now_ns(clock) + seconds * RSM_SECOND_NS;
+	struct asked asked = { 0 };
+	int r;
+
+	snprintf(wanted.text, sizeof(wanted.text), "a cartridge is wanted for %s", operand);
+	r = rsm_operator_request_raise(request->catalog, &wanted, &asked.id, err);
+	while (r >= 0) {
+		rsmfs_request_progress(request, 0, 0, "waiting for a cartridge");
+		for (unsigned i = 0; i < 10 && !rsmfs_request_is_cancelled(request); i++)
+			rsm_clock_sleep_ns(clock, RSM_SECOND_NS / 10);
+		if (rsmfs_request_is_cancelled(request)) {
+			r = rsm_err_set(err, EINTR, "%s: interrupted", operand);
+			break;
+		}
+		r = rsm_manager_allocate(request->manager, allocation, ret_medium, err);
+		if (r != -ENOSPC)
+			break;
+		if (seconds && rsm_clock_now_ns(clock) >= until) {
+			r = rsm_err_set(err, ETIMEDOUT, "%s: no cartridge came in %lld seconds",
+					operand, (long long)seconds);
+			break;
+		}
+		asked.state = RSM_REQUEST_SUBMITTED;
+		r = rsm_operator_request_list(request->catalog, false, find_asked, &asked, err);
+		if (r >= 0 && asked.state == RSM_REQUEST_REFUSED)
+			return rsm_err_set(err, ECANCELED, "%s: the operator refused a cartridge",
+					   operand);
+	}
+	if (asked.id) {
+		struct rsm_err ignored; /* somebody may have ended it already */
+
+		if (rsm_operator_request_end(request->catalog, asked.id,
+					     r == 0 ? RSM_REQUEST_COMPLETE : RSM_REQUEST_REFUSED,
+					     &ignored) < 0)
+			asked.id = 0;
+	}
+	return r;
+}
+
+int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
+{
+	const char *operand = request->call.operands[0];
+	struct rsm_allocation allocation;
+	struct rsmfs_object object;
+	struct rsm_medium medium;
+	RSM_FREE char *path = NULL;
+	const char *name = NULL;
+	int64_t pool;
+	int r = rsmfs_object_find(request, operand, &object, NULL);
+
+	if (r < 0 && r != -ENOENT)
+		return rsmfs_object_find(request, operand, &object, err);
+	if (r < 0 || !object.is_pool) {
+		r = rsmfs_object_parent(request, operand, &pool, &name, err);
+		if (r < 0)
+			return r;
+		if (pool == RSM_POOL_TOP)
+			return rsm_err_set(err, ENOENT, "%s: there is no such pool", operand);
+		r = rsm_pool_get(request->catalog, pool, &object.pool, err);
+		if (r)
+			return rsm_err_fold(err, r, "%s: the pool is gone", operand);
+	} else if (object.pool.id == RSM_POOL_TOP) {
+		return rsm_err_set(err, EPERM, "a cartridge is allocated in a pool");
+	}
+	r = rsmfs_access_pool(request->catalog, request->caller, request->admin, object.pool.id,
+			      RSMFS_WRITE | RSMFS_EXECUTE, err);
+	if (r == 0)
+		r = fill_allocation(request, &object.pool, name, &allocation, err);
+	if (r == 0)
+		r = rsm_manager_allocate(request->manager, &allocation, &medium, err);
+	if (r == -ENOSPC && rsmfs_verb_flag(&request->call, "wait"))
+		r = wait_for_one(request, &allocation, operand, &medium, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_names_changed(request, medium.pool, medium.name);
+	r = rsmfs_medium_path(request, &medium, &path, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_table(request, "list", "allocate", "path:s\tlmid:s\tbarcode:S");
+	rsmfs_row_begin(request);
+	rsmfs_row_text(request, path);
+	rsmfs_row_text(request, medium.lmid);
+	rsmfs_row_text(request, medium.barcode);
+	rsmfs_row_end(request);
+	return 0;
+}
+
+/* ---- the others ---- */
+
+int rsmfs_run_deallocate(struct rsmfs_request *request, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_medium *media = NULL;
+	bool force = rsmfs_verb_flag(&request->call, "force");
+	size_t count = 0;
+	int r = rsmfs_object_media(request, false, &media, &count, err);
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = may_change_medium(request, &media[i], err);
+	if (r < 0)
+		return r;
+	report_table(request);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		r = rsm_manager_deallocate(request->manager, media[i].id, force, err);
+		if (r < 0)
+			return r;
+		rsmfs_request_names_changed(request, media[i].pool, media[i].name);
+		rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
+		r = report(request, media[i].id, err);
+	}
+	return r;
+}
+
+int rsmfs_run_swap(struct rsmfs_request *request, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_medium *media = NULL;
+	size_t count = 0;
+	int r = rsmfs_object_media(request, false, &media, &count, err);
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = may_change_medium(request, &media[i], err);
+	if (r == 0)
+		r = rsm_manager_swap(request->manager, media[0].id, media[1].id, err);
+	if (r < 0)
+		return r;
+	report_table(request);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		rsmfs_request_names_changed(request, media[i].pool, media[i].name);
+		r = report(request, media[i].id, err);
+	}
+	return r;
+}
+
+int rsmfs_run_complete(struct rsmfs_request *request, struct rsm_err *err)
+{
+	struct rsm_medium medium;
+	int r = rsmfs_object_medium(request, request->call.operands[0], false, &medium, err);
+
+	if (r == 0)
+		r = may_change_medium(request, &medium, err);
+	if (r == 0)
+		r = rsm_manager_complete(request->manager, medium.id, err);
+	if (r < 0)
+		return r;
+	report_table(request);
+	return report(request, medium.id, err);
+}
+
+int rsmfs_run_decommission(struct rsmfs_request *request, struct rsm_err *err)
+{
+	struct rsm_medium medium;
+	struct rsm_pool pool = { 0 };
+	int r = rsmfs_object_medium(request, request->call.operands[0], false, &medium, err);
+
+	if (r == 0)
+		r = rsm_pool_get(request->catalog, medium.pool, &pool, err);
+	if (r < 0)
+		return r;
+	/* System pools are open to everybody; wearing out what is in them is not. */
+	r = pool.kind == RSM_POOL_APPLICATION ? may_change_medium(request, &medium, err)
+					      : rsmfs_request_need_admin(request, err);
+	if (r == 0)
+		r = rsm_medium_decommission(request->catalog, medium.id, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_names_changed(request, medium.pool, medium.shown);
+	report_table(request);
+	return report(request, medium.id, err);
+}
+
+int rsmfs_run_free(struct rsmfs_request *request, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_medium *media = NULL;
+	size_t count = 0;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0 && !rsmfs_verb_flag(&request->call, "yes"))
+		r = rsm_err_set(err, EINVAL, "free destroys what is on the cartridges; say --yes");
+	if (r == 0)
+		r = rsmfs_object_media(request, false, &media, &count, err);
+	if (r < 0)
+		return r;
+	report_table(request);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		r = rsm_manager_free_medium(request->manager, media[i].id, err);
+		if (r < 0)
+			return r;
+		rsmfs_request_names_changed(request, media[i].pool, media[i].shown);
+		rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
+		r = report(request, media[i].id, err);
+	}
+	return r;
+}

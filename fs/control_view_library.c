@@ -1,0 +1,154 @@
+/* rsm view libraries, drives, slots. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/control_request.h"
+
+int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_library_status *libraries = NULL;
+	size_t count = 0;
+	int r = rsm_manager_libraries(request->manager, &libraries, &count, err);
+
+	if (r < 0)
+		return r;
+	rsmfs_request_table(request, "table", "libraries",
+			    "id:n\tsource:s\tkind:s\tvendor:s\tproduct:s\tdrives:n\tslots:n\t"
+			    "ports:n\tcartridges:n\tenabled:b");
+	for (size_t i = 0; i < count; i++) {
+		const struct rsm_library_status *library = &libraries[i];
+
+		rsmfs_row_begin(request);
+		rsmfs_row_signed(request, library->id);
+		rsmfs_row_text(request, library->source);
+		rsmfs_row_text(request, library->kind);
+		rsmfs_row_text(request, library->vendor);
+		rsmfs_row_text(request, library->product);
+		rsmfs_row_number(request, library->drives);
+		rsmfs_row_number(request, library->slots);
+		rsmfs_row_number(request, library->ports);
+		rsmfs_row_number(request, library->cartridges);
+		rsmfs_row_number(request, library->enabled);
+		rsmfs_row_end(request);
+	}
+	return 0;
+}
+
+/* Path of a medium for a table: "" also when the caller may not know it. */
+static int visible_path(struct rsmfs_request *request, const struct rsm_medium *medium,
+			char **ret_path, struct rsm_err *err)
+{
+	RSM_FREE char *path = NULL;
+	int r = 0;
+
+	if (medium->pool && !rsmfs_access_is_admin(request->caller, request->admin))
+		r = rsmfs_access_pool(request->catalog, request->caller, request->admin,
+				      medium->pool, RSMFS_READ | RSMFS_EXECUTE, err);
+	if (r == -EACCES)
+		return 0;
+	if (r == 0)
+		r = rsmfs_medium_path(request, medium, &path, err);
+	if (r < 0)
+		return r;
+	*ret_path = RSM_STEAL(path);
+	return 0;
+}
+
+static int view_drive(struct rsmfs_request *request, const struct rsm_drive_status *drive,
+		      struct rsm_err *err)
+{
+	RSM_FREE char *path = NULL;
+	struct rsm_medium medium = { 0 };
+	int r = drive->medium ? rsm_medium_get(request->catalog, drive->medium, &medium, err)
+			      : RSM_MEDIUM_ABSENT;
+
+	if (r == 0)
+		r = visible_path(request, &medium, &path, err);
+	if (r < 0)
+		return r;
+	rsmfs_row_begin(request);
+	rsmfs_row_number(request, drive->element);
+	rsmfs_row_text(request, drive->node);
+	rsmfs_row_text(request, drive->type);
+	rsmfs_row_text(request, drive->state);
+	rsmfs_row_text(request, medium.shown);
+	rsmfs_row_text(request, path);
+	rsmfs_row_number(request, drive->mounts);
+	rsmfs_row_text(request, drive->vendor);
+	rsmfs_row_text(request, drive->product);
+	rsmfs_row_text(request, drive->serial);
+	rsmfs_row_signed(request, drive->library);
+	rsmfs_row_number(request, drive->enabled);
+	rsmfs_row_end(request);
+	return 0;
+}
+
+int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_drive_status *drives = NULL;
+	size_t count = 0;
+	int r = rsm_manager_drives(request->manager, &drives, &count, err);
+
+	if (r < 0)
+		return r;
+	rsmfs_request_table(request, "table", "drives",
+			    "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
+			    "vendor:S\tproduct:S\tserial:S\tlibrary:N\tenabled:B");
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = view_drive(request, &drives[i], err);
+	return r;
+}
+
+static int view_element(struct rsmfs_request *request, int64_t library,
+			const struct rsm_element *element, struct rsm_err *err)
+{
+	bool port = element->type == RSM_ELEMENT_IMPORT_EXPORT;
+	RSM_FREE char *path = NULL;
+	struct rsm_medium medium = { 0 };
+	int r = RSM_MEDIUM_ABSENT;
+
+	if (element->full)
+		r = rsm_medium_at(request->catalog, library, port ? RSM_AT_PORT : RSM_AT_SLOT,
+				  element->address, &medium, err);
+	if (r == 0)
+		r = visible_path(request, &medium, &path, err);
+	if (r < 0)
+		return r;
+	rsmfs_row_begin(request);
+	rsmfs_row_number(request, element->address);
+	rsmfs_row_text(request, port ? "port" : "slot");
+	rsmfs_row_number(request, element->full);
+	rsmfs_row_text(request, element->volume_tag);
+	rsmfs_row_text(request, path);
+	rsmfs_row_signed(request, library);
+	rsmfs_row_end(request);
+	return 0;
+}
+
+static int view_elements(struct rsmfs_request *request, int64_t library, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_element *elements = NULL;
+	size_t count = 0;
+	int r = rsm_manager_elements(request->manager, library, &elements, &count, err);
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (elements[i].type == RSM_ELEMENT_STORAGE ||
+		    elements[i].type == RSM_ELEMENT_IMPORT_EXPORT)
+			r = view_element(request, library, &elements[i], err);
+	return r;
+}
+
+int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_library_status *libraries = NULL;
+	size_t count = 0;
+	int r = rsm_manager_libraries(request->manager, &libraries, &count, err);
+
+	if (r < 0)
+		return r;
+	rsmfs_request_table(request, "table", "slots",
+			    "element:n\ttype:s\tfull:b\tbarcode:s\tpath:s\tlibrary:N");
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = view_elements(request, libraries[i].id, err);
+	return r;
+}

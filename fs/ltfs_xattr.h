@@ -1,0 +1,26 @@
+/* ltfs_xattr.h - user.ltfs.*: the virtual attributes of the LTFS reference implementation, under
+ * their own names, so that tools made for it work (ltfs-format.md 9.3, 22).
+ */
+#ifndef RSMFS_LTFS_XATTR_H
+#define RSMFS_LTFS_XATTR_H
+
+#include "fs/contents.h"
+
+/* `key` without "user.". Outcome 1: not a virtual one, or not known here. */
+RSM_MUST_CHECK int rsmfs_ltfs_get(const struct rsmfs_contents *at, uint64_t node, const char *key,
+				  struct rsm_text *ret_value, struct rsm_err *err);
+
+/* Sets (or without call->data removes) one of them. Outcome 1: it is to be stored as any other;
+ * -EACCES: reserved. */
+RSM_MUST_CHECK int rsmfs_ltfs_set(const struct rsmfs_contents *at, struct rsmfs_call *call,
+				  const char *key, struct rsm_err *err);
+
+/* Stored keys that users do not see. */
+bool rsmfs_ltfs_is_hidden(const char *key);
+
+/* A write of user.ltfs.sync on a cartridge's folder: answered when all is on the medium and in an
+ * index there. */
+bool rsmfs_ltfs_is_sync(const struct rsmfs_call *call);
+void rsmfs_ltfs_sync(struct rsmfs *fs, struct rsmfs_call *call);
+
+#endif

@@ -1,0 +1,104 @@
+/* rsm - administers a mounted media library (rsm(8)). Options that are for every verb, and exit
+ * codes; the rest is in rsm_*.c.
+ */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/rsm_session.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct global {
+	struct rsmfs_tool tool;
+	bool help, version;
+};
+
+/* Takes the options of all verbs out of argv (up to "--"). Returns how many arguments are left. */
+static int take_globals(int argc, char **argv, struct global *global, struct rsm_err *err)
+{
+	bool only_operands = false;
+	int left = 0;
+
+	for (int i = 0; i < argc; i++) {
+		const char *argument = argv[i];
+
+		only_operands |= !strcmp(argument, "--");
+		if (only_operands) {
+			argv[left++] = argv[i];
+		} else if (!strcmp(argument, "--json")) {
+			global->tool.mode = RSMFS_PRINT_JSON;
+		} else if (!strcmp(argument, "--plain")) {
+			global->tool.mode = RSMFS_PRINT_PLAIN;
+		} else if (!strcmp(argument, "-h") || !strcmp(argument, "--help")) {
+			global->help = true;
+		} else if (!strcmp(argument, "-V") || !strcmp(argument, "--version")) {
+			global->version = true;
+		} else if (!strncmp(argument, "--mount=", 8)) {
+			global->tool.mountpoint = argument + 8;
+		} else if (!strcmp(argument, "-m") || !strcmp(argument, "--mount")) {
+			if (++i == argc)
+				return rsm_err_set(err, EINVAL, "%s needs a mount point", argument);
+			global->tool.mountpoint = argv[i];
+		} else {
+			argv[left++] = argv[i];
+		}
+	}
+	return left;
+}
+
+static int usage_error(const struct rsm_err *err, const char *verb)
+{
+	const struct rsmfs_verb *known = verb ? rsmfs_verb_find(verb) : NULL;
+	RSM_TEXT struct rsm_text usage = { 0 };
+
+	fprintf(stderr, "rsm: %s\n", err->msg);
+	if (known)
+		rsmfs_verb_usage(known, &usage);
+	fprintf(stderr, "%s\n",
+		usage.data && !usage.failed ? usage.data : "rsm help lists the verbs");
+	return EXIT_USAGE;
+}
+
+static int failed(const struct rsm_err *err)
+{
+	fflush(stdout);
+	fprintf(stderr, "rsm: %s\n", err->msg);
+	return EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	struct global global = { .tool = { .mountpoint = getenv("RSM_MOUNT") } };
+	struct rsmfs_verb_call call = { 0 };
+	struct rsm_err err = { 0 };
+	int r;
+
+	setlocale(LC_ALL, "");
+	argc = take_globals(argc - 1, argv + 1, &global, &err);
+	if (argc < 0)
+		return usage_error(&err, NULL);
+	argv++;
+	if (global.version) {
+		puts("rsm (rsmfs) " RSM_VERSION);
+		return 0;
+	}
+	if (global.help) {
+		rsmfs_local_help(argc ? argv[0] : NULL, stdout);
+		return 0;
+	}
+	if (!argc) {
+		rsmfs_local_help(NULL, stderr);
+		return EXIT_USAGE;
+	}
+	r = rsmfs_verb_parse(argc, argv, &call, &err);
+	if (r == -EINVAL || r == -ENOSYS)
+		return usage_error(&err, argv[0]);
+	if (r < 0)
+		return failed(&err);
+	r = call.verb->local ? rsmfs_local_run(&global.tool, &call, &err)
+			     : rsmfs_session_run(&global.tool, &call, &err);
+	rsmfs_verb_call_fini(&call);
+	return r < 0 ? failed(&err) : 0;
+}

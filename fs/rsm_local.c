@@ -1,0 +1,162 @@
+/* What `rsm` does by itself: wait, library create, help. */
+#include <limits.h>
+#include <string.h>
+
+#include "changer/emulator/library_folder.h"
+#include "fs/lock.h"
+#include "fs/rsm_progress.h"
+#include "fs/rsm_session.h"
+
+/* ---- wait ---- */
+
+static bool on_wait(void *context, const struct rsmfs_lock_owner *owner)
+{
+	char what[512];
+
+	if (owner->state == RSMFS_LOCK_ENDING)
+		snprintf(what, sizeof(what), "%s",
+			 owner->progress[0] ? owner->progress : "rsmfs is ending");
+	else
+		snprintf(what, sizeof(what), "it is mounted at %.400s", owner->mountpoint);
+	rsmfs_progress_set(context, 0, 0, what);
+	return true;
+}
+
+static int run_wait(const struct rsmfs_verb_call *call, struct rsm_err *err)
+{
+	RSM_CLEANUP(rsmfs_progress_stop) struct rsmfs_progress *progress = NULL;
+	int r = rsmfs_progress_start("waiting for rsmfs", &progress, err);
+
+	return r < 0 ? r : rsmfs_lock_wait(call->operands[0], on_wait, progress, err);
+}
+
+/* ---- library create ---- */
+
+/* As many slots as cartridges need, if nobody said how many. */
+static void fit_slots(const struct rsmfs_verb_call *call, struct rsm_library_shape *shape)
+{
+	unsigned needed = shape->cartridges + !shape->no_cleaner;
+
+	if (!rsmfs_verb_flag(call, "slots") && shape->slots < needed)
+		shape->slots = needed;
+}
+
+static int report_library(const struct rsmfs_tool *tool, const char *folder,
+			  const struct rsm_library_shape *shape, struct rsm_err *err)
+{
+	static const struct rsmfs_reply_table table = {
+		.style = "done",
+		.name = "library",
+		.columns = { { "source", 's', false },
+			     { "type", 's', false },
+			     { "drives", 'n', false },
+			     { "slots", 'n', false },
+			     { "ports", 'n', false },
+			     { "cartridges", 'n', false } },
+		.column_count = 6,
+	};
+	RSM_CLEANUP(rsmfs_printer_free) struct rsmfs_printer *printer = NULL;
+	char path[PATH_MAX], type[32], numbers[4][16];
+	char *fields[] = { path, type, numbers[0], numbers[1], numbers[2], numbers[3] };
+	const unsigned values[] = { shape->drives, shape->slots, shape->ports, shape->cartridges };
+	int r = rsmfs_printer_new(tool->mode, stdout, &printer, err);
+
+	if (r < 0)
+		return r;
+	if (!realpath(folder, path))
+		return rsm_err_errno(err, "%s", folder);
+	snprintf(type, sizeof(type), "%s", shape->media_type);
+	for (size_t i = 0; i < 4; i++)
+		snprintf(numbers[i], sizeof(numbers[i]), "%u", values[i]);
+	r = rsmfs_printer_table(printer, &table, err);
+	if (r == 0)
+		r = rsmfs_printer_row(printer, fields, err);
+	return r < 0 ? r : rsmfs_printer_end(printer, err);
+}
+
+static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_verb_call *call,
+		       struct rsm_err *err)
+{
+	struct rsm_library_shape shape = rsm_library_default_shape;
+	const char *folder = call->operands[1];
+	const char *type = rsmfs_verb_text(call, "type");
+	int r;
+
+	if (strcmp(call->operands[0], "create") != 0)
+		return rsm_err_set(err, EINVAL, "library: '%s' is not create", call->operands[0]);
+	if (type && !strcmp(type, "disk"))
+		return rsm_err_set(err, EOPNOTSUPP,
+				   "library create --type disk is not available in this version");
+	if (type)
+		shape.media_type = type;
+	shape.drives = (unsigned)rsmfs_verb_number(call, "drives", shape.drives);
+	shape.slots = (unsigned)rsmfs_verb_number(call, "slots", shape.slots);
+	shape.ports = (unsigned)rsmfs_verb_number(call, "ports", shape.ports);
+	shape.cartridges = (unsigned)rsmfs_verb_number(call, "cartridges", shape.cartridges);
+	shape.capacity_bytes = rsmfs_verb_size(call, "capacity", shape.capacity_bytes);
+	shape.blank = rsmfs_verb_flag(call, "blank");
+	fit_slots(call, &shape);
+	r = rsm_library_folder_create(folder, &shape, err);
+	return r < 0 ? r : report_library(tool, folder, &shape, err);
+}
+
+/* ---- help ---- */
+
+static void help_verb(const struct rsmfs_verb *verb, FILE *out)
+{
+	RSM_TEXT struct rsm_text usage = { 0 };
+
+	rsmfs_verb_usage(verb, &usage);
+	fprintf(out, "%s\n\n  %s\n", usage.data ? usage.data : verb->name, verb->help);
+	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && verb->options[i].name; i++) {
+		const struct rsmfs_option *option = &verb->options[i];
+		char left[64];
+
+		if (!option->help)
+			continue;
+		snprintf(left, sizeof(left), "--%s%s%s", option->name,
+			 !option->value					? ""
+			 : option->kind == RSMFS_OPTION_SECONDS_OR_FLAG ? "[=S]"
+									: " ",
+			 option->value && option->kind != RSMFS_OPTION_SECONDS_OR_FLAG
+				 ? option->value
+				 : "");
+		fprintf(out, "%s  %-22s %s\n", i ? "" : "\n", left, option->help);
+	}
+}
+
+void rsmfs_local_help(const char *name, FILE *out)
+{
+	const struct rsmfs_verb *verb = name ? rsmfs_verb_find(name) : NULL;
+
+	if (verb) {
+		help_verb(verb, out);
+		return;
+	}
+	fprintf(out, "usage: rsm [-m MOUNTPOINT] [--json|--plain] VERB ...\n"
+		     "       rsm --help | --version\n\n");
+	for (verb = rsmfs_verbs; verb->name; verb++)
+		fprintf(out, "  %-13s %s\n", verb->name, verb->help);
+	fprintf(out, "\nA path is one in the mount, POOL/NAME, or a barcode. rsm help VERB and\n"
+		     "rsm(8) tell more.\n");
+}
+
+static int run_help(const struct rsmfs_verb_call *call, struct rsm_err *err)
+{
+	const char *name = call->operand_count ? call->operands[0] : NULL;
+
+	if (name && !rsmfs_verb_find(name))
+		return rsm_err_set(err, EINVAL, "help: there is no verb '%s'", name);
+	rsmfs_local_help(name, stdout);
+	return 0;
+}
+
+int rsmfs_local_run(const struct rsmfs_tool *tool, const struct rsmfs_verb_call *call,
+		    struct rsm_err *err)
+{
+	if (!strcmp(call->verb->name, "wait"))
+		return run_wait(call, err);
+	if (!strcmp(call->verb->name, "library"))
+		return run_library(tool, call, err);
+	return run_help(call, err);
+}

@@ -1,0 +1,374 @@
+#include "fs/rsm_session.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "fs/control.h"
+#include "fs/rsm_mounts.h"
+#include "fs/rsm_progress.h"
+#include "fs/rsm_reply.h"
+
+struct session {
+	struct rsmfs_printer *printer;
+	struct rsmfs_progress *progress;
+	const char *file; /* export: where data go; NULL: nowhere */
+	char *part;	  /* what it is called until it is complete */
+	int fd;
+	uint64_t offset;
+};
+
+/* ---- the reply ---- */
+
+static int on_table(void *context, const struct rsmfs_reply_table *table, struct rsm_err *err)
+{
+	struct session *session = context;
+
+	rsmfs_progress_hide(session->progress);
+	return rsmfs_printer_table(session->printer, table, err);
+}
+
+static int on_row(void *context, char *const *fields, struct rsm_err *err)
+{
+	struct session *session = context;
+
+	rsmfs_progress_hide(session->progress);
+	return rsmfs_printer_row(session->printer, fields, err);
+}
+
+static void on_text(void *context, const char *text)
+{
+	struct session *session = context;
+
+	rsmfs_progress_hide(session->progress);
+	rsmfs_printer_text(session->printer, text);
+}
+
+static void on_note(void *context, const char *text)
+{
+	struct session *session = context;
+
+	rsmfs_progress_hide(session->progress);
+	fprintf(stderr, "rsm: %s\n", text);
+}
+
+static int on_data(void *context, const void *data, size_t length, struct rsm_err *err)
+{
+	struct session *session = context;
+	int r;
+
+	if (!session->file)
+		return rsm_err_set(err, EBADMSG, "the daemon's reply is garbled");
+	if (session->fd < 0) {
+		if (asprintf(&session->part, "%s.XXXXXX", session->file) < 0) {
+			session->part = NULL;
+			return rsm_err_oom(err);
+		}
+		session->fd = mkostemp(session->part, O_CLOEXEC);
+		if (session->fd < 0)
+			return rsm_err_errno(err, "%s", session->file);
+	}
+	r = rsm_file_write_at(session->fd, data, length, session->offset);
+	if (r < 0)
+		return rsm_err_set(err, -r, "%s: %s", session->file, strerror(-r));
+	session->offset += length;
+	return 0;
+}
+
+static void on_progress(void *context, uint64_t done, uint64_t total, const char *what)
+{
+	struct session *session = context;
+
+	rsmfs_progress_set(session->progress, done, total, what);
+}
+
+/* ---- export ---- */
+
+static int finish_file(struct session *session, struct rsm_err *err)
+{
+	if (session->fd < 0)
+		return rsm_err_set(err, EIO, "%s: nothing came", session->file);
+	if (fsync(session->fd) || rename(session->part, session->file))
+		return rsm_err_errno(err, "%s", session->file);
+	free(session->part);
+	session->part = NULL;
+	return 0;
+}
+
+static void drop_file(struct session *session)
+{
+	if (session->fd >= 0)
+		close(session->fd);
+	if (session->part)
+		unlink(session->part);
+	free(session->part);
+}
+
+/* ---- the request ---- */
+
+static int open_file(const char *mountpoint, const char *name, int flags, int *ret_fd,
+		     struct rsm_err *err)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/.rsm/%s", mountpoint, name);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return rsm_err_set(err, ENAMETOOLONG, "%s: the path is too long", mountpoint);
+	*ret_fd = open(path, flags | O_CLOEXEC);
+	if (*ret_fd >= 0)
+		return 0;
+	if (errno == ENOTCONN)
+		return rsm_err_set(err, ENOTCONN, "the rsmfs at %s has died, mount it again",
+				   mountpoint);
+	if (errno == ENOENT || errno == ENOTDIR)
+		return rsm_err_set(err, ENOTCONN, "%s: no rsmfs is mounted there", mountpoint);
+	return rsm_err_errno(err, "%s", path);
+}
+
+/* Many at once are served one after the other: while too many run, it is tried again. */
+static int send_request(const char *mountpoint, const struct rsm_text *request, int *ret_fd,
+			struct rsm_err *err)
+{
+	for (unsigned tries = 0;; tries++) {
+		RSM_CLOSE int fd = -1;
+		int r = open_file(mountpoint, "ctl", O_RDWR, &fd, err);
+
+		if (r < 0)
+			return r;
+		ssize_t n = write(fd, request->data, request->length);
+
+		if (n == (ssize_t)request->length) {
+			*ret_fd = rsm_steal_fd(&fd);
+			return 0;
+		}
+		if (n >= 0)
+			return rsm_err_set(err, EIO, "%s: the request was cut short", mountpoint);
+		if (errno == EMSGSIZE)
+			return rsm_err_set(err, EMSGSIZE, "too many operands for one call");
+		if (errno == ESHUTDOWN)
+			return rsm_err_set(err, ENOTCONN, "the rsmfs at %s is ending", mountpoint);
+		if (errno != EAGAIN || tries >= 300)
+			return rsm_err_errno(err, "%s", mountpoint);
+		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+	}
+}
+
+static int read_reply(int fd, struct rsmfs_reply *reply, struct rsm_err *err)
+{
+	RSM_FREE char *block = malloc(65536);
+
+	if (!block)
+		return rsm_err_oom(err);
+	for (;;) {
+		ssize_t n = read(fd, block, 65536);
+		int r;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return rsm_err_errno(err, "reply of the daemon");
+		if (n == 0)
+			break;
+		r = rsmfs_reply_feed(reply, block, (size_t)n, err);
+		if (r < 0)
+			return r;
+	}
+	if (!reply->ended)
+		return rsm_err_set(err, ENOTCONN, "the daemon ended in the middle of its reply");
+	if (!reply->end.code)
+		return 0;
+	*err = reply->end;
+	return reply->end.code > 0 ? -reply->end.code : -EIO;
+}
+
+static int converse(const struct rsmfs_tool *tool, const char *mountpoint,
+		    const struct rsmfs_verb_call *call, const struct rsm_text *request,
+		    struct rsm_err *err)
+{
+	struct session session = { .fd = -1 };
+	struct rsmfs_reply_sink sink = { .table = on_table,
+					 .row = on_row,
+					 .text = on_text,
+					 .note = on_note,
+					 .data = on_data,
+					 .progress = on_progress,
+					 .context = &session };
+	struct rsmfs_reply reply = { .sink = &sink };
+	RSM_CLOSE int fd = -1;
+	int r = send_request(mountpoint, request, &fd, err);
+
+	if (r < 0)
+		return r;
+	if (!strcmp(call->verb->name, "export"))
+		session.file = call->operands[0];
+	r = rsmfs_printer_new(tool->mode, stdout, &session.printer, err);
+	if (r == 0)
+		r = rsmfs_progress_start(call->verb->name, &session.progress, err);
+	if (r == 0)
+		r = read_reply(fd, &reply, err);
+	rsmfs_progress_stop(session.progress);
+	if (r == 0 && session.file)
+		r = finish_file(&session, err);
+	drop_file(&session);
+	if (session.printer && (r == 0 || tool->mode != RSMFS_PRINT_JSON)) {
+		struct rsm_err other;
+		int end = rsmfs_printer_end(session.printer, r == 0 ? err : &other);
+
+		r = r < 0 ? r : end;
+	}
+	rsmfs_printer_free(session.printer);
+	rsmfs_reply_fini(&reply);
+	return r;
+}
+
+/* ---- before the request ---- */
+
+static bool is_view_of(const char *word)
+{
+	static const char *const known[] = { "libraries", "drives", "slots",	"media",
+					     "pools",	  "queue",  "requests", NULL };
+
+	for (size_t i = 0; known[i]; i++)
+		if (!strcmp(known[i], word))
+			return true;
+	return false;
+}
+
+static char kind_of(const struct rsmfs_verb_call *call, size_t i)
+{
+	const char *kinds = call->verb->kinds;
+	size_t last = strlen(kinds);
+
+	/* "rsm view Backup" is short for "rsm view media Backup" */
+	if (!strcmp(call->verb->name, "view") && i == 0)
+		return is_view_of(call->operands[0]) ? 'n' : 'o';
+	if (!last)
+		return 'n';
+	return kinds[i < last ? i : last - 1];
+}
+
+static int resolve_operands(const char *mountpoint, const char *cwd,
+			    const struct rsmfs_verb_call *call, char **names, struct rsm_err *err)
+{
+	bool device =
+		(!strcmp(call->verb->name, "enable") || !strcmp(call->verb->name, "disable")) &&
+		(!strcmp(call->operands[0], "drive") || !strcmp(call->operands[0], "library"));
+
+	for (size_t i = 0; i < call->operand_count; i++) {
+		int r = rsmfs_mounts_operand(mountpoint, cwd, device ? 'n' : kind_of(call, i),
+					     call->operands[i], &names[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Asks before something is destroyed. The answer of a pipe is no answer. */
+static int confirm(struct rsmfs_verb_call *call, char *const *names, struct rsm_err *err)
+{
+	char answer[16];
+
+	if (strcmp(call->verb->name, "free") != 0 || rsmfs_verb_flag(call, "yes"))
+		return 0;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return rsm_err_set(err, EPERM,
+				   "free destroys what is on the cartridges; say --yes");
+	fprintf(stderr, "A free label is going to be written on");
+	for (size_t i = 0; i < call->operand_count; i++)
+		fprintf(stderr, "%s %s", i ? "," : "", names[i]);
+	fprintf(stderr, "; what is on %s is lost.\nGo on? [y/N] ",
+		call->operand_count == 1 ? "it" : "them");
+	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+		return rsm_err_set(err, ECANCELED, "nothing was done");
+	call->values[0] = ""; /* --yes is its only option */
+	return 0;
+}
+
+static void give_umask(struct rsmfs_verb_call *call, char text[static 16])
+{
+	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && call->verb->options[i].name; i++) {
+		if (strcmp(call->verb->options[i].name, "umask") != 0)
+			continue;
+		mode_t mask = umask(022);
+
+		umask(mask);
+		snprintf(text, 16, "%u", (unsigned)mask);
+		call->values[i] = text;
+	}
+}
+
+/* events --follow: those to come. */
+static int follow_events(const struct rsmfs_tool *tool, const char *mountpoint, struct rsm_err *err)
+{
+	RSM_CLOSE int fd = -1;
+	char block[65536];
+	int r;
+
+	if (tool->mode == RSMFS_PRINT_JSON)
+		return rsm_err_set(err, EINVAL, "events: --follow has no end, and so no JSON");
+	r = open_file(mountpoint, "events", O_RDONLY, &fd, err);
+	if (r < 0)
+		return r;
+	for (;;) {
+		ssize_t n = read(fd, block, sizeof(block));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return rsm_err_errno(err, "%s/.rsm/events", mountpoint);
+		if (n == 0)
+			return 0;
+		if (fwrite(block, 1, (size_t)n, stdout) != (size_t)n || fflush(stdout))
+			return rsm_err_errno(err, "standard output");
+	}
+}
+
+static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const char *cwd,
+		  struct rsmfs_verb_call *call, char **names, struct rsm_err *err)
+{
+	RSM_TEXT struct rsm_text request = { 0 };
+	char mask[16];
+	int r;
+
+	if (!strcmp(call->verb->name, "events") && rsmfs_verb_flag(call, "follow"))
+		return follow_events(tool, mountpoint, err);
+	r = resolve_operands(mountpoint, cwd, call, names, err);
+	if (r == 0)
+		r = confirm(call, names, err);
+	if (r < 0)
+		return r;
+	give_umask(call, mask);
+	rsmfs_verb_write(call, (const char *const *)names, &request);
+	if (request.failed)
+		return rsm_err_oom(err);
+	if (request.length > RSMFS_CONTROL_REQUEST_MAX)
+		return rsm_err_set(err, EMSGSIZE, "too many operands for one call");
+	return converse(tool, mountpoint, call, &request, err);
+}
+
+int rsmfs_session_run(const struct rsmfs_tool *tool, struct rsmfs_verb_call *call,
+		      struct rsm_err *err)
+{
+	RSM_FREE char *cwd = getcwd(NULL, 0); /* may be gone: then nothing is relative to it */
+	RSM_FREE char **names = calloc(call->operand_count + 1, sizeof(*names));
+	struct rsmfs_mounts mounts = { 0 };
+	const char *mountpoint = NULL;
+	int r;
+
+	if (!names)
+		return rsm_err_oom(err);
+	r = rsmfs_mounts_load(&mounts, err);
+	if (r == 0)
+		r = rsmfs_mounts_choose(&mounts, tool->mountpoint, cwd, call->operands,
+					call->operand_count, &mountpoint, err);
+	if (r == 0)
+		r = run_at(tool, mountpoint, cwd, call, names, err);
+	for (size_t i = 0; i < call->operand_count; i++)
+		free(names[i]);
+	rsmfs_mounts_fini(&mounts);
+	return r;
+}

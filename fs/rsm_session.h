@@ -1,0 +1,22 @@
+/* rsm_session.h - `rsm` in conversation: sends a call to the mount's daemon and shows the reply. */
+#ifndef RSMFS_RSM_SESSION_H
+#define RSMFS_RSM_SESSION_H
+
+#include "fs/rsm_print.h"
+#include "fs/verb.h"
+
+struct rsmfs_tool {
+	enum rsmfs_print_mode mode;
+	const char *mountpoint; /* -m, else RSM_MOUNT; NULL */
+};
+
+/* Carries the call out at its mount. 0, -EINVAL for wrong usage found late, else -errno. */
+RSM_MUST_CHECK int rsmfs_session_run(const struct rsmfs_tool *tool, struct rsmfs_verb_call *call,
+				     struct rsm_err *err);
+
+/* wait, library, help: without a mount. */
+RSM_MUST_CHECK int rsmfs_local_run(const struct rsmfs_tool *tool,
+				   const struct rsmfs_verb_call *call, struct rsm_err *err);
+void rsmfs_local_help(const char *verb, FILE *out);
+
+#endif

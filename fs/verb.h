@@ -1,0 +1,84 @@
+/* verb.h - the verbs of `rsm`: their operands, options and help, and how a call is parsed.
+ *
+ * One table for the tool (usage, help, exit code 2) and the daemon, which parses again what it is
+ * sent, for it believes nobody.
+ */
+#ifndef RSMFS_VERB_H
+#define RSMFS_VERB_H
+
+#include <stdbool.h>
+
+#include "base/text.h"
+
+enum rsmfs_option_kind {
+	RSMFS_OPTION_FLAG = 1,
+	RSMFS_OPTION_TEXT,
+	RSMFS_OPTION_NUMBER,
+	RSMFS_OPTION_INTEGER, /* may be negative */
+	RSMFS_OPTION_SIZE,
+	RSMFS_OPTION_SECONDS_OR_FLAG, /* --wait or --wait=S */
+};
+
+struct rsmfs_option {
+	const char *name;
+	enum rsmfs_option_kind kind;
+	const char *value; /* as help shows it: "BARCODE" */
+	const char *help;  /* NULL: not shown, the tool's own */
+};
+
+enum { RSMFS_VERB_OPTIONS = 12 };
+
+struct rsmfs_verb {
+	const char *name;
+	const char *operands; /* as usage shows them */
+	/* A letter for each operand, the last one for all that follow: o object (path, barcode), c
+	 * path that is to be made, n taken as it is.
+	 */
+	const char *kinds;
+	unsigned least, most;
+	bool local; /* the tool does it by itself */
+	const char *help;
+	struct rsmfs_option options[RSMFS_VERB_OPTIONS];
+};
+
+/* In the order of the help; name NULL ends it. */
+extern const struct rsmfs_verb rsmfs_verbs[];
+
+const struct rsmfs_verb *rsmfs_verb_find(const char *name); /* NULL: none */
+
+enum { RSMFS_VERB_OPERANDS = 4096 };
+
+struct rsmfs_verb_call {
+	const struct rsmfs_verb *verb;
+	const char **operands; /* pointers into argv */
+	size_t operand_count;
+	const char *values[RSMFS_VERB_OPTIONS]; /* NULL: not given; "" for a flag */
+};
+
+/* argv[0] is the verb; the strings are borrowed. -EINVAL: wrong usage; -ENOSYS: no such verb;
+ * -EOPNOTSUPP: a verb of a later version.
+ */
+RSM_MUST_CHECK int rsmfs_verb_parse(int argc, char *const *argv, struct rsmfs_verb_call *ret_call,
+				    struct rsm_err *err);
+void rsmfs_verb_call_fini(struct rsmfs_verb_call *call);
+
+/* NULL when not given, "" for a flag. The option must be one of the verb's. */
+const char *rsmfs_verb_text(const struct rsmfs_verb_call *call, const char *option);
+bool rsmfs_verb_flag(const struct rsmfs_verb_call *call, const char *option);
+/* The values were checked by _parse. */
+int64_t rsmfs_verb_number(const struct rsmfs_verb_call *call, const char *option,
+			  int64_t otherwise);
+uint64_t rsmfs_verb_size(const struct rsmfs_verb_call *call, const char *option,
+			 uint64_t otherwise);
+
+/* The call as a request, with `operands` (as many as the call has) in place of its own. */
+void rsmfs_verb_write(const struct rsmfs_verb_call *call, const char *const *operands,
+		      struct rsm_text *request);
+
+/* "12T", "800G", "4096": decimal powers (K, M, G, T, P), as cartridges are sold; KiB ... binary. */
+RSM_MUST_CHECK int rsmfs_parse_size(const char *text, uint64_t *ret_bytes);
+
+/* "usage: rsm mount PATH... [--read] ..." without the line's end. */
+void rsmfs_verb_usage(const struct rsmfs_verb *verb, struct rsm_text *text);
+
+#endif

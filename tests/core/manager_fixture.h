@@ -1,0 +1,200 @@
+/* manager_fixture.h - a manager over a virtual library of its own, with short delays. */
+#ifndef RSM_TESTS_CORE_MANAGER_FIXTURE_H
+#define RSM_TESTS_CORE_MANAGER_FIXTURE_H
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "changer/emulator/library_folder.h"
+#include "core/manager.h"
+#include "tests/base/test.h"
+
+struct world {
+	char folder[64];
+	const char *libraries[1];
+	struct rsm_manager *manager;
+	struct rsm_err err;
+	unsigned dismount_delay_s;
+};
+
+static inline void world_start(struct world *world)
+{
+	struct rsm_manager_options options = {
+		.libraries = world->libraries,
+		.library_count = 1,
+		.dismount_delay_s = world->dismount_delay_s,
+		.migrate_delay_ms = 20,
+		.label_delay_ms = 600000,
+		.index_interval_s = 300,
+	};
+
+	assert_done(rsm_manager_new(&options, &world->manager, &world->err), &world->err);
+}
+
+static inline void world_stop(struct world *world)
+{
+	static const atomic_bool no_hurry;
+	uint64_t files;
+	unsigned media;
+
+	rsm_manager_stop(world->manager, &no_hurry, NULL, NULL, &files, &media);
+	rsm_manager_free(world->manager);
+	world->manager = NULL;
+}
+
+static inline int world_new(void **state)
+{
+	static const struct rsm_library_shape shape = {
+		.media_type = "LTO-8",
+		.drives = 2,
+		.slots = 8,
+		.ports = 2,
+		.cartridges = 4,
+		.capacity_bytes = (uint64_t)1 << 30,
+	};
+	struct world *world = calloc(1, sizeof *world);
+
+	if (!world)
+		return -1;
+	strcpy(world->folder, "/tmp/rsm-test-world-XXXXXX");
+	if (!mkdtemp(world->folder))
+		return -1;
+	world->libraries[0] = world->folder;
+	if (rsm_library_folder_create(world->folder, &shape, &world->err) < 0) {
+		fprintf(stderr, "%s\n", world->err.msg);
+		return -1;
+	}
+	world_start(world);
+	*state = world;
+	return 0;
+}
+
+static inline int world_free(void **state)
+{
+	struct world *world = *state;
+
+	if (world->manager)
+		world_stop(world);
+	if (!getenv("RSM_KEEP"))
+		assert_done(rsm_file_remove_tree(world->folder, &world->err), &world->err);
+	free(world);
+	return 0;
+}
+
+/* An application pool at the top. */
+static inline int64_t given_pool(struct world *world, const char *name)
+{
+	struct rsm_pool pool = { .parent = RSM_POOL_TOP,
+				 .holds = RSM_POOL_HOLDS_MEDIA,
+				 .draw_from_free = true,
+				 .return_to_free = true,
+				 .mode = 0755 };
+
+	snprintf(pool.name, sizeof pool.name, "%s", name);
+	assert_done(rsm_pool_create(rsm_manager_catalog(world->manager), &pool, &world->err),
+		    &world->err);
+	return pool.id;
+}
+
+static inline int64_t given_cartridge(struct world *world, int64_t pool, const char *name)
+{
+	struct rsm_allocation allocation = { .pool = pool, .name = name, .mode = 0755 };
+	struct rsm_medium medium;
+
+	assert_done(rsm_manager_allocate(world->manager, &allocation, &medium, &world->err),
+		    &world->err);
+	return medium.id;
+}
+
+/* `size` bytes that depend on `seed`. */
+static inline void fill_pattern(char *data, size_t size, unsigned seed)
+{
+	for (size_t i = 0; i < size; i++) {
+		seed = seed * 1103515245 + 12345;
+		data[i] = (char)(seed >> 16);
+	}
+}
+
+static inline void write_file(struct world *world, int64_t medium, const char *name, size_t size,
+			      unsigned seed)
+{
+	struct rsm_node node = { .kind = RSM_NODE_FILE, .mode = 0644, .flags = RSM_NODE_HAS_UNIX };
+	struct rsm_content *content;
+	struct rsm_open_file *file;
+	char *data = malloc(size + 1);
+
+	fill_pattern(data, size, seed);
+	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
+		    &world->err);
+	assert_done(
+		rsm_content_create(content, RSM_NODE_ROOT, name, &node, O_RDWR, &file, &world->err),
+		&world->err);
+	assert_done(rsm_content_write_file(file, data, size, 0, &world->err), &world->err);
+	assert_done(rsm_content_flush_file(file, &world->err), &world->err);
+	rsm_content_release(file);
+	rsm_manager_content_unref(world->manager, content);
+	free(data);
+}
+
+struct read_wait {
+	struct rsm_content_read request;
+	atomic_int ended;
+	int result;
+	size_t got;
+	char *data;
+	char msg[RSM_ERR_MSG_SIZE];
+};
+
+static inline void read_done(struct rsm_content_read *request, int r, const struct iovec *iov,
+			     int iov_count, const struct rsm_err *err)
+{
+	struct read_wait *wait = request->context;
+
+	wait->result = r;
+	if (r < 0)
+		snprintf(wait->msg, sizeof wait->msg, "%s", err->msg);
+	for (int i = 0; r == 0 && i < iov_count; i++) {
+		memcpy(wait->data + wait->got, iov[i].iov_base, iov[i].iov_len);
+		wait->got += iov[i].iov_len;
+	}
+	atomic_store(&wait->ended, 1);
+}
+
+static inline void expect_file(struct world *world, int64_t medium, const char *name, size_t size,
+			       unsigned seed)
+{
+	char *expected = malloc(size + 1);
+	struct read_wait wait = { .data = malloc(size + 1) };
+	struct rsm_content *content;
+	struct rsm_open_file *file;
+	struct rsm_node node;
+	bool keep;
+
+	fill_pattern(expected, size, seed);
+	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
+		    &world->err);
+	assert_done(rsm_content_lookup(content, RSM_NODE_ROOT, name, &node, &world->err),
+		    &world->err);
+	assert_int_equal(node.size, size);
+	assert_done(rsm_content_open(content, node.id, O_RDONLY, &file, &keep, &world->err),
+		    &world->err);
+	wait.request = (struct rsm_content_read){
+		.offset = 0, .size = size, .done = read_done, .context = &wait
+	};
+	rsm_content_read_file(file, &wait.request);
+	while (!atomic_load(&wait.ended))
+		usleep(1000);
+	if (wait.result < 0)
+		fail_msg("%s: %s", name, wait.msg);
+	assert_int_equal(wait.got, size);
+	assert_memory_equal(wait.data, expected, size);
+	rsm_content_release(file);
+	rsm_manager_content_unref(world->manager, content);
+	free(wait.data);
+	free(expected);
+}
+
+#endif

@@ -1,0 +1,104 @@
+#include "tests/core/manager_fixture.h"
+
+#include <fcntl.h>
+
+static void a_new_library_has_its_cartridges_in_free(void **state)
+{
+	struct world *world = *state;
+	struct rsm_pool pool;
+
+	assert_done(rsm_pool_find_path(rsm_manager_catalog(world->manager), "Free/LTO-8", &pool,
+				       &world->err),
+		    &world->err);
+	assert_int_equal(pool.media, 4);
+}
+
+static void what_was_written_is_read_back_from_the_medium(void **state)
+{
+	struct world *world = *state;
+	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	struct rsm_content_use use;
+	struct rsm_content *content;
+
+	write_file(world, medium, "small", 1000, 1);
+	write_file(world, medium, "large", 3 << 20, 2);
+	assert_done(rsm_manager_sync_wait(world->manager, medium, NULL, NULL, NULL, &world->err),
+		    &world->err);
+
+	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
+		    &world->err);
+	rsm_content_use(content, &use);
+	assert_int_equal(use.staged_files, 0);
+	assert_false(use.dirty);
+	rsm_manager_content_unref(world->manager, content);
+	expect_file(world, medium, "small", 1000, 1);
+	expect_file(world, medium, "large", 3 << 20, 2);
+}
+
+static void contents_survive_a_restart_and_the_loss_of_catalogue_and_staging(void **state)
+{
+	struct world *world = *state;
+	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	struct rsm_pool pool;
+	struct rsm_medium found;
+	char path[128];
+
+	write_file(world, medium, "file", 700000, 3);
+	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	world_stop(world);
+	world_start(world);
+	expect_file(world, medium, "file", 700000, 3);
+	world_stop(world);
+	snprintf(path, sizeof path, "%s/catalog", world->folder);
+	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
+	snprintf(path, sizeof path, "%s/staging", world->folder);
+	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
+	world_start(world);
+
+	assert_done(rsm_pool_find_path(rsm_manager_catalog(world->manager), "Backup", &pool,
+				       &world->err),
+		    &world->err);
+	assert_done(rsm_medium_find(rsm_manager_catalog(world->manager), pool.id, "monday", &found,
+				    &world->err),
+		    &world->err);
+	expect_file(world, found.id, "file", 700000, 3);
+}
+
+static void an_empty_cartridge_is_deallocated_and_another_use_relabels_it(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup");
+	int64_t medium = given_cartridge(world, pool, "monday");
+
+	write_file(world, medium, "file", 10, 3);
+	assert_int_equal(rsm_manager_deallocate(world->manager, medium, false, &world->err),
+			 -ENOTEMPTY);
+	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	assert_done(rsm_manager_deallocate(world->manager, medium, true, &world->err), &world->err);
+	for (int i = 0; i < 4; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "c%d", i);
+		medium = given_cartridge(world, pool, name);
+		write_file(world, medium, "new", 5000, 10 + (unsigned)i);
+	}
+	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	expect_file(world, medium, "new", 5000, 13);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test_setup_teardown(a_new_library_has_its_cartridges_in_free, world_new,
+					world_free),
+	cmocka_unit_test_setup_teardown(what_was_written_is_read_back_from_the_medium, world_new,
+					world_free),
+	cmocka_unit_test_setup_teardown(
+		contents_survive_a_restart_and_the_loss_of_catalogue_and_staging, world_new,
+		world_free),
+	cmocka_unit_test_setup_teardown(
+		an_empty_cartridge_is_deallocated_and_another_use_relabels_it, world_new,
+		world_free),
+};
+RSM_TEST_MAIN(tests)
