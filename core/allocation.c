@@ -82,9 +82,11 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 		r = rsm_pool_system_locked(catalog, RSM_POOL_SCRATCH, medium.media_type, &target,
 					   err);
 	}
-	/* never formatted: what was on it before is on it still */
-	labelled = medium.label_work != RSM_LABEL_FORMAT;
-	old = labelled || keep_old ? medium.volume_uuid : medium.old_uuid;
+	/* never formatted: what was on it before is on it still, and the next format must know it
+	 */
+	labelled =
+		medium.label_work != RSM_LABEL_FORMAT || (keep_old && medium.old_uuid[0] == '\0');
+	old = labelled ? medium.volume_uuid : medium.old_uuid;
 	if (r == 0)
 		r = rsm_logical_end_locked(catalog, id, err);
 	if (r == 0)
@@ -93,8 +95,8 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 				    "label_work = 0, volume_uuid = '', old_uuid = ?4, restorable = "
 				    "CASE WHEN ?5 THEN ?6 ELSE restorable END, index_generation = "
 				    "0 WHERE id = ?1",
-				    "iidsdd", id, target.id, (int)state, old,
-				    (int)(labelled || keep_old), (int)keep_old);
+				    "iidsdd", id, target.id, (int)state, old, (int)labelled,
+				    (int)keep_old);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, pool.id, err);
 	if (r == 0 && target.id != pool.id)

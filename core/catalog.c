@@ -345,6 +345,14 @@ static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 	return rsm_catalog_end_locked(catalog, r, err);
 }
 
+/* Names of other people's pools stand in it. SQLite gives the files beside it the same mode. */
+static int make_private(const char *path, struct rsm_err *err)
+{
+	RSM_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	return fd < 0 ? rsm_err_errno(err, "%s", path) : 0;
+}
+
 int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_catalog **ret_catalog,
 		     struct rsm_err *err)
 {
@@ -366,8 +374,9 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 		catalog->path = NULL;
 		return rsm_err_oom(err);
 	}
-	r = rsm_sqlite_open(catalog->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &catalog->db,
-			    err);
+	r = make_private(catalog->path, err);
+	if (r == 0)
+		r = rsm_sqlite_open(catalog->path, SQLITE_OPEN_READWRITE, &catalog->db, err);
 	if (r == 0)
 		r = check_database(catalog->db, catalog->path, &is_new, err);
 	if (r == 0)

@@ -113,11 +113,11 @@ static int add_from_medium(struct rsm_content *content, struct rsm_open_node *no
 			into += extent->file_offset - offset;
 			offset = extent->file_offset;
 		}
+		if (offset - extent->file_offset >= extent->byte_count)
+			continue; /* overlapped by the one before: not to be trusted, not read */
 		count = extent->byte_count - (offset - extent->file_offset);
 		if (count > limit - offset)
 			count = limit - offset;
-		if (!count)
-			continue;
 		r = add_piece(pending, extent, node->id, offset, count, into, err);
 		if (r)
 			return r;

@@ -150,6 +150,9 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 		rsm_text_fini(&keys[i]);
 	if (r < 0)
 		return r;
+	rsm_mutex_lock(&worker->manager->lock);
+	cartridge->id = worker->medium.id; /* another one, when a known volume has a new barcode */
+	rsm_mutex_unlock(&worker->manager->lock);
 	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
 	rsm_manager_names_changed(worker->manager, pool);
@@ -158,13 +161,52 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 	return 0;
 }
 
+/* Under which name the contents are kept: the volume's; a copy of a volume that is here already
+ * gets its own. A known volume that comes back under another barcode takes its entry over, which
+ * must not be in use.
+ */
+static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			   const struct rsm_ltfs_label *label, const char **ret_key,
+			   struct rsm_err *err)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_cartridge *other;
+	struct rsm_medium known;
+	int r = rsm_medium_find_uuid(catalog_of(worker), label->uuid, &known, err);
+
+	*ret_key = label->uuid;
+	if (r < 0 || r == RSM_MEDIUM_ABSENT || known.id == cartridge->id)
+		return r < 0 ? r : 0;
+	if (known.location != RSM_AT_OFFLINE) {
+		*ret_key = worker->medium.guid;
+		return 0;
+	}
+	RSM_LOCK_SCOPE(&manager->lock);
+	other = rsm_cartridge_find_locked(manager, known.id);
+	if (!other)
+		return 0;
+	if (other->references)
+		return rsm_err_set(err, EBUSY,
+				   "%s has come back as %s while its contents are in use",
+				   known.shown, cartridge->barcode);
+	if (other->content)
+		rsm_content_close_volume(other->content);
+	other->content = NULL;
+	rsm_list_remove(&other->link);
+	free(other);
+	return 0;
+}
+
 static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		      const struct rsm_ltfs_label *label, struct rsm_err *err)
 {
 	RSM_TEXT struct rsm_text conflicts = { 0 };
+	const char *key;
 	int r;
 
-	r = rsm_cartridge_open_content(cartridge, label->uuid, true, err);
+	r = choose_contents(worker, cartridge, label, &key, err);
+	if (r == 0)
+		r = rsm_cartridge_open_content(cartridge, key, true, err);
 	if (r == 0)
 		r = rsm_ltfs_mount(worker->drive, cartridge->content, label, &conflicts,
 				   &worker->volume, err);

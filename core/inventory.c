@@ -77,19 +77,24 @@ static int make_room(void **array, size_t count, size_t *room, size_t size, stru
 	return 0;
 }
 
-static int add_change(struct reconciling *it, int what, int64_t medium, struct rsm_err *err)
+static int add_change(struct reconciling *it, int what, int64_t side, struct rsm_err *err)
 {
 	void *array = it->result.changes;
+	struct rsm_medium medium = { 0 };
 	int r = make_room(&array, it->result.change_count, &it->change_room,
 			  sizeof *it->result.changes, err);
 
 	it->result.changes = array;
+	if (r == 0)
+		r = rsm_medium_need_locked(it->catalog, side, &medium, err);
 	if (r == 0) {
 		struct rsm_inventory_change *change =
 			&it->result.changes[it->result.change_count++];
 
-		change->medium = medium;
 		change->what = what;
+		change->medium = side;
+		change->pool = medium.pool;
+		rsm_catalog_copy(change->shown, sizeof change->shown, medium.shown);
 	}
 	return r;
 }

@@ -34,7 +34,9 @@ RSM_MUST_CHECK int rsm_drive_count_mount(struct rsm_catalog *catalog, int64_t dr
 
 struct rsm_inventory_change {
 	enum { RSM_MEDIUM_ARRIVED, RSM_MEDIUM_MOVED, RSM_MEDIUM_LEFT } what;
-	int64_t medium;
+	int64_t medium;		      /* its row is gone when one that left was forgotten */
+	int64_t pool;		      /* that lists it, or did; 0: a cleaner */
+	char shown[RSM_BARCODE_SIZE]; /* its name there, cut to fit */
 };
 struct rsm_inventory {
 	struct rsm_inventory_change *changes;

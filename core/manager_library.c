@@ -160,24 +160,28 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 {
 	static const char *const names[] = { "arrive", "relocate", "depart" };
 	struct rsm_cartridge *cartridge;
-	struct rsm_medium m;
+	struct rsm_medium m = { .location = RSM_AT_OFFLINE };
 	char where[32];
 
+	/* a forgotten one has no row any more; the change itself says what it was */
 	if (rsm_medium_get(manager->catalog, change->medium, &m, NULL) != 0)
-		return;
+		m = (struct rsm_medium){ .location = RSM_AT_OFFLINE };
 	rsm_location_text(m.location, m.element, where);
-	rsm_event_add(manager->catalog, names[change->what], "medium", m.shown, "at", where, NULL);
+	rsm_event_add(manager->catalog, names[change->what], "medium", change->shown, "at", where,
+		      NULL);
 	rsm_mutex_lock(&manager->lock);
 	cartridge = rsm_cartridge_find_locked(manager, change->medium);
 	if (cartridge) {
 		cartridge->library = m.location == RSM_AT_OFFLINE ? 0 : m.library;
+		if (m.location != RSM_AT_PORT)
+			cartridge->ejected = false;
 		pthread_cond_broadcast(&manager->changed);
 	}
 	rsm_mutex_unlock(&manager->lock);
 	if (change->what != RSM_MEDIUM_LEFT &&
 	    rsm_operator_request_seen(manager->catalog, change->medium, NULL) < 0)
-		rsm_log_warning("%s: operator requests are not closed, ignoring", m.shown);
-	rsm_manager_names_changed(manager, m.pool);
+		rsm_log_warning("%s: operator requests are not closed, ignoring", change->shown);
+	rsm_manager_names_changed(manager, change->pool);
 }
 
 static void want_identified(struct rsm_manager *manager, int64_t medium)

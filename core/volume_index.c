@@ -9,7 +9,7 @@
 #include "core/ltfs/name.h"
 #include "core/volume_index_private.h"
 
-enum { DEPTH_MAX = 1 << 16, FIND_BATCH = 1024, BLOCK_SIZE_DEFAULT = 524288 };
+enum { DEPTH_MAX = 1 << 16, FIND_BATCH = 1024 };
 
 /* ---- transactions ---- */
 
@@ -219,16 +219,6 @@ int rsm_vi_touch(struct rsm_volume_index *index, uint64_t folder, const struct t
 
 /* ---- open, commit, close ---- */
 
-static int read_block_size(struct rsm_volume_index *index, struct rsm_err *err)
-{
-	uint64_t size;
-	int r = rsm_volume_index_get_number(index, "block_size", &size, BLOCK_SIZE_DEFAULT, err);
-
-	if (r == 0)
-		index->state.block_size = size ? size : BLOCK_SIZE_DEFAULT;
-	return r;
-}
-
 int rsm_volume_index_open(const char *path, struct rsm_volume_index **ret_index,
 			  struct rsm_err *err)
 {
@@ -242,17 +232,14 @@ int rsm_volume_index_open(const char *path, struct rsm_volume_index **ret_index,
 	index->path = strdup(path);
 	if (!index->path)
 		return rsm_err_oom(err);
-	r = rsm_vi_open_database(index, err);
-	if (r == 0)
-		r = read_block_size(index, err);
+	r = rsm_vi_open_database(index, true, err);
 	if (r < 0)
 		return r;
 	*ret_index = RSM_STEAL(index);
 	return 0;
 }
 
-/* Folder times and exact numbers into the file, then the transaction's end. */
-static int commit_clean(struct rsm_volume_index *index, struct rsm_err *err)
+int rsm_vi_commit_clean(struct rsm_volume_index *index, struct rsm_err *err)
 {
 	int r;
 
@@ -274,7 +261,7 @@ void rsm_volume_index_close(struct rsm_volume_index *index)
 		return;
 	/* nobody is left to tell; what cannot be written is as after a crash, the next open counts
 	 */
-	if (index->db && commit_clean(index, NULL) < 0 && rsm_vi_commit(index, NULL) < 0)
+	if (index->db && rsm_vi_commit_clean(index, NULL) < 0 && rsm_vi_commit(index, NULL) < 0)
 		sqlite3_interrupt(index->db);
 	rsm_vi_close_database(index);
 	rsm_mutex_fini(&index->lock);
@@ -316,7 +303,7 @@ int rsm_volume_index_commit(struct rsm_volume_index *index, bool durable, struct
 	if (!index->db)
 		return rsm_sqlite_run(NULL, err);
 	if (durable) {
-		r = commit_clean(index, err);
+		r = rsm_vi_commit_clean(index, err);
 		return r == 0 ? sync_wal(index, err) : r;
 	}
 	if (index->touched_count && now_ns() - index->touched_since_ns > INT64_C(1000000000))
@@ -365,7 +352,7 @@ int rsm_volume_index_set_fact(struct rsm_volume_index *index, const char *key, c
 	if (r == 0 && strcmp(key, "block_size") == 0) {
 		uint64_t size = value ? strtoull(value, NULL, 10) : 0;
 
-		index->state.block_size = size ? size : BLOCK_SIZE_DEFAULT;
+		index->state.block_size = size ? size : RSM_VI_BLOCK_SIZE;
 	}
 	return r;
 }

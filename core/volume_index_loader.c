@@ -12,7 +12,7 @@
 #include "core/ltfs/name.h"
 #include "core/volume_index_private.h"
 
-static void close_database(struct rsm_index_loader *loader)
+void rsm_vi_loader_close(struct rsm_index_loader *loader)
 {
 	sqlite3_stmt **const all[] = { &loader->insert,	 &loader->update, &loader->xattr,
 				       &loader->unknown, &loader->flag,	  &loader->fact,
@@ -114,11 +114,10 @@ void rsm_index_loader_free(struct rsm_index_loader *loader)
 {
 	if (!loader)
 		return;
-	if (loader->db) {
-		close_database(loader);
-		if (!loader->finished || loader->failed)
-			(void)!remove_old(loader->load_path, NULL);
-	}
+	/* after a swap there is nothing under that name */
+	rsm_vi_loader_close(loader);
+	if (loader->load_path)
+		(void)!remove_old(loader->load_path, NULL);
 	free(loader->path);
 	free(loader->load_path);
 	free(loader);

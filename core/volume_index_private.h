@@ -99,6 +99,7 @@ enum {
 	RSM_VI_SCHEMA = 1,
 	RSM_VI_TOUCHED = 8,
 	RSM_VI_TAIL = 1024,
+	RSM_VI_BLOCK_SIZE = 524288,    /* if there is no fact "block_size" */
 	RSM_VI_VERSION_STEP = 1 << 16, /* how far counters are reserved ahead */
 	RSM_VI_ID_STEP = 1 << 12,
 };
@@ -193,8 +194,11 @@ enum { RSM_VI_NODE_COLUMN_COUNT = 11 };
 RSM_MUST_CHECK int rsm_vi_node_of(sqlite3_stmt *row, struct rsm_node *ret_node,
 				  struct rsm_err *err);
 
-/* Opens or makes the database and prepares all; fills in db, statements, state. */
-RSM_MUST_CHECK int rsm_vi_open_database(struct rsm_volume_index *index, struct rsm_err *err);
+/* Opens or makes the database and prepares all; fills in db, statements, state. `first`: nobody has
+ * any file open, orphans go.
+ */
+RSM_MUST_CHECK int rsm_vi_open_database(struct rsm_volume_index *index, bool first,
+					struct rsm_err *err);
 void rsm_vi_close_database(struct rsm_volume_index *index);
 /* Other connections are shut out until the latter. */
 RSM_MUST_CHECK int rsm_vi_keep_alone(struct rsm_volume_index *index, struct rsm_err *err);
@@ -271,6 +275,8 @@ RSM_MUST_CHECK int rsm_vi_begin(struct rsm_volume_index *index, struct rsm_vi_ca
 RSM_MUST_CHECK int rsm_vi_end(struct rsm_volume_index *index, struct rsm_vi_call *call, int r,
 			      struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_commit(struct rsm_volume_index *index, struct rsm_err *err);
+/* Folder times and exact numbers into the file, then the transaction's end. */
+RSM_MUST_CHECK int rsm_vi_commit_clean(struct rsm_volume_index *index, struct rsm_err *err);
 
 /* A change that an index would show: the new tree version. Writes reservations when needed. */
 RSM_MUST_CHECK int rsm_vi_bump(struct rsm_volume_index *index, struct rsm_err *err);
@@ -360,8 +366,9 @@ struct rsm_index_loader {
 	struct rsm_vi_state state; /* totals and numbers so far */
 	uint64_t free_id;	   /* next id to try for nodes whose uid is none */
 	uint64_t unknown_uids;	   /* nodes that get a uid at the end */
-	bool finished, failed;
+	bool finished;
 };
+void rsm_vi_loader_close(struct rsm_index_loader *loader);
 RSM_MUST_CHECK int rsm_vi_sync_file(const char *path, struct rsm_err *err);
 
 #endif

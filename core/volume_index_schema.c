@@ -320,6 +320,7 @@ static int read_state(struct rsm_volume_index *index, struct rsm_err *err)
 {
 	RSM_SQLITE_FINALIZE sqlite3_stmt *row = NULL;
 	struct rsm_vi_state *state = &index->state;
+	sqlite3_int64 block_size;
 	int r;
 
 	r = rsm_sqlite_prepare(index->db, "SELECT * FROM state WHERE id=1", &row, err);
@@ -345,7 +346,12 @@ static int read_state(struct rsm_volume_index *index, struct rsm_err *err)
 	};
 	index->version_limit = state->tree_version;
 	index->id_limit = state->next_id;
-	return 0;
+	r = rsm_sqlite_number(index->db,
+			      "SELECT ifnull((SELECT CAST(value AS INTEGER) FROM fact"
+			      " WHERE key='block_size'),0)",
+			      &block_size, err);
+	state->block_size = r == 0 && block_size > 0 ? (uint64_t)block_size : RSM_VI_BLOCK_SIZE;
+	return r;
 }
 
 /* The process died with changes behind the last clean state: counts everything again. */
@@ -440,7 +446,7 @@ static int check_tables(struct rsm_volume_index *index, struct rsm_err *err)
 	return 0;
 }
 
-int rsm_vi_open_database(struct rsm_volume_index *index, struct rsm_err *err)
+int rsm_vi_open_database(struct rsm_volume_index *index, bool first, struct rsm_err *err)
 {
 	bool empty;
 	int r;
@@ -471,9 +477,9 @@ int rsm_vi_open_database(struct rsm_volume_index *index, struct rsm_err *err)
 		r = count_again(index, err);
 	if (r == 0 && !index->clean)
 		r = rsm_vi_queue_rebuild(index, err);
-	if (r == 0)
+	if (r == 0 && first)
 		r = drop_orphans(index, err);
-	if (r == 0)
+	if (r == 0 && first)
 		r = queue_open_files(index, err);
 	if (r == 0)
 		r = rsm_vi_keep_alone(index, err);
@@ -494,8 +500,7 @@ int rsm_vi_keep_alone(struct rsm_volume_index *index, struct rsm_err *err)
 /* Outside a transaction. The locks are let go at the end of one. */
 int rsm_vi_let_others(struct rsm_volume_index *index, struct rsm_err *err)
 {
-	return rsm_sqlite_exec(index->db, "PRAGMA locking_mode=NORMAL;BEGIN IMMEDIATE;COMMIT",
-			       err);
+	return rsm_sqlite_exec(index->db, "PRAGMA locking_mode=NORMAL;BEGIN IMMEDIATE;COMMIT", err);
 }
 
 void rsm_vi_close_database(struct rsm_volume_index *index)

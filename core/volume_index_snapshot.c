@@ -95,8 +95,11 @@ int rsm_volume_index_snapshot(struct rsm_volume_index *index,
 			r = rsm_vi_let_others(index, err);
 		if (r == 0)
 			r = open_connection(snapshot, index->path, err);
-		if (r < 0)
+		if (r < 0) {
+			if (index->db && !index->snapshots)
+				(void)!rsm_vi_keep_alone(index, NULL);
 			return r;
+		}
 		snapshot->index = index;
 		index->snapshots++;
 		snapshot->tree_version = index->state.tree_version;

@@ -139,6 +139,18 @@ static int check_empty(const char *path, struct rsm_err *err)
 	return 0;
 }
 
+/* Whether a mount answers no more. Asked by an open: attributes may come from the kernel's cache.
+ */
+static bool is_dead(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOTCONN;
+	close(fd);
+	return false;
+}
+
 int rsmfs_mountpoint_prepare(const char *path, bool nonempty, char **ret_path, struct rsm_err *err)
 {
 	RSM_FREE char *real = NULL;
@@ -146,33 +158,28 @@ int rsmfs_mountpoint_prepare(const char *path, bool nonempty, char **ret_path, s
 	struct stat st;
 	int r = real_path(path, &real, err);
 
+	if (r == 0)
+		r = rsmfs_mountpoint_look(real, type, NULL, err);
 	if (r < 0)
 		return r;
-	if (stat(real, &st) != 0 && errno == ENOTCONN) {
-		r = rsmfs_mountpoint_look(real, type, NULL, err);
-		if (r < 0)
-			return r;
-		if (strcmp(type, "fuse.rsmfs") != 0)
-			return rsm_err_set(err, EBUSY,
-					   "mount point %s holds a dead mount of type %s", path,
-					   type);
+	while (strcmp(type, "fuse.rsmfs") == 0 && is_dead(real)) {
 		r = rsmfs_mountpoint_detach(real, err);
 		if (r < 0)
 			return rsm_err_wrap(err, r, "dead mount");
+		r = rsmfs_mountpoint_look(real, type, NULL, err);
+		if (r < 0)
+			return r;
 	}
+	if (strcmp(type, "fuse.rsmfs") == 0)
+		return rsm_err_set(err, EBUSY, "an rsmfs is mounted on %s already", path);
 	if (stat(real, &st) != 0)
 		return rsm_err_errno(err, "mount point %s", path);
 	if (!S_ISDIR(st.st_mode))
 		return rsm_err_set(err, ENOTDIR, "mount point %s is not a folder", path);
-	r = rsmfs_mountpoint_look(real, type, NULL, err);
-	if (r < 0)
-		return r;
-	if (strcmp(type, "fuse.rsmfs") == 0)
-		return rsm_err_set(err, EBUSY, "an rsmfs is mounted on %s already", path);
 	if (type[0] && !nonempty)
 		return rsm_err_set(err, EBUSY,
-				   "mount point %s is in use: a file system of type %s "
-				   "is mounted there",
+				   "mount point %s is in use: a file system of type %s is mounted "
+				   "there",
 				   path, type);
 	if (!nonempty) {
 		r = check_empty(real, err);
@@ -186,28 +193,25 @@ int rsmfs_mountpoint_prepare(const char *path, bool nonempty, char **ret_path, s
 /* The real path of the longest part that exists, the rest as it is. */
 static int resolve(const char *path, char **ret_path, struct rsm_err *err)
 {
+	size_t prefix = path[0] == '/' ? 0 : 2;
 	RSM_FREE char *part = NULL, *real = NULL;
 	const char *rest = "";
 	char *slash;
 
-	if (path[0] == '/')
-		part = strdup(path);
-	else if (asprintf(&part, "./%s", path) < 0)
-		part = NULL;
-	if (!part)
+	if (asprintf(&part, "%s%s", prefix ? "./" : "", path) < 0)
 		return rsm_err_oom(err);
-	while (!(real = realpath(part, NULL))) {
-		slash = strrchr(part, '/');
-		if (!slash || slash == part) {
-			real = strdup("/");
-			break;
-		}
-		rest = path + strlen(path) - (strlen(slash) - 1) -
-		       (strlen(rest) ? strlen(rest) + 1 : 0);
+	while (!(real = realpath(part, NULL)) && (slash = strrchr(part, '/')) && slash > part) {
+		rest = path + (slash + 1 - part) - prefix;
 		*slash = '\0';
 	}
+	if (!real) { /* nothing of it exists */
+		rest = path;
+		real = strdup("/");
+	}
+	while (*rest == '/')
+		rest++;
 	if (!real || asprintf(ret_path, "%s%s%s", strcmp(real, "/") ? real : "",
-			      *rest || strcmp(real, "/") == 0 ? "/" : "", rest) < 0)
+			      *rest || !strcmp(real, "/") ? "/" : "", rest) < 0)
 		return rsm_err_oom(err);
 	return 0;
 }

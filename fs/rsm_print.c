@@ -282,8 +282,8 @@ int rsmfs_printer_end(struct rsmfs_printer *printer, struct rsm_err *err)
 	if (r < 0)
 		return r;
 	if (printer->mode == RSMFS_PRINT_JSON)
-		fprintf(printer->out, "{%s%s}\n", printer->json.length ? "\n" : "",
-			printer->json.length ? printer->json.data : "");
+		fprintf(printer->out, "{\n%s%s}\n", printer->json.length ? printer->json.data : "",
+			printer->json.length ? "\n" : "");
 	rsm_text_reset(&printer->json);
 	if (fflush(printer->out) || ferror(printer->out))
 		return rsm_err_errno(err, "standard output");

@@ -81,6 +81,8 @@ static size_t partition_page(const struct rsm_emulated_drive *drive, uint8_t *pa
 	page[1] = 0x0A;
 	page[2] = 1;
 	page[3] = (uint8_t)(drive->wanted_partitions - 1);
+	if (atomic_load(&drive->loaded))
+		page[3] = (uint8_t)(drive->cartridge->partition_count - 1);
 	page[4] = 0x20 | 0x18; /* IDP; PSUM: 10^units */
 	page[5] = 0x03;
 	page[6] = 9;

@@ -211,6 +211,8 @@ static void read_element_status(struct rsm_device *device, struct rsm_device_job
 		rsm_job_bad_field(job);
 		return;
 	}
+	/* what is told is never old; the attention comes with the next command all the same */
+	notice(changer_of(device), rsm_elements_poll(changer_of(device)->elements));
 	rsm_job_reply(job, rsm_get_be24(cdb + 7));
 	rsm_job_put_zeros(job, sizeof header);
 	rsm_put_be16(header, 0xFFFF);
@@ -343,8 +345,12 @@ static size_t element_addresses_page(struct rsm_emulated_changer *changer, uint8
 		struct rsm_emulated_element *list =
 			rsm_elements_of_type(changer->elements, type, &count);
 
-		rsm_put_be16(page + 2 + (type - 1) * 4, count ? list->address : 0);
-		rsm_put_be16(page + 4 + (type - 1) * 4, (uint16_t)count);
+		if (count == 0)
+			continue;
+		/* hosts take first and number for a range, so it spans folders that are missing */
+		rsm_put_be16(page + 2 + (type - 1) * 4, list->address);
+		rsm_put_be16(page + 4 + (type - 1) * 4,
+			     (uint16_t)(list[count - 1].address - list->address + 1));
 	}
 	return 20;
 }

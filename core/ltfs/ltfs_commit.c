@@ -292,7 +292,6 @@ int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 		{ "index_index", ltfs->part[INDEX].index_block },
 		{ "data_end", ltfs->part[DATA].end },
 		{ "block_size", ltfs->label.block_size },
-		{ "indexed_tree", ltfs->indexed_version },
 		{ "intent_generation", 0 },
 	};
 	int r = rsm_volume_index_set_fact(index, "uuid", ltfs->label.uuid, err);
@@ -346,7 +345,6 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 		return r;
 	ltfs->generation = generation;
 	ltfs->update_time = now;
-	ltfs->indexed_version = version;
 	ltfs->self_partition = ltfs->part[DATA].letter;
 	ltfs->back_block = back;
 	r = rsm_ltfs_save_facts(ltfs, err);
@@ -370,11 +368,11 @@ static int commit_index_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index
 bool rsm_ltfs_is_dirty(struct rsm_volume *volume)
 {
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
+	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
 
 	if (ltfs->read_only)
 		return false;
-	return rsm_volume_index_tree_version(rsm_content_index(ltfs->content)) !=
-		       ltfs->indexed_version ||
+	return rsm_volume_index_tree_version(index) != rsm_volume_index_indexed_version(index) ||
 	       !ltfs->part[DATA].ends_with_index || !ltfs->part[INDEX].ends_with_index ||
 	       ltfs->part[INDEX].index_generation != ltfs->generation;
 }
@@ -393,10 +391,12 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 		return 0;
 	r = volume->ops->synchronize(volume, err);
 	if (r == 0)
-		r = rsm_volume_index_snapshot(rsm_content_index(ltfs->content), &snapshot, err);
+		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r < 0)
 		return r;
-	changed = force || rsm_index_snapshot_tree_version(snapshot) != ltfs->indexed_version;
+	changed =
+		force || rsm_index_snapshot_tree_version(snapshot) !=
+				 rsm_volume_index_indexed_version(rsm_content_index(ltfs->content));
 	if (changed || !ltfs->part[DATA].ends_with_index || !ltfs->part[DATA].index_block) {
 		r = commit_data_partition(ltfs, snapshot, identity, changed, err);
 		if (r < 0)

@@ -283,13 +283,12 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 			       const struct rsm_volume_identity *identity, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_index_snapshot_close) struct rsm_index_snapshot *snapshot = NULL;
-	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
 	int r;
 
 	/* nothing that an earlier medium held counts any more */
-	r = rsm_volume_index_forget_unindexed(index, err);
+	r = rsm_content_forget_unindexed(ltfs->content, err);
 	if (r == 0)
-		r = rsm_volume_index_snapshot(index, &snapshot, err);
+		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r == 0)
 		r = write_label_construct(ltfs, DATA, serial, err);
 	ltfs->generation = 1;
@@ -307,11 +306,10 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 		return r;
 	ltfs->self_partition = ltfs->part[INDEX].letter;
 	ltfs->back_block = ltfs->part[DATA].index_block;
-	ltfs->indexed_version = rsm_index_snapshot_tree_version(snapshot);
 	write_attributes(ltfs, identity);
 	rsm_ltfs_write_coherency(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
-	return r ? r : rsm_volume_index_commit(index, true, err);
+	return r ? r : rsm_content_indexed(ltfs->content, snapshot, err);
 }
 
 int rsm_ltfs_format(struct rsm_tape_drive *drive, struct rsm_content *content, const char *uuid,

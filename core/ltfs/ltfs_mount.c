@@ -366,19 +366,6 @@ static int check_unindexed(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	return rsm_content_forget_unindexed(ltfs->content, err);
 }
 
-/* A reloaded tree is what the medium has, unless staged files were laid on top of it. */
-static int version_after_reload(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
-{
-	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
-	struct rsm_volume_totals totals;
-	int r = rsm_volume_index_totals(index, &totals, err);
-
-	if (r == 0)
-		ltfs->indexed_version =
-			totals.staged_files ? 0 : rsm_volume_index_tree_version(index);
-	return r;
-}
-
 static void check_lock(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index_header *header)
 {
 	struct rsm_tape_medium medium;
@@ -403,6 +390,7 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	RSM_CLEANUP(rsm_ltfs_volume_free) struct rsm_ltfs_volume *ltfs = NULL;
 	struct rsm_ltfs_index_header header;
 	struct rsm_volume_index *index = rsm_content_index(content);
+	uint64_t version;
 	int which, r, outcome = 0;
 
 	r = rsm_ltfs_volume_new(drive, content, label, &ltfs, err);
@@ -415,10 +403,9 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	case CACHED_SAME: break;
 	case CACHED_INTENT:
 		/* we died between the index on the tape and the note that it is there */
-		r = rsm_volume_index_get_number(index, "intent_version", &ltfs->indexed_version, 0,
-						err);
+		r = rsm_volume_index_get_number(index, "intent_version", &version, 0, err);
 		if (r == 0)
-			r = rsm_content_indexed_to(content, ltfs->indexed_version, err);
+			r = rsm_content_indexed_to(content, version, err);
 		break;
 	case CACHED_OTHER:
 		r = reload(ltfs, which, &header, ret_conflicts, err);
@@ -436,13 +423,9 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	ltfs->back_block = header.back_block;
 	ltfs->self_partition = header.self_partition;
 	ltfs->update_time = header.update_time;
-	r = rsm_volume_index_get_number(index, "indexed_tree", &ltfs->indexed_version, 0, err);
-	if (r == 0 && outcome == RSM_LTFS_RELOADED)
-		r = version_after_reload(ltfs, err);
 	check_lock(ltfs, &header);
 	rsm_ltfs_ask_capacity(ltfs);
-	if (r == 0)
-		r = rsm_ltfs_save_facts(ltfs, err);
+	r = rsm_ltfs_save_facts(ltfs, err);
 	if (r == 0)
 		r = rsm_volume_index_commit(index, true, err);
 	if (r < 0)

@@ -30,7 +30,6 @@ struct rsm_ltfs_volume {
 	char self_partition;	     /* where the current index stands */
 	uint64_t back_block;	     /* the current index's back pointer, on DP; 0: none */
 	struct timespec update_time; /* of the current index */
-	uint64_t indexed_version;    /* tree version that the current index describes */
 	uint64_t index_bytes;	     /* how long the last index was */
 
 	bool at_end;	     /* the drive stands at the data partition's append position */

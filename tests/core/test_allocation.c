@@ -388,7 +388,9 @@ static void never_formatted_it_still_holds_what_it_held(void **state)
 	assert_done(rsm_deallocate(f->catalog, medium.id, true, NULL, &f->err), &f->err);
 	medium = given_allocated(f, pool.id, "b");
 	assert_done(rsm_deallocate(f->catalog, medium.id, false, &medium, &f->err), &f->err);
-
+	assert_string_equal(medium.old_uuid, first);
+	medium = given_allocated(f, pool.id, "c");
+	assert_done(rsm_deallocate(f->catalog, medium.id, true, &medium, &f->err), &f->err);
 	assert_string_equal(medium.old_uuid, first);
 }
 

@@ -477,7 +477,65 @@ static void many_small_open_files_spill_to_disk(void **state)
 	assert_holds("s299", data, sizeof data);
 }
 
+/* A tree as another system left it: one file "new" of the medium's first bytes. */
+static struct rsm_index_loader *foreign_tree(size_t size)
+{
+	struct rsm_node root = { .kind = RSM_NODE_FOLDER, .uid = 1 };
+	struct rsm_node node = { .kind = RSM_NODE_FILE, .uid = 500, .size = size };
+	struct rsm_extent extent = { .byte_count = size, .partition = 'b', .indexed = true };
+	struct rsm_index_loader *loader;
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/index.db", folder);
+	assert_done(rsm_index_loader_new(path, &loader, &err), &err);
+	assert_done(rsm_index_loader_node(loader, 0, "", &root, NULL, NULL, 0, &err), &err);
+	assert_done(rsm_index_loader_node(loader, root.id, "new", &node, NULL, &extent, 1, &err),
+		    &err);
+	assert_done(rsm_index_loader_finish(loader, 500, &err), &err);
+	return loader;
+}
+
+static void another_systems_tree_takes_over_but_for_what_is_staged(void **state)
+{
+	RSM_TEXT struct rsm_text conflicts = { 0 };
+	static char data[100000], big[150000];
+	struct rsm_open_file *old, *mine;
+	struct rsm_node node;
+	char back[10];
+	size_t length;
+
+	(void)state;
+	pattern(data, sizeof data, 3);
+	pattern(big, sizeof big, 4);
+	make_file("old", data, sizeof data);
+	fake_migrate(&medium, content, 10);
+	fake_index(content);
+	make_file("staged", big, sizeof big);
+	old = open_file("old", O_RDONLY);
+	mine = create("mine");
+	write_at(mine, "mine", 4, 0);
+	assert_done(rsm_content_replace(content, foreign_tree(sizeof data), &conflicts, &err),
+		    &err);
+	assert_int_equal(rsm_content_lookup(content, RSM_NODE_ROOT, "old", &node, &err),
+			 RSM_NODE_ABSENT);
+	assert_int_equal(fake_read_file(old, back, sizeof back, 0, &length), -ESTALE);
+	rsm_content_release(old);
+	assert_holds("new", data, sizeof data);
+	write_at(mine, " too", 4, 4);
+	assert_reads(mine, "mine too", 8);
+	close_file(mine);
+	reopen();
+	assert_holds("mine", "mine too", 8);
+	assert_holds("staged", big, sizeof big);
+	assert_holds("new", data, sizeof data);
+	assert_int_equal(fake_migrate(&medium, content, 10), 2);
+	fake_index(content);
+	assert_holds("mine", "mine too", 8);
+	assert_int_equal(rsm_staging_space_used(space), 0);
+}
+
 static const struct CMUnitTest tests[] = {
+	TEST(another_systems_tree_takes_over_but_for_what_is_staged),
 	TEST(a_listing_shows_live_sizes),
 	TEST(a_folder_keeps_its_attributes_and_its_times_move),
 	TEST(many_small_open_files_spill_to_disk),

@@ -133,7 +133,7 @@ static void any_order_of_operations_keeps_the_bytes(void **state)
 	struct model models[FILES] = { 0 };
 
 	(void)state;
-	print_message("RSM_SEED=%u\n", seed);
+	print_message("# RSM_SEED=%u\n", seed);
 	for (int i = 0; i < FILES; i++) {
 		snprintf(models[i].name, sizeof models[i].name, "f%d", i);
 		models[i].data = calloc(1, SIZE_MAX_MODEL);
@@ -142,6 +142,8 @@ static void any_order_of_operations_keeps_the_bytes(void **state)
 	for (long i = steps ? atol(steps) : 1500; i > 0; i--)
 		model_step(models, &seed);
 	model_reopen(models);
+	print_message("# %u reads of the medium, %zu KiB written to it\n", medium.reads,
+		      medium.end / 1024);
 	for (int i = 0; i < FILES; i++) {
 		assert_done(rsm_content_remove(content, RSM_NODE_ROOT, models[i].name, false, &err),
 			    &err);

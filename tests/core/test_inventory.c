@@ -144,6 +144,9 @@ static void import_and_unrecognized_ones_that_leave_are_forgotten(void **state)
 	assert_int_equal(rsm_medium_find_barcode(f->catalog, "Q00001L8", &medium, &f->err),
 			 RSM_MEDIUM_ABSENT);
 	assert_int_equal(pool_at(f, "Import/LTO-8").media, 0);
+	assert_int_equal(f->inventory.change_count, 2);
+	assert_int_equal(f->inventory.changes[0].pool, pool_at(f, "Import/LTO-8").id);
+	assert_string_equal(f->inventory.changes[0].shown, "X00001L8");
 
 	given_slot(f, 1001, "X00001L8");
 	reconcile(f);

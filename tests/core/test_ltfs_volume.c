@@ -62,16 +62,17 @@ static char *load(const char *path, size_t *ret_length)
 	return data;
 }
 
-static struct rsm_volume_index *open_loaded(const char *name)
+static struct rsm_volume_index *open_loaded(const char *name, struct rsm_index_loader *loader)
 {
-	char path[PATH_MAX], load_path[PATH_MAX + 8];
+	RSM_TEXT struct rsm_text conflicts = { 0 };
 	struct rsm_volume_index *index;
+	char path[PATH_MAX];
 	struct rsm_err err;
 
-	in_folder(name, path);
-	snprintf(load_path, sizeof load_path, "%s.load", path);
-	assert_return_code(rename(load_path, path), errno);
+	/* a new database each time: an old one would hand on its facts */
+	unlink(in_folder(name, path));
 	assert_done(rsm_volume_index_open(path, &index, &err), &err);
+	assert_done(rsm_volume_index_replace(index, loader, &conflicts, &err), &err);
 	return index;
 }
 
@@ -93,10 +94,9 @@ static struct rsm_volume_index *read_index(const char *name, const char *xml, si
 	rsm_ltfs_index_reader_free(reader);
 	if (!r)
 		r = rsm_index_loader_finish(loader, header->highest_uid, &err);
-	rsm_index_loader_free(loader);
 	if (r)
 		fail_msg("%s: %s", name, err.msg);
-	return open_loaded(name);
+	return open_loaded(name, loader);
 }
 
 static int collect(void *context, const void *bytes, size_t length, struct rsm_err *err)

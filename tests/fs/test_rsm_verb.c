@@ -1,0 +1,169 @@
+#include "fs/verb.h"
+#include "fs/wire.h"
+#include "tests/base/test.h"
+
+#define PARSE(call, err, ...) parse(call, err, (const char *[]){ __VA_ARGS__, NULL })
+
+static int parse(struct rsmfs_verb_call *call, struct rsm_err *err, const char **argv)
+{
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	return rsmfs_verb_parse(argc, (char *const *)argv, call, err);
+}
+
+static void options_and_operands_may_be_mixed(void **state)
+{
+	struct rsmfs_verb_call call;
+	struct rsm_err err;
+
+	(void)state;
+	assert_done(PARSE(&call, &err, "mount", "a", "--priority", "-3", "b", "--drive=256",
+			  "--nowait", "--", "--c"),
+		    &err);
+	assert_int_equal(call.operand_count, 3);
+	assert_string_equal(call.operands[2], "--c");
+	assert_int_equal(rsmfs_verb_number(&call, "priority", 0), -3);
+	assert_int_equal(rsmfs_verb_number(&call, "drive", 0), 256);
+	assert_int_equal(rsmfs_verb_number(&call, "timeout", 7), 7);
+	assert_true(rsmfs_verb_flag(&call, "nowait"));
+	assert_false(rsmfs_verb_flag(&call, "write"));
+	rsmfs_verb_call_fini(&call);
+}
+
+static void wait_takes_seconds_or_nothing(void **state)
+{
+	struct rsmfs_verb_call call;
+	struct rsm_err err;
+
+	(void)state;
+	assert_done(PARSE(&call, &err, "allocate", "--wait", "Backup"), &err);
+	assert_true(rsmfs_verb_flag(&call, "wait"));
+	assert_int_equal(rsmfs_verb_number(&call, "wait", 0), 0);
+	rsmfs_verb_call_fini(&call);
+	assert_done(PARSE(&call, &err, "allocate", "--wait=30", "Backup"), &err);
+	assert_int_equal(rsmfs_verb_number(&call, "wait", 0), 30);
+	rsmfs_verb_call_fini(&call);
+}
+
+static void wrong_usage_is_named(void **state)
+{
+	struct rsmfs_verb_call call;
+	struct rsm_err err;
+
+	(void)state;
+	assert_int_equal(PARSE(&call, &err, "mount"), -EINVAL);
+	assert_string_equal(err.msg, "mount: an operand is missing: PATH...");
+	assert_int_equal(PARSE(&call, &err, "move", "a", "b", "c"), -EINVAL);
+	assert_string_equal(err.msg, "move: 'c' is one operand too many");
+	assert_int_equal(PARSE(&call, &err, "mount", "a", "--drive", "x"), -EINVAL);
+	assert_string_equal(err.msg, "mount: --drive: 'x' is not a value for it");
+	assert_int_equal(PARSE(&call, &err, "mount", "a", "--drive"), -EINVAL);
+	assert_int_equal(PARSE(&call, &err, "mount", "a", "--drive=-1"), -EINVAL);
+	assert_int_equal(PARSE(&call, &err, "mount", "a", "--read=1"), -EINVAL);
+	assert_int_equal(PARSE(&call, &err, "mount", "a", "--sideways"), -EINVAL);
+	assert_int_equal(PARSE(&call, &err, "mount", ""), -EINVAL);
+	assert_int_equal(PARSE(&call, &err, "undelete", "a", "b"), -EOPNOTSUPP);
+	assert_string_equal(err.msg, "undelete is not available in this version");
+	assert_int_equal(PARSE(&call, &err, "nonsense"), -ENOSYS);
+}
+
+static void what_is_written_is_parsed_alike(void **state)
+{
+	RSM_TEXT struct rsm_text request = { 0 };
+	struct rsmfs_verb_call call, again;
+	const char *names[] = { "Backup/monday", "--odd" };
+	char *argv[16];
+	int argc = 0;
+	struct rsm_err err;
+
+	(void)state;
+	assert_done(PARSE(&call, &err, "mount", "--write", "--timeout", "5", "x", "y"), &err);
+	rsmfs_verb_write(&call, names, &request);
+	assert_false(request.failed);
+	assert_int_equal(request.data[request.length - 1], 0);
+	assert_int_equal(request.data[request.length - 2], 0);
+	for (char *p = request.data; *p; p += strlen(p) + 1)
+		argv[argc++] = p;
+	assert_done(rsmfs_verb_parse(argc, argv, &again, &err), &err);
+	assert_int_equal(again.operand_count, 2);
+	assert_string_equal(again.operands[1], "--odd");
+	assert_true(rsmfs_verb_flag(&again, "write"));
+	assert_int_equal(rsmfs_verb_number(&again, "timeout", 0), 5);
+	rsmfs_verb_call_fini(&call);
+	rsmfs_verb_call_fini(&again);
+}
+
+static void every_verb_has_its_usage(void **state)
+{
+	(void)state;
+	for (const struct rsmfs_verb *verb = rsmfs_verbs; verb->name; verb++) {
+		RSM_TEXT struct rsm_text text = { 0 };
+
+		rsmfs_verb_usage(verb, &text);
+		assert_false(text.failed);
+		assert_int_equal(strncmp(text.data, "usage: rsm ", 11), 0);
+		assert_non_null(verb->help);
+		assert_true(verb->least <= verb->most);
+	}
+}
+
+static void sizes_are_decimal_unless_they_say_otherwise(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} good[] = { { "0", 0 },
+		     { "4096", 4096 },
+		     { "12T", 12000000000000 },
+		     { "500m", 500000000 },
+		     { "1KiB", 1024 },
+		     { "2GB", 2000000000 } };
+	static const char *const bad[] = {
+		"", "x", "-1", "1X", "1Kx", "99999999999P", "99999999999999999999"
+	};
+	uint64_t bytes;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_int_equal(rsmfs_parse_size(good[i].text, &bytes), 0);
+		assert_int_equal(bytes, good[i].bytes);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_true(rsmfs_parse_size(bad[i], &bytes) < 0);
+}
+
+static void fields_survive_the_wire(void **state)
+{
+	static const char odd[] = "tab\there\nline %41 \x7f \xc3\xa4 \0 end";
+	RSM_TEXT struct rsm_text line = { 0 };
+	char *fields[3], bad[] = "%4";
+	size_t length = 0;
+
+	(void)state;
+	rsm_text_add(&line, "row\t");
+	rsmfs_wire_escape(&line, odd, sizeof odd);
+	assert_null(strchr(line.data + 4, '\t'));
+	assert_null(strchr(line.data, '\n'));
+	assert_int_equal(rsmfs_wire_split(line.data, fields, 3), 2);
+	assert_int_equal(rsmfs_wire_unescape(fields[1], &length), 0);
+	assert_int_equal(length, sizeof odd);
+	assert_memory_equal(fields[1], odd, sizeof odd);
+	assert_int_equal(rsmfs_wire_unescape(bad, &length), -EINVAL);
+	char many[] = "a\tb\tc\td";
+
+	assert_int_equal(rsmfs_wire_split(many, fields, 3), -E2BIG);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(options_and_operands_may_be_mixed),
+	cmocka_unit_test(wait_takes_seconds_or_nothing),
+	cmocka_unit_test(wrong_usage_is_named),
+	cmocka_unit_test(what_is_written_is_parsed_alike),
+	cmocka_unit_test(every_verb_has_its_usage),
+	cmocka_unit_test(sizes_are_decimal_unless_they_say_otherwise),
+	cmocka_unit_test(fields_survive_the_wire),
+};
+
+RSM_TEST_MAIN(tests)
