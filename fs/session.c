@@ -286,6 +286,8 @@ static int start_frontend(struct session *session, struct rsm_err *err)
 		r = rsmfs_notifier_new(fs, &fs->node_notifier, err);
 	if (r == 0)
 		r = rsmfs_control_new(fs->manager, &fs->control, err);
+	if (r == 0 && fs->options->has_admin_group)
+		rsmfs_control_set_admin_group(fs->control, fs->options->admin_group);
 	return r;
 }
 
