@@ -554,11 +554,12 @@ static void stop(struct session *session)
 		(void)rsmfs_parking_drain(fs->parking);
 	if (fs->session)
 		unmount(session);
-	rsmfs_notifier_free(fs->pool_notifier);
-	rsmfs_notifier_free(fs->node_notifier);
 	if (fs->parking)
 		rsmfs_fini(fs);
 	rsmfs_control_free(fs->control);
+	/* Verbs that were under way may have told of changes until now. */
+	rsmfs_notifier_free(fs->pool_notifier);
+	rsmfs_notifier_free(fs->node_notifier);
 	if (fs->manager)
 		stop_manager(session);
 	rsm_manager_free(fs->manager);
