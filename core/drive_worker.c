@@ -58,6 +58,7 @@ void rsm_drive_worker_view_locked(const struct rsm_drive_worker *worker,
 {
 	*ret_view = (struct rsm_drive_view){
 		.library = worker->library->id,
+		.row = worker->row,
 		.element = worker->element,
 		.state = worker->state,
 		.medium = worker->cartridge ? worker->cartridge->id : 0,

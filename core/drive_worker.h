@@ -39,7 +39,7 @@ void rsm_drive_worker_free(struct rsm_drive_worker *worker);
 bool rsm_drive_worker_read_cached(struct rsm_drive_worker *worker, struct rsm_medium_read *read);
 
 struct rsm_drive_view {
-	int64_t library;
+	int64_t library, row; /* row: in the catalogue */
 	uint32_t element;
 	enum rsm_drive_state state;
 	int64_t medium; /* 0: none */

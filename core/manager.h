@@ -215,6 +215,14 @@ RSM_MUST_CHECK int rsm_manager_elements(struct rsm_manager *manager, int64_t lib
 					struct rsm_element **ret_elements, size_t *ret_count,
 					struct rsm_err *err);
 
+/* Takes a drive, or a library with all its drives, into use or out of it: what is in a drive may
+ * stay there and is served; nothing else is brought to it. -ENXIO: no such drive; -ENODEV.
+ */
+RSM_MUST_CHECK int rsm_manager_enable_drive(struct rsm_manager *manager, int64_t library,
+					    uint32_t element, bool enabled, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_manager_enable_library(struct rsm_manager *manager, int64_t library,
+					      bool enabled, struct rsm_err *err);
+
 /* Inventory of a library (0: all). full: every medium is mounted and identified. */
 RSM_MUST_CHECK int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library,
 					      bool full, const atomic_bool *cancel,

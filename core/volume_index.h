@@ -327,7 +327,8 @@ RSM_MUST_CHECK int rsm_index_snapshot_walk(struct rsm_index_snapshot *snapshot,
 
 /* An index that describes the snapshot is on the medium (synchronised): extents that it listed are
  * marked indexed, staged ranges that were written before it are handed to `released` and go.
- * Facts of the caller's can be set in the same transaction before _commit.
+ * Facts of the caller's can be set in the same transaction before _commit. File by file: a call
+ * that fails half way can be repeated, and what it had handed out is free after the commit.
  */
 RSM_MUST_CHECK int rsm_volume_index_indexed(struct rsm_volume_index *index,
 					    const struct rsm_index_snapshot *snapshot,
@@ -382,9 +383,11 @@ RSM_MUST_CHECK int rsm_index_loader_finish(struct rsm_index_loader *loader, uint
 					   struct rsm_err *err);
 
 /* Puts a finished load in the place of the open index's database, atomically for every caller:
- * what is staged and not covered by an index is laid on top (by path and uid; a file that the other
- * side changed too becomes NAME~staged, names of those are appended to *ret_conflicts, each with
- * its NUL). Facts of the old one that the new one does not set are kept. Takes the loader.
+ * what is staged and not covered by an index, and what was made since the last index, is laid on
+ * top (by path and uid; a file that the other side changed too becomes NAME~staged, names of those
+ * are appended to *ret_conflicts, each with its NUL). Ids of what is laid on top stay. -EBUSY while
+ * there are snapshots. Facts of the old one that the new one does not set are kept. Takes the
+ * loader.
  */
 RSM_MUST_CHECK int rsm_volume_index_replace(struct rsm_volume_index *index,
 					    struct rsm_index_loader *loader,

@@ -1,12 +1,13 @@
 /* volume_index_private.h - what the files of the volume index share. Nobody else includes it.
  *
- * volume_index.c          transactions, facts, looking
+ * volume_index.c          transactions, facts
+ * volume_index_look.c     finding and listing nodes
  * volume_index_schema.c   the tables, the statements, counters that outlive the process
  * volume_index_record.c   times, ranges and extents as they stand in a row; cutting and laying over
- * volume_index_tree.c     creating, removing, renaming, attributes
+ * volume_index_tree.c     creating, removing, renaming, attributes; _xattr.c
  * volume_index_data.c     staged ranges, extents, migration
  * volume_index_queue.c    what waits to be migrated
- * volume_index_snapshot.c, _loader.c, _replace.c
+ * volume_index_snapshot.c, _loader.c, _overlay.c, _replace.c
  */
 #ifndef RSM_CORE_VOLUME_INDEX_PRIVATE_H
 #define RSM_CORE_VOLUME_INDEX_PRIVATE_H
@@ -369,6 +370,10 @@ struct rsm_index_loader {
 	bool finished;
 };
 void rsm_vi_loader_close(struct rsm_index_loader *loader);
+/* What the new database must not lose of the old one, written to it and synchronised. */
+RSM_MUST_CHECK int rsm_vi_lay_on_top(struct rsm_volume_index *index,
+				     struct rsm_index_loader *loader, struct rsm_text *conflicts,
+				     struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_sync_file(const char *path, struct rsm_err *err);
 
 #endif

@@ -28,7 +28,13 @@
  * "ending".
  */
 
-enum { SYNC_SECONDS = 60, THREADS_MAX = 16, READ_AHEAD_KIB = 4096, DESCRIPTORS_MAX = 65536 };
+enum {
+	SYNC_SECONDS = 60,
+	THREADS_MIN = 4,
+	THREADS_MAX = 10,
+	READ_AHEAD_KIB = 4096,
+	DESCRIPTORS_MAX = 65536
+};
 
 struct session {
 	struct rsmfs_options *options;
@@ -591,6 +597,15 @@ static void raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static unsigned loop_threads(void)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (processors < THREADS_MIN)
+		return THREADS_MIN;
+	return processors < THREADS_MAX ? (unsigned)processors : THREADS_MAX;
+}
+
 static int serve(struct session *session, struct rsm_err *err)
 {
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
@@ -598,9 +613,14 @@ static int serve(struct session *session, struct rsm_err *err)
 
 	if (!config)
 		return rsm_err_oom(err);
-	fuse_loop_cfg_set_max_threads(config, THREADS_MAX);
-	fuse_loop_cfg_set_idle_threads(config, THREADS_MAX);
-	fuse_loop_cfg_set_clone_fd(config, 1);
+	/* Handlers never wait, so a few threads suffice; many idle ones cost more than they give:
+	 * each request then wakes another one on another processor. Measured with an untar of small
+	 * files on two processors: 4 threads 2.9 s, 10 threads 5.0 s, 16 with a descriptor
+	 * each 12.4 s.
+	 */
+	fuse_loop_cfg_set_max_threads(config, loop_threads());
+	fuse_loop_cfg_set_idle_threads(config, loop_threads());
+	fuse_loop_cfg_set_clone_fd(config, 0);
 	atomic_store(&session->serving, true);
 	atomic_store(&session->fs.live, true);
 	r = fuse_session_loop_mt(session->fs.session, config);

@@ -165,6 +165,26 @@ static void a_mount_holds_until_the_dismount(void **state)
 	expect_failure(control, 0, "mount --drive=9 Backup/monday", ENXIO);
 }
 
+static void a_disabled_drive_takes_no_cartridge(void **state)
+{
+	(void)state;
+	expect_done(control, 0, "createpool Backup");
+	expect_done(control, 0, "allocate Backup/monday");
+	expect_failure(control, 0, "disable drive 9", ENXIO);
+	expect_done(control, 0, "disable drive 256");
+	expect_reply(control, 0, "view drives", "row\t256\t\tLTO-8\tdisabled\t");
+	expect_failure(control, 0, "mount --drive=256 Backup/monday", ENODEV);
+	expect_done(control, 0, "mount Backup/monday");
+	expect_reply(control, 0, "view media Backup", "\tdrive 257\t1\t");
+	expect_done(control, 0, "disable library");
+	expect_reply(control, 0, "view libraries", "\t0\n");
+	expect_done(control, 0, "enable library");
+	expect_reply(control, 0, "view drives", "row\t256\t\tLTO-8\tdisabled\t");
+	expect_done(control, 0, "enable drive 256");
+	expect_reply(control, 0, "view drives", "row\t256\t\tLTO-8\tempty\t");
+	expect_done(control, 0, "dismount Backup/monday");
+}
+
 static void find_shows_to_others_only_what_ls_would(void **state)
 {
 	struct world *world = *state;
@@ -362,6 +382,7 @@ static const struct CMUnitTest tests[] = {
 	A_TEST(who_has_no_right_is_refused),
 	A_TEST(members_of_the_admin_group_are_administrators),
 	A_TEST(a_mount_holds_until_the_dismount),
+	A_TEST(a_disabled_drive_takes_no_cartridge),
 	A_TEST(find_shows_to_others_only_what_ls_would),
 	A_TEST(every_view_can_be_seen),
 	A_TEST(a_released_handle_cancels_its_request),
