@@ -332,7 +332,7 @@ def import_fixtures(bench):
         if os.path.getsize(sums):
             bench.run("sha256sum", "--quiet", "-c", sums, cwd=path)
         expect_errno(errno.EROFS, write_file, f"{path}/new", b"1")
-    os.mkdir(mount / "B")
+    mount.rsm("createpool", "B", "--type", "LTO-5")
     before = [line for line in subprocess.run(["ls", "-lR", mount / f"Import/LTO-5/{fixtures['rich']}"],
                                               stdout=subprocess.PIPE, check=True).stdout.splitlines()[1:]]
     os.rename(mount / f"Import/LTO-5/{fixtures['rich']}", mount / "B/old")
