@@ -87,6 +87,7 @@ def written_cartridge(bench, library):
     for i in range(3):
         write_file(mount / f"P/c/f{i}", random_bytes(1_200_000, i))
     barcode = rsm_xattr(mount / "P/c", "barcode")
+    mount.rsm("sync")
     mount.unmount()
     expect(places(library)[barcode].startswith("slots/"), "not in its slot")
     return cartridge_folder(library, barcode)
