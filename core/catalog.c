@@ -368,6 +368,7 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 	catalog = calloc(1, sizeof *catalog);
 	if (!catalog)
 		return rsm_err_oom(err);
+	rsm_mutex_init(&catalog->exporting);
 	rsm_mutex_init(&catalog->lock);
 	catalog->clock = clock;
 	if (asprintf(&catalog->path, "%s/catalog.db", folder) < 0) {
@@ -395,6 +396,7 @@ void rsm_catalog_close(struct rsm_catalog *catalog)
 		sqlite3_finalize(catalog->statements[i].statement);
 	rsm_sqlite_close(catalog->db);
 	rsm_mutex_fini(&catalog->lock);
+	rsm_mutex_fini(&catalog->exporting);
 	free(catalog->path);
 	free(catalog);
 }
@@ -409,6 +411,7 @@ int rsm_catalog_export(struct rsm_catalog *catalog, const char *file, struct rsm
 		part = NULL;
 		return rsm_err_oom(err);
 	}
+	RSM_LOCK_SCOPE(&catalog->exporting);
 	/* made by us, empty and private, so that nobody reads along; SQLite fills it */
 	if (unlink(part) < 0 && errno != ENOENT)
 		return rsm_err_errno(err, "%s", part);

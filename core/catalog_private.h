@@ -16,6 +16,7 @@
 enum { RSM_CATALOG_STATEMENTS = 512 };
 
 struct rsm_catalog {
+	struct rsm_mutex exporting; /* one at a time, the last one wins; before lock */
 	struct rsm_mutex lock;
 	struct rsm_clock *clock; /* [const] */
 	char *path;		 /* [const] */

@@ -167,7 +167,7 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
  */
 static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   const struct rsm_ltfs_label *label, const char **ret_key,
-			   struct rsm_err *err)
+			   bool *ret_known, struct rsm_err *err)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_cartridge *other;
@@ -175,6 +175,7 @@ static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge
 	int r = rsm_medium_find_uuid(catalog_of(worker), label->uuid, &known, err);
 
 	*ret_key = label->uuid;
+	*ret_known = r == 0;
 	if (r < 0 || r == RSM_MEDIUM_ABSENT || known.id == cartridge->id)
 		return r < 0 ? r : 0;
 	if (known.location != RSM_AT_OFFLINE) {
@@ -202,11 +203,17 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 {
 	RSM_TEXT struct rsm_text conflicts = { 0 };
 	const char *key;
+	bool known = false;
 	int r;
 
-	r = choose_contents(worker, cartridge, label, &key, err);
+	r = choose_contents(worker, cartridge, label, &key, &known, err);
 	if (r == 0)
 		r = rsm_cartridge_open_content(cartridge, key, true, err);
+	/* Whose volume it is stands in the medium's index only, so a tree that outlived the
+	 * catalogue is no reason not to read that. */
+	if (r == 0 && !known)
+		r = rsm_volume_index_set_fact(rsm_content_index(cartridge->content), "uuid", "",
+					      err);
 	if (r == 0)
 		r = rsm_ltfs_mount(worker->drive, cartridge->content, label, &conflicts,
 				   &worker->volume, err);

@@ -180,6 +180,11 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 		pthread_cond_broadcast(&manager->changed);
 	}
 	rsm_mutex_unlock(&manager->lock);
+	/* contents that are open are to refuse changes while it is away, and to take them again */
+	if (cartridge && rsm_cartridge_ref(manager, change->medium, &cartridge, NULL) == 0) {
+		rsm_manager_apply_state(manager, cartridge);
+		rsm_cartridge_unref(cartridge);
+	}
 	if (change->what != RSM_MEDIUM_LEFT &&
 	    rsm_operator_request_seen(manager->catalog, change->medium, NULL) < 0)
 		rsm_log_warning("%s: operator requests are not closed, ignoring", change->shown);

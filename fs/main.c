@@ -1,6 +1,7 @@
 /* main.c - rsmfs: mounts a media library. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,16 @@ static void open_standard(void)
 		close(fd);
 }
 
+/* Read buffers of a mebibyte come and go all the time. By default each of them is mapped, faulted
+ * in page by page and unmapped, which halves the speed of reading; two arenas keep them few.
+ */
+static void tune_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 8 << 20);
+	mallopt(M_TRIM_THRESHOLD, 16 << 20);
+	mallopt(M_ARENA_MAX, 2);
+}
+
 int main(int argc, char **argv)
 {
 	struct rsmfs_options options;
@@ -180,6 +191,7 @@ int main(int argc, char **argv)
 	int r, code = EXIT_DONE;
 
 	open_standard();
+	tune_memory();
 	r = rsmfs_options_parse(&options, argc, argv, &err);
 	if (r < 0) {
 		fprintf(stderr, "rsmfs: %s (rsmfs --help tells more)\n", err.msg);

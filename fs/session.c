@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "changer/emulator/library_folder.h"
+#include "fs/ending.h"
 #include "fs/frontend.h"
 #include "fs/lock.h"
 #include "fs/mountpoint.h"
@@ -28,13 +29,7 @@
  * "ending".
  */
 
-enum {
-	SYNC_SECONDS = 60,
-	THREADS_MIN = 4,
-	THREADS_MAX = 10,
-	READ_AHEAD_KIB = 4096,
-	DESCRIPTORS_MAX = 65536
-};
+enum { THREADS_MIN = 4, THREADS_MAX = 10, READ_AHEAD_KIB = 4096, DESCRIPTORS_MAX = 65536 };
 
 struct session {
 	struct rsmfs_options *options;
@@ -286,6 +281,8 @@ static int start_frontend(struct session *session, struct rsm_err *err)
 		r = rsmfs_notifier_new(fs, &fs->node_notifier, err);
 	if (r == 0)
 		r = rsmfs_control_new(fs->manager, &fs->control, err);
+	if (r == 0 && fs->options->has_admin_group)
+		rsmfs_control_set_admin_group(fs->control, fs->options->admin_group);
 	return r;
 }
 
@@ -351,96 +348,6 @@ static void compose_line(struct session *session, bool allow_other)
 
 /* ---- ending ---- */
 
-static void detach_anyhow(const struct session *session)
-{
-	struct rsm_err err;
-
-	if (rsmfs_mountpoint_detach(session->mountpoint, &err) < 0)
-		rsm_log_warning("%s", err.msg);
-}
-
-struct syncing {
-	char *path;
-	struct fuse_session *session;
-	atomic_bool *serving;
-	struct rsm_mutex lock;
-	pthread_cond_t changed;
-	bool done;
-	unsigned refs;
-};
-
-static void unref_syncing(struct syncing *syncing)
-{
-	bool last;
-
-	rsm_mutex_lock(&syncing->lock);
-	syncing->done = true;
-	pthread_cond_broadcast(&syncing->changed);
-	last = --syncing->refs == 0;
-	rsm_mutex_unlock(&syncing->lock);
-	if (!last)
-		return;
-	pthread_cond_destroy(&syncing->changed);
-	pthread_mutex_destroy(&syncing->lock.m);
-	free(syncing->path);
-	free(syncing);
-}
-
-static void *sync_and_exit(void *argument)
-{
-	struct syncing *syncing = argument;
-	RSM_CLOSE int fd = open(syncing->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct statfs unused;
-
-	if (fd >= 0)
-		(void)syncfs(fd);
-	/* the session may have gone meanwhile (umount): then it is not touched any more */
-	if (atomic_load(syncing->serving)) {
-		fuse_session_exit(syncing->session);
-		/* a request, so that one of its threads looks up */
-		if (fd >= 0)
-			(void)fstatfs(fd, &unused);
-	}
-	unref_syncing(syncing);
-	return NULL;
-}
-
-/* In a thread of its own: a mount that hangs must not keep us from ending. */
-static void end_serving(struct session *session)
-{
-	struct syncing *syncing = calloc(1, sizeof(*syncing));
-	int64_t deadline = rsm_clock_now_ns(rsm_clock_real()) + SYNC_SECONDS * RSM_SECOND_NS;
-	pthread_t thread;
-
-	if (!syncing || !(syncing->path = strdup(session->mountpoint))) {
-		free(syncing);
-		detach_anyhow(session);
-		return;
-	}
-	syncing->session = session->fs.session;
-	syncing->serving = &session->serving;
-	syncing->refs = 2;
-	rsm_mutex_init(&syncing->lock);
-	rsm_cond_init(&syncing->changed);
-	if (pthread_create(&thread, NULL, sync_and_exit, syncing) != 0) {
-		syncing->refs = 1;
-		unref_syncing(syncing);
-		detach_anyhow(session);
-		return;
-	}
-	pthread_detach(thread);
-	rsm_mutex_lock(&syncing->lock);
-	while (!syncing->done && rsm_cond_wait_until(&syncing->changed, &syncing->lock, deadline))
-		;
-	rsm_mutex_unlock(&syncing->lock);
-	if (!syncing->done && atomic_load(&session->serving)) {
-		rsm_log_warning("the mount does not answer, detaching it");
-		fuse_session_exit(session->fs.session);
-		detach_anyhow(session);
-	}
-	unref_syncing(syncing);
-}
-
 static void ending_signals(sigset_t *set)
 {
 	sigemptyset(set);
@@ -474,7 +381,8 @@ static void *watch_signals(void *argument)
 			atomic_store(&session->hurry, true);
 			rsm_log_info("second signal: what is staged stays staged");
 		} else if (atomic_load(&session->serving)) {
-			end_serving(session);
+			rsmfs_end_serving(session->mountpoint, session->fs.session,
+					  &session->serving);
 		}
 	}
 	return NULL;
@@ -508,7 +416,7 @@ static void unmount(struct session *session)
 	    rsmfs_mountpoint_look(session->mountpoint, type, device, NULL) < 0)
 		return;
 	if (strcmp(type, "fuse.rsmfs") == 0)
-		detach_anyhow(session);
+		rsmfs_detach_anyhow(session->mountpoint);
 	minor_number = strchr(device, ':');
 	if (!minor_number)
 		return;
@@ -552,11 +460,12 @@ static void stop(struct session *session)
 		(void)rsmfs_parking_drain(fs->parking);
 	if (fs->session)
 		unmount(session);
-	rsmfs_notifier_free(fs->pool_notifier);
-	rsmfs_notifier_free(fs->node_notifier);
 	if (fs->parking)
 		rsmfs_fini(fs);
 	rsmfs_control_free(fs->control);
+	/* Verbs that were under way may have told of changes until now. */
+	rsmfs_notifier_free(fs->pool_notifier);
+	rsmfs_notifier_free(fs->node_notifier);
 	if (fs->manager)
 		stop_manager(session);
 	rsm_manager_free(fs->manager);
