@@ -407,6 +407,11 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 		force || rsm_index_snapshot_tree_version(snapshot) !=
 				 rsm_volume_index_indexed_version(rsm_content_index(ltfs->content));
 	if (changed || !ltfs->part[DATA].ends_with_index || !ltfs->part[DATA].index_block) {
+		/* the same tree again, behind what a crash left: two indexes of one generation on
+		 * one partition would leave it to the reader which of them counts */
+		if (ltfs->part[DATA].index_block &&
+		    ltfs->part[DATA].index_generation >= ltfs->generation)
+			changed = true;
 		r = commit_data_partition(ltfs, snapshot, identity, changed, err);
 		if (r < 0)
 			return r;
