@@ -105,8 +105,10 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	struct rsm_volume_status status = { 0 };
 	uint64_t total, left;
 	struct rsm_medium m;
+	bool ejected;
 
 	rsm_mutex_lock(&manager->lock);
+	ejected = cartridge->ejected;
 	if (cartridge->worker && cartridge->worker->volume &&
 	    pthread_equal(pthread_self(), cartridge->worker->thread))
 		cartridge->worker->volume->ops->status(cartridge->worker->volume, &status);
@@ -126,7 +128,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 					   "another cartridge bears the same volume");
 	else if (status.read_only)
 		rsm_content_refuse_changes(cartridge->content, EROFS, status.reason);
-	else if (m.location == RSM_AT_OFFLINE)
+	else if ((m.location == RSM_AT_OFFLINE || ejected) && !manager->options.offline_wait)
 		rsm_content_refuse_changes(cartridge->content, ENOMEDIUM,
 					   "the cartridge is not in the library");
 	else

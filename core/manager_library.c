@@ -177,9 +177,14 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 		cartridge->library = m.location == RSM_AT_OFFLINE ? 0 : m.library;
 		if (m.location != RSM_AT_PORT)
 			cartridge->ejected = false;
+		cartridge->references++;
 		pthread_cond_broadcast(&manager->changed);
 	}
 	rsm_mutex_unlock(&manager->lock);
+	if (cartridge) {
+		rsm_manager_apply_state(manager, cartridge);
+		rsm_cartridge_unref(cartridge);
+	}
 	if (change->what != RSM_MEDIUM_LEFT &&
 	    rsm_operator_request_seen(manager->catalog, change->medium, NULL) < 0)
 		rsm_log_warning("%s: operator requests are not closed, ignoring", change->shown);

@@ -348,6 +348,7 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 		rsm_mutex_unlock(&manager->lock);
 		return r;
 	}
+	rsm_manager_apply_state(manager, cartridge);
 	rsm_event_add(manager->catalog, "eject", "medium", m.shown, NULL);
 	return 0;
 }
