@@ -347,6 +347,14 @@ RSM_MUST_CHECK int rsm_volume_index_indexed_to(struct rsm_volume_index *index, u
 					       rsm_volume_index_released *released, void *context,
 					       struct rsm_err *err);
 
+/* A part of _indexed_to: at most `limit` files. Outcome RSM_INDEX_MORE: commit, free what was
+ * released, and call it again; others get at the index in between. 0: that was all of it.
+ */
+enum rsm_volume_index_cover_outcome { RSM_INDEX_MORE = 1 };
+RSM_MUST_CHECK int rsm_volume_index_cover(struct rsm_volume_index *index, uint64_t version,
+					  size_t limit, rsm_volume_index_released *released,
+					  void *context, struct rsm_err *err);
+
 /* ---- loaders: a new database from a medium's index, at the speed of bare INSERTs ---- */
 
 struct rsm_index_loader;
