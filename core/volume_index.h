@@ -136,7 +136,8 @@ RSM_MUST_CHECK int rsm_volume_index_totals(struct rsm_volume_index *index,
 
 enum rsm_volume_index_outcome { RSM_NODE_ABSENT = 1 };
 
-/* Names are compared by their NFC form; the byte-exact name is kept (rsm_name_*, in ltfs/name.h).
+/* Names are found byte for byte (rsm_name_*, in ltfs/name.h), but no two in a folder have the same
+ * NFC form: the second is -EEXIST.
  */
 RSM_MUST_CHECK int rsm_volume_index_lookup(struct rsm_volume_index *index, uint64_t parent,
 					   const char *name, struct rsm_node *ret_node,
