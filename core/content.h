@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 
 #include "base/list.h"
+#include "core/digest.h"
 #include "core/staging.h"
 #include "core/volume_index.h"
 
@@ -226,6 +227,13 @@ struct rsm_migration {
 	uint64_t size;			 /* of the file */
 	struct rsm_staged_range *ranges; /* what is to be written, ordered by file_offset */
 	size_t range_count;
+	/* The ranges, with zeros where they leave holes, are all that the file holds. */
+	bool whole;
+	/* The drive worker's, if whole: the digest of all that and its key; "" and NULL: none. It
+	 * is stored with the file by _migrated.
+	 */
+	const char *hash_key;
+	char hash[RSM_DIGEST_TEXT];
 };
 /* The next file in close order behind `after`. Outcome RSM_NODE_ABSENT: nothing waits. */
 RSM_MUST_CHECK int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
