@@ -35,6 +35,7 @@ int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size, 
 		}
 	}
 	cache->want_partition = 0;
+	cache->content = block_size && worker->cartridge ? worker->cartridge->content : NULL;
 	if (block_size == cache->block_size)
 		return 0;
 	cache->block_size = 0;
@@ -124,7 +125,7 @@ bool rsm_drive_worker_read_cached(struct rsm_drive_worker *worker, struct rsm_me
 	bool whole;
 
 	rsm_mutex_lock(&cache->lock);
-	whole = cache->block_size && cache_copy(cache, read, 0) == read->count;
+	whole = cache->content == read->content && cache_copy(cache, read, 0) == read->count;
 	if (whole)
 		note_sequence(cache, read);
 	rsm_mutex_unlock(&cache->lock);

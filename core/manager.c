@@ -18,6 +18,13 @@ int64_t rsm_manager_now(const struct rsm_manager *manager)
 	return rsm_clock_now_ns(manager->clock);
 }
 
+void rsm_manager_wake_locked(struct rsm_manager *manager)
+{
+	pthread_cond_broadcast(&manager->changed);
+	for (size_t i = 0; i < manager->worker_count; i++)
+		rsm_drive_worker_wake_locked(manager->workers[i]);
+}
+
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager)
 {
 	return manager->stopping && manager->hurry && atomic_load(manager->hurry);
@@ -425,7 +432,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 	rsm_mutex_lock(&manager->lock);
 	manager->stopping = true;
 	manager->hurry = hurry;
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	for (size_t i = 0; i < manager->worker_count; i++) {
 		char what[128];
