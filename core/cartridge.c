@@ -141,6 +141,10 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 	int64_t delay = (int64_t)manager->options.migrate_delay_ms * 1000000;
 	bool wake = false;
 
+	if (want == RSM_WANT_MEDIUM) {
+		rsm_manager_request_medium(manager, cartridge);
+		return;
+	}
 	RSM_LOCK_SCOPE(&manager->lock);
 	switch (want) {
 	case RSM_WANT_READ_SOON:
@@ -164,6 +168,7 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 		cartridge->read_soon_ns = 0;
 		wake = cartridge->state != RSM_CARTRIDGE_AWAY;
 		break;
+	case RSM_WANT_MEDIUM: break;
 	}
 	if (wake)
 		rsm_cartridge_wanted_locked(cartridge);

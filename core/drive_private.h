@@ -4,6 +4,7 @@
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
 
+#include "core/hasher.h"
 #include "core/manager_private.h"
 
 enum { CACHE_BLOCKS = 16, READ_AHEAD_BLOCKS = 8 };
@@ -46,10 +47,13 @@ struct rsm_drive_worker {
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
 	struct rsm_medium medium;  /* as of the load */
 	bool prevented;		   /* removal is */
-	char *buffer;		   /* of block_size bytes, for writing */
+	char *buffer;		   /* of two blocks, written in turn */
+	bool second_half;	   /* is the one that is next */
 	uint32_t block_size;
 	char head_partition; /* where the last read was */
 	uint64_t head_block;
+	struct rsm_hasher *hasher; /* NULL: no checksums (yet) */
+	bool hasher_failed;
 	struct block_cache cache;
 };
 

@@ -49,6 +49,7 @@ void rsm_drive_worker_free(struct rsm_drive_worker *worker)
 		return;
 	rsm_volume_free(worker->volume);
 	rsm_drive_cache_fini(&worker->cache);
+	rsm_hasher_free(worker->hasher);
 	free(worker->buffer);
 	free(worker);
 }

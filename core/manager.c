@@ -106,10 +106,11 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	struct rsm_content *content;
 	uint64_t total, left;
 	struct rsm_medium m;
-	bool full;
+	bool full, away;
 	int64_t id;
 
 	rsm_mutex_lock(&manager->lock);
+	away = cartridge->library == 0; /* gone, or in a port for a person to take */
 	if (cartridge->worker && cartridge->worker->volume &&
 	    pthread_equal(pthread_self(), cartridge->worker->thread))
 		cartridge->worker->volume->ops->status(cartridge->worker->volume, &status);
@@ -130,7 +131,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 					   "another cartridge bears the same volume");
 	else if (status.read_only)
 		rsm_content_refuse_changes(content, EROFS, status.reason);
-	else if (m.location == RSM_AT_OFFLINE)
+	else if (away && !manager->options.offline_wait)
 		rsm_content_refuse_changes(content, ENOMEDIUM,
 					   "the cartridge is not in the library");
 	else

@@ -249,6 +249,7 @@ static int start_manager(struct session *session, struct rsm_err *err)
 		.index_interval_s = o->index_interval_s,
 		.trace_scsi = o->debug_rooms & RSM_ROOM_SCSI,
 		.offline_wait = o->offline_wait,
+		.hash = o->hash,
 		.admin = getuid(),
 		.callbacks = { .contents_changed = rsmfs_contents_changed,
 			       .names_changed = rsmfs_names_changed,
@@ -484,6 +485,7 @@ static void stop(struct session *session)
 
 /* ---- all of it ---- */
 
+static void fuse_says(enum fuse_log_level level, const char *format, va_list args) RSM_PRINTF(2, 0);
 static void fuse_says(enum fuse_log_level level, const char *format, va_list args)
 {
 	char line[512];
