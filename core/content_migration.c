@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { BUSY_NS = 2 * 1000 * 1000 * 1000ll }; /* a file written to since may be written to again */
+enum { HASHED_HOLES = 256 << 20 };	     /* a file with more zeros gets no checksum */
 
 /* ---- what is to be written ---- */
 
@@ -22,6 +23,25 @@ static bool is_busy(struct rsm_content *content, uint64_t id)
 		now.tv_sec * (int64_t)1000000000 + now.tv_nsec - node->written_ns < BUSY_NS);
 	rsm_content_let_go(content, node);
 	return busy || rsm_content_is_orphan(content, id);
+}
+
+/* Bytes that no staged range has are zeros only if the medium has none either. */
+static int find_whole(struct rsm_content *content, struct rsm_migration *migration,
+		      struct rsm_err *err)
+{
+	RSM_FREE struct rsm_extent *extents = NULL;
+	uint64_t covered = 0;
+	size_t count = 0;
+	int r;
+
+	for (size_t i = 0; i < migration->range_count; i++)
+		covered += migration->ranges[i].byte_count;
+	migration->whole = covered == migration->size;
+	if (migration->whole || migration->size - covered > HASHED_HOLES)
+		return 0;
+	r = rsm_volume_index_extents(content->index, migration->id, &extents, &count, err);
+	migration->whole = !r && !count;
+	return r;
 }
 
 int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
@@ -51,6 +71,8 @@ int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
 	 * _migrated will say so */
 	r = rsm_volume_index_staged(content->index, node.id, &migration->ranges,
 				    &migration->range_count, err);
+	if (!r)
+		r = find_whole(content, migration, err);
 	if (r)
 		return rsm_err_fold(err, r, "staged ranges of file %" PRIu64, node.id);
 	*ret_migration = RSM_STEAL(migration);
@@ -118,8 +140,9 @@ int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration
 		r = RSM_NODE_ABSENT;
 	} else {
 		RSM_LOCK_SCOPE(&content->commit_lock);
-		r = rsm_volume_index_migrated(content->index, migration->id,
-					      migration->data_version, extents, count, err);
+		r = rsm_volume_index_migrated_hashed(content->index, migration->id,
+						     migration->data_version, extents, count,
+						     migration->hash_key, migration->hash, err);
 		if (!r)
 			rsm_content_forget_extents(node);
 	}

@@ -280,6 +280,14 @@ RSM_MUST_CHECK int rsm_volume_index_migrated(struct rsm_volume_index *index, uin
 					     uint64_t data_version,
 					     const struct rsm_extent *extents, size_t count,
 					     struct rsm_err *err);
+/* The same, and the digest of the file's contents becomes its attribute `key` (digest.h); NULL:
+ * none. It goes when the contents change (_stage, _truncate).
+ */
+RSM_MUST_CHECK int rsm_volume_index_migrated_hashed(struct rsm_volume_index *index, uint64_t id,
+						    uint64_t data_version,
+						    const struct rsm_extent *extents, size_t count,
+						    const char *key, const char *hash,
+						    struct rsm_err *err);
 
 /* All written staged ranges go back to waiting, extents not covered by an index are forgotten:
  * after a crash or a write error, when the medium does not hold what was counted on.

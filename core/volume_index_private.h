@@ -144,6 +144,7 @@ enum rsm_vi_statement {
 	RSM_VI_GET_XATTR,
 	RSM_VI_SET_XATTR,
 	RSM_VI_DELETE_XATTR,
+	RSM_VI_DELETE_HASHES,
 	RSM_VI_LIST_XATTRS,
 	RSM_VI_HAS_XATTR,
 	RSM_VI_SET_FLAG,
@@ -290,8 +291,8 @@ void rsm_vi_untouch(struct rsm_volume_index *index, uint64_t folder);
 void rsm_vi_merge_touched(const struct rsm_volume_index *index, struct rsm_node *node);
 RSM_MUST_CHECK int rsm_vi_flush_touched(struct rsm_volume_index *index, struct rsm_err *err);
 
-/* Node by id or (parent, key); outcome RSM_NODE_ABSENT, or RSM_NODE_SPELLED_OTHERWISE where the node
- * that has the key is not called `name` byte for byte.
+/* Node by id or (parent, key); outcome RSM_NODE_ABSENT, or RSM_NODE_SPELLED_OTHERWISE where the
+ * node that has the key is not called `name` byte for byte.
  */
 enum { RSM_NODE_SPELLED_OTHERWISE = RSM_NODE_ABSENT + 1 };
 RSM_MUST_CHECK int rsm_vi_get(struct rsm_volume_index *index, uint64_t id,
@@ -354,6 +355,15 @@ RSM_MUST_CHECK int rsm_vi_queue_next(struct rsm_volume_index *index, uint64_t af
 				     uint64_t *ret_order, uint64_t *ret_id, struct rsm_err *err);
 /* Totals less (or with) what the row counts for. */
 void rsm_vi_count(struct rsm_vi_state *state, const struct rsm_vi_data *data, int sign);
+
+/* ---- digests of contents (volume_index_xattr.c); flags: of the node, before the change ---- */
+
+/* The contents change: what was stored of their digests goes. */
+RSM_MUST_CHECK int rsm_vi_drop_hashes(struct rsm_volume_index *index, uint64_t id, uint32_t flags,
+				      struct rsm_err *err);
+RSM_MUST_CHECK int rsm_vi_put_hash(struct rsm_volume_index *index, uint64_t id, uint32_t flags,
+				   const char *key, const char *hash, struct rsm_err *err);
+
 void rsm_vi_release(const struct rsm_vi_data *data, uint64_t id,
 		    rsm_volume_index_released *released, void *context);
 /* All rows of the node. */

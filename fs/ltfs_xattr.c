@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #include "fs/parking.h"
@@ -194,12 +195,33 @@ static bool may_store(const char *key, bool is_root)
 	       (strncmp(key, "ltfs.mediaPool.", 15) == 0 || strcmp(key, "ltfs.commitMessage") == 0);
 }
 
+/* A copy may carry a checksum along that was right for what its source once held. One that was
+ * computed while the file was written to the medium is not replaced by it; it can be removed.
+ */
+static bool is_measured(const struct rsmfs_contents *at, const struct rsmfs_call *call,
+			const char *key)
+{
+	enum rsm_digest_kind kind = at->fs->options->hash;
+	RSM_TEXT struct rsm_text value = { 0 };
+	enum rsm_residency residency;
+	struct rsm_extent first;
+
+	return call->data && kind != RSM_DIGEST_NONE && strcmp(key, rsm_digest_key(kind)) == 0 &&
+	       !(call->flags & XATTR_CREATE) &&
+	       rsm_content_residency(at->content, call->place.node, &residency, &first, NULL) ==
+		       0 &&
+	       first.partition &&
+	       rsm_content_get_xattr(at->content, call->place.node, key, &value, NULL) == 0;
+}
+
 int rsmfs_ltfs_set(const struct rsmfs_contents *at, struct rsmfs_call *call, const char *key,
 		   struct rsm_err *err)
 {
 	int time = find_time(key), r;
 	struct rsm_node values = { .id = call->place.node };
 
+	if (is_measured(at, call, key))
+		return 0;
 	if (may_store(key, call->place.node == RSM_NODE_ROOT))
 		return 1;
 	if (time < 0 || !call->data)

@@ -244,6 +244,7 @@ static int start_manager(struct session *session, struct rsm_err *err)
 		.index_interval_s = o->index_interval_s,
 		.trace_scsi = o->debug_rooms & RSM_ROOM_SCSI,
 		.offline_wait = o->offline_wait,
+		.hash = o->hash,
 		.admin = getuid(),
 		.callbacks = { .contents_changed = rsmfs_contents_changed,
 			       .names_changed = rsmfs_names_changed,
@@ -480,6 +481,7 @@ static void stop(struct session *session)
 
 /* ---- all of it ---- */
 
+static void fuse_says(enum fuse_log_level level, const char *format, va_list args) RSM_PRINTF(2, 0);
 static void fuse_says(enum fuse_log_level level, const char *format, va_list args)
 {
 	char line[512];
@@ -555,6 +557,7 @@ static int run(struct session *session, struct rsm_err *err)
 	if (r == 0)
 		r = mount_it(session, allow_other, err);
 	if (r == 0) {
+		rsmfs_mountpoint_announce(o->fsname, session->mountpoint);
 		if (o->allow_other && !allow_other)
 			rsm_log_warning("allow_other is off: no user_allow_other in "
 					"/etc/fuse.conf");
