@@ -15,6 +15,7 @@
 enum { KEEP_IDLE_MOST = 24 };
 /* However long a program goes on closing files, writing to the medium begins by then. */
 #define MIGRATE_LATEST 15
+#define INDEX_LATEST_S 300
 
 void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, char *ret_path,
 			  size_t size)
@@ -75,23 +76,13 @@ int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 
 void rsm_cartridge_unref(struct rsm_cartridge *cartridge)
 {
-	bool discard;
-
-	rsm_mutex_lock(&cartridge->manager->lock);
-	discard = cartridge->discard && cartridge->references == 1 &&
-		  cartridge->state == RSM_CARTRIDGE_AWAY;
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
 	cartridge->idle_since_ns = rsm_manager_now(cartridge->manager);
-	if (!discard)
-		cartridge->references--;
-	rsm_mutex_unlock(&cartridge->manager->lock);
-	if (!discard)
-		return;
-	/* deallocated while somebody still had it: now nobody has */
-	rsm_cartridge_close_content(cartridge, true);
-	rsm_mutex_lock(&cartridge->manager->lock);
-	cartridge->discard = false;
 	cartridge->references--;
-	rsm_mutex_unlock(&cartridge->manager->lock);
+	/* deallocated while somebody still had it: now nobody has, and nobody gets it before the
+	 * lock is given back */
+	if (cartridge->discard && cartridge->references == 0)
+		rsm_cartridge_close_content_locked(cartridge, true);
 }
 
 /* ---- contents and what they ask for ---- */
@@ -101,13 +92,14 @@ static void content_read(void *context, struct rsm_medium_read *read)
 	struct rsm_manager *manager = context;
 	struct rsm_cartridge *cartridge = rsm_content_owner(read->content);
 	struct rsm_err err;
-	bool cached = false;
+	bool cached = false, offline;
 	int r = 0;
 
 	rsm_mutex_lock(&manager->lock);
 	if (cartridge->state == RSM_CARTRIDGE_LOADED)
 		cached = rsm_drive_worker_read_cached(cartridge->worker, read);
-	if (!cached && cartridge->library == 0)
+	offline = !cached && cartridge->library == 0;
+	if (offline && !manager->options.offline_wait)
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
 	else if (!cached && manager->stopping && cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(&err, EIO, "%s: rsmfs is shutting down", cartridge->barcode);
@@ -118,7 +110,7 @@ static void content_read(void *context, struct rsm_medium_read *read)
 		pthread_cond_broadcast(&manager->changed); /* time to read ahead */
 	}
 	rsm_mutex_unlock(&manager->lock);
-	if (r == -ENOMEDIUM)
+	if (offline)
 		rsm_manager_request_medium(manager, cartridge);
 	if (cached || r < 0)
 		read->done(read, r, r < 0 ? &err : NULL);
@@ -165,9 +157,8 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 		cartridge->migrate_at_ns = now + delay;
 		if (cartridge->migrate_at_ns > cartridge->migrate_latest_ns)
 			cartridge->migrate_at_ns = cartridge->migrate_latest_ns;
-		if (!cartridge->index_at_ns && manager->options.index_interval_s)
-			cartridge->index_at_ns =
-				now + (int64_t)manager->options.index_interval_s * RSM_SECOND_NS;
+		if (!cartridge->index_at_ns)
+			cartridge->index_at_ns = rsm_cartridge_index_time(cartridge, now);
 		break;
 	case RSM_WANT_NOTHING:
 		cartridge->read_soon_ns = 0;
@@ -182,10 +173,14 @@ static void content_changed(void *context, struct rsm_content *content, uint64_t
 {
 	struct rsm_manager *manager = context;
 	struct rsm_cartridge *cartridge = rsm_content_owner(content);
+	int64_t medium;
 
+	rsm_mutex_lock(&manager->lock);
+	medium = cartridge->id;
+	rsm_mutex_unlock(&manager->lock);
 	if (manager->options.callbacks.contents_changed)
 		manager->options.callbacks.contents_changed(manager->options.callbacks.context,
-							    cartridge->id, node);
+							    medium, node);
 }
 
 static int open_content(struct rsm_cartridge *cartridge, const char *folder,
@@ -236,8 +231,7 @@ int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid
 			r = rsm_err_set(err, EBUSY, "the contents that %s had before are in use",
 					cartridge->barcode);
 		} else {
-			rsm_content_close_volume(cartridge->content);
-			cartridge->content = NULL;
+			rsm_cartridge_close_content_locked(cartridge, cartridge->discard);
 		}
 	}
 	if (r == 0 && !cartridge->content) {
@@ -254,22 +248,20 @@ int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid
 	return r;
 }
 
-void rsm_cartridge_close_content(struct rsm_cartridge *cartridge, bool remove)
+void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool remove)
 {
-	struct rsm_manager *manager = cartridge->manager;
 	char folder[4300];
 	struct rsm_err err;
 
-	RSM_LOCK_SCOPE(&manager->lock);
 	if (cartridge->content)
 		rsm_content_close_volume(cartridge->content);
 	cartridge->content = NULL;
-	rsm_cartridge_folder(manager, cartridge->uuid, folder, sizeof folder);
+	rsm_cartridge_folder(cartridge->manager, cartridge->uuid, folder, sizeof folder);
 	if (remove && cartridge->uuid[0] && rsm_file_remove_tree(folder, &err) < 0)
 		rsm_log_warning("%s: %s", cartridge->barcode, err.msg);
 	cartridge->uuid[0] = '\0';
 	cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
-	cartridge->full = false;
+	cartridge->full = cartridge->read_only = cartridge->discard = false;
 }
 
 void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
@@ -283,15 +275,29 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 		return;
 	}
 	rsm_content_use(cartridge->content, &use);
-	if (use.staged_files == 0)
+	if (use.staged_files == 0) {
 		cartridge->migrate_at_ns = 0;
-	else if (!cartridge->migrate_at_ns)
+		cartridge->full = false; /* what did not fit has gone, or has found its place */
+	} else if (!cartridge->migrate_at_ns) {
 		cartridge->migrate_at_ns =
 			now + (int64_t)manager->options.migrate_delay_ms * 1000000;
-	if (use.staged_files == 0 && cartridge->state == RSM_CARTRIDGE_LOADED && use.dirty &&
-	    !cartridge->index_at_ns && manager->options.index_interval_s)
-		cartridge->index_at_ns =
-			now + (int64_t)manager->options.index_interval_s * RSM_SECOND_NS;
+	}
+	if (!use.dirty)
+		cartridge->index_at_ns = 0;
+	else if (!cartridge->index_at_ns)
+		cartridge->index_at_ns = rsm_cartridge_index_time(cartridge, now);
+}
+
+/* While it is loaded, index_interval 0 leaves the index to the dismount; but one that went home
+ * without (the write failed, the process died) is fetched for it after a while.
+ */
+int64_t rsm_cartridge_index_time(const struct rsm_cartridge *cartridge, int64_t now)
+{
+	unsigned interval = cartridge->manager->options.index_interval_s;
+
+	if (!interval && cartridge->state == RSM_CARTRIDGE_AWAY)
+		interval = INDEX_LATEST_S;
+	return interval ? now + (int64_t)interval * RSM_SECOND_NS : 0;
 }
 
 void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge)
@@ -316,8 +322,8 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
 
 		if (cartridge->references || cartridge->state != RSM_CARTRIDGE_AWAY ||
-		    cartridge->syncs || rsm_mount_queue_due_ns(cartridge, now) != RSM_NEVER_NS)
-			continue;
+		    cartridge->ejected || rsm_mount_queue_due_ns(cartridge, now) != RSM_NEVER_NS)
+			continue; /* an ejected one would be taken in again by the next poll */
 		if (now - cartridge->idle_since_ns < KEEP_IDLE_NS && open <= KEEP_IDLE_MOST)
 			continue;
 		if (cartridge->content) {
@@ -380,12 +386,21 @@ void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge)
 {
 	struct rsm_list mounts;
 
+	rsm_list_init(&mounts);
 	rsm_mutex_lock(&cartridge->manager->lock);
-	RSM_LIST_FOR_EACH (item, &cartridge->mounts)
-		if (RSM_CONTAINER_OF(item, struct rsm_mount_request, link)->flags & RSM_MOUNT_HOLD)
+	RSM_LIST_FOR_EACH_SAFE (item, &cartridge->mounts) {
+		struct rsm_mount_request *request =
+			RSM_CONTAINER_OF(item, struct rsm_mount_request, link);
+
+		if (request->drive && request->drive != cartridge->worker->element)
+			continue; /* it goes on to that one */
+		if (request->flags & RSM_MOUNT_HOLD)
 			cartridge->held = true;
-	steal_list(&cartridge->mounts, &mounts);
-	cartridge->priority = 0;
+		rsm_list_remove(item);
+		rsm_list_append(&mounts, item);
+	}
+	if (rsm_list_is_empty(&cartridge->mounts))
+		cartridge->priority = 0;
 	rsm_mutex_unlock(&cartridge->manager->lock);
 	answer_mounts(&mounts, 0, NULL);
 }

@@ -49,7 +49,7 @@ struct rsm_cartridge {
 	int64_t migrate_at_ns;	   /* [lock] 0: nothing staged that we know of */
 	int64_t migrate_latest_ns; /* [lock] the quiet time is not waited for beyond this */
 	int64_t label_at_ns;	   /* [lock] 0: no label work */
-	int64_t index_at_ns;	   /* [lock] 0: index is clean; when the next one is due */
+	int64_t index_at_ns;	   /* [lock] 0: not dirty; else when the index is written */
 	bool identify;		   /* [lock] nobody knows what is on it */
 	bool held;		   /* [lock] rsm mount: stays until rsm dismount */
 	bool leave;		   /* [lock] rsm dismount, eject: go home now */
@@ -62,6 +62,7 @@ struct rsm_cartridge {
 	int64_t retry_at_ns;	   /* [lock] after a failure nothing but requests fetch it before */
 	unsigned failures;	   /* [lock] in a row */
 	bool full;		   /* [lock] no more data fit */
+	bool read_only;		   /* [lock] as of its last load the volume takes nothing */
 	struct rsm_err failure;	   /* [lock] why the last write failed */
 	unsigned outcome_number;   /* [lock] grows with each end of a fetch, success or not */
 };

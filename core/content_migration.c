@@ -157,6 +157,8 @@ int rsm_content_snapshot(struct rsm_content *content, struct rsm_index_snapshot 
 	return rsm_volume_index_snapshot(content->index, ret_snapshot, err);
 }
 
+enum { COVER_FILES = 8192 };
+
 struct released {
 	uint64_t id;
 	struct rsm_staged_range range;
@@ -253,30 +255,40 @@ static void sweep(struct rsm_content *content)
 	}
 }
 
-/* The rows go, durably, before a byte goes. */
-int rsm_content_indexed_to(struct rsm_content *content, uint64_t version, struct rsm_err *err)
+/* The rows of some files go, durably, before a byte goes. Outcome RSM_INDEX_MORE. */
+static int cover_some(struct rsm_content *content, uint64_t version, struct rsm_err *err)
 {
 	struct released_list list = { 0 };
 	uint64_t phase;
-	int r;
+	int r, committed;
 
 	rsm_mutex_lock(&content->lock);
 	phase = ++content->phase;
 	content->indexing++;
 	rsm_mutex_unlock(&content->lock);
 	rsm_mutex_lock(&content->commit_lock);
-	r = rsm_volume_index_indexed_to(content->index, version, note_released, &list, err);
-	if (!r)
-		r = rsm_volume_index_commit(content->index, true, err);
+	r = rsm_volume_index_cover(content->index, version, COVER_FILES, note_released, &list, err);
+	committed = r < 0 ? r : rsm_volume_index_commit(content->index, true, err);
 	rsm_mutex_unlock(&content->commit_lock);
-	for (size_t i = 0; !r && i < list.count; i++)
+	for (size_t i = 0; committed == 0 && i < list.count; i++)
 		release_one(content, &list.at[i], phase);
 	rsm_mutex_lock(&content->lock);
 	content->indexing--;
 	rsm_mutex_unlock(&content->lock);
 	sweep(content);
 	free(list.at);
-	return r > 0 ? rsm_err_fold(err, r, "index of the volume") : r;
+	return committed < 0 ? committed : r;
+}
+
+/* In steps: a million files would hold up everybody else, and fill the memory with their names. */
+int rsm_content_indexed_to(struct rsm_content *content, uint64_t version, struct rsm_err *err)
+{
+	int r;
+
+	do
+		r = cover_some(content, version, err);
+	while (r == RSM_INDEX_MORE);
+	return r;
 }
 
 int rsm_content_indexed(struct rsm_content *content, const struct rsm_index_snapshot *snapshot,

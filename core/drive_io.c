@@ -196,21 +196,32 @@ static int read_piece(struct rsm_drive_worker *worker, struct rsm_medium_read *r
 	}
 }
 
+static uint64_t first_block(const struct rsm_drive_worker *worker,
+			    const struct rsm_medium_read *read)
+{
+	return read->start_block + read->byte_offset / worker->block_size;
+}
+
 /* The next read in the direction of the tape, from where the head is. With the manager's lock. */
 static struct rsm_medium_read *next_read_locked(struct rsm_drive_worker *worker,
 						struct rsm_cartridge *cartridge)
 {
 	struct rsm_medium_read *ahead = NULL, *first = NULL;
 
+	if (!worker->volume) /* they will be told so in any order */
+		return rsm_list_is_empty(&cartridge->reads)
+			       ? NULL
+			       : RSM_CONTAINER_OF(cartridge->reads.next, struct rsm_medium_read,
+						  link);
 	RSM_LIST_FOR_EACH (item, &cartridge->reads) {
 		struct rsm_medium_read *read = RSM_CONTAINER_OF(item, struct rsm_medium_read, link);
+		uint64_t block = first_block(worker, read);
 
 		if (!first || read->partition < first->partition ||
-		    (read->partition == first->partition && read->start_block < first->start_block))
+		    (read->partition == first->partition && block < first_block(worker, first)))
 			first = read;
-		if (read->partition == worker->head_partition &&
-		    read->start_block + 1 >= worker->head_block &&
-		    (!ahead || read->start_block < ahead->start_block))
+		if (read->partition == worker->head_partition && block + 1 >= worker->head_block &&
+		    (!ahead || block < first_block(worker, ahead)))
 			ahead = read;
 	}
 	return ahead ? ahead : first;
@@ -231,9 +242,12 @@ static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		      worker->name, "file", path, "text", err->msg, NULL);
 }
 
+/* Not longer than a moment: while some go on reading, others' turns and dismounts come as well. */
 void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
 {
-	for (;;) {
+	int64_t until = rsm_manager_now(worker->manager) + RSM_SECOND_NS;
+
+	while (rsm_manager_now(worker->manager) < until) {
 		struct rsm_medium_read *read;
 		struct rsm_err err;
 		int r;
@@ -305,6 +319,9 @@ struct batch {
 	uint64_t bytes;
 	uint64_t last_order;
 	bool full;
+	bool torn; /* a write failed: what the drive had accepted before may be lost as well */
+	struct rsm_err unread; /* of a file whose staged bytes could not be read; code 0: none */
+	struct rsm_hasher *hasher; /* of the file that is being written; NULL: it gets no checksum */
 };
 
 static void batch_fini(struct batch *batch)
@@ -381,11 +398,19 @@ static void finish_hash(struct rsm_drive_worker *worker, struct rsm_hasher *hash
 	}
 }
 
+enum { WRITE_LATER = 16 }; /* outcome beside those of volume.h: not this file, not now */
+
+static bool hurries(struct rsm_drive_worker *worker)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	return rsm_manager_hurries_locked(worker->manager);
+}
+
 /* Each range of a file begins a record of its own and is one extent (14.1). While a block is being
  * hashed, the next one goes to the other half of the buffer.
  */
 static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		       struct batch_file *file, size_t which, struct rsm_hasher *hasher,
+		       struct batch *batch, struct batch_file *file, size_t which,
 		       struct rsm_err *err)
 {
 	const struct rsm_staged_range *range = &file->migration->ranges[which];
@@ -399,13 +424,18 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		uint64_t left = range->byte_count - done, block;
 		size_t n = left < worker->block_size ? (size_t)left : worker->block_size;
 		char *data = worker->buffer + (worker->second_half ? worker->block_size : 0);
-		int r = rsm_content_migration_read(cartridge->content, file->migration, which, done,
-						   data, n, err);
+		int r;
 
-		if (r == 0 && hasher)
-			rsm_hasher_add(hasher, data, n);
-		if (r == 0)
-			r = append_block(worker, cartridge, data, n, &block, err);
+		if (hurries(worker))
+			return WRITE_LATER;
+		r = rsm_content_migration_read(cartridge->content, file->migration, which, done,
+					       data, n, &batch->unread);
+		if (r < 0)
+			return WRITE_LATER;
+		if (batch->hasher)
+			rsm_hasher_add(batch->hasher, data, n);
+		r = append_block(worker, cartridge, data, n, &block, err);
+		batch->torn = r < 0;
 		if (r != 0)
 			return r;
 		if (done == 0)
@@ -424,7 +454,6 @@ static int write_file(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 		      struct batch *batch, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = NULL;
-	struct rsm_hasher *hasher;
 	struct batch_file *file;
 	uint64_t bytes = 0, hashed = 0;
 	int r;
@@ -446,34 +475,54 @@ static int write_file(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	file->extents = calloc(file->migration->range_count + 1, sizeof *file->extents);
 	if (!file->extents)
 		return rsm_err_oom(err);
-	hasher = begin_hash(worker, file->migration);
+	batch->hasher = begin_hash(worker, file->migration);
 	for (size_t i = 0; r == 0 && i < file->migration->range_count; i++) {
 		const struct rsm_staged_range *range = &file->migration->ranges[i];
 
-		if (hasher && range->file_offset > hashed)
-			rsm_hasher_add_zeros(hasher, range->file_offset - hashed);
-		r = write_range(worker, cartridge, file, i, hasher, err);
+		if (batch->hasher && range->file_offset > hashed)
+			rsm_hasher_add_zeros(batch->hasher, range->file_offset - hashed);
+		r = write_range(worker, cartridge, batch, file, i, err);
 		hashed = range->file_offset + range->byte_count;
 	}
 	if (r == 0)
-		finish_hash(worker, hasher, file->migration, hashed);
-	else if (hasher)
-		rsm_hasher_begin(hasher); /* lets go of the buffer */
+		finish_hash(worker, batch->hasher, file->migration, hashed);
+	else if (batch->hasher)
+		rsm_hasher_begin(batch->hasher); /* lets go of the buffer */
 	if (r != 0) {
 		/* what was written of it is waste; it stays staged */
 		rsm_migration_free(file->migration);
 		free(file->extents);
 		batch->count--;
-		if (r != RSM_VOLUME_FULL)
+		if (r < 0)
 			return r;
-		batch->full = true;
-		return 0;
+		batch->full = batch->full || r == RSM_VOLUME_FULL;
+		return 0; /* a file whose bytes cannot be read does not keep back the others */
 	}
 	batch->bytes += bytes;
 	return 0;
 }
 
-/* Steps 2 and 3. */
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t end_of(const struct rsm_drive_worker *worker, const struct batch_file *file)
+{
+	uint64_t end = 0;
+
+	for (size_t e = 0; e < file->extent_count; e++) {
+		const struct rsm_extent *extent = &file->extents[e];
+
+		end = later(end, extent->start_block + (extent->byte_count + worker->block_size -
+							1) / worker->block_size);
+	}
+	return end;
+}
+
+/* Steps 2 and 3. Nothing is recorded after a failed write: the error may be about records that the
+ * drive had taken into its buffer and acknowledged before. They stay staged and are written again.
+ */
 static int record_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			struct batch *batch, struct rsm_err *err)
 {
@@ -481,9 +530,14 @@ static int record_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	uint64_t end = 0;
 	int r;
 
-	if (batch->count == 0)
+	if (batch->count == 0 || batch->torn)
 		return 0;
 	r = worker->volume->ops->synchronize(worker->volume, err);
+	for (size_t i = 0; i < batch->count; i++)
+		end = later(end, end_of(worker, &batch->files[i]));
+	/* before the extents: whoever finds them knows how long the tape has to be */
+	if (r == 0 && end)
+		r = rsm_volume_index_set_number(index, "data_end", end, err);
 	for (size_t i = 0; r == 0 && i < batch->count; i++) {
 		struct batch_file *file = &batch->files[i];
 
@@ -495,18 +549,7 @@ static int record_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 				      cartridge->barcode, file->migration->id);
 			r = 0;
 		}
-		for (size_t e = 0; e < file->extent_count; e++) {
-			const struct rsm_extent *extent = &file->extents[e];
-			uint64_t last =
-				extent->start_block +
-				(extent->byte_count + worker->block_size - 1) / worker->block_size;
-
-			if (last > end)
-				end = last;
-		}
 	}
-	if (r == 0 && end)
-		r = rsm_volume_index_set_number(index, "data_end", end, err);
 	return r ? r : rsm_volume_index_commit(index, false, err);
 }
 
@@ -525,7 +568,7 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	struct rsm_err write_err;
 	int r, recorded;
 
-	if (!worker->volume || !worker->volume->ops->append) {
+	if (!worker->volume || !worker->volume->ops->append || !cartridge->content) {
 		*ret_wrote = false;
 		return 0;
 	}
@@ -533,7 +576,6 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 		r = write_file(worker, cartridge, &batch, &write_err);
 	while (r == 0 && batch_goes_on(worker, cartridge, &batch));
 
-	/* what was written before an error counts if it can be made sure of */
 	recorded = record_batch(worker, cartridge, &batch, err);
 	if (batch.count)
 		worker->head_partition = 0;
@@ -544,6 +586,10 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	}
 	if (r < 0 && recorded == 0 && err)
 		*err = write_err;
+	if (r >= 0 && recorded == 0 && batch.unread.code) {
+		*err = batch.unread;
+		recorded = -batch.unread.code;
+	}
 	return r < 0 ? r : recorded;
 }
 
@@ -571,6 +617,11 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 		return 0;
 	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
 	update = r == 0 && identity.medium.label_work == RSM_LABEL_UPDATE;
+	if (r == 0 && !identity.medium.lmid[0]) {
+		/* an imported volume is not ours to write to */
+		rsm_drive_identity_fini(&identity);
+		return 0;
+	}
 	if (r == 0)
 		r = worker->volume->ops->commit(worker->volume, what, &identity.identity, update,
 						err);

@@ -17,7 +17,7 @@
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
-enum { LOAD_TIMEOUT_MS = 15 * 60 * 1000 };
+enum { LOAD_TIMEOUT_MS = 15 * 60 * 1000, HOME_TRIES = 3 };
 
 static struct rsm_catalog *catalog_of(struct rsm_drive_worker *worker)
 {
@@ -110,6 +110,35 @@ static void fill_vendor_keys(struct rsm_content *content, struct rsm_identificat
 		found->has_owner = true;
 }
 
+/* The cartridge is `id`, as identification says: another one than it was taken for, when a known
+ * volume has a new barcode. An entry that the table has of that one goes, with what waits for it;
+ * one that somebody holds on to is left to him, and tells him that it is off-line.
+ */
+static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartridge, int64_t id)
+{
+	struct rsm_cartridge *other;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (cartridge->id == id)
+		return;
+	other = rsm_cartridge_find_locked(manager, id);
+	cartridge->id = id;
+	if (!other)
+		return;
+	RSM_LIST_FOR_EACH_SAFE (item, &other->mounts) {
+		rsm_list_remove(item);
+		rsm_list_append(&cartridge->mounts, item);
+	}
+	rsm_list_remove(&other->link);
+	rsm_list_append(&manager->cartridges, &other->link); /* found after ours */
+	if (other->references)
+		return;
+	if (other->content)
+		rsm_content_close_volume(other->content);
+	rsm_list_remove(&other->link);
+	free(other);
+}
+
 static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			       const struct rsm_ltfs_probe *probe, const char *unreadable,
 			       struct rsm_err *err)
@@ -150,9 +179,7 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 		rsm_text_fini(&keys[i]);
 	if (r < 0)
 		return r;
-	rsm_mutex_lock(&worker->manager->lock);
-	cartridge->id = worker->medium.id; /* another one, when a known volume has a new barcode */
-	rsm_mutex_unlock(&worker->manager->lock);
+	take_entry(worker->manager, cartridge, worker->medium.id);
 	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
 	rsm_manager_names_changed(worker->manager, pool);
@@ -167,7 +194,7 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
  */
 static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   const struct rsm_ltfs_label *label, const char **ret_key,
-			   struct rsm_err *err)
+			   bool *ret_known, struct rsm_err *err)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_cartridge *other;
@@ -175,6 +202,7 @@ static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge
 	int r = rsm_medium_find_uuid(catalog_of(worker), label->uuid, &known, err);
 
 	*ret_key = label->uuid;
+	*ret_known = r == 0;
 	if (r < 0 || r == RSM_MEDIUM_ABSENT || known.id == cartridge->id)
 		return r < 0 ? r : 0;
 	if (known.location != RSM_AT_OFFLINE) {
@@ -189,11 +217,7 @@ static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge
 		return rsm_err_set(err, EBUSY,
 				   "%s has come back as %s while its contents are in use",
 				   known.shown, cartridge->barcode);
-	if (other->content)
-		rsm_content_close_volume(other->content);
-	other->content = NULL;
-	rsm_list_remove(&other->link);
-	free(other);
+	rsm_cartridge_close_content_locked(other, false); /* its entry goes when it is certain */
 	return 0;
 }
 
@@ -202,11 +226,17 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 {
 	RSM_TEXT struct rsm_text conflicts = { 0 };
 	const char *key;
+	bool known = false;
 	int r;
 
-	r = choose_contents(worker, cartridge, label, &key, err);
+	r = choose_contents(worker, cartridge, label, &key, &known, err);
 	if (r == 0)
 		r = rsm_cartridge_open_content(cartridge, key, true, err);
+	/* Whose volume it is stands in the medium's index only, so a tree that outlived the
+	 * catalogue is no reason not to read that. */
+	if (r == 0 && !known)
+		r = rsm_volume_index_set_fact(rsm_content_index(cartridge->content), "uuid", "",
+					      err);
 	if (r == 0)
 		r = rsm_ltfs_mount(worker->drive, cartridge->content, label, &conflicts,
 				   &worker->volume, err);
@@ -273,6 +303,14 @@ static bool may_free(const struct rsm_medium *medium, const struct rsm_ltfs_prob
 	return false;
 }
 
+static bool is_still_wanted(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_medium now;
+
+	return rsm_medium_get(catalog_of(worker), cartridge->id, &now, NULL) != 0 ||
+	       strcmp(now.volume_uuid, worker->medium.volume_uuid) == 0;
+}
+
 static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		  struct rsm_err *err)
 {
@@ -292,6 +330,12 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 		r = rsm_ltfs_format(worker->drive, cartridge->content, worker->medium.volume_uuid,
 				    &identity.identity, &worker->volume, err);
 	rsm_drive_identity_fini(&identity);
+	if (!is_still_wanted(worker, cartridge)) {
+		/* deallocated meanwhile: nobody would know the volume, or its half */
+		rsm_volume_free(worker->volume);
+		worker->volume = NULL;
+		return rsm_ltfs_write_free_label(worker->drive, worker->medium.barcode, err);
+	}
 	if (r == 0)
 		r = rsm_volume_index_set_number(index, "formatting", 0, err);
 	if (r == 0)
@@ -343,11 +387,22 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 							     : probe->label_info);
 }
 
+static void note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			    const char *why)
+{
+	struct rsm_err err;
+
+	if (note_identification(worker, cartridge, NULL, why, &err) < 0)
+		rsm_log_warning("%s: that it cannot be read is not noted: %s", cartridge->barcode,
+				err.msg);
+}
+
 static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct rsm_err *err)
 {
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_ltfs_probe probe;
+	struct rsm_tape_medium tape;
 	bool expected;
 	int r;
 
@@ -359,11 +414,14 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
 	r = rsm_drive_cache_reset(worker, 0, err);
 	if (r == 0)
+		r = rsm_tape_drive_medium(worker->drive, &tape, err);
+	if (r == 0) {
+		m->write_protected = tape.write_protected;
 		r = rsm_ltfs_probe(worker->drive, &probe, err);
+	}
 	if (r < 0) {
 		if (m->state == RSM_MEDIUM_UNKNOWN && err)
-			return note_identification(worker, cartridge, NULL, err->msg, NULL) < 0 ? r
-												: r;
+			note_unreadable(worker, cartridge, err->msg);
 		return r;
 	}
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
@@ -400,7 +458,6 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 static int load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		struct rsm_err *err)
 {
-	struct rsm_tape_medium tape;
 	int r = rsm_tape_drive_load(worker->drive, LOAD_TIMEOUT_MS, err);
 
 	if (r == -EMEDIUMTYPE) {
@@ -415,37 +472,70 @@ static int load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge
 			rsm_log_warning("%s is incompatible and could not be noted as such",
 					cartridge->barcode);
 	}
-	if (r == 0)
-		r = rsm_tape_drive_medium(worker->drive, &tape, err);
-	if (r == 0)
-		worker->medium.write_protected = tape.write_protected;
 	return r > 0 ? rsm_err_fold(err, r, "load") : r;
+}
+
+static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_err *err)
+{
+	uint32_t slot;
+	int r = -ENOSPC;
+
+	/* another drive or a port may have taken the slot that was chosen */
+	for (int i = 0; i < HOME_TRIES; i++) {
+		r = rsm_medium_get(catalog_of(worker), medium, &worker->medium, err);
+		if (r == 0)
+			r = rsm_library_choose_slot(worker->library, &worker->medium, &slot, err);
+		if (r != 0)
+			return r > 0 ? rsm_err_fold(err, r, "taking home") : r;
+		r = rsm_library_move(worker->library, &worker->medium, RSM_AT_DRIVE,
+				     worker->element, RSM_AT_SLOT, slot, err);
+		if (r != -EEXIST)
+			break;
+	}
+	return r == -EEXIST ? rsm_err_wrap(err, -EIO, "no slot could be had") : r;
+}
+
+/* What an earlier failure left in the drive goes home first. */
+static int clear_drive(struct rsm_drive_worker *worker, int64_t wanted, struct rsm_err *err)
+{
+	struct rsm_medium lying;
+	int r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE,
+			      worker->element, &lying, err);
+
+	if (r != 0 || lying.id == wanted)
+		return r < 0 ? r : 0;
+	r = rsm_tape_drive_unload(worker->drive, err);
+	if (r == 0)
+		r = go_home(worker, lying.id, err);
+	return r < 0 ? rsm_err_wrap(err, r, "%s lies in it", lying.shown) : 0;
 }
 
 static int bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		 struct rsm_err *err)
 {
 	struct rsm_medium *m = &worker->medium;
-	int r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
+	int r = worker->library->hardware->changer ? clear_drive(worker, cartridge->id, err) : 0;
 
+	if (r == 0)
+		r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
 	if (r != 0)
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
 	if (m->location == RSM_AT_OFFLINE || m->library != worker->library->id)
 		return rsm_err_set(err, ENOMEDIUM, "it is not in the library");
 	if (!m->enabled)
 		return rsm_err_set(err, ENODEV, "it is disabled");
-	if (m->location == RSM_AT_DRIVE)
-		return m->element == worker->element
-			       ? 0
-			       : rsm_err_set(err, EBUSY, "it lies in drive %u", m->element);
-	return rsm_library_move(worker->library, m, m->location, m->element, RSM_AT_DRIVE,
-				worker->element, err);
+	if (m->location == RSM_AT_DRIVE && m->element == worker->element)
+		return 0;
+	/* another drive that it lies in has given up on it: the robot is let try */
+	r = rsm_library_move(worker->library, m, m->location, m->element, RSM_AT_DRIVE,
+			     worker->element, err);
+	return r == -EEXIST ? rsm_err_wrap(err, -EIO, "%s is full", worker->name) : r;
 }
 
 int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			struct rsm_err *err)
 {
-	uint32_t slot;
+	struct rsm_err unload_err;
 	int r;
 
 	rsm_volume_free(worker->volume);
@@ -454,21 +544,20 @@ int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	worker->prevented = false;
 	if (rsm_drive_cache_reset(worker, 0, NULL) < 0)
 		rsm_log_debug(RSM_ROOM_DRIVE, "%s: cache not reset, ignoring", worker->name);
-	r = rsm_tape_drive_unload(worker->drive, err);
-	if (r == 0)
+	r = rsm_tape_drive_unload(worker->drive, &unload_err);
+	if (r < 0) /* if it is still in there, the robot will say so */
+		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, unload_err.msg);
+	else
 		rsm_event_add(catalog_of(worker), "unload", "medium", cartridge->barcode, "drive",
 			      worker->name, NULL);
-	if (r == 0 && !worker->library->hardware->changer)
+	if (!worker->library->hardware->changer && r < 0) {
+		*err = unload_err;
+		return r;
+	}
+	if (!worker->library->hardware->changer)
 		return rsm_medium_set_location(catalog_of(worker), cartridge->id,
 					       worker->library->id, RSM_AT_PORT, 0, err);
-	if (r == 0)
-		r = rsm_medium_get(catalog_of(worker), cartridge->id, &worker->medium, err);
-	if (r == 0)
-		r = rsm_library_choose_slot(worker->library, &worker->medium, &slot, err);
-	if (r == 0)
-		r = rsm_library_move(worker->library, &worker->medium, RSM_AT_DRIVE,
-				     worker->element, RSM_AT_SLOT, slot, err);
-	return r > 0 ? rsm_err_fold(err, r, "taking home") : r;
+	return go_home(worker, cartridge->id, err);
 }
 
 int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,

@@ -113,26 +113,98 @@ static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartri
 static void write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			 struct rsm_err *err)
 {
+	bool known;
+
 	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
 	report(worker, cartridge, err);
 	rsm_mutex_lock(&worker->manager->lock);
-	back_off_locked(cartridge, err);
+	/* the index that a failed write keeps from being written is no second failure */
+	known = cartridge->retry_at_ns > rsm_manager_now(worker->manager);
+	if (!known)
+		back_off_locked(cartridge, err);
 	cartridge->leave = true; /* another drive may do better */
 	cartridge->outcome_number++;
 	pthread_cond_broadcast(&worker->manager->changed);
 	rsm_mutex_unlock(&worker->manager->lock);
 }
 
+/* What the catalogue says of label work is asked again whenever a cartridge has come or gone: it
+ * may have been allocated, renamed or deallocated meanwhile. A label that is not what was expected
+ * stays as it is until somebody asks for the cartridge.
+ */
+static void note_label_work_locked(struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	struct rsm_medium m;
+
+	if (rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0 ||
+	    m.label_work == RSM_LABEL_NONE || cartridge->failure.code == EMEDIUMTYPE)
+		cartridge->label_at_ns = 0;
+	else if (!cartridge->label_at_ns)
+		cartridge->label_at_ns = rsm_manager_now(manager) +
+					 (int64_t)manager->options.label_delay_ms * 1000000 + 1;
+}
+
+/* Nothing that is staged or not indexed can be written to such a volume. */
+static void note_volume_locked(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_volume_status status = { 0 };
+
+	if (worker->volume)
+		worker->volume->ops->status(worker->volume, &status);
+	cartridge->read_only = !worker->volume || status.read_only;
+	if (cartridge->read_only)
+		rsm_err_set(&cartridge->failure, EROFS, "%s in %s takes no changes: %s",
+			    cartridge->barcode, worker->name,
+			    worker->volume ? status.reason : "it holds no volume");
+}
+
 /* ---- fetching and taking home ---- */
+
+static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge, bool identify)
+{
+	struct rsm_manager *manager = worker->manager;
+
+	rsm_mutex_lock(&manager->lock);
+	cartridge->state = RSM_CARTRIDGE_LOADED;
+	cartridge->loaded_at_ns = rsm_manager_now(manager);
+	cartridge->failures = 0;
+	cartridge->retry_at_ns = 0;
+	cartridge->since_ns = 0;
+	cartridge->failure = (struct rsm_err){ 0 };
+	worker->state = RSM_DRIVE_IDLE;
+	worker->failures = 0;
+	/* nobody asked for it but us: it does not linger */
+	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
+	    rsm_list_is_empty(&cartridge->reads))
+		cartridge->leave = true;
+	note_volume_locked(worker, cartridge);
+	note_label_work_locked(cartridge);
+	rsm_cartridge_note_work_locked(cartridge);
+	pthread_cond_broadcast(&manager->changed);
+	rsm_mutex_unlock(&manager->lock);
+	rsm_cartridge_complete_mounts(cartridge);
+}
+
+/* A drive that did not give its cartridge back can take no other. */
+static bool keeps_cartridge(struct rsm_drive_worker *worker)
+{
+	struct rsm_medium m;
+
+	return worker->library->hardware->changer &&
+	       rsm_medium_at(worker->manager->catalog, worker->library->id, RSM_AT_DRIVE,
+			     worker->element, &m, NULL) == 0;
+}
 
 static void fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify;
+	bool identify, keeps;
 	int r = rsm_drive_fetch(worker, cartridge, &err);
 
+	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
 	cartridge->identify = false;
@@ -140,29 +212,18 @@ static void fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	cartridge->read_soon_ns = 0;
 	cartridge->outcome_number++;
 	if (r == 0) {
-		cartridge->state = RSM_CARTRIDGE_LOADED;
-		cartridge->loaded_at_ns = rsm_manager_now(manager);
-		cartridge->failures = 0;
-		cartridge->retry_at_ns = 0;
-		cartridge->since_ns = 0;
-		cartridge->failure = (struct rsm_err){ 0 };
-		cartridge->label_at_ns = 0;
-		worker->state = RSM_DRIVE_IDLE;
-		worker->failures = 0;
-		/* nobody asked for it but us: it does not linger */
-		if (identify && rsm_list_is_empty(&cartridge->mounts) &&
-		    rsm_list_is_empty(&cartridge->reads))
-			cartridge->leave = true;
-		rsm_cartridge_note_work_locked(cartridge);
 		rsm_mutex_unlock(&manager->lock);
-		rsm_cartridge_complete_mounts(cartridge);
+		fetched(worker, cartridge, identify);
 		return;
 	}
 	cartridge->state = RSM_CARTRIDGE_AWAY;
 	cartridge->worker = NULL;
+	cartridge->abandoned = false;
 	worker->cartridge = NULL;
 	back_off_locked(cartridge, &err);
-	worker->state = RSM_DRIVE_EMPTY;
+	if (r == -EMEDIUMTYPE)
+		cartridge->label_at_ns = 0; /* it will not be another one next time */
+	worker->state = keeps ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
 	if (err.key == 0x04 && ++worker->failures >= LOADS_FAILED_MOST)
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	pthread_cond_broadcast(&manager->changed);
@@ -173,10 +234,19 @@ static void fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	rsm_cartridge_unref(cartridge);
 }
 
-static bool is_abandoned(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge)
+/* Deallocated while it was here: nothing more is written, and the next user of the medium need not
+ * wait until it is home.
+ */
+static bool let_go_of_abandoned(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
 {
 	RSM_LOCK_SCOPE(&worker->manager->lock);
-	return cartridge->abandoned;
+	if (!cartridge->abandoned)
+		return false;
+	rsm_volume_free(worker->volume);
+	worker->volume = NULL;
+	if (cartridge->discard && cartridge->references == 1)
+		rsm_cartridge_close_content_locked(cartridge, true);
+	return true;
 }
 
 static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
@@ -185,7 +255,7 @@ static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	struct rsm_err err = { 0 };
 	int r;
 
-	if (!is_abandoned(worker, cartridge)) {
+	if (!let_go_of_abandoned(worker, cartridge)) {
 		r = rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, &err);
 		if (r < 0)
 			write_failed(worker, cartridge, &err);
@@ -204,7 +274,10 @@ static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	cartridge->held = false;
 	cartridge->idle_since_ns = rsm_manager_now(manager);
 	cartridge->outcome_number++;
+	note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
+	if (rsm_mount_queue_due_ns(cartridge, cartridge->idle_since_ns) <= cartridge->idle_since_ns)
+		cartridge->since_ns = cartridge->idle_since_ns; /* its place is behind the others */
 	worker->cartridge = NULL;
 	worker->state = r < 0 ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
 	pthread_cond_broadcast(&manager->changed);
@@ -217,18 +290,34 @@ static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 
 /* ---- one step with a loaded cartridge ---- */
 
-enum step { STEP_WAIT, STEP_READ, STEP_MOUNTS, STEP_RENEW, STEP_MIGRATE, STEP_INDEX, STEP_LEAVE };
+enum step { STEP_WAIT, STEP_READ, STEP_MOUNTS, STEP_LABEL, STEP_MIGRATE, STEP_INDEX, STEP_LEAVE };
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
 
 static bool wants_index_locked(const struct rsm_cartridge *cartridge, int64_t now)
 {
-	return cartridge->index_at_ns && cartridge->retry_at_ns <= now &&
+	return cartridge->index_at_ns && !cartridge->read_only && cartridge->retry_at_ns <= now &&
 	       (cartridge->syncs || cartridge->index_at_ns <= now);
+}
+
+static bool wants_label_locked(const struct rsm_cartridge *cartridge, int64_t now)
+{
+	return cartridge->renew || (cartridge->label_at_ns && cartridge->retry_at_ns <= now &&
+				    cartridge->label_at_ns <= now);
+}
+
+static bool may_migrate_locked(const struct rsm_cartridge *cartridge)
+{
+	return cartridge->migrate_at_ns && !cartridge->full && !cartridge->read_only;
 }
 
 static bool wants_migration_locked(struct rsm_drive_worker *worker,
 				   const struct rsm_cartridge *cartridge, int64_t now)
 {
-	if (!cartridge->migrate_at_ns || cartridge->full || cartridge->retry_at_ns > now)
+	if (!may_migrate_locked(cartridge) || cartridge->retry_at_ns > now)
 		return false;
 	return cartridge->syncs || cartridge->leave || worker->manager->stopping ||
 	       cartridge->migrate_at_ns <= now;
@@ -240,12 +329,12 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_content_use use = { 0 };
-	int64_t now = rsm_manager_now(manager), at;
+	int64_t now = rsm_manager_now(manager), at, work;
 	struct rsm_mount_queue_view view = {
 		.now_ns = now,
 		.dismount_delay_s = manager->options.dismount_delay_s,
-		.drives_waiting =
-			rsm_mount_queue_waiting(&manager->cartridges, worker->library->id, now),
+		.drives_waiting = rsm_mount_queue_waiting(&manager->cartridges, worker->library->id,
+							  worker->element, now),
 	};
 
 	*ret_until = RSM_NEVER_NS;
@@ -257,12 +346,16 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 			view.another_drive_free = true;
 	if (rsm_mount_queue_turn_is_over(cartridge, &view))
 		return STEP_LEAVE;
-	if (cartridge->renew)
-		return STEP_RENEW;
-	if (!rsm_list_is_empty(&cartridge->reads))
+	/* somebody who reads on and on does not keep it from leaving; it will come again */
+	if (!cartridge->leave && !rsm_list_is_empty(&cartridge->reads))
 		return STEP_READ;
-	if (!rsm_list_is_empty(&cartridge->mounts))
-		return STEP_MOUNTS;
+	if (!rsm_list_is_empty(&cartridge->mounts)) {
+		uint32_t wanted = rsm_mount_queue_wanted_drive(cartridge);
+
+		return wanted && wanted != worker->element ? STEP_LEAVE : STEP_MOUNTS;
+	}
+	if (wants_label_locked(cartridge, now))
+		return STEP_LABEL;
 	if (wants_migration_locked(worker, cartridge, now))
 		return STEP_MIGRATE;
 	if (wants_index_locked(cartridge, now))
@@ -278,17 +371,20 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 	at = rsm_mount_queue_leave_ns(cartridge, &view);
 	if (at <= now) {
 		/* nothing that could be written goes home unwritten */
-		if (cartridge->migrate_at_ns && !cartridge->full && cartridge->retry_at_ns <= now)
+		if (may_migrate_locked(cartridge) && cartridge->retry_at_ns <= now)
 			return STEP_MIGRATE;
 		return STEP_LEAVE;
 	}
-	*ret_until = at;
-	if (cartridge->migrate_at_ns && !cartridge->full && cartridge->migrate_at_ns < *ret_until)
-		*ret_until = cartridge->migrate_at_ns;
-	if (cartridge->index_at_ns && cartridge->index_at_ns < *ret_until)
-		*ret_until = cartridge->index_at_ns;
-	if (cartridge->retry_at_ns > now && cartridge->retry_at_ns > *ret_until)
-		*ret_until = cartridge->retry_at_ns;
+	work = RSM_NEVER_NS;
+	if (may_migrate_locked(cartridge))
+		work = earlier(work, cartridge->migrate_at_ns);
+	if (cartridge->index_at_ns && !cartridge->read_only)
+		work = earlier(work, cartridge->index_at_ns);
+	if (cartridge->label_at_ns)
+		work = earlier(work, cartridge->label_at_ns);
+	if (work < cartridge->retry_at_ns)
+		work = cartridge->retry_at_ns;
+	*ret_until = earlier(at, work);
 	return STEP_WAIT;
 }
 
@@ -350,23 +446,33 @@ static void write_index(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		manager->options.callbacks.staging_room(manager->options.callbacks.context);
 }
 
-static void renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+/* A new label is written by opening the volume again, which looks at what is there before it
+ * destroys anything; a changed name or owner goes with an index.
+ */
+static void label(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
 {
 	struct rsm_manager *manager = worker->manager;
+	struct rsm_medium m;
 	struct rsm_err err;
-	int r;
+	int r = rsm_medium_get(manager->catalog, cartridge->id, &m, &err);
 
 	rsm_mutex_lock(&manager->lock);
 	cartridge->renew = false;
-	cartridge->label_at_ns = 0;
 	rsm_mutex_unlock(&manager->lock);
-	r = rsm_drive_renew(worker, cartridge, &err);
+	if (r == 0 && (m.label_work == RSM_LABEL_FORMAT || m.label_work == RSM_LABEL_FREE))
+		r = rsm_drive_renew(worker, cartridge, &err);
+	else if (r == 0 && m.label_work == RSM_LABEL_UPDATE)
+		r = rsm_drive_commit(worker, cartridge, RSM_COMMIT_DATA_PARTITION, &err);
 	if (r < 0) {
 		write_failed(worker, cartridge, &err);
 		rsm_cartridge_fail_requests(cartridge, r, &err);
 		return;
 	}
 	rsm_mutex_lock(&manager->lock);
+	cartridge->label_at_ns = 0;
+	if (worker->volume)
+		note_volume_locked(worker, cartridge);
+	note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
 	pthread_cond_broadcast(&manager->changed);
 	rsm_mutex_unlock(&manager->lock);
@@ -382,7 +488,10 @@ static void do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		rsm_drive_serve_reads(worker, cartridge);
 		break;
 	case STEP_MOUNTS: rsm_cartridge_complete_mounts(cartridge); break;
-	case STEP_RENEW: renew(worker, cartridge); break;
+	case STEP_LABEL:
+		set_state(worker, RSM_DRIVE_WRITING);
+		label(worker, cartridge);
+		break;
 	case STEP_MIGRATE:
 		set_state(worker, RSM_DRIVE_WRITING);
 		migrate(worker, cartridge);
@@ -453,7 +562,7 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 		cartridge->references++; /* the drive's own; fetch or leave give it back */
 		cartridge->state = RSM_CARTRIDGE_FETCHING;
 		cartridge->worker = worker;
-		cartridge->leave = false;
+		cartridge->leave = cartridge->abandoned = false;
 		worker->cartridge = cartridge;
 		worker->state = RSM_DRIVE_LOADING;
 	} else {

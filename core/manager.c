@@ -103,38 +103,42 @@ void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *ca
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
 {
 	struct rsm_volume_status status = { 0 };
+	struct rsm_content *content;
 	uint64_t total, left;
 	struct rsm_medium m;
+	bool full;
+	int64_t id;
 
 	rsm_mutex_lock(&manager->lock);
 	if (cartridge->worker && cartridge->worker->volume &&
 	    pthread_equal(pthread_self(), cartridge->worker->thread))
 		cartridge->worker->volume->ops->status(cartridge->worker->volume, &status);
+	full = status.full || cartridge->full;
+	content = cartridge->content;
+	id = cartridge->id;
 	rsm_mutex_unlock(&manager->lock);
-	if (!cartridge->content || rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0)
+	if (!content || rsm_medium_get(manager->catalog, id, &m, NULL) != 0)
 		return;
 	if (m.state == RSM_MEDIUM_COMPLETE)
-		rsm_content_refuse_changes(cartridge->content, EROFS, "the cartridge is complete");
+		rsm_content_refuse_changes(content, EROFS, "the cartridge is complete");
 	else if (m.state != RSM_MEDIUM_ALLOCATED)
-		rsm_content_refuse_changes(cartridge->content, EROFS,
-					   "the cartridge is not allocated");
+		rsm_content_refuse_changes(content, EROFS, "the cartridge is not allocated");
 	else if (m.write_protected)
-		rsm_content_refuse_changes(cartridge->content, EROFS,
-					   "the cartridge is write-protected");
+		rsm_content_refuse_changes(content, EROFS, "the cartridge is write-protected");
 	else if (m.duplicate)
-		rsm_content_refuse_changes(cartridge->content, EROFS,
+		rsm_content_refuse_changes(content, EROFS,
 					   "another cartridge bears the same volume");
 	else if (status.read_only)
-		rsm_content_refuse_changes(cartridge->content, EROFS, status.reason);
+		rsm_content_refuse_changes(content, EROFS, status.reason);
 	else if (m.location == RSM_AT_OFFLINE)
-		rsm_content_refuse_changes(cartridge->content, ENOMEDIUM,
+		rsm_content_refuse_changes(content, ENOMEDIUM,
 					   "the cartridge is not in the library");
 	else
-		rsm_content_refuse_changes(cartridge->content, 0, "");
-	if (status.full)
-		rsm_content_set_room(cartridge->content, 0);
-	else if (rsm_manager_space(manager, cartridge->id, &total, &left, NULL) == 0)
-		rsm_content_set_room(cartridge->content, total ? left : UINT64_MAX);
+		rsm_content_refuse_changes(content, 0, "");
+	if (full)
+		rsm_content_set_room(content, 0);
+	else if (rsm_manager_space(manager, id, &total, &left, NULL) == 0)
+		rsm_content_set_room(content, total ? left : UINT64_MAX);
 }
 
 int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
@@ -146,14 +150,18 @@ int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
 
 	if (r != 0)
 		return r;
+	r = rsm_medium_get(manager->catalog, medium, &m, err);
 	rsm_mutex_lock(&manager->lock);
-	if (cartridge->content && cartridge->state != RSM_CARTRIDGE_FETCHING) {
+	/* a volume that is not allocated is what its drive found; any other is what the catalogue
+	 * says: the contents may still be those of the allocation before */
+	if (r == 0 && cartridge->content && !cartridge->discard &&
+	    (m.lmid[0] ? strcmp(cartridge->uuid, m.volume_uuid) == 0
+		       : cartridge->state != RSM_CARTRIDGE_FETCHING)) {
 		*ret_content = cartridge->content;
 		rsm_mutex_unlock(&manager->lock);
 		return 0;
 	}
 	rsm_mutex_unlock(&manager->lock);
-	r = rsm_medium_get(manager->catalog, medium, &m, err);
 	if (r == 0 && !m.volume_uuid[0])
 		r = RSM_MANAGER_MUST_MOUNT;
 	if (r ==
@@ -220,9 +228,13 @@ static int resume_work(struct rsm_manager *manager, struct rsm_err *err)
 
 static bool identifying_locked(struct rsm_manager *manager)
 {
-	RSM_LIST_FOR_EACH (item, &manager->cartridges)
-		if (RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->identify)
+	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+		const struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (cartridge->identify && cartridge->library)
 			return true;
+	}
 	return false;
 }
 
@@ -360,19 +372,18 @@ static void flush_contents(struct rsm_manager *manager)
 	struct rsm_err err;
 
 	rsm_mutex_lock(&manager->lock);
-	RSM_LIST_FOR_EACH (item, &manager->cartridges)
-		RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->references++;
-	at = manager->cartridges.next;
-	while (at != &manager->cartridges) {
+	for (at = manager->cartridges.next; at != &manager->cartridges; at = at->next) {
 		struct rsm_cartridge *cartridge = RSM_CONTAINER_OF(at, struct rsm_cartridge, link);
 		struct rsm_content *content = cartridge->content;
 
+		if (!content)
+			continue;
+		cartridge->references++; /* keeps it in the table, and its contents open */
 		rsm_mutex_unlock(&manager->lock);
-		if (content && rsm_content_sync(content, &err) < 0)
+		if (rsm_content_sync(content, &err) < 0)
 			rsm_log_error("%s: %s", cartridge->barcode, err.msg);
 		rsm_mutex_lock(&manager->lock);
 		rsm_cartridge_note_work_locked(cartridge);
-		at = at->next;
 		cartridge->references--;
 	}
 	rsm_mutex_unlock(&manager->lock);

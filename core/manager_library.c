@@ -8,8 +8,6 @@
 
 #include "base/log.h"
 
-enum { MOVE_TRIES = 3 };
-
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
 {
 	switch (kind) {
@@ -174,16 +172,39 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 	rsm_mutex_lock(&manager->lock);
 	cartridge = rsm_cartridge_find_locked(manager, change->medium);
 	if (cartridge) {
+		cartridge->references++;
 		cartridge->library = m.location == RSM_AT_OFFLINE ? 0 : m.library;
 		if (m.location != RSM_AT_PORT)
 			cartridge->ejected = false;
+		else if (cartridge->ejected)
+			cartridge->library = 0;
 		pthread_cond_broadcast(&manager->changed);
 	}
 	rsm_mutex_unlock(&manager->lock);
+	if (cartridge) {
+		rsm_manager_note_presence(manager, cartridge);
+		rsm_cartridge_unref(cartridge);
+	}
 	if (change->what != RSM_MEDIUM_LEFT &&
 	    rsm_operator_request_seen(manager->catalog, change->medium, NULL) < 0)
 		rsm_log_warning("%s: operator requests are not closed, ignoring", change->shown);
 	rsm_manager_names_changed(manager, change->pool);
+}
+
+void rsm_manager_note_presence(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+{
+	struct rsm_err err;
+	bool gone;
+
+	rsm_manager_apply_state(manager, cartridge);
+	rsm_mutex_lock(&manager->lock);
+	gone = cartridge->library == 0 && cartridge->state == RSM_CARTRIDGE_AWAY &&
+	       !manager->options.offline_wait;
+	rsm_mutex_unlock(&manager->lock);
+	if (!gone)
+		return;
+	rsm_err_set(&err, ENOMEDIUM, "%s is not in the library any more", cartridge->barcode);
+	rsm_cartridge_fail_requests(cartridge, -ENOMEDIUM, &err);
 }
 
 static void want_identified(struct rsm_manager *manager, int64_t medium)
@@ -296,26 +317,31 @@ int rsm_library_move(struct rsm_library *library, const struct rsm_medium *mediu
 	if (!library->hardware->changer)
 		return rsm_err_set(err, ENOMEDIUM, "%s has to be put into the drive by hand",
 				   medium->shown);
+	/* an inventory that is under way must not report what was before the move */
+	rsm_mutex_lock(&library->inventory);
 	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
 				    (uint16_t)destination, err);
+	if (r == 0) {
+		rsm_mutex_lock(&manager->lock);
+		note_element_locked(library, source, NULL);
+		note_element_locked(library, destination, medium->barcode);
+		rsm_mutex_unlock(&manager->lock);
+		r = rsm_medium_set_location(manager->catalog, medium->id, library->id, to,
+					    destination, err);
+	}
+	rsm_mutex_unlock(&library->inventory);
 	if (r == RSM_CHANGER_SOURCE_EMPTY || r == RSM_CHANGER_DESTINATION_FULL) {
 		bool empty = r == RSM_CHANGER_SOURCE_EMPTY;
 
 		/* the catalogue and the robot disagree: look again */
 		if (rsm_library_inventory(library, false, err) < 0)
 			return -EIO;
-		return rsm_err_set(err, empty ? ENOMEDIUM : EIO, "%s: %s is %s", medium->shown,
+		return rsm_err_set(err, empty ? ENOMEDIUM : EEXIST, "%s: %s is %s", medium->shown,
 				   empty ? from_text : to_text, empty ? "empty" : "full");
 	}
 	if (r < 0)
 		return rsm_err_wrap(err, r, "moving %s from %s to %s", medium->shown, from_text,
 				    to_text);
-	rsm_mutex_lock(&manager->lock);
-	note_element_locked(library, source, NULL);
-	note_element_locked(library, destination, medium->barcode);
-	rsm_mutex_unlock(&manager->lock);
-	r = rsm_medium_set_location(manager->catalog, medium->id, library->id, to, destination,
-				    err);
 	rsm_event_add(manager->catalog, "move", "medium", medium->shown, "from", from_text, "to",
 		      to_text, NULL);
 	return r;
@@ -407,6 +433,8 @@ static int inject_ports(struct rsm_library *library, unsigned *ret_count, struct
 			rsm_event_add(manager->catalog, "inject", "medium", m.shown, "to", where,
 				      NULL);
 			(*ret_count)++;
+		} else if (r == -ENOMEDIUM || r == -EEXIST) {
+			r = 0; /* somebody was quicker; the next look tells */
 		}
 	}
 	free(elements);

@@ -41,10 +41,9 @@ static void drop_contents(struct rsm_manager *manager, int64_t medium, const cha
 	ours = cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY;
 	if (ours && !cartridge->uuid[0])
 		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", uuid);
-	ours = ours && strcmp(cartridge->uuid, uuid) == 0;
+	if (ours && strcmp(cartridge->uuid, uuid) == 0)
+		rsm_cartridge_close_content_locked(cartridge, true);
 	rsm_mutex_unlock(&manager->lock);
-	if (ours)
-		rsm_cartridge_close_content(cartridge, true);
 	rsm_cartridge_unref(cartridge);
 }
 
@@ -152,14 +151,8 @@ static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge 
 			      struct rsm_medium *medium, bool force, struct rsm_err *err)
 {
 	struct rsm_medium now;
-	bool held;
-	int r;
+	int r = force ? 0 : check_empty(manager, cartridge, medium, err);
 
-	rsm_mutex_lock(&manager->lock);
-	r = in_use_locked(cartridge) ? rsm_err_set(err, EBUSY, "%s is in use", medium->name) : 0;
-	rsm_mutex_unlock(&manager->lock);
-	if (r == 0 && !force)
-		r = check_empty(manager, cartridge, medium, err);
 	if (r != 0)
 		return r;
 	r = abandon(manager, cartridge, err);
@@ -167,24 +160,22 @@ static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge 
 		return r;
 	r = rsm_deallocate(manager->catalog, medium->id, medium->label_work != RSM_LABEL_FORMAT,
 			   &now, err);
-	if (r < 0)
+	if (r < 0) {
+		rsm_mutex_lock(&manager->lock);
+		cartridge->abandoned = false;
+		rsm_cartridge_note_work_locked(cartridge);
+		rsm_mutex_unlock(&manager->lock);
 		return r;
+	}
 	rsm_event_add(manager->catalog, "deallocate", "medium", medium->shown, "name", medium->name,
 		      "lmid", medium->lmid, NULL);
-	await_abandoned(manager, cartridge);
+	/* whoever lets go of it last removes the contents; it may well be us */
 	rsm_mutex_lock(&manager->lock);
-	held = cartridge->state != RSM_CARTRIDGE_AWAY || cartridge->references > 1;
+	if (!cartridge->uuid[0])
+		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", medium->volume_uuid);
+	cartridge->discard = strcmp(cartridge->uuid, medium->volume_uuid) == 0;
 	rsm_mutex_unlock(&manager->lock);
-	if (held) {
-		rsm_mutex_lock(&manager->lock);
-		cartridge->discard = true; /* whoever lets go of it last removes the contents */
-		rsm_mutex_unlock(&manager->lock);
-	} else {
-		if (!cartridge->uuid[0])
-			snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s",
-				 medium->volume_uuid);
-		rsm_cartridge_close_content(cartridge, true);
-	}
+	await_abandoned(manager, cartridge);
 	return 0;
 }
 

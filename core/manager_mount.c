@@ -8,6 +8,8 @@
 #include "core/drive_private.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
+/* A file that is written on and on is never quite on the medium. */
+#define WRITER_PATIENCE_NS (30 * RSM_SECOND_NS)
 
 /* ---- requests ---- */
 
@@ -18,6 +20,14 @@ static bool drive_is_free_locked(struct rsm_manager *manager, int64_t library)
 		    rsm_drive_worker_is_empty_locked(manager->workers[i]))
 			return true;
 	return false;
+}
+
+static bool has_drive(struct rsm_manager *manager, uint32_t element)
+{
+	for (size_t i = 0; i < manager->worker_count; i++)
+		if (manager->workers[i]->element == element)
+			return true;
+	return element == 0;
 }
 
 static int check_request(struct rsm_manager *manager, const struct rsm_mount_request *request,
@@ -33,6 +43,8 @@ static int check_request(struct rsm_manager *manager, const struct rsm_mount_req
 		return rsm_err_set(err, EMEDIUMTYPE, "%s is a cleaning cartridge", medium->shown);
 	if (!medium->enabled)
 		return rsm_err_set(err, ENODEV, "%s is disabled", medium->shown);
+	if (!has_drive(manager, request->drive))
+		return rsm_err_set(err, ENODEV, "there is no drive %u", request->drive);
 	if ((request->flags & RSM_MOUNT_WRITE) &&
 	    (medium->state == RSM_MEDIUM_COMPLETE || medium->write_protected))
 		return rsm_err_set(err, EROFS, "%s takes no changes", medium->shown);
@@ -296,24 +308,62 @@ static int look_at(struct sync *sync, struct rsm_cartridge *cartridge,
 	return r;
 }
 
-static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge, struct rsm_err *err)
+/* Why it goes no further; 0: it may. */
+static int sync_obstacle_locked(const struct rsm_cartridge *cartridge,
+				const struct rsm_content_use *use, const struct rsm_medium *medium,
+				unsigned outcome, struct rsm_err *err)
+{
+	if (cartridge->library == 0)
+		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
+	if (cartridge->full)
+		return rsm_err_set(err, ENOSPC, "%s is full: %" PRIu64 " files stay staged",
+				   cartridge->barcode, use->staged_files);
+	if (cartridge->outcome_number != outcome && cartridge->failure.code) {
+		*err = cartridge->failure;
+		return -cartridge->failure.code;
+	}
+	if (cartridge->read_only && medium->label_work == RSM_LABEL_NONE &&
+	    cartridge->state == RSM_CARTRIDGE_LOADED)
+		return rsm_err_set(err, EROFS, "%s takes no changes", cartridge->barcode);
+	if (cartridge->manager->stopping)
+		return rsm_err_set(err, ECANCELED, "rsmfs is shutting down");
+	return 0;
+}
+
+static void want_all_locked(struct rsm_cartridge *cartridge, const struct rsm_content_use *use,
+			    const struct rsm_medium *medium)
+{
+	int64_t now = rsm_manager_now(cartridge->manager);
+
+	if (use->dirty && !cartridge->index_at_ns)
+		cartridge->index_at_ns = now;
+	if (use->staged_files && !cartridge->migrate_at_ns)
+		cartridge->migrate_at_ns = now;
+	if (medium->label_work != RSM_LABEL_NONE)
+		cartridge->label_at_ns = now;
+	rsm_cartridge_wanted_locked(cartridge);
+}
+
+static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge, unsigned outcome,
+		     struct rsm_err *err)
 {
 	struct rsm_manager *manager = sync->manager;
 	struct rsm_content_use use;
 	struct rsm_medium medium;
-	uint64_t total = 0;
-	unsigned outcome;
+	uint64_t total = 0, least = UINT64_MAX;
+	int64_t progress_at = rsm_manager_now(manager);
 	int r;
 
-	rsm_mutex_lock(&manager->lock);
-	outcome = cartridge->outcome_number;
-	rsm_mutex_unlock(&manager->lock);
 	for (;;) {
 		r = look_at(sync, cartridge, &medium, &use, err);
 		if (r < 0 || !wants_sync(&use, &medium))
 			return r;
-		if (medium.location == RSM_AT_OFFLINE)
-			return rsm_err_set(err, ENOMEDIUM, "%s is not in the library",
+		if (use.staged_bytes < least || use.writers == 0) {
+			least = use.staged_bytes;
+			progress_at = rsm_manager_now(manager);
+		}
+		if (rsm_manager_now(manager) - progress_at > WRITER_PATIENCE_NS)
+			return rsm_err_set(err, EBUSY, "files on %s are still being written",
 					   cartridge->barcode);
 		if (use.staged_bytes > total)
 			total = use.staged_bytes;
@@ -324,24 +374,10 @@ static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge, struct 
 			return rsm_err_set(err, EINTR, "interrupted");
 
 		RSM_LOCK_SCOPE(&manager->lock);
-		if (cartridge->full)
-			return rsm_err_set(err, ENOSPC, "%s is full: %" PRIu64 " files stay staged",
-					   cartridge->barcode, use.staged_files);
-		if (cartridge->outcome_number != outcome && cartridge->failure.code) {
-			*err = cartridge->failure;
-			return -cartridge->failure.code;
-		}
-		if (manager->stopping)
-			return rsm_err_set(err, ECANCELED, "rsmfs is shutting down");
-		if (!cartridge->index_at_ns)
-			cartridge->index_at_ns = rsm_manager_now(manager);
-		if (use.staged_files && !cartridge->migrate_at_ns)
-			cartridge->migrate_at_ns = rsm_manager_now(manager);
-		/* a loaded cartridge whose label work is not done yet: writing the index does it */
-		if (cartridge->state == RSM_CARTRIDGE_LOADED &&
-		    medium.label_work == RSM_LABEL_FORMAT)
-			cartridge->renew = true;
-		rsm_cartridge_wanted_locked(cartridge);
+		r = sync_obstacle_locked(cartridge, &use, &medium, outcome, err);
+		if (r < 0)
+			return r;
+		want_all_locked(cartridge, &use, &medium);
 		rsm_cond_wait_until(&manager->changed, &manager->lock,
 				    rsm_manager_now(manager) + LOOK_NS);
 	}
@@ -351,8 +387,10 @@ static int sync_one(struct sync *sync, int64_t medium, struct rsm_err *err)
 {
 	struct rsm_manager *manager = sync->manager;
 	struct rsm_cartridge *cartridge;
+	struct rsm_content_use use;
 	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
 	struct rsm_medium m;
+	unsigned outcome;
 
 	if (r != 0)
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "there is no such cartridge");
@@ -363,13 +401,20 @@ static int sync_one(struct sync *sync, int64_t medium, struct rsm_err *err)
 		if (r == 0)
 			r = rsm_content_sync(cartridge->content, err);
 	}
+	if (r >= 0)
+		r = look_at(sync, cartridge, &m, &use, err);
+	/* a waiter is what brings it into a drive: a clean one stays where it is */
+	if (r < 0 || !wants_sync(&use, &m)) {
+		rsm_cartridge_unref(cartridge);
+		return r;
+	}
 	rsm_mutex_lock(&manager->lock);
 	cartridge->syncs++;
 	cartridge->retry_at_ns = 0;
 	cartridge->failure = (struct rsm_err){ 0 };
+	outcome = cartridge->outcome_number;
 	rsm_mutex_unlock(&manager->lock);
-	if (r >= 0)
-		r = sync_loop(sync, cartridge, err);
+	r = sync_loop(sync, cartridge, outcome, err);
 	rsm_mutex_lock(&manager->lock);
 	cartridge->syncs--;
 	rsm_mutex_unlock(&manager->lock);

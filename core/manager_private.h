@@ -77,8 +77,11 @@ struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int
  * and there are none. */
 RSM_MUST_CHECK int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid,
 					      bool make, struct rsm_err *err);
-/* Closes them; nobody may have a file open. `remove`: the staging folder goes as well. */
-void rsm_cartridge_close_content(struct rsm_cartridge *cartridge, bool remove);
+/* Closes them; nobody but the caller may have a reference. `remove`: the staging folder goes as
+ * well. With the lock. */
+void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool remove);
+/* When the index of a dirty volume is to be written; 0: at its dismount. */
+int64_t rsm_cartridge_index_time(const struct rsm_cartridge *cartridge, int64_t now);
 /* Closes what has not been used for long. */
 void rsm_cartridge_tidy(struct rsm_manager *manager);
 /* Folder of a volume's index and staged data. */
@@ -90,6 +93,7 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge);
 void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge);
 /* Takes all reads and mount requests out and answers them, without the lock. */
 void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const struct rsm_err *err);
+/* Answers the mount requests that its drive fulfils. By its worker. */
 void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge);
 
 /* ---- manager_library.c ---- */
@@ -100,7 +104,8 @@ void rsm_library_close_all(struct rsm_manager *manager);
 RSM_MUST_CHECK int rsm_library_inventory(struct rsm_library *library, bool identify_all,
 					 struct rsm_err *err);
 void rsm_library_poll(struct rsm_library *library);
-/* Moves a cartridge and notes where it is. `what`: for messages. */
+/* Moves a cartridge and notes where it is. -ENOMEDIUM, -EEXIST: source empty, destination full; an
+ * inventory has set that right. */
 RSM_MUST_CHECK int rsm_library_move(struct rsm_library *library, const struct rsm_medium *medium,
 				    enum rsm_location_kind from, uint32_t source,
 				    enum rsm_location_kind to, uint32_t destination,
@@ -109,6 +114,8 @@ RSM_MUST_CHECK int rsm_library_move(struct rsm_library *library, const struct rs
 RSM_MUST_CHECK int rsm_library_choose_slot(struct rsm_library *library,
 					   const struct rsm_medium *medium, uint32_t *ret_slot,
 					   struct rsm_err *err);
+/* A cartridge has come or gone: what waits for one that is not there any more is told. */
+void rsm_manager_note_presence(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 /* Cartridges that a person put into ports go to free slots. */
 RSM_MUST_CHECK int rsm_library_inject(struct rsm_library *library, unsigned *ret_count,
 				      struct rsm_err *err);

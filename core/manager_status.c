@@ -341,6 +341,8 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 	cartridge->library = 0; /* nothing is mounted from a port */
 	rsm_mutex_unlock(&manager->lock);
 	r = rsm_library_move(library, &m, m.location, m.element, RSM_AT_PORT, port, err);
+	if (r == -EEXIST)
+		r = rsm_err_wrap(err, -ENOSPC, "port %u", port);
 	if (r < 0) {
 		rsm_mutex_lock(&manager->lock);
 		cartridge->ejected = false;
@@ -348,6 +350,7 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 		rsm_mutex_unlock(&manager->lock);
 		return r;
 	}
+	rsm_manager_note_presence(manager, cartridge);
 	rsm_event_add(manager->catalog, "eject", "medium", m.shown, NULL);
 	return 0;
 }

@@ -24,8 +24,10 @@ int64_t rsm_mount_queue_due_ns(const struct rsm_cartridge *cartridge, int64_t no
 		return now_ns;
 	if (cartridge->read_soon_ns)
 		due = earlier(due, cartridge->read_soon_ns);
-	if (cartridge->migrate_at_ns && !cartridge->full)
+	if (cartridge->migrate_at_ns && !cartridge->full && !cartridge->read_only)
 		due = earlier(due, cartridge->migrate_at_ns);
+	if (cartridge->index_at_ns && !cartridge->read_only)
+		due = earlier(due, cartridge->index_at_ns);
 	if (cartridge->label_at_ns)
 		due = earlier(due, cartridge->label_at_ns);
 	if (cartridge->identify)
@@ -35,34 +37,53 @@ int64_t rsm_mount_queue_due_ns(const struct rsm_cartridge *cartridge, int64_t no
 	return due;
 }
 
+/* Work that came due by the clock waits since it is looked at, not since the beginning of time. */
+static int64_t since(const struct rsm_cartridge *cartridge, int64_t now_ns)
+{
+	return cartridge->since_ns ? cartridge->since_ns : now_ns;
+}
+
+static bool has_come(int64_t at_ns, int64_t now_ns)
+{
+	return at_ns && at_ns <= now_ns;
+}
+
 static int rank(const struct rsm_cartridge *cartridge, int64_t now_ns)
 {
-	int64_t age = cartridge->since_ns ? (now_ns - cartridge->since_ns) / AGEING_NS : 0;
+	int64_t age = (now_ns - since(cartridge, now_ns)) / AGEING_NS;
 	int base;
 
 	if (!rsm_list_is_empty(&cartridge->reads) || !rsm_list_is_empty(&cartridge->mounts) ||
 	    cartridge->syncs || cartridge->read_soon_ns)
 		base = RANK_READ;
-	else if (cartridge->migrate_at_ns && cartridge->migrate_at_ns <= now_ns)
+	else if (has_come(cartridge->migrate_at_ns, now_ns) ||
+		 has_come(cartridge->index_at_ns, now_ns))
 		base = RANK_MIGRATE;
-	else if (cartridge->label_at_ns && cartridge->label_at_ns <= now_ns)
+	else if (has_come(cartridge->label_at_ns, now_ns))
 		base = RANK_LABEL;
 	else
 		base = RANK_IDENTIFY;
 	return base + cartridge->priority + (int)(age < MAX_AGE ? age : MAX_AGE);
 }
 
-/* A request for one drive only waits for that drive. */
-static bool takes_drive(const struct rsm_cartridge *cartridge, uint32_t element)
+/* Two requests may ask for different drives: they are served one after the other. */
+uint32_t rsm_mount_queue_wanted_drive(const struct rsm_cartridge *cartridge)
 {
 	RSM_LIST_FOR_EACH (item, &cartridge->mounts) {
 		const struct rsm_mount_request *request =
 			RSM_CONTAINER_OF(item, struct rsm_mount_request, link);
 
-		if (request->drive && request->drive != element)
-			return false;
+		if (request->drive)
+			return request->drive;
 	}
-	return true;
+	return 0;
+}
+
+static bool takes_drive(const struct rsm_cartridge *cartridge, uint32_t element)
+{
+	uint32_t wanted = rsm_mount_queue_wanted_drive(cartridge);
+
+	return wanted == 0 || wanted == element;
 }
 
 static bool precedes(const struct rsm_cartridge *a, const struct rsm_cartridge *b, int64_t now_ns)
@@ -71,8 +92,8 @@ static bool precedes(const struct rsm_cartridge *a, const struct rsm_cartridge *
 
 	if (rank_a != rank_b)
 		return rank_a > rank_b;
-	if (a->since_ns != b->since_ns)
-		return a->since_ns < b->since_ns;
+	if (since(a, now_ns) != since(b, now_ns))
+		return since(a, now_ns) < since(b, now_ns);
 	return a->id < b->id;
 }
 
@@ -100,7 +121,8 @@ struct rsm_cartridge *rsm_mount_queue_pick(const struct rsm_list *cartridges, in
 	return best;
 }
 
-unsigned rsm_mount_queue_waiting(const struct rsm_list *cartridges, int64_t library, int64_t now_ns)
+unsigned rsm_mount_queue_waiting(const struct rsm_list *cartridges, int64_t library,
+				 uint32_t element, int64_t now_ns)
 {
 	unsigned count = 0;
 
@@ -109,6 +131,7 @@ unsigned rsm_mount_queue_waiting(const struct rsm_list *cartridges, int64_t libr
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
 
 		count += cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library == library &&
+			 takes_drive(cartridge, element) &&
 			 rsm_mount_queue_due_ns(cartridge, now_ns) <= now_ns;
 	}
 	return count;

@@ -31,9 +31,11 @@ struct rsm_mount_queue_view {
 	unsigned dismount_delay_s;
 	unsigned drives_waiting; /* how many cartridges wait (see _waiting) */
 };
-/* How many cartridges of the library wait for a drive now. */
+/* How many cartridges of the library wait now for a drive that `element` could be. */
 unsigned rsm_mount_queue_waiting(const struct rsm_list *cartridges, int64_t library,
-				 int64_t now_ns);
+				 uint32_t element, int64_t now_ns);
+/* The drive that the cartridge's oldest request for a certain one asks for; 0: any will do. */
+uint32_t rsm_mount_queue_wanted_drive(const struct rsm_cartridge *cartridge);
 
 /* Must the loaded cartridge, which has nothing to do at the moment, leave? RSM_NEVER_NS: no; else
  * when (a time that has come: now).

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "changer/hardware.h"
+#include "changer/hardware.h"
 #include "core/catalog_private.h"
 #include "core/ltfs/name.h"
 
@@ -328,10 +330,21 @@ int rsm_pool_create_locked(struct rsm_catalog *catalog, struct rsm_pool *pool, s
 	return r < 0 ? r : insert_pool(catalog, pool, nfc, err);
 }
 
+/* Of a type that no library here has, too: it may come. */
+static int check_media_type(const char *media_type, struct rsm_err *err)
+{
+	if (media_type[0] && !rsm_media_type_is_known(media_type))
+		return rsm_err_set(err, EINVAL, "%s is no media type", media_type);
+	return 0;
+}
+
 int rsm_pool_create(struct rsm_catalog *catalog, struct rsm_pool *pool, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+	int r = check_media_type(pool->media_type, err);
+
+	if (r == 0)
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
 
 	if (r < 0)
 		return r;
@@ -530,6 +543,9 @@ static int update_locked(struct rsm_catalog *catalog, const struct rsm_pool *poo
 	    (old.media || old.sub_pools))
 		return rsm_err_set(err, ENOTEMPTY,
 				   "%s is not empty: what it holds cannot be changed", old.name);
+	r = strcmp(media_type, old.media_type) ? check_media_type(media_type, err) : 0;
+	if (r < 0)
+		return r;
 	return rsm_catalog_run(
 		catalog, err,
 		"UPDATE pool SET holds = ?2, media_type = ?3, draw_from_free = ?4, return_to_free "

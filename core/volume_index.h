@@ -136,7 +136,8 @@ RSM_MUST_CHECK int rsm_volume_index_totals(struct rsm_volume_index *index,
 
 enum rsm_volume_index_outcome { RSM_NODE_ABSENT = 1 };
 
-/* Names are compared by their NFC form; the byte-exact name is kept (rsm_name_*, in ltfs/name.h).
+/* Names are found byte for byte (rsm_name_*, in ltfs/name.h), but no two in a folder have the same
+ * NFC form: the second is -EEXIST.
  */
 RSM_MUST_CHECK int rsm_volume_index_lookup(struct rsm_volume_index *index, uint64_t parent,
 					   const char *name, struct rsm_node *ret_node,
@@ -353,6 +354,14 @@ RSM_MUST_CHECK int rsm_index_snapshot_rewind(struct rsm_index_snapshot *snapshot
 RSM_MUST_CHECK int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version,
 					       rsm_volume_index_released *released, void *context,
 					       struct rsm_err *err);
+
+/* A part of _indexed_to: at most `limit` files. Outcome RSM_INDEX_MORE: commit, free what was
+ * released, and call it again; others get at the index in between. 0: that was all of it.
+ */
+enum rsm_volume_index_cover_outcome { RSM_INDEX_MORE = 1 };
+RSM_MUST_CHECK int rsm_volume_index_cover(struct rsm_volume_index *index, uint64_t version,
+					  size_t limit, rsm_volume_index_released *released,
+					  void *context, struct rsm_err *err);
 
 /* ---- loaders: a new database from a medium's index, at the speed of bare INSERTs ---- */
 

@@ -546,9 +546,8 @@ static int note_indexed(struct rsm_volume_index *index, uint64_t version, struct
 	return rsm_vi_end(index, &call, r, err);
 }
 
-int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version,
-				rsm_volume_index_released *released, void *context,
-				struct rsm_err *err)
+int rsm_volume_index_cover(struct rsm_volume_index *index, uint64_t version, size_t limit,
+			   rsm_volume_index_released *released, void *context, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&index->lock);
 	int r = 0;
@@ -556,7 +555,7 @@ int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version
 	if (version > index->state.tree_version)
 		return rsm_err_set(err, EINVAL, "the tree has not got to version %" PRIu64 " yet",
 				   version);
-	while (r == 0) {
+	while (r == 0 && limit--) {
 		RSM_VI_DATA struct rsm_vi_data data = { 0 };
 		uint64_t id;
 
@@ -564,7 +563,21 @@ int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version
 		if (r == 0 && data.written)
 			rsm_vi_release(&data, id, released, context);
 	}
+	if (r == 0)
+		return RSM_INDEX_MORE;
 	return r < 0 ? r : note_indexed(index, version, err);
+}
+
+int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version,
+				rsm_volume_index_released *released, void *context,
+				struct rsm_err *err)
+{
+	int r;
+
+	do
+		r = rsm_volume_index_cover(index, version, SIZE_MAX, released, context, err);
+	while (r == RSM_INDEX_MORE);
+	return r;
 }
 
 int rsm_volume_index_indexed(struct rsm_volume_index *index,

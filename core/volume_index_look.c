@@ -43,20 +43,27 @@ int rsm_vi_node_of(sqlite3_stmt *row, struct rsm_node *ret_node, struct rsm_err 
 	return 0;
 }
 
-/* Steps a statement that yields at most one node. */
-static int one_node(struct rsm_volume_index *index, sqlite3_stmt *get, struct rsm_node *ret_node,
-		    struct rsm_err *err)
+/* Steps a statement that yields at most one node, and its name if `name` is not NULL. */
+static int one_node(struct rsm_volume_index *index, sqlite3_stmt *get, const char *name,
+		    struct rsm_node *ret_node, struct rsm_err *err)
 {
+	bool other_spelling = false;
 	int r = rsm_sqlite_step(get, err);
 
 	if (r == RSM_SQLITE_DONE)
 		return RSM_NODE_ABSENT;
 	if (r == 0)
 		r = rsm_vi_node_of(get, ret_node, err);
+	if (r == 0 && name) {
+		const unsigned char *exact = sqlite3_column_text(get, RSM_VI_NODE_COLUMN_COUNT);
+
+		other_spelling = exact && strcmp((const char *)exact, name) != 0;
+	}
 	sqlite3_reset(get);
-	if (r == 0)
-		rsm_vi_merge_touched(index, ret_node);
-	return r;
+	if (r < 0)
+		return r;
+	rsm_vi_merge_touched(index, ret_node);
+	return other_spelling ? RSM_NODE_SPELLED_OTHERWISE : 0;
 }
 
 int rsm_vi_get(struct rsm_volume_index *index, uint64_t id, struct rsm_node *ret_node,
@@ -65,17 +72,17 @@ int rsm_vi_get(struct rsm_volume_index *index, uint64_t id, struct rsm_node *ret
 	sqlite3_stmt *get = rsm_vi_statement(index, RSM_VI_GET);
 
 	rsm_vi_bind_id(get, 1, id);
-	return one_node(index, get, ret_node, err);
+	return one_node(index, get, NULL, ret_node, err);
 }
 
 int rsm_vi_lookup(struct rsm_volume_index *index, uint64_t parent, const char *key,
-		  struct rsm_node *ret_node, struct rsm_err *err)
+		  const char *name, struct rsm_node *ret_node, struct rsm_err *err)
 {
 	sqlite3_stmt *lookup = rsm_vi_statement(index, RSM_VI_LOOKUP);
 
 	rsm_vi_bind_id(lookup, 1, parent);
 	sqlite3_bind_text(lookup, 2, key, -1, SQLITE_STATIC);
-	return one_node(index, lookup, ret_node, err);
+	return one_node(index, lookup, name, ret_node, err);
 }
 
 int rsm_volume_index_lookup(struct rsm_volume_index *index, uint64_t parent, const char *name,
@@ -90,7 +97,8 @@ int rsm_volume_index_lookup(struct rsm_volume_index *index, uint64_t parent, con
 	if (r < 0)
 		return r;
 	RSM_LOCK_SCOPE(&index->lock);
-	return rsm_vi_lookup(index, parent, key.text, ret_node, err);
+	r = rsm_vi_lookup(index, parent, key.text, name, ret_node, err);
+	return r == RSM_NODE_SPELLED_OTHERWISE ? RSM_NODE_ABSENT : r;
 }
 
 int rsm_volume_index_get(struct rsm_volume_index *index, uint64_t id, struct rsm_node *ret_node,

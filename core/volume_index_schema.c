@@ -77,7 +77,8 @@ static const char *const texts[RSM_VI_STATEMENTS] = {
 	[RSM_VI_SET_FACT] = "INSERT OR REPLACE INTO fact VALUES(?1,?2)",
 	[RSM_VI_DELETE_FACT] = "DELETE FROM fact WHERE key=?1",
 	[RSM_VI_GET] = "SELECT " RSM_VI_NODE_COLUMNS " FROM node WHERE id=?1",
-	[RSM_VI_LOOKUP] = "SELECT " RSM_VI_NODE_COLUMNS " FROM node WHERE parent=?1 AND key=?2",
+	[RSM_VI_LOOKUP] = "SELECT " RSM_VI_NODE_COLUMNS ",ifnull(name,key) FROM node"
+			  " WHERE parent=?1 AND key=?2",
 	[RSM_VI_LIST] = "SELECT " RSM_VI_NODE_COLUMNS ",key,name FROM node INDEXED BY node_name"
 			" WHERE parent=?1 AND key>?2 ORDER BY key",
 	[RSM_VI_NAME] = "SELECT parent,ifnull(name,key) FROM node WHERE id=?1",

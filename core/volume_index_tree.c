@@ -225,15 +225,16 @@ static int remove_node(struct rsm_volume_index *index, struct removal *removal, 
 }
 
 static int find_to_remove(struct rsm_volume_index *index, uint64_t parent, const char *key,
-			  bool want_folder, struct rsm_node *ret_node, struct rsm_err *err)
+			  const char *name, bool want_folder, struct rsm_node *ret_node,
+			  struct rsm_err *err)
 {
 	int r;
 
-	r = rsm_vi_lookup(index, parent, key, ret_node, err);
+	r = rsm_vi_lookup(index, parent, key, name, ret_node, err);
 	if (r < 0)
 		return r;
-	if (r == RSM_NODE_ABSENT)
-		return rsm_err_set(err, ENOENT, "%s does not exist", key);
+	if (r > 0)
+		return rsm_err_set(err, ENOENT, "%s does not exist", name);
 	if (want_folder && ret_node->kind != RSM_NODE_FOLDER)
 		return rsm_err_set(err, ENOTDIR, "%s is not a folder", key);
 	if (!want_folder && ret_node->kind == RSM_NODE_FOLDER)
@@ -266,7 +267,7 @@ int rsm_volume_index_remove(struct rsm_volume_index *index, uint64_t parent, con
 	if (r < 0)
 		return r;
 	RSM_LOCK_SCOPE(&index->lock);
-	r = find_to_remove(index, parent, key.text, want_folder, &removal.node, err);
+	r = find_to_remove(index, parent, key.text, name, want_folder, &removal.node, err);
 	if (r == 0)
 		r = rsm_vi_begin(index, &call, true, err);
 	if (r < 0)
@@ -308,6 +309,7 @@ int rsm_volume_index_drop(struct rsm_volume_index *index, uint64_t id,
 struct renaming {
 	uint64_t parent, new_parent;
 	const char *key, *new_key;
+	const char *name, *new_name;
 	const char *exact; /* new name where it is not the key */
 	const struct timespec *now;
 	unsigned flags;
@@ -416,16 +418,20 @@ static int rename_locked(struct rsm_volume_index *index, struct renaming *it, st
 	struct rsm_vi_call call;
 	int r;
 
-	r = rsm_vi_lookup(index, it->parent, it->key, &it->from, err);
-	if (r == RSM_NODE_ABSENT)
-		return rsm_err_set(err, ENOENT, "%s does not exist", it->key);
+	r = rsm_vi_lookup(index, it->parent, it->key, it->name, &it->from, err);
+	if (r > 0)
+		return rsm_err_set(err, ENOENT, "%s does not exist", it->name);
 	if (r == 0)
 		r = check_folder(index, it->new_parent, err);
 	if (r < 0)
 		return r;
-	r = rsm_vi_lookup(index, it->new_parent, it->new_key, &it->to, err);
+	r = rsm_vi_lookup(index, it->new_parent, it->new_key, it->new_name, &it->to, err);
 	if (r < 0)
 		return r;
+	/* another spelling of its own name is a new name for it; of somebody else's, it is taken */
+	if (r == RSM_NODE_SPELLED_OTHERWISE && it->to.id != it->from.id &&
+	    !(it->flags & RENAME_EXCHANGE))
+		return rsm_err_set(err, EEXIST, "%s exists in another spelling", it->new_name);
 	it->has_to = r == 0;
 	r = check_renaming(index, it, err);
 	if (r < 0)
@@ -454,6 +460,8 @@ int rsm_volume_index_rename(struct rsm_volume_index *index, uint64_t parent, con
 		r = new_key(new_name, &to, err);
 	if (r < 0)
 		return r;
+	it.name = name;
+	it.new_name = new_name;
 	it.key = from.text;
 	it.new_key = to.text;
 	it.exact = exact_or_null(new_name, &to);

@@ -109,7 +109,7 @@ static int serve(struct rsmfs_options *options, int status)
 	int r;
 
 	rsm_log_set_rooms(options->debug_rooms);
-	r = rsm_log_open(RSM_LOG_TO_STDERR, options->log, &err);
+	r = rsm_log_open(RSM_LOG_TO_STDERR, NULL, &err);
 	if (r == 0)
 		r = rsmfs_session_run(options, &reports, &err);
 	if (r == 0)

@@ -276,11 +276,12 @@ static int exchange(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_err *e
 	if (one.kind == OBJECT_NONE || other.kind == OBJECT_NONE)
 		return rsm_err_set(err, ENOENT, "%s: no such name",
 				   one.kind == OBJECT_NONE ? call->name : call->other_name);
-	if (one.kind != OBJECT_MEDIUM || other.kind != OBJECT_MEDIUM ||
-	    call->place.id != call->other.id)
-		return rsm_err_set(err, EINVAL, "only two cartridges of one pool can be swapped");
+	if (one.kind != OBJECT_MEDIUM || other.kind != OBJECT_MEDIUM)
+		return rsm_err_set(err, EINVAL, "only cartridges can be swapped");
 	if (!rsmfs_is_allocated(&one.medium) || !rsmfs_is_allocated(&other.medium))
 		return rsm_err_set(err, EPERM, "only allocated cartridges can be swapped");
+	if (call->place.id != call->other.id)
+		return rsm_err_set(err, EINVAL, "only cartridges of one pool can be swapped");
 	r = rsm_manager_swap(fs->manager, one.medium.id, other.medium.id, err);
 	if (r == 0) {
 		rsmfs_notify_inode(fs->pool_notifier, rsmfs_node_ino(one.medium.id, 1), false);

@@ -546,6 +546,9 @@ static int run(struct session *session, struct rsm_err *err)
 	bool allow_other = getuid() == 0 || conf_allows_other();
 	int r = open_libraries(session, err);
 
+	/* not before: a log in the mount point is refused, not made */
+	if (r == 0 && o->log)
+		r = rsm_log_open(RSM_LOG_TO_STDERR, o->log, err);
 	if (r == 0)
 		r = start_frontend(session, err);
 	if (r == 0)

@@ -157,6 +157,7 @@ static int seek_append(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_bl
 		r = rsm_ltfs_seek(ltfs, which, part->index_block - 1, err);
 		end = part->index_block - 1;
 	} else {
+		ltfs->head = UNKNOWN;
 		r = rsm_tape_drive_locate_end(ltfs->drive, part->number, &end, err);
 		if (r == 0 && which == DATA && end != part->end)
 			return rsm_err_set(err, EIO,
@@ -236,6 +237,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 		 why);
 
 	part->ends_with_index = false;
+	ltfs->doubtful = true;
 	r = write_construct(ltfs, &source, &sink, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "index of generation %" PRIu64 " on partition %c",
@@ -246,6 +248,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	part->index_generation = generation;
 	part->end = start + 1 + sink.records + 1;
 	part->ends_with_index = true;
+	ltfs->doubtful = false;
 	ltfs->at_end = which == DATA;
 	ltfs->unsynchronized = false;
 	ltfs->index_bytes = sink.bytes;
@@ -333,11 +336,15 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 	uint64_t generation = ltfs->generation + (changed ? 1 : 0);
 	uint64_t back = ltfs->part[DATA].index_block;
 	struct timespec now = ltfs->update_time;
+	uint64_t end;
 	int r;
 
 	if (changed)
 		clock_gettime(CLOCK_REALTIME, &now);
-	r = save_intent(ltfs, generation, &now, version, err);
+	/* an intent is replaced only when its index is certain not to be on the tape */
+	r = seek_append(ltfs, DATA, &end, err);
+	if (r == 0)
+		r = save_intent(ltfs, generation, &now, version, err);
 	if (r == 0)
 		r = rsm_ltfs_write_index(ltfs, DATA, snapshot, identity, generation, back, &now,
 					 "Sync", err);
@@ -387,6 +394,8 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 
 	if (ltfs->read_only)
 		return force ? rsm_err_set(err, EROFS, "%s", ltfs->reason) : 0;
+	if (ltfs->doubtful)
+		return rsm_ltfs_refuse_doubtful(err);
 	if (!force && !rsm_ltfs_is_dirty(volume))
 		return 0;
 	r = volume->ops->synchronize(volume, err);
@@ -398,6 +407,11 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 		force || rsm_index_snapshot_tree_version(snapshot) !=
 				 rsm_volume_index_indexed_version(rsm_content_index(ltfs->content));
 	if (changed || !ltfs->part[DATA].ends_with_index || !ltfs->part[DATA].index_block) {
+		/* the same tree again, behind what a crash left: two indexes of one generation on
+		 * one partition would leave it to the reader which of them counts */
+		if (ltfs->part[DATA].index_block &&
+		    ltfs->part[DATA].index_generation >= ltfs->generation)
+			changed = true;
 		r = commit_data_partition(ltfs, snapshot, identity, changed, err);
 		if (r < 0)
 			return r;

@@ -7,7 +7,7 @@
 #include "core/ltfs/index_writer.h"
 #include "core/ltfs/ltfs_volume.h"
 
-enum { INDEX, DATA, PARTITIONS };
+enum { INDEX, DATA, PARTITIONS, UNKNOWN };
 
 /* One of the two partitions. */
 struct ltfs_partition {
@@ -32,6 +32,9 @@ struct rsm_ltfs_volume {
 	struct timespec update_time; /* of the current index */
 	uint64_t index_bytes;	     /* how long the last index was */
 
+	int head;	     /* where a read left the drive: a partition, or UNKNOWN */
+	uint64_t head_block; /* the block behind the one that was read */
+	bool doubtful;	     /* an index write failed: what stands there is only known at a mount */
 	bool at_end;	     /* the drive stands at the data partition's append position */
 	bool unsynchronized; /* records since the last synchronising filemark */
 	bool memory_missing; /* the drive has no MAM */
@@ -66,6 +69,8 @@ RSM_MUST_CHECK int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 					uint64_t generation, uint64_t back_block,
 					const struct timespec *update_time, const char *why,
 					struct rsm_err *err);
+
+int rsm_ltfs_refuse_doubtful(struct rsm_err *err);
 
 /* volume_ops.commit and .is_dirty. */
 RSM_MUST_CHECK int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,

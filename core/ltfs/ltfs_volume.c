@@ -55,6 +55,7 @@ int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *conten
 	ltfs->drive = drive;
 	ltfs->content = content;
 	ltfs->label = *label;
+	ltfs->head = UNKNOWN;
 	ltfs->part[INDEX].letter = label->index_partition;
 	ltfs->part[DATA].letter = label->data_partition;
 	/* the label was read on physical partition 0: its location tells which letter that is */
@@ -85,6 +86,7 @@ int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64_t block, struc
 	int r;
 
 	ltfs->at_end = false;
+	ltfs->head = UNKNOWN;
 	r = rsm_tape_drive_locate(ltfs->drive, ltfs->part[which].number, block, err);
 	if (r > 0)
 		return rsm_err_set(err, EIO, "block %c:%" PRIu64 " lies behind the end of data",
@@ -92,12 +94,16 @@ int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64_t block, struc
 	return r;
 }
 
+/* Sequential reads need no positioning: where a good read left the drive is known, and whatever
+ * moves it otherwise (rsm_ltfs_seek, seek_end, an index) sets `head` to UNKNOWN. A drive that lost
+ * its position behind our back (reset, other tape) says so by a unit attention, which the driver
+ * makes an error of.
+ */
 static int volume_read_block(struct rsm_volume *volume, char partition, uint64_t block, void *buf,
 			     size_t *ret_length, struct rsm_err *err)
 {
 	struct rsm_ltfs_volume *ltfs = of(volume);
-	struct rsm_tape_position position;
-	int which, r;
+	int which, r = 0;
 
 	if (partition == ltfs->part[DATA].letter)
 		which = DATA;
@@ -106,15 +112,12 @@ static int volume_read_block(struct rsm_volume *volume, char partition, uint64_t
 	else
 		return rsm_err_set(err, EIO, "the volume has no partition %c", partition);
 
-	r = rsm_tape_drive_position(ltfs->drive, &position, err);
+	if (ltfs->head != which || ltfs->head_block != block)
+		r = rsm_ltfs_seek(ltfs, which, block, err);
 	if (r < 0)
 		return r;
-	if (position.partition != ltfs->part[which].number || position.block != block) {
-		r = rsm_ltfs_seek(ltfs, which, block, err);
-		if (r < 0)
-			return r;
-	}
 	ltfs->at_end = false;
+	ltfs->head = UNKNOWN;
 	r = rsm_tape_drive_read(ltfs->drive, buf, ltfs->label.block_size, ret_length, err);
 	if (r == RSM_TAPE_FILEMARK || r == RSM_TAPE_END_OF_DATA)
 		return RSM_VOLUME_END_OF_FILE;
@@ -122,6 +125,8 @@ static int volume_read_block(struct rsm_volume *volume, char partition, uint64_t
 		r = rsm_err_fold(err, r, "read");
 		return rsm_err_wrap(err, r, "block %c:%" PRIu64, partition, block);
 	}
+	ltfs->head = which;
+	ltfs->head_block = block + 1;
 	return 0;
 }
 
@@ -135,6 +140,7 @@ static int seek_end(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 
 	if (ltfs->at_end)
 		return 0;
+	ltfs->head = UNKNOWN;
 	r = rsm_tape_drive_locate_end(ltfs->drive, ltfs->part[DATA].number, &block, err);
 	if (r < 0)
 		return r;
@@ -147,6 +153,13 @@ static int seek_end(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	return 0;
 }
 
+int rsm_ltfs_refuse_doubtful(struct rsm_err *err)
+{
+	return rsm_err_set(err, EIO,
+			   "an index was not written well; the volume has to be mounted "
+			   "again before more is written to it");
+}
+
 static int volume_append(struct rsm_volume *volume, const void *data, size_t length,
 			 uint64_t *ret_block, struct rsm_err *err)
 {
@@ -155,6 +168,8 @@ static int volume_append(struct rsm_volume *volume, const void *data, size_t len
 
 	if (ltfs->read_only)
 		return rsm_err_set(err, EROFS, "%s", ltfs->reason);
+	if (ltfs->doubtful)
+		return rsm_ltfs_refuse_doubtful(err);
 	if (ltfs->full)
 		return RSM_VOLUME_FULL;
 	if (!ltfs->part[INDEX].ends_with_index)

@@ -20,6 +20,8 @@ struct tapefile {
 	struct rsm_volume volume;
 	struct rsm_tape_drive *drive;
 	uint32_t block_size; /* the largest record */
+	bool head_known;     /* where the last read left the drive */
+	uint64_t head_block;
 	struct tape_file *files;
 	size_t count, room;
 };
@@ -39,14 +41,15 @@ static int read_block(struct rsm_volume *volume, char partition, uint64_t block,
 		      size_t *ret_length, struct rsm_err *err)
 {
 	struct tapefile *tape = RSM_CONTAINER_OF(volume, struct tapefile, volume);
-	struct rsm_tape_position position;
-	int r = rsm_tape_drive_position(tape->drive, &position, err);
+	int r = 0;
 
 	(void)partition;
-	if (r == 0 && (position.partition != 0 || position.block != block))
+	if (!tape->head_known || tape->head_block != block)
 		r = rsm_tape_drive_locate(tape->drive, 0, block, err);
 	if (r == 0)
 		r = rsm_tape_drive_read(tape->drive, buf, tape->block_size, ret_length, err);
+	tape->head_known = r == 0;
+	tape->head_block = block + 1;
 	if (r > 0)
 		return RSM_VOLUME_END_OF_FILE;
 	return r < 0 ? rsm_err_wrap(err, r, "block %" PRIu64, block) : 0;

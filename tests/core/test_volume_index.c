@@ -220,7 +220,22 @@ static void names_that_only_differ_in_spelling_are_one_name(void **state)
 
 	(void)state;
 	assert_int_equal(rsm_volume_index_create(ix, 1, "caf\xc3\xa9", &node, NULL, &err), -EEXIST);
+	assert_int_equal(lookup(1, "cafe\xcc\x81").id, id);
+	assert_false(exists(1, "caf\xc3\xa9"));
+	assert_int_equal(rsm_volume_index_remove(ix, 1, "caf\xc3\xa9", false, false, &later, NULL,
+						 NULL, NULL, &err),
+			 -ENOENT);
+	make(1, "other", RSM_NODE_FILE);
+	assert_int_equal(
+		rsm_volume_index_rename(ix, 1, "other", 1, "caf\xc3\xa9", 0, &later, NULL, &err),
+		-EEXIST);
+	assert_done(rsm_volume_index_rename(ix, 1, "cafe\xcc\x81", 1, "caf\xc3\xa9",
+					    RENAME_NOREPLACE, &later, NULL, &err),
+		    &err);
 	assert_int_equal(lookup(1, "caf\xc3\xa9").id, id);
+	assert_done(rsm_volume_index_rename(ix, 1, "caf\xc3\xa9", 1, "cafe\xcc\x81", 0, &later,
+					    NULL, &err),
+		    &err);
 	assert_done(rsm_volume_index_name(ix, id, &parent, &name, &err), &err);
 	assert_string_equal(name, "cafe\xcc\x81");
 	free(name);
@@ -1036,7 +1051,7 @@ static void a_loaded_tree_is_what_the_medium_says(void **state)
 	replace(l, 30);
 	assert_int_equal(lookup(1, "d").id, 20);
 	assert_int_equal(lookup(1, "d").mode, 0711);
-	assert_int_equal(lookup(20, "cafe\xcc\x81").id, 21);
+	assert_int_equal(lookup(20, "caf\xc3\xa9").id, 21);
 	assert_int_equal(get(21).flags,
 			 RSM_NODE_HAS_UNIX | RSM_NODE_HAS_XATTRS | RSM_NODE_HAS_UNKNOWN);
 	assert_done(rsm_volume_index_extents(ix, 21, &e, &count, &err), &err);

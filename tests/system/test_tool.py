@@ -113,7 +113,10 @@ def swap_free_and_decommission(bench):
     expect(read_file(mount / "P/b/f") == b"a", "a complete cartridge stays readable")
     os.rmdir(mount / "P/a")
     mount.rsm("decommission", "A00003L8")
-    expect("A00003L8" not in os.listdir(mount / "Free/LTO-8"), "decommissioned and still free")
+    medium = table(mount, "view", "media", "A00003L8")[0]
+    expect(medium["state"] == "decommissioned", str(medium))
+    os.mkdir(mount / "P/A00003L8")
+    expect(rsm_xattr(mount / "P/A00003L8", "barcode") != "A00003L8", "a decommissioned medium was allocated")
 
 
 @test(timeout=180)
@@ -165,14 +168,16 @@ def ctrl_c_ends_a_wait(bench):
     import signal
     import subprocess
     library = bench.library(drives=1)
-    with open(f"{library}/library.conf", "a") as f:
-        f.write("timing = real\nrobot_s = 6\nload_s = 6\nunload_s = 1\n")
     mount = bench.mount(library, options="label_delay=0")
     os.makedirs(mount / "P/a")
     write_file(mount / "P/a/f", b"1")
     mount.rsm("sync", timeout=100)
     mount.rsm("dismount", "P/a")
     mount.unmount()
+    conf = read_file(f"{library}/library.conf").decode()
+    for key, value in (("timing", "real"), ("robot_s", "3"), ("load_s", "4"), ("unload_s", "1")):
+        conf = re.sub(rf"^{key} = \S+", f"{key} = {value}", conf, flags=re.M)
+    write_file(f"{library}/library.conf", conf.encode())
     mount = bench.mount(library)
     reader = subprocess.Popen(["cat", mount / "P/a/f"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(1)
