@@ -270,6 +270,8 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	ltfs->at_end = which == DATA;
 	ltfs->unsynchronized = false;
 	ltfs->index_bytes = sink.bytes;
+	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", source.header.creator);
+	snprintf(ltfs->index_version, sizeof ltfs->index_version, "2.4.0");
 	return 0;
 }
 
@@ -325,7 +327,7 @@ int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	rsm_ltfs_time_format(&ltfs->label.format_time, time);
 	if (r == 0)
 		r = rsm_volume_index_set_fact(index, "format_time", time, err);
-	return r;
+	return r ? r : rsm_ltfs_save_shown_facts(ltfs, err);
 }
 
 static int save_intent(struct rsm_ltfs_volume *ltfs, uint64_t generation,

@@ -445,9 +445,13 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	ltfs->back_block = header.back_block;
 	ltfs->self_partition = header.self_partition;
 	ltfs->update_time = header.update_time;
+	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", header.creator);
+	snprintf(ltfs->index_version, sizeof ltfs->index_version, "%s", header.version);
 	check_lock(ltfs, &header);
 	rsm_ltfs_ask_capacity(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
+	if (r == 0)
+		r = rsm_ltfs_save_medium_facts(ltfs, header.lock, err);
 	if (r == 0)
 		r = rsm_volume_index_commit(index, true, err);
 	if (r < 0)

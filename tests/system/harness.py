@@ -153,7 +153,7 @@ def tree_lines(root, times=True, xattrs=True):
                 line += f" {st.st_mtime_ns}"
             if xattrs and not os.path.islink(path):
                 for key in sorted(os.listxattr(path)):
-                    # checksums are of the bytes on a medium: not part of what was copied
+                    # a checksum comes with the writing to the medium, whatever the source has
                     if key.startswith("user.") and not key.startswith("user.ltfs.hash."):
                         line += f" {key}={os.getxattr(path, key)!r}"
             lines.append(line)
