@@ -412,6 +412,8 @@ def run_one(name, folder):
     for kind in ("ASAN", "UBSAN", "TSAN"):
         more = os.environ.get(f"{kind}_OPTIONS", "")
         os.environ[f"{kind}_OPTIONS"] = ":".join(filter(None, [more, f"log_path={report}"]))
+    # a shell's background job ignores SIGINT, and so would all that a test starts
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     function, _, mounts, long_only = TESTS[name]
     bench = Bench(folder)
     result = 0
