@@ -46,6 +46,7 @@ enum rsm_content_want {
 	RSM_WANT_READ_SOON, /* a file whose data are on the medium was opened for reading */
 	RSM_WANT_MIGRATION, /* something was closed and waits to be written to the medium */
 	RSM_WANT_NOTHING,   /* the last open file was released */
+	RSM_WANT_MEDIUM,    /* a change was refused because the cartridge is not in the library */
 };
 
 /* How content reaches the floor around it. `context` is the caller's. */

@@ -21,6 +21,7 @@ struct cached_block {
 struct block_cache {
 	struct rsm_mutex lock;
 	struct cached_block blocks[CACHE_BLOCKS]; /* [lock] */
+	const struct rsm_content *content;	  /* [lock] whose blocks these are */
 	uint32_t block_size;			  /* [lock] 0: nothing is cached */
 	uint64_t stamp;				  /* [lock] */
 	char want_partition;			  /* [lock] of the last read */
@@ -36,6 +37,7 @@ struct rsm_drive_worker {
 	int64_t row;   /* in the catalogue */
 	char name[32]; /* "drive 256" */
 	pthread_t thread;
+	pthread_cond_t wake; /* [lock] something for this worker to look at */
 	bool runs;
 
 	enum rsm_drive_state state;	 /* [lock] */

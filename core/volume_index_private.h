@@ -291,8 +291,8 @@ void rsm_vi_untouch(struct rsm_volume_index *index, uint64_t folder);
 void rsm_vi_merge_touched(const struct rsm_volume_index *index, struct rsm_node *node);
 RSM_MUST_CHECK int rsm_vi_flush_touched(struct rsm_volume_index *index, struct rsm_err *err);
 
-/* Node by id or (parent, key); outcome RSM_NODE_ABSENT, or RSM_NODE_SPELLED_OTHERWISE where the node
- * that has the key is not called `name` byte for byte.
+/* Node by id or (parent, key); outcome RSM_NODE_ABSENT, or RSM_NODE_SPELLED_OTHERWISE where the
+ * node that has the key is not called `name` byte for byte.
  */
 enum { RSM_NODE_SPELLED_OTHERWISE = RSM_NODE_ABSENT + 1 };
 RSM_MUST_CHECK int rsm_vi_get(struct rsm_volume_index *index, uint64_t id,

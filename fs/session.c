@@ -481,6 +481,7 @@ static void stop(struct session *session)
 
 /* ---- all of it ---- */
 
+static void fuse_says(enum fuse_log_level level, const char *format, va_list args) RSM_PRINTF(2, 0);
 static void fuse_says(enum fuse_log_level level, const char *format, va_list args)
 {
 	char line[512];

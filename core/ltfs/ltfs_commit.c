@@ -157,13 +157,7 @@ static int seek_append(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_bl
 		r = rsm_ltfs_seek(ltfs, which, part->index_block - 1, err);
 		end = part->index_block - 1;
 	} else {
-		ltfs->head = UNKNOWN;
-		r = rsm_tape_drive_locate_end(ltfs->drive, part->number, &end, err);
-		if (r == 0 && which == DATA && end != part->end)
-			return rsm_err_set(err, EIO,
-					   "the data end at block %" PRIu64 " but %" PRIu64
-					   " was expected",
-					   end, part->end);
+		r = rsm_ltfs_seek_end(ltfs, which, &end, err);
 	}
 	if (r == 0)
 		r = rsm_tape_drive_position(ltfs->drive, &position, err);
@@ -248,6 +242,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	part->index_generation = generation;
 	part->end = start + 1 + sink.records + 1;
 	part->ends_with_index = true;
+	part->lacks_filemark = part->stray_filemark = false;
 	ltfs->doubtful = false;
 	ltfs->at_end = which == DATA;
 	ltfs->unsynchronized = false;
@@ -382,6 +377,7 @@ bool rsm_ltfs_is_dirty(struct rsm_volume *volume)
 	if (ltfs->read_only)
 		return false;
 	return rsm_volume_index_tree_version(index) != rsm_volume_index_indexed_version(index) ||
+	       ltfs->part[DATA].lacks_filemark || ltfs->part[INDEX].lacks_filemark ||
 	       !ltfs->part[DATA].ends_with_index || !ltfs->part[INDEX].ends_with_index ||
 	       ltfs->part[INDEX].index_generation != ltfs->generation;
 }
@@ -391,6 +387,7 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 {
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 	RSM_CLEANUP(rsm_index_snapshot_close) struct rsm_index_snapshot *snapshot = NULL;
+	uint64_t end;
 	bool changed;
 	int r;
 
@@ -401,6 +398,9 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	if (!force && !rsm_ltfs_is_dirty(volume))
 		return 0;
 	r = volume->ops->synchronize(volume, err);
+	for (int which = 0; r == 0 && which < PARTITIONS; which++)
+		if (ltfs->part[which].lacks_filemark)
+			r = rsm_ltfs_seek_end(ltfs, which, &end, err);
 	if (r == 0)
 		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r < 0)

@@ -17,6 +17,8 @@ struct ltfs_partition {
 	uint64_t index_generation;
 	uint64_t end;	      /* block number of end of data */
 	bool ends_with_index; /* nothing behind that index but its filemark */
+	bool lacks_filemark;  /* ends with an index, and not even its filemark is behind it */
+	bool stray_filemark;  /* ends with a filemark that belongs to no whole index */
 };
 
 struct rsm_ltfs_volume {
@@ -50,6 +52,12 @@ struct rsm_ltfs_volume {
 /* Positions the drive at `block` of the partition; -EIO when the tape does not have it. */
 RSM_MUST_CHECK int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 				 struct rsm_err *err);
+
+/* Positions the drive where the partition is to be written on: at its end. A filemark that a crash
+ * left out there is written, one that it left over is to be overwritten (19.1, 19.6).
+ */
+RSM_MUST_CHECK int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_block,
+				     struct rsm_err *err);
 
 /* Reads and parses the index whose first record is at `block`; loader NULL: header only. Outcome 1:
  * there is no whole, valid index of this volume there (err tells why).

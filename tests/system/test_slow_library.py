@@ -29,6 +29,7 @@ class Prober(threading.Thread):
     def __init__(self, mount, names):
         super().__init__(daemon=True)
         self.mount, self.names, self.slowest, self.rounds = mount, names, ("nothing", 0.0), 0
+        self.tag = time.monotonic_ns()
         self.stopping, self.error = False, None
 
     def run(self):
@@ -41,11 +42,11 @@ class Prober(threading.Thread):
                 self.timed("ls", os.listdir, self.names[(i * 7) % len(self.names)])
                 self.timed("df", os.statvfs, self.mount / "P")
                 self.timed("df of a cartridge", os.statvfs, some)
-                self.timed("mkdir of a pool", os.mkdir, self.mount / f"Pool{i}")
-                self.timed("mkdir in a cartridge", os.mkdir, f"{some}/d{i}")
-                self.timed("write", write_file, f"{some}/w{i}", b"12345" * 100)
-                self.timed("read of staged data", read_file, f"{some}/w{i}")
-                self.timed("rename", os.rename, f"{some}/w{i}", f"{some}/d{i}/w")
+                self.timed("mkdir of a pool", os.mkdir, self.mount / f"Pool{self.tag}{i}")
+                self.timed("mkdir in a cartridge", os.mkdir, f"{some}/d{self.tag}{i}")
+                self.timed("write", write_file, f"{some}/w{self.tag}{i}", b"12345" * 100)
+                self.timed("read of staged data", read_file, f"{some}/w{self.tag}{i}")
+                self.timed("rename", os.rename, f"{some}/w{self.tag}{i}", f"{some}/d{self.tag}{i}/w")
                 self.timed("xattr", os.getxattr, some, "user.rsm.location")
                 time.sleep(0.05)
         except OSError as e:
