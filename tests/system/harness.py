@@ -52,7 +52,7 @@ def test(timeout=120, mounts=True, long_only=False):
 
 def expect(condition, words, *details):
     if not condition:
-        raise Failure(words + "".join(f"\n    {d}" for d in details))
+        raise Failure(str(words) + "".join(f"\n    {d}" for d in details))
 
 
 def expect_errno(code, call, *args, **kwargs):
@@ -153,7 +153,7 @@ def tree_lines(root, times=True, xattrs=True):
                 line += f" {st.st_mtime_ns}"
             if xattrs and not os.path.islink(path):
                 for key in sorted(os.listxattr(path)):
-                    # a checksum comes with the writing to the medium, whatever the source has
+                    # checksums are of the bytes on a medium: not part of what was copied
                     if key.startswith("user.") and not key.startswith("user.ltfs.hash."):
                         line += f" {key}={os.getxattr(path, key)!r}"
             lines.append(line)
