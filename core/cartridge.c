@@ -108,6 +108,8 @@ static void content_read(void *context, struct rsm_medium_read *read)
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
 	else if (!cached && manager->stopping && cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(&err, EIO, "%s: rsmfs is shutting down", cartridge->barcode);
+	else if (!cached && !offline)
+		r = rsm_manager_check_drives_locked(manager, cartridge, &err);
 	if (!cached && r == 0)
 		rsm_list_append(&cartridge->reads, &read->link);
 	if (cartridge->state == RSM_CARTRIDGE_LOADED)

@@ -85,6 +85,11 @@ bool rsm_drive_worker_is_empty_locked(const struct rsm_drive_worker *worker)
 	return !worker->cartridge && worker->enabled && worker->state == RSM_DRIVE_EMPTY;
 }
 
+bool rsm_drive_worker_has_failed_locked(const struct rsm_drive_worker *worker)
+{
+	return worker->state == RSM_DRIVE_FAILED;
+}
+
 static void set_state(struct rsm_drive_worker *worker, enum rsm_drive_state state)
 {
 	RSM_LOCK_SCOPE(&worker->manager->lock);
@@ -233,6 +238,7 @@ static void fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	report(worker, cartridge, &err);
 	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
 	rsm_cartridge_fail_requests(cartridge, r, &err);
+	rsm_manager_note_failed_drive(manager);
 	rsm_cartridge_unref(cartridge);
 }
 
@@ -284,9 +290,11 @@ static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	worker->state = r < 0 ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (r < 0)
+	if (r < 0) {
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
+		rsm_manager_note_failed_drive(manager);
+	}
 	rsm_cartridge_unref(cartridge);
 }
 

@@ -52,7 +52,9 @@ struct rsm_drive_view {
 void rsm_drive_worker_view_locked(const struct rsm_drive_worker *worker,
 				  struct rsm_drive_view *ret_view);
 void rsm_drive_worker_set_enabled_locked(struct rsm_drive_worker *worker, bool enabled);
-/* Room that the loaded volume has, for df; false when it is not known. */
+/* Could take a cartridge now. */
 bool rsm_drive_worker_is_empty_locked(const struct rsm_drive_worker *worker);
+/* Nothing can be done with it until a person enables it again. */
+bool rsm_drive_worker_has_failed_locked(const struct rsm_drive_worker *worker);
 
 #endif

@@ -246,6 +246,12 @@ static bool identifying_locked(struct rsm_manager *manager)
 	return false;
 }
 
+bool rsm_manager_is_identifying(struct rsm_manager *manager)
+{
+	RSM_LOCK_SCOPE(&manager->lock);
+	return identifying_locked(manager);
+}
+
 /* A virtual library is looked through in moments: then Free is complete when the mount is usable. A
  * robot would take minutes; it goes on in the background.
  */

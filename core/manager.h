@@ -11,6 +11,7 @@
 #define RSM_CORE_MANAGER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "changer/hardware.h"
 #include "core/allocation.h"
@@ -146,6 +147,10 @@ RSM_MUST_CHECK int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t me
 					 struct rsm_err *err);
 
 /* ---- media and pools: the catalogue's calls, with the contents and the queue seen to ---- */
+
+/* Are there cartridges that nobody has looked at yet? What seems to be missing may be found there.
+ */
+bool rsm_manager_is_identifying(struct rsm_manager *manager);
 
 RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
 					const struct rsm_allocation *allocation,

@@ -289,6 +289,8 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 	/* nothing that an earlier medium held counts any more */
 	r = rsm_content_forget_unindexed(ltfs->content, err);
 	if (r == 0)
+		r = rsm_ltfs_save_root_keys(ltfs, identity, err);
+	if (r == 0)
 		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r == 0)
 		r = write_label_construct(ltfs, DATA, serial, err);

@@ -368,7 +368,8 @@ static int reload(struct rsm_ltfs_volume *ltfs, int which, struct rsm_ltfs_index
 		r = rsm_index_loader_finish(loader, header->highest_uid, err);
 	if (r < 0)
 		return r;
-	return rsm_content_replace(ltfs->content, RSM_STEAL(loader), ret_conflicts, err);
+	r = rsm_content_replace(ltfs->content, RSM_STEAL(loader), ret_conflicts, err);
+	return r ? r : rsm_ltfs_save_root_keys(ltfs, NULL, err);
 }
 
 /* Extents that no index covers yet are believed only if the tape is still long enough. */

@@ -93,6 +93,10 @@ void rsm_ltfs_write_coherency(struct rsm_ltfs_volume *ltfs);
 RSM_MUST_CHECK int rsm_ltfs_change_reference(struct rsm_ltfs_volume *ltfs, uint64_t *ret_reference,
 					     struct rsm_err *err); /* outcome 1: none */
 
+/* Remembers in the volume index which keys the root was given. */
+RSM_MUST_CHECK int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
+					   const struct rsm_volume_identity *identity,
+					   struct rsm_err *err);
 /* Remembers in the volume index which index it is a copy of (facts). */
 RSM_MUST_CHECK int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
 /* ---- ltfs_facts.c ---- */

@@ -318,3 +318,32 @@ def crash_storm(bench):
     for path in deleted | bench.storm_gone:
         expect(not os.path.exists(path), f"{path} was deleted and is there again")
     print(f"{rounds} kills ({kinds}), {len(files)} files and {len(trees)} trees all there")
+
+
+@test(timeout=200)
+def kill_nine_while_ending(bench):
+    """Killed while it starts or ends, with programs writing: they get an error, and wait for nobody."""
+    rng = random.Random(SEED)
+    library = bench.library(cartridges=2)
+    bench.default_options = "dismount_delay=0,migrate_delay=20,label_delay=0"
+    for i in range(60 if LONG else 15):
+        mount = bench.mount(library)
+        os.makedirs(mount / "P/c", exist_ok=True)
+        writers = [subprocess.Popen(["sh", "-c", f"i=0; while echo {i} >{mount.point}/P/c/{k}-$i; do "
+                                                 "i=$(((i + 1) % 100)); done"], stderr=subprocess.DEVNULL)
+                   for k in range(3)]
+        time.sleep(rng.uniform(0, 0.3))
+        if rng.random() < 0.8:
+            mount.signal(signal.SIGTERM)
+            time.sleep(rng.uniform(0, 0.05))
+        try:
+            mount.kill()
+        except ProcessLookupError:
+            pass
+        for writer in writers:
+            try:
+                writer.wait(20 * PATIENCE)
+            except subprocess.TimeoutExpired:
+                raise Failure(f"a writer hangs on a dead mount (round {i})") from None
+    mount = bench.mount(library)
+    expect(os.listdir(mount / "P/c"), "nothing was written at all?")
