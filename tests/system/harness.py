@@ -153,7 +153,7 @@ def tree_lines(root, times=True, xattrs=True):
                 line += f" {st.st_mtime_ns}"
             if xattrs and not os.path.islink(path):
                 for key in sorted(os.listxattr(path)):
-                    # checksums are of the bytes on a medium: not part of what was copied
+                    # a checksum comes with the writing to the medium, whatever the source has
                     if key.startswith("user.") and not key.startswith("user.ltfs.hash."):
                         line += f" {key}={os.getxattr(path, key)!r}"
             lines.append(line)
@@ -412,6 +412,8 @@ def run_one(name, folder):
     for kind in ("ASAN", "UBSAN", "TSAN"):
         more = os.environ.get(f"{kind}_OPTIONS", "")
         os.environ[f"{kind}_OPTIONS"] = ":".join(filter(None, [more, f"log_path={report}"]))
+    # a shell's background job ignores SIGINT, and so would all that a test starts
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     function, _, mounts, long_only = TESTS[name]
     bench = Bench(folder)
     result = 0

@@ -285,7 +285,7 @@ def xattrs(bench):
     for key, value in values.items():
         expect(os.getxattr(mount / "P/again/f", key) == value, f"{key} differs")
     listed = [k for k in os.listxattr(mount / "P/again/f") if not k.startswith("user.ltfs.hash.")]
-    expect(sorted(listed) == sorted(values), listed)
+    expect(sorted(listed) == sorted(values), f"others are listed: {listed}")
     expect(rsm_xattr(mount / "P/again", "lmid") == uuid_before, "the LMID changed")
 
 
