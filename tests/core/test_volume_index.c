@@ -702,7 +702,7 @@ static void a_digest_lives_as_long_as_the_contents(void **state)
 	node.mode = 0600;
 	node.flags = RSM_NODE_HAS_UNIX;
 	assert_done(rsm_volume_index_update(ix, &node, &err), &err);
-	assert_done(rsm_volume_index_rename(ix, 1, "f", 1, "g", 0, NULL, &err), &err);
+	assert_done(rsm_volume_index_rename(ix, 1, "f", 1, "g", 0, &later, NULL, &err), &err);
 	assert_attribute(id, sha, "one");
 	/* new contents */
 	assert_done(rsm_volume_index_set_xattr(ix, id, md5, "m", 1, 0, &err), &err);
