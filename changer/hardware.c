@@ -34,6 +34,14 @@ const char *rsm_media_type_of_density(uint8_t density)
 	return "";
 }
 
+bool rsm_media_type_is_known(const char *media_type)
+{
+	for (size_t i = 0; i < GENERATIONS; i++)
+		if (strcmp(generations[i].type, media_type) == 0)
+			return true;
+	return false;
+}
+
 const char *rsm_media_type_of_barcode(const char *barcode)
 {
 	size_t length = strlen(barcode);

@@ -42,6 +42,8 @@ RSM_DEFINE_CLEANUP(rsm_hardware_close, struct rsm_hardware)
 /* "LTO-8" for density 5Eh; "" if unknown. */
 const char *rsm_media_type_of_density(uint8_t density);
 
+bool rsm_media_type_is_known(const char *media_type);
+
 /* Media type by the last two characters of an LTO barcode ("A00001L8" -> "LTO-8"); NULL if none. */
 const char *rsm_media_type_of_barcode(const char *barcode);
 

@@ -368,7 +368,9 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 	catalog = calloc(1, sizeof *catalog);
 	if (!catalog)
 		return rsm_err_oom(err);
+	rsm_mutex_init(&catalog->exporting);
 	rsm_mutex_init(&catalog->lock);
+	rsm_cond_init(&catalog->subscriber_idle);
 	catalog->clock = clock;
 	if (asprintf(&catalog->path, "%s/catalog.db", folder) < 0) {
 		catalog->path = NULL;
@@ -394,7 +396,9 @@ void rsm_catalog_close(struct rsm_catalog *catalog)
 	for (size_t i = 0; i < RSM_CATALOG_STATEMENTS; i++)
 		sqlite3_finalize(catalog->statements[i].statement);
 	rsm_sqlite_close(catalog->db);
+	pthread_cond_destroy(&catalog->subscriber_idle);
 	rsm_mutex_fini(&catalog->lock);
+	rsm_mutex_fini(&catalog->exporting);
 	free(catalog->path);
 	free(catalog);
 }
@@ -409,6 +413,7 @@ int rsm_catalog_export(struct rsm_catalog *catalog, const char *file, struct rsm
 		part = NULL;
 		return rsm_err_oom(err);
 	}
+	RSM_LOCK_SCOPE(&catalog->exporting);
 	/* made by us, empty and private, so that nobody reads along; SQLite fills it */
 	if (unlink(part) < 0 && errno != ENOENT)
 		return rsm_err_errno(err, "%s", part);

@@ -16,6 +16,7 @@
 enum { RSM_CATALOG_STATEMENTS = 512 };
 
 struct rsm_catalog {
+	struct rsm_mutex exporting; /* one at a time, the last one wins; before lock */
 	struct rsm_mutex lock;
 	struct rsm_clock *clock; /* [const] */
 	char *path;		 /* [const] */
@@ -27,6 +28,8 @@ struct rsm_catalog {
 	bool full;			      /* [lock] the transaction is to be synchronised */
 	rsm_event_subscriber *subscriber;     /* [lock] */
 	void *subscriber_context;	      /* [lock] */
+	unsigned subscriber_calls;	      /* [lock] of it that run just now */
+	pthread_cond_t subscriber_idle;	      /* [lock] there are none any more */
 };
 
 enum rsm_catalog_sync {

@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 
 #include "base/list.h"
+#include "core/digest.h"
 #include "core/staging.h"
 #include "core/volume_index.h"
 
@@ -45,6 +46,7 @@ enum rsm_content_want {
 	RSM_WANT_READ_SOON, /* a file whose data are on the medium was opened for reading */
 	RSM_WANT_MIGRATION, /* something was closed and waits to be written to the medium */
 	RSM_WANT_NOTHING,   /* the last open file was released */
+	RSM_WANT_MEDIUM,    /* a change was refused because the cartridge is not in the library */
 };
 
 /* How content reaches the floor around it. `context` is the caller's. */
@@ -154,6 +156,12 @@ RSM_MUST_CHECK int rsm_content_set_xattr(struct rsm_content *content, uint64_t i
 RSM_MUST_CHECK int rsm_content_list_xattrs(struct rsm_content *content, uint64_t id,
 					   struct rsm_text *ret_keys, struct rsm_err *err);
 
+/* A fact of the volume index that goes into the next index on the medium (comment, volume_name);
+ * NULL removes. Committed when it returns.
+ */
+RSM_MUST_CHECK int rsm_content_set_fact(struct rsm_content *content, const char *key,
+					const char *value, struct rsm_err *err);
+
 /* Where a file's bytes are. */
 enum rsm_residency { RSM_RESIDENT_MEDIUM, RSM_RESIDENT_STAGED };
 /* STAGED while any byte or the newest attributes of its contents are on local disk only or in no
@@ -225,6 +233,13 @@ struct rsm_migration {
 	uint64_t size;			 /* of the file */
 	struct rsm_staged_range *ranges; /* what is to be written, ordered by file_offset */
 	size_t range_count;
+	/* The ranges, with zeros where they leave holes, are all that the file holds. */
+	bool whole;
+	/* The drive worker's, if whole: the digest of all that and its key; "" and NULL: none. It
+	 * is stored with the file by _migrated.
+	 */
+	const char *hash_key;
+	char hash[RSM_DIGEST_TEXT];
 };
 /* The next file in close order behind `after`. Outcome RSM_NODE_ABSENT: nothing waits. */
 RSM_MUST_CHECK int rsm_content_next_migration(struct rsm_content *content, uint64_t after,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { BUSY_NS = 2 * 1000 * 1000 * 1000ll }; /* a file written to since may be written to again */
+enum { HASHED_HOLES = 256 << 20 };	     /* a file with more zeros gets no checksum */
 
 /* ---- what is to be written ---- */
 
@@ -22,6 +23,25 @@ static bool is_busy(struct rsm_content *content, uint64_t id)
 		now.tv_sec * (int64_t)1000000000 + now.tv_nsec - node->written_ns < BUSY_NS);
 	rsm_content_let_go(content, node);
 	return busy || rsm_content_is_orphan(content, id);
+}
+
+/* Bytes that no staged range has are zeros only if the medium has none either. */
+static int find_whole(struct rsm_content *content, struct rsm_migration *migration,
+		      struct rsm_err *err)
+{
+	RSM_FREE struct rsm_extent *extents = NULL;
+	uint64_t covered = 0;
+	size_t count = 0;
+	int r;
+
+	for (size_t i = 0; i < migration->range_count; i++)
+		covered += migration->ranges[i].byte_count;
+	migration->whole = covered == migration->size;
+	if (migration->whole || migration->size - covered > HASHED_HOLES)
+		return 0;
+	r = rsm_volume_index_extents(content->index, migration->id, &extents, &count, err);
+	migration->whole = !r && !count;
+	return r;
 }
 
 int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
@@ -51,6 +71,8 @@ int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
 	 * _migrated will say so */
 	r = rsm_volume_index_staged(content->index, node.id, &migration->ranges,
 				    &migration->range_count, err);
+	if (!r)
+		r = find_whole(content, migration, err);
 	if (r)
 		return rsm_err_fold(err, r, "staged ranges of file %" PRIu64, node.id);
 	*ret_migration = RSM_STEAL(migration);
@@ -118,8 +140,9 @@ int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration
 		r = RSM_NODE_ABSENT;
 	} else {
 		RSM_LOCK_SCOPE(&content->commit_lock);
-		r = rsm_volume_index_migrated(content->index, migration->id,
-					      migration->data_version, extents, count, err);
+		r = rsm_volume_index_migrated_hashed(content->index, migration->id,
+						     migration->data_version, extents, count,
+						     migration->hash_key, migration->hash, err);
 		if (!r)
 			rsm_content_forget_extents(node);
 	}
@@ -133,6 +156,8 @@ int rsm_content_snapshot(struct rsm_content *content, struct rsm_index_snapshot 
 	RSM_LOCK_SCOPE(&content->commit_lock);
 	return rsm_volume_index_snapshot(content->index, ret_snapshot, err);
 }
+
+enum { COVER_FILES = 8192 };
 
 struct released {
 	uint64_t id;
@@ -230,30 +255,40 @@ static void sweep(struct rsm_content *content)
 	}
 }
 
-/* The rows go, durably, before a byte goes. */
-int rsm_content_indexed_to(struct rsm_content *content, uint64_t version, struct rsm_err *err)
+/* The rows of some files go, durably, before a byte goes. Outcome RSM_INDEX_MORE. */
+static int cover_some(struct rsm_content *content, uint64_t version, struct rsm_err *err)
 {
 	struct released_list list = { 0 };
 	uint64_t phase;
-	int r;
+	int r, committed;
 
 	rsm_mutex_lock(&content->lock);
 	phase = ++content->phase;
 	content->indexing++;
 	rsm_mutex_unlock(&content->lock);
 	rsm_mutex_lock(&content->commit_lock);
-	r = rsm_volume_index_indexed_to(content->index, version, note_released, &list, err);
-	if (!r)
-		r = rsm_volume_index_commit(content->index, true, err);
+	r = rsm_volume_index_cover(content->index, version, COVER_FILES, note_released, &list, err);
+	committed = r < 0 ? r : rsm_volume_index_commit(content->index, true, err);
 	rsm_mutex_unlock(&content->commit_lock);
-	for (size_t i = 0; !r && i < list.count; i++)
+	for (size_t i = 0; committed == 0 && i < list.count; i++)
 		release_one(content, &list.at[i], phase);
 	rsm_mutex_lock(&content->lock);
 	content->indexing--;
 	rsm_mutex_unlock(&content->lock);
 	sweep(content);
 	free(list.at);
-	return r > 0 ? rsm_err_fold(err, r, "index of the volume") : r;
+	return committed < 0 ? committed : r;
+}
+
+/* In steps: a million files would hold up everybody else, and fill the memory with their names. */
+int rsm_content_indexed_to(struct rsm_content *content, uint64_t version, struct rsm_err *err)
+{
+	int r;
+
+	do
+		r = cover_some(content, version, err);
+	while (r == RSM_INDEX_MORE);
+	return r;
 }
 
 int rsm_content_indexed(struct rsm_content *content, const struct rsm_index_snapshot *snapshot,

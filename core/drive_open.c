@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "changer/medium_memory.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
@@ -187,6 +188,9 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 			found.capacity = status.capacity;
 			found.remaining = status.remaining;
 		}
+	} else if (!unreadable && rsm_medium_memory_capacity(worker->drive, 0, &found.remaining,
+							     &found.capacity, NULL) != 0) {
+		found.remaining = found.capacity = 0; /* df goes by the type then */
 	}
 	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
 	for (int i = 0; i < KEYS; i++)
@@ -208,7 +212,7 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
  */
 static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   const struct rsm_ltfs_label *label, const char **ret_key,
-			   struct rsm_err *err)
+			   bool *ret_known, struct rsm_err *err)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_cartridge *other;
@@ -216,6 +220,7 @@ static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge
 	int r = rsm_medium_find_uuid(catalog_of(worker), label->uuid, &known, err);
 
 	*ret_key = label->uuid;
+	*ret_known = r == 0;
 	if (r < 0 || r == RSM_MEDIUM_ABSENT || known.id == cartridge->id)
 		return r < 0 ? r : 0;
 	if (known.location != RSM_AT_OFFLINE) {
@@ -239,11 +244,17 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 {
 	RSM_TEXT struct rsm_text conflicts = { 0 };
 	const char *key;
+	bool known = false;
 	int r;
 
-	r = choose_contents(worker, cartridge, label, &key, err);
+	r = choose_contents(worker, cartridge, label, &key, &known, err);
 	if (r == 0)
 		r = rsm_cartridge_open_content(cartridge, key, true, err);
+	/* Whose volume it is stands in the medium's index only, so a tree that outlived the
+	 * catalogue is no reason not to read that. */
+	if (r == 0 && !known)
+		r = rsm_volume_index_set_fact(rsm_content_index(cartridge->content), "uuid", "",
+					      err);
 	if (r == 0)
 		r = rsm_ltfs_mount(worker->drive, cartridge->content, label, &conflicts,
 				   &worker->volume, err);

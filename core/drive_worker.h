@@ -35,11 +35,14 @@ RSM_MUST_CHECK int rsm_drive_worker_start(struct rsm_drive_worker *worker, struc
 void rsm_drive_worker_join(struct rsm_drive_worker *worker);
 void rsm_drive_worker_free(struct rsm_drive_worker *worker);
 
+/* Has the worker look what there is to do. With the manager's lock. */
+void rsm_drive_worker_wake_locked(struct rsm_drive_worker *worker);
+
 /* Completes a read from the blocks that the worker has in memory; false: it has to be queued. */
 bool rsm_drive_worker_read_cached(struct rsm_drive_worker *worker, struct rsm_medium_read *read);
 
 struct rsm_drive_view {
-	int64_t library;
+	int64_t library, row; /* row: in the catalogue */
 	uint32_t element;
 	enum rsm_drive_state state;
 	int64_t medium; /* 0: none */

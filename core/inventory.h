@@ -18,6 +18,9 @@ RSM_MUST_CHECK int rsm_library_register(struct rsm_catalog *catalog, const char 
 RSM_MUST_CHECK int rsm_library_set_enabled(struct rsm_catalog *catalog, int64_t library,
 					   bool enabled, struct rsm_err *err);
 
+RSM_MUST_CHECK int rsm_library_is_enabled(struct rsm_catalog *catalog, int64_t library,
+					  bool *ret_enabled, struct rsm_err *err);
+
 struct rsm_drive_row {
 	int64_t id, library;
 	uint32_t element;
@@ -27,6 +30,9 @@ struct rsm_drive_row {
 };
 RSM_MUST_CHECK int rsm_drive_register(struct rsm_catalog *catalog, struct rsm_drive_row *drive,
 				      struct rsm_err *err); /* fills id, enabled, mounts */
+/* Outcome 1: no such row. */
+RSM_MUST_CHECK int rsm_drive_get(struct rsm_catalog *catalog, int64_t id,
+				 struct rsm_drive_row *ret_drive, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_drive_set_enabled(struct rsm_catalog *catalog, int64_t drive, bool enabled,
 					 struct rsm_err *err);
 RSM_MUST_CHECK int rsm_drive_count_mount(struct rsm_catalog *catalog, int64_t drive,

@@ -1,4 +1,5 @@
 /* The rows of libraries and drives (declared in inventory.h). */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/catalog_private.h"
@@ -72,6 +73,24 @@ int rsm_library_set_enabled(struct rsm_catalog *catalog, int64_t library, bool e
 			       library, (int)enabled);
 }
 
+int rsm_library_is_enabled(struct rsm_catalog *catalog, int64_t library, bool *ret_enabled,
+			   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *statement;
+	int r = rsm_catalog_query(catalog, &statement, err,
+				  "SELECT enabled FROM library WHERE id = ?1", "i", library);
+
+	if (r < 0)
+		return r;
+	RSM_SQLITE_RESET sqlite3_stmt *row = statement;
+	r = rsm_sqlite_step(row, err);
+	if (r != 0)
+		return rsm_err_fold(err, r, "library %lld: not registered", (long long)library);
+	*ret_enabled = sqlite3_column_int(row, 0);
+	return 0;
+}
+
 static int register_drive_locked(struct rsm_catalog *catalog, struct rsm_drive_row *drive,
 				 struct rsm_err *err)
 {
@@ -108,6 +127,35 @@ static int register_drive_locked(struct rsm_catalog *catalog, struct rsm_drive_r
 	drive->id = sqlite3_column_int64(row, 0);
 	drive->enabled = sqlite3_column_int(row, 1);
 	drive->mounts = (uint32_t)sqlite3_column_int64(row, 2);
+	return 0;
+}
+
+int rsm_drive_get(struct rsm_catalog *catalog, int64_t id, struct rsm_drive_row *ret_drive,
+		  struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *statement;
+	int r = rsm_catalog_query(catalog, &statement, err,
+				  "SELECT library, element, vendor, product, serial, enabled, "
+				  "mounts FROM drive WHERE id = ?1",
+				  "i", id);
+
+	if (r < 0)
+		return r;
+	RSM_SQLITE_RESET sqlite3_stmt *row = statement;
+	r = rsm_sqlite_step(row, err);
+	if (r != 0)
+		return r < 0 ? r : 1;
+	*ret_drive = (struct rsm_drive_row){
+		.id = id,
+		.library = sqlite3_column_int64(row, 0),
+		.element = (uint32_t)sqlite3_column_int64(row, 1),
+		.enabled = sqlite3_column_int(row, 5),
+		.mounts = (uint32_t)sqlite3_column_int64(row, 6),
+	};
+	snprintf(ret_drive->vendor, sizeof ret_drive->vendor, "%s", sqlite3_column_text(row, 2));
+	snprintf(ret_drive->product, sizeof ret_drive->product, "%s", sqlite3_column_text(row, 3));
+	snprintf(ret_drive->serial, sizeof ret_drive->serial, "%s", sqlite3_column_text(row, 4));
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #define RSM_CORE_MANAGER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "changer/hardware.h"
 #include "core/allocation.h"
@@ -47,9 +48,10 @@ struct rsm_manager_options {
 	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */
 	unsigned index_interval_s; /* 300; 0: only at dismount */
 	bool trace_scsi;
-	bool offline_wait;	 /* -o offline=wait */
-	uid_t admin;		 /* who mounted; administrator besides root */
-	struct rsm_clock *clock; /* NULL: the machine's */
+	bool offline_wait;	   /* -o offline=wait */
+	enum rsm_digest_kind hash; /* of files, stored with them when they are written; NONE */
+	uid_t admin;		   /* who mounted; administrator besides root */
+	struct rsm_clock *clock;   /* NULL: the machine's */
 	struct rsm_manager_callbacks callbacks;
 };
 
@@ -146,6 +148,10 @@ RSM_MUST_CHECK int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t me
 
 /* ---- media and pools: the catalogue's calls, with the contents and the queue seen to ---- */
 
+/* Are there cartridges that nobody has looked at yet? What seems to be missing may be found there.
+ */
+bool rsm_manager_is_identifying(struct rsm_manager *manager);
+
 RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
 					const struct rsm_allocation *allocation,
 					struct rsm_medium *ret_medium, struct rsm_err *err);
@@ -214,6 +220,14 @@ RSM_MUST_CHECK int rsm_manager_libraries(struct rsm_manager *manager,
 RSM_MUST_CHECK int rsm_manager_elements(struct rsm_manager *manager, int64_t library,
 					struct rsm_element **ret_elements, size_t *ret_count,
 					struct rsm_err *err);
+
+/* Takes a drive, or a library with all its drives, into use or out of it: what is in a drive may
+ * stay there and is served; nothing else is brought to it. -ENXIO: no such drive; -ENODEV.
+ */
+RSM_MUST_CHECK int rsm_manager_enable_drive(struct rsm_manager *manager, int64_t library,
+					    uint32_t element, bool enabled, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_manager_enable_library(struct rsm_manager *manager, int64_t library,
+					      bool enabled, struct rsm_err *err);
 
 /* Inventory of a library (0: all). full: every medium is mounted and identified. */
 RSM_MUST_CHECK int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library,

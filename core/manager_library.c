@@ -42,8 +42,9 @@ static int register_library(struct rsm_library *library, struct rsm_err *err)
 	library->kind = hardware->is_virtual ? "virtual" : hardware->changer ? "changer" : "drive";
 	r = rsm_library_register(manager->catalog, hardware->source, library->kind, types,
 				 &library->id, err);
-	library->enabled = true;
-	return r;
+	return r < 0 ? r
+		     : rsm_library_is_enabled(manager->catalog, library->id, &library->enabled,
+					      err);
 }
 
 static int make_workers(struct rsm_library *library, struct rsm_err *err)
@@ -62,7 +63,8 @@ static int make_workers(struct rsm_library *library, struct rsm_err *err)
 		snprintf(row.serial, sizeof row.serial, "%s", identity->serial);
 		r = rsm_drive_register(manager->catalog, &row, err);
 		if (r == 0)
-			r = rsm_drive_worker_new(manager, library, drive, row.id, row.enabled,
+			r = rsm_drive_worker_new(manager, library, drive, row.id,
+						 row.enabled && library->enabled,
 						 &manager->workers[manager->worker_count], err);
 		if (r < 0)
 			return r;
@@ -176,7 +178,7 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 			cartridge->ejected = false;
 		else if (cartridge->ejected)
 			cartridge->library = 0;
-		pthread_cond_broadcast(&manager->changed);
+		rsm_manager_wake_locked(manager);
 	}
 	rsm_mutex_unlock(&manager->lock);
 	if (cartridge) {

@@ -130,7 +130,7 @@ static int abandon(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 	if (cartridge->state != RSM_CARTRIDGE_AWAY) {
 		cartridge->abandoned = true;
 		cartridge->leave = true;
-		pthread_cond_broadcast(&manager->changed);
+		rsm_manager_wake_locked(manager);
 	}
 	return 0;
 }
@@ -151,13 +151,8 @@ static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge 
 			      struct rsm_medium *medium, bool force, struct rsm_err *err)
 {
 	struct rsm_medium now;
-	int r;
+	int r = force ? 0 : check_empty(manager, cartridge, medium, err);
 
-	rsm_mutex_lock(&manager->lock);
-	r = in_use_locked(cartridge) ? rsm_err_set(err, EBUSY, "%s is in use", medium->name) : 0;
-	rsm_mutex_unlock(&manager->lock);
-	if (r == 0 && !force)
-		r = check_empty(manager, cartridge, medium, err);
 	if (r != 0)
 		return r;
 	r = abandon(manager, cartridge, err);

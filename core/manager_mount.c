@@ -311,7 +311,7 @@ int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool defe
 	if (r == 0) {
 		cartridge->held = false;
 		cartridge->leave = !deferred;
-		pthread_cond_broadcast(&manager->changed);
+		rsm_manager_wake_locked(manager);
 	}
 	while (r == 0 && !deferred && cartridge->state != RSM_CARTRIDGE_AWAY) {
 		if (cancel && atomic_load(cancel))

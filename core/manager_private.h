@@ -69,6 +69,8 @@ void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *ca
 /* Lets the contents accept or refuse changes, by what the catalogue and the volume say. */
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 int64_t rsm_manager_now(const struct rsm_manager *manager);
+/* Something changed that workers and waiters look at. */
+void rsm_manager_wake_locked(struct rsm_manager *manager);
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
 
 /* ---- cartridge.c: the table ---- */

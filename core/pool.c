@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "changer/hardware.h"
+#include "changer/hardware.h"
 #include "core/catalog_private.h"
 #include "core/ltfs/name.h"
 
@@ -286,7 +288,7 @@ static int insert_pool(struct rsm_catalog *catalog, struct rsm_pool *pool, const
 	return rsm_pool_touch_locked(catalog, pool->parent, err);
 }
 
-/* The one media type of all libraries, else "". */
+/* The one media type that all drives write and all cartridges have, else "". */
 static int only_media_type(struct rsm_catalog *catalog, char ret_type[RSM_TYPE_SIZE],
 			   struct rsm_err *err)
 {
@@ -294,8 +296,9 @@ static int only_media_type(struct rsm_catalog *catalog, char ret_type[RSM_TYPE_S
 	int r;
 
 	r = rsm_catalog_query(catalog, &statement, err,
-			      "SELECT min(media_type) FROM library_media_type "
-			      "HAVING count(DISTINCT media_type) = 1",
+			      "SELECT min(type) FROM (SELECT media_type AS type "
+			      "FROM library_media_type UNION SELECT media_type FROM medium "
+			      "WHERE NOT cleaner) HAVING count(*) = 1",
 			      "");
 	if (r < 0)
 		return r;
@@ -328,10 +331,21 @@ int rsm_pool_create_locked(struct rsm_catalog *catalog, struct rsm_pool *pool, s
 	return r < 0 ? r : insert_pool(catalog, pool, nfc, err);
 }
 
+/* Of a type that no library here has, too: it may come. */
+static int check_media_type(const char *media_type, struct rsm_err *err)
+{
+	if (media_type[0] && !rsm_media_type_is_known(media_type))
+		return rsm_err_set(err, EINVAL, "%s is no media type", media_type);
+	return 0;
+}
+
 int rsm_pool_create(struct rsm_catalog *catalog, struct rsm_pool *pool, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+	int r = check_media_type(pool->media_type, err);
+
+	if (r == 0)
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
 
 	if (r < 0)
 		return r;
@@ -530,6 +544,9 @@ static int update_locked(struct rsm_catalog *catalog, const struct rsm_pool *poo
 	    (old.media || old.sub_pools))
 		return rsm_err_set(err, ENOTEMPTY,
 				   "%s is not empty: what it holds cannot be changed", old.name);
+	r = strcmp(media_type, old.media_type) ? check_media_type(media_type, err) : 0;
+	if (r < 0)
+		return r;
 	return rsm_catalog_run(
 		catalog, err,
 		"UPDATE pool SET holds = ?2, media_type = ?3, draw_from_free = ?4, return_to_free "

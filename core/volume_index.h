@@ -43,7 +43,7 @@ struct rsm_node_times {
 
 /* Bits of `flags`. */
 enum {
-	RSM_NODE_READONLY = 1 << 0,    /* the readonly element of a foreign volume, or by chmod */
+	RSM_NODE_READONLY = 1 << 0,    /* the readonly element; with HAS_UNIX the mode tells it */
 	RSM_NODE_HAS_UNIX = 1 << 1,    /* mode, owner, group are its own, not the mount's default */
 	RSM_NODE_HAS_XATTRS = 1 << 2,  /* has rows in the xattr table (any key) */
 	RSM_NODE_HAS_UNKNOWN = 1 << 3, /* has preserved unknown elements */
@@ -136,7 +136,8 @@ RSM_MUST_CHECK int rsm_volume_index_totals(struct rsm_volume_index *index,
 
 enum rsm_volume_index_outcome { RSM_NODE_ABSENT = 1 };
 
-/* Names are compared by their NFC form; the byte-exact name is kept (rsm_name_*, in ltfs/name.h).
+/* Names are found byte for byte (rsm_name_*, in ltfs/name.h), but no two in a folder have the same
+ * NFC form: the second is -EEXIST.
  */
 RSM_MUST_CHECK int rsm_volume_index_lookup(struct rsm_volume_index *index, uint64_t parent,
 					   const char *name, struct rsm_node *ret_node,
@@ -279,6 +280,14 @@ RSM_MUST_CHECK int rsm_volume_index_migrated(struct rsm_volume_index *index, uin
 					     uint64_t data_version,
 					     const struct rsm_extent *extents, size_t count,
 					     struct rsm_err *err);
+/* The same, and the digest of the file's contents becomes its attribute `key` (digest.h); NULL:
+ * none. It goes when the contents change (_stage, _truncate).
+ */
+RSM_MUST_CHECK int rsm_volume_index_migrated_hashed(struct rsm_volume_index *index, uint64_t id,
+						    uint64_t data_version,
+						    const struct rsm_extent *extents, size_t count,
+						    const char *key, const char *hash,
+						    struct rsm_err *err);
 
 /* All written staged ranges go back to waiting, extents not covered by an index are forgotten:
  * after a crash or a write error, when the medium does not hold what was counted on.
@@ -327,7 +336,8 @@ RSM_MUST_CHECK int rsm_index_snapshot_walk(struct rsm_index_snapshot *snapshot,
 
 /* An index that describes the snapshot is on the medium (synchronised): extents that it listed are
  * marked indexed, staged ranges that were written before it are handed to `released` and go.
- * Facts of the caller's can be set in the same transaction before _commit.
+ * Facts of the caller's can be set in the same transaction before _commit. File by file: a call
+ * that fails half way can be repeated, and what it had handed out is free after the commit.
  */
 RSM_MUST_CHECK int rsm_volume_index_indexed(struct rsm_volume_index *index,
 					    const struct rsm_index_snapshot *snapshot,
@@ -344,6 +354,14 @@ RSM_MUST_CHECK int rsm_index_snapshot_rewind(struct rsm_index_snapshot *snapshot
 RSM_MUST_CHECK int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version,
 					       rsm_volume_index_released *released, void *context,
 					       struct rsm_err *err);
+
+/* A part of _indexed_to: at most `limit` files. Outcome RSM_INDEX_MORE: commit, free what was
+ * released, and call it again; others get at the index in between. 0: that was all of it.
+ */
+enum rsm_volume_index_cover_outcome { RSM_INDEX_MORE = 1 };
+RSM_MUST_CHECK int rsm_volume_index_cover(struct rsm_volume_index *index, uint64_t version,
+					  size_t limit, rsm_volume_index_released *released,
+					  void *context, struct rsm_err *err);
 
 /* ---- loaders: a new database from a medium's index, at the speed of bare INSERTs ---- */
 
@@ -382,9 +400,11 @@ RSM_MUST_CHECK int rsm_index_loader_finish(struct rsm_index_loader *loader, uint
 					   struct rsm_err *err);
 
 /* Puts a finished load in the place of the open index's database, atomically for every caller:
- * what is staged and not covered by an index is laid on top (by path and uid; a file that the other
- * side changed too becomes NAME~staged, names of those are appended to *ret_conflicts, each with
- * its NUL). Facts of the old one that the new one does not set are kept. Takes the loader.
+ * what is staged and not covered by an index, and what was made since the last index, is laid on
+ * top (by path and uid; a file that the other side changed too becomes NAME~staged, names of those
+ * are appended to *ret_conflicts, each with its NUL). Ids of what is laid on top stay. -EBUSY while
+ * there are snapshots. Facts of the old one that the new one does not set are kept. Takes the
+ * loader.
  */
 RSM_MUST_CHECK int rsm_volume_index_replace(struct rsm_volume_index *index,
 					    struct rsm_index_loader *loader,

@@ -241,7 +241,8 @@ static int stage(struct rsm_volume_index *index, const struct rsm_node *node,
 	after.written = 0;
 	after.staged_bytes = bytes;
 	after.close_order = close_order;
-	return rsm_vi_account(index, node->id, before, &after, err);
+	r = rsm_vi_account(index, node->id, before, &after, err);
+	return r < 0 ? r : rsm_vi_drop_hashes(index, node->id, before->flags, err);
 }
 
 int rsm_volume_index_stage(struct rsm_volume_index *index, const struct rsm_node *node,
@@ -270,7 +271,10 @@ int rsm_volume_index_stage(struct rsm_volume_index *index, const struct rsm_node
 	r = rsm_vi_get_data(index, node->id, false, &before, err);
 	if (r)
 		return r < 0 ? r : no_node(node->id, err);
-	r = rsm_vi_begin(index, &call, !rsm_vi_queue_is_easy(index, &before) || !close_order, err);
+	r = rsm_vi_begin(index, &call,
+			 !rsm_vi_queue_is_easy(index, &before) || !close_order ||
+				 (before.flags & RSM_NODE_HAS_XATTRS),
+			 err);
 	if (r < 0)
 		return r;
 	r = stage(index, node, &before, &staged, bytes, close_order, err);
@@ -334,7 +338,9 @@ static int truncate_file(struct rsm_volume_index *index, uint64_t id, uint64_t s
 	if (!data.staged.count)
 		data.close_order = data.written = 0;
 	r = rsm_vi_set_data(index, id, &data, err);
-	return r < 0 ? r : rsm_vi_account(index, id, &before, &data, err);
+	if (r == 0)
+		r = rsm_vi_account(index, id, &before, &data, err);
+	return r < 0 ? r : rsm_vi_drop_hashes(index, id, before.flags, err);
 }
 
 int rsm_volume_index_truncate(struct rsm_volume_index *index, uint64_t id, uint64_t size,
@@ -407,6 +413,15 @@ static int record_migrated(struct rsm_volume_index *index, uint64_t id, struct r
 int rsm_volume_index_migrated(struct rsm_volume_index *index, uint64_t id, uint64_t data_version,
 			      const struct rsm_extent *extents, size_t count, struct rsm_err *err)
 {
+	return rsm_volume_index_migrated_hashed(index, id, data_version, extents, count, NULL, NULL,
+						err);
+}
+
+int rsm_volume_index_migrated_hashed(struct rsm_volume_index *index, uint64_t id,
+				     uint64_t data_version, const struct rsm_extent *extents,
+				     size_t count, const char *key, const char *hash,
+				     struct rsm_err *err)
+{
 	RSM_LOCK_SCOPE(&index->lock);
 	RSM_VI_DATA struct rsm_vi_data data = { 0 };
 	struct rsm_vi_call call;
@@ -420,11 +435,16 @@ int rsm_volume_index_migrated(struct rsm_volume_index *index, uint64_t id, uint6
 	r = rsm_vi_begin(index, &call, true, err);
 	if (r < 0)
 		return r;
-	return rsm_vi_end(index, &call, record_migrated(index, id, &data, extents, count, err),
-			  err);
+	r = record_migrated(index, id, &data, extents, count, err);
+	if (r == 0 && key)
+		r = rsm_vi_put_hash(index, id, data.flags, key, hash, err);
+	return rsm_vi_end(index, &call, r, err);
 }
 
-/* ---- what an index covers, and what no index covers ---- */
+/* ---- what an index covers, and what no index covers ----
+ *
+ * A savepoint for each row: one for all rows would hold every page of the database in memory.
+ */
 
 static int first_unindexed(struct rsm_volume_index *index, uint64_t *ret_id, struct rsm_err *err)
 {
@@ -436,102 +456,128 @@ static int first_unindexed(struct rsm_volume_index *index, uint64_t *ret_id, str
 	return r;
 }
 
-/* 1: there are no more of them. */
-static int forget_one(struct rsm_volume_index *index, struct rsm_err *err)
+enum { NO_MORE = 1 };
+
+typedef int row_change(struct rsm_volume_index *index, uint64_t id, struct rsm_vi_data *data,
+		       struct rsm_err *err);
+
+/* Applies the change to the file whose extents have the least version, if that is not greater than
+ * `version`. The data are as they were before. Outcome NO_MORE.
+ */
+static int change_first(struct rsm_volume_index *index, uint64_t version, row_change *change,
+			uint64_t *ret_id, struct rsm_vi_data *ret_data, struct rsm_err *err)
 {
-	RSM_VI_DATA struct rsm_vi_data data = { 0 };
-	struct rsm_vi_data before;
-	size_t kept = 0;
-	uint64_t id;
+	struct rsm_vi_call call;
 	int r;
 
-	r = first_unindexed(index, &id, err);
+	r = first_unindexed(index, ret_id, err);
 	if (r)
-		return r;
-	r = rsm_vi_get_data(index, id, true, &data, err);
+		return r < 0 ? r : NO_MORE;
+	r = rsm_vi_get_data(index, *ret_id, true, ret_data, err);
 	if (r)
-		return rsm_err_fold(err, r, "node %" PRIu64, id);
-	before = data;
-	for (size_t i = 0; i < data.extents.count; i++)
-		if (data.extents.items[i].version <= index->state.indexed_version)
-			data.extents.items[kept++] = data.extents.items[i];
-	data.extents.count = kept;
-	data.written = data.unindexed = 0;
-	data.has_stamp = false;
-	if (data.parent && data.staged.count && !data.close_order)
-		data.close_order = index->state.last_close_order + 1;
-	r = rsm_vi_set_data(index, id, &data, err);
-	return r < 0 ? r : rsm_vi_account(index, id, &before, &data, err);
+		return rsm_err_fold(err, r, "node %" PRIu64, *ret_id);
+	if (ret_data->unindexed > version)
+		return NO_MORE;
+	r = rsm_vi_begin(index, &call, true, err);
+	return r < 0 ? r : rsm_vi_end(index, &call, change(index, *ret_id, ret_data, err), err);
+}
+
+static int forget_one(struct rsm_volume_index *index, uint64_t id, struct rsm_vi_data *data,
+		      struct rsm_err *err)
+{
+	struct rsm_vi_data before = *data;
+	size_t kept = 0;
+	int r;
+
+	for (size_t i = 0; i < data->extents.count; i++)
+		if (data->extents.items[i].version <= index->state.indexed_version)
+			data->extents.items[kept++] = data->extents.items[i];
+	data->extents.count = kept;
+	data->written = data->unindexed = 0;
+	data->has_stamp = false;
+	if (data->parent && data->staged.count && !data->close_order)
+		data->close_order = index->state.last_close_order + 1;
+	r = rsm_vi_bump(index, err);
+	if (r == 0)
+		r = rsm_vi_set_data(index, id, data, err);
+	return r < 0 ? r : rsm_vi_account(index, id, &before, data, err);
 }
 
 int rsm_volume_index_forget_unindexed(struct rsm_volume_index *index, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&index->lock);
+	int r = 0;
+
+	while (r == 0) {
+		RSM_VI_DATA struct rsm_vi_data data = { 0 };
+		uint64_t id;
+
+		r = change_first(index, UINT64_MAX, forget_one, &id, &data, err);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* What is written does not count as staged any more, so the totals stay. */
+static int cover_one(struct rsm_volume_index *index, uint64_t id, struct rsm_vi_data *data,
+		     struct rsm_err *err)
+{
+	struct rsm_vi_data after = *data;
+
+	after.unindexed = 0;
+	if (data->written) {
+		after.staged.count = 0;
+		after.written = after.close_order = 0;
+	}
+	return rsm_vi_set_data(index, id, &after, err);
+}
+
+static int note_indexed(struct rsm_volume_index *index, uint64_t version, struct rsm_err *err)
+{
 	struct rsm_vi_call call;
-	uint64_t id;
 	int r;
 
-	r = first_unindexed(index, &id, err);
-	if (r)
-		return r < 0 ? r : 0;
 	r = rsm_vi_begin(index, &call, true, err);
 	if (r < 0)
 		return r;
-	r = rsm_vi_bump(index, err);
-	while (r == 0)
-		r = forget_one(index, err);
-	return rsm_vi_end(index, &call, r < 0 ? r : 0, err);
+	if (version > index->state.indexed_version)
+		index->state.indexed_version = version;
+	/* a volume whose index is up to date needs no counting and no new index after a crash */
+	r = rsm_vi_write_state(index, index->state.tree_version == version, err);
+	return rsm_vi_end(index, &call, r, err);
 }
 
-/* Row by row, least version first. 1: the rest is younger than the index. */
-static int index_one(struct rsm_volume_index *index, uint64_t version,
-		     rsm_volume_index_released *released, void *context, struct rsm_err *err)
+int rsm_volume_index_cover(struct rsm_volume_index *index, uint64_t version, size_t limit,
+			   rsm_volume_index_released *released, void *context, struct rsm_err *err)
 {
-	RSM_VI_DATA struct rsm_vi_data data = { 0 };
-	uint64_t id;
-	int r;
+	RSM_LOCK_SCOPE(&index->lock);
+	int r = 0;
 
-	r = first_unindexed(index, &id, err);
-	if (r)
-		return r;
-	r = rsm_vi_get_data(index, id, true, &data, err);
-	if (r)
-		return rsm_err_fold(err, r, "node %" PRIu64, id);
-	if (data.unindexed > version)
-		return 1;
-	data.unindexed = 0;
-	if (data.written) { /* not counted as staged any more since then */
-		rsm_vi_release(&data, id, released, context);
-		data.staged.count = 0;
-		data.written = data.close_order = 0;
+	if (version > index->state.tree_version)
+		return rsm_err_set(err, EINVAL, "the tree has not got to version %" PRIu64 " yet",
+				   version);
+	while (r == 0 && limit--) {
+		RSM_VI_DATA struct rsm_vi_data data = { 0 };
+		uint64_t id;
+
+		r = change_first(index, version, cover_one, &id, &data, err);
+		if (r == 0 && data.written)
+			rsm_vi_release(&data, id, released, context);
 	}
-	return rsm_vi_set_data(index, id, &data, err);
+	if (r == 0)
+		return RSM_INDEX_MORE;
+	return r < 0 ? r : note_indexed(index, version, err);
 }
 
 int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version,
 				rsm_volume_index_released *released, void *context,
 				struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&index->lock);
-	struct rsm_vi_call call;
 	int r;
 
-	if (version > index->state.tree_version)
-		return rsm_err_set(err, EINVAL, "the tree has not got to version %" PRIu64 " yet",
-				   version);
-	r = rsm_vi_begin(index, &call, true, err);
-	if (r < 0)
-		return r;
-	while (r == 0)
-		r = index_one(index, version, released, context, err);
-	if (r > 0) {
-		if (version > index->state.indexed_version)
-			index->state.indexed_version = version;
-		/* a volume whose index is up to date needs no counting and no new index after a
-		 * crash */
-		r = rsm_vi_write_state(index, index->state.tree_version == version, err);
-	}
-	return rsm_vi_end(index, &call, r, err);
+	do
+		r = rsm_volume_index_cover(index, version, SIZE_MAX, released, context, err);
+	while (r == RSM_INDEX_MORE);
+	return r;
 }
 
 int rsm_volume_index_indexed(struct rsm_volume_index *index,

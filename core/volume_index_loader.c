@@ -114,9 +114,8 @@ void rsm_index_loader_free(struct rsm_index_loader *loader)
 {
 	if (!loader)
 		return;
-	/* after a swap there is nothing under that name */
 	rsm_vi_loader_close(loader);
-	if (loader->load_path)
+	if (loader->load_path && !loader->finished)
 		(void)!remove_old(loader->load_path, NULL);
 	free(loader->path);
 	free(loader->load_path);

@@ -1,12 +1,13 @@
 /* volume_index_private.h - what the files of the volume index share. Nobody else includes it.
  *
- * volume_index.c          transactions, facts, looking
+ * volume_index.c          transactions, facts
+ * volume_index_look.c     finding and listing nodes
  * volume_index_schema.c   the tables, the statements, counters that outlive the process
  * volume_index_record.c   times, ranges and extents as they stand in a row; cutting and laying over
- * volume_index_tree.c     creating, removing, renaming, attributes
+ * volume_index_tree.c     creating, removing, renaming, attributes; _xattr.c
  * volume_index_data.c     staged ranges, extents, migration
  * volume_index_queue.c    what waits to be migrated
- * volume_index_snapshot.c, _loader.c, _replace.c
+ * volume_index_snapshot.c, _loader.c, _overlay.c, _replace.c
  */
 #ifndef RSM_CORE_VOLUME_INDEX_PRIVATE_H
 #define RSM_CORE_VOLUME_INDEX_PRIVATE_H
@@ -143,6 +144,7 @@ enum rsm_vi_statement {
 	RSM_VI_GET_XATTR,
 	RSM_VI_SET_XATTR,
 	RSM_VI_DELETE_XATTR,
+	RSM_VI_DELETE_HASHES,
 	RSM_VI_LIST_XATTRS,
 	RSM_VI_HAS_XATTR,
 	RSM_VI_SET_FLAG,
@@ -289,11 +291,14 @@ void rsm_vi_untouch(struct rsm_volume_index *index, uint64_t folder);
 void rsm_vi_merge_touched(const struct rsm_volume_index *index, struct rsm_node *node);
 RSM_MUST_CHECK int rsm_vi_flush_touched(struct rsm_volume_index *index, struct rsm_err *err);
 
-/* Node by id or (parent, key); outcome RSM_NODE_ABSENT. */
+/* Node by id or (parent, key); outcome RSM_NODE_ABSENT, or RSM_NODE_SPELLED_OTHERWISE where the
+ * node that has the key is not called `name` byte for byte.
+ */
+enum { RSM_NODE_SPELLED_OTHERWISE = RSM_NODE_ABSENT + 1 };
 RSM_MUST_CHECK int rsm_vi_get(struct rsm_volume_index *index, uint64_t id,
 			      struct rsm_node *ret_node, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_lookup(struct rsm_volume_index *index, uint64_t parent, const char *key,
-				 struct rsm_node *ret_node, struct rsm_err *err);
+				 const char *name, struct rsm_node *ret_node, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_path(struct rsm_volume_index *index, uint64_t id,
 			       struct rsm_text *ret_path, struct rsm_err *err);
 
@@ -350,6 +355,15 @@ RSM_MUST_CHECK int rsm_vi_queue_next(struct rsm_volume_index *index, uint64_t af
 				     uint64_t *ret_order, uint64_t *ret_id, struct rsm_err *err);
 /* Totals less (or with) what the row counts for. */
 void rsm_vi_count(struct rsm_vi_state *state, const struct rsm_vi_data *data, int sign);
+
+/* ---- digests of contents (volume_index_xattr.c); flags: of the node, before the change ---- */
+
+/* The contents change: what was stored of their digests goes. */
+RSM_MUST_CHECK int rsm_vi_drop_hashes(struct rsm_volume_index *index, uint64_t id, uint32_t flags,
+				      struct rsm_err *err);
+RSM_MUST_CHECK int rsm_vi_put_hash(struct rsm_volume_index *index, uint64_t id, uint32_t flags,
+				   const char *key, const char *hash, struct rsm_err *err);
+
 void rsm_vi_release(const struct rsm_vi_data *data, uint64_t id,
 		    rsm_volume_index_released *released, void *context);
 /* All rows of the node. */
@@ -369,6 +383,10 @@ struct rsm_index_loader {
 	bool finished;
 };
 void rsm_vi_loader_close(struct rsm_index_loader *loader);
+/* What the new database must not lose of the old one, written to it and synchronised. */
+RSM_MUST_CHECK int rsm_vi_lay_on_top(struct rsm_volume_index *index,
+				     struct rsm_index_loader *loader, struct rsm_text *conflicts,
+				     struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_sync_file(const char *path, struct rsm_err *err);
 
 #endif

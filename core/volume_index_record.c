@@ -75,7 +75,7 @@ int rsm_vi_unpack_times(const void *packed, size_t length, struct rsm_node_times
 	struct timespec *const all[5] = { &ret_times->created, &ret_times->changed,
 					  &ret_times->modified, &ret_times->accessed,
 					  &ret_times->backed_up };
-	const uint8_t *p = packed, *end = p + length;
+	const uint8_t *p = packed, *end = length ? p + length : p;
 	struct timespec before = { 0 };
 	uint64_t seconds, nanos;
 	uint8_t same;
@@ -171,7 +171,7 @@ static bool take_range(const uint8_t **p, const uint8_t *end, uint64_t *at,
 int rsm_vi_unpack_ranges(const void *packed, size_t length, struct rsm_vi_ranges *ranges,
 			 struct rsm_err *err)
 {
-	const uint8_t *p = packed, *end = p + length;
+	const uint8_t *p = packed, *end = length ? p + length : p;
 	struct rsm_staged_range range;
 	uint64_t at = 0;
 
@@ -189,7 +189,7 @@ int rsm_vi_unpack_ranges(const void *packed, size_t length, struct rsm_vi_ranges
 
 uint64_t rsm_vi_sum_ranges(const void *packed, size_t length)
 {
-	const uint8_t *p = packed, *end = p + length;
+	const uint8_t *p = packed, *end = length ? p + length : p;
 	struct rsm_staged_range range;
 	uint64_t at = 0, sum = 0;
 
@@ -201,7 +201,7 @@ uint64_t rsm_vi_sum_ranges(const void *packed, size_t length)
 int rsm_vi_unpack_extents(const void *packed, size_t length, struct rsm_vi_extents *extents,
 			  struct rsm_err *err)
 {
-	const uint8_t *p = packed, *end = p + length;
+	const uint8_t *p = packed, *end = length ? p + length : p;
 	uint64_t at = 0;
 
 	while (p < end) {

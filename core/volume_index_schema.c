@@ -77,7 +77,8 @@ static const char *const texts[RSM_VI_STATEMENTS] = {
 	[RSM_VI_SET_FACT] = "INSERT OR REPLACE INTO fact VALUES(?1,?2)",
 	[RSM_VI_DELETE_FACT] = "DELETE FROM fact WHERE key=?1",
 	[RSM_VI_GET] = "SELECT " RSM_VI_NODE_COLUMNS " FROM node WHERE id=?1",
-	[RSM_VI_LOOKUP] = "SELECT " RSM_VI_NODE_COLUMNS " FROM node WHERE parent=?1 AND key=?2",
+	[RSM_VI_LOOKUP] = "SELECT " RSM_VI_NODE_COLUMNS ",ifnull(name,key) FROM node"
+			  " WHERE parent=?1 AND key=?2",
 	[RSM_VI_LIST] = "SELECT " RSM_VI_NODE_COLUMNS ",key,name FROM node INDEXED BY node_name"
 			" WHERE parent=?1 AND key>?2 ORDER BY key",
 	[RSM_VI_NAME] = "SELECT parent,ifnull(name,key) FROM node WHERE id=?1",
@@ -94,6 +95,8 @@ static const char *const texts[RSM_VI_STATEMENTS] = {
 	[RSM_VI_GET_XATTR] = "SELECT value FROM xattr WHERE id=?1 AND key=?2",
 	[RSM_VI_SET_XATTR] = "INSERT OR REPLACE INTO xattr VALUES(?1,?2,?3)",
 	[RSM_VI_DELETE_XATTR] = "DELETE FROM xattr WHERE id=?1 AND key=?2",
+	[RSM_VI_DELETE_HASHES] = "DELETE FROM xattr WHERE id=?1 AND key>='ltfs.hash.'"
+				 " AND key<'ltfs.hash/'",
 	[RSM_VI_LIST_XATTRS] = "SELECT key FROM xattr WHERE id=?1 ORDER BY key",
 	[RSM_VI_HAS_XATTR] = "SELECT 1 FROM xattr WHERE id=?1 LIMIT 1",
 	[RSM_VI_SET_FLAG] = "UPDATE node SET flags=(flags & ~?2)|?3 WHERE id=?1",

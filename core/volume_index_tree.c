@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/xattr.h>
 
 #include "core/ltfs/name.h"
 #include "core/volume_index_private.h"
@@ -226,15 +225,16 @@ static int remove_node(struct rsm_volume_index *index, struct removal *removal, 
 }
 
 static int find_to_remove(struct rsm_volume_index *index, uint64_t parent, const char *key,
-			  bool want_folder, struct rsm_node *ret_node, struct rsm_err *err)
+			  const char *name, bool want_folder, struct rsm_node *ret_node,
+			  struct rsm_err *err)
 {
 	int r;
 
-	r = rsm_vi_lookup(index, parent, key, ret_node, err);
+	r = rsm_vi_lookup(index, parent, key, name, ret_node, err);
 	if (r < 0)
 		return r;
-	if (r == RSM_NODE_ABSENT)
-		return rsm_err_set(err, ENOENT, "%s does not exist", key);
+	if (r > 0)
+		return rsm_err_set(err, ENOENT, "%s does not exist", name);
 	if (want_folder && ret_node->kind != RSM_NODE_FOLDER)
 		return rsm_err_set(err, ENOTDIR, "%s is not a folder", key);
 	if (!want_folder && ret_node->kind == RSM_NODE_FOLDER)
@@ -267,7 +267,7 @@ int rsm_volume_index_remove(struct rsm_volume_index *index, uint64_t parent, con
 	if (r < 0)
 		return r;
 	RSM_LOCK_SCOPE(&index->lock);
-	r = find_to_remove(index, parent, key.text, want_folder, &removal.node, err);
+	r = find_to_remove(index, parent, key.text, name, want_folder, &removal.node, err);
 	if (r == 0)
 		r = rsm_vi_begin(index, &call, true, err);
 	if (r < 0)
@@ -309,6 +309,7 @@ int rsm_volume_index_drop(struct rsm_volume_index *index, uint64_t id,
 struct renaming {
 	uint64_t parent, new_parent;
 	const char *key, *new_key;
+	const char *name, *new_name;
 	const char *exact; /* new name where it is not the key */
 	const struct timespec *now;
 	unsigned flags;
@@ -417,16 +418,20 @@ static int rename_locked(struct rsm_volume_index *index, struct renaming *it, st
 	struct rsm_vi_call call;
 	int r;
 
-	r = rsm_vi_lookup(index, it->parent, it->key, &it->from, err);
-	if (r == RSM_NODE_ABSENT)
-		return rsm_err_set(err, ENOENT, "%s does not exist", it->key);
+	r = rsm_vi_lookup(index, it->parent, it->key, it->name, &it->from, err);
+	if (r > 0)
+		return rsm_err_set(err, ENOENT, "%s does not exist", it->name);
 	if (r == 0)
 		r = check_folder(index, it->new_parent, err);
 	if (r < 0)
 		return r;
-	r = rsm_vi_lookup(index, it->new_parent, it->new_key, &it->to, err);
+	r = rsm_vi_lookup(index, it->new_parent, it->new_key, it->new_name, &it->to, err);
 	if (r < 0)
 		return r;
+	/* another spelling of its own name is a new name for it; of somebody else's, it is taken */
+	if (r == RSM_NODE_SPELLED_OTHERWISE && it->to.id != it->from.id &&
+	    !(it->flags & RENAME_EXCHANGE))
+		return rsm_err_set(err, EEXIST, "%s exists in another spelling", it->new_name);
 	it->has_to = r == 0;
 	r = check_renaming(index, it, err);
 	if (r < 0)
@@ -455,6 +460,8 @@ int rsm_volume_index_rename(struct rsm_volume_index *index, uint64_t parent, con
 		r = new_key(new_name, &to, err);
 	if (r < 0)
 		return r;
+	it.name = name;
+	it.new_name = new_name;
 	it.key = from.text;
 	it.new_key = to.text;
 	it.exact = exact_or_null(new_name, &to);
@@ -523,112 +530,4 @@ int rsm_volume_index_link_target(struct rsm_volume_index *index, uint64_t id, ch
 		return rsm_err_oom(err);
 	*ret_target = copy;
 	return 0;
-}
-
-/* ---- extended attributes ---- */
-
-static int get_xattr(struct rsm_volume_index *index, uint64_t id, const char *key,
-		     struct rsm_text *ret_value, struct rsm_err *err)
-{
-	RSM_SQLITE_RESET sqlite3_stmt *get = rsm_vi_statement(index, RSM_VI_GET_XATTR);
-	int r;
-
-	rsm_vi_bind_id(get, 1, id);
-	sqlite3_bind_text(get, 2, key, -1, SQLITE_STATIC);
-	r = rsm_sqlite_step(get, err);
-	if (r < 0)
-		return r;
-	if (r == RSM_SQLITE_DONE)
-		return RSM_NODE_ABSENT;
-	if (ret_value) {
-		const void *value = sqlite3_column_blob(get, 0);
-
-		rsm_text_append(ret_value, value ? value : "",
-				(size_t)sqlite3_column_bytes(get, 0));
-		if (ret_value->failed)
-			return rsm_err_oom(err);
-	}
-	return 0;
-}
-
-int rsm_volume_index_get_xattr(struct rsm_volume_index *index, uint64_t id, const char *key,
-			       struct rsm_text *ret_value, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&index->lock);
-
-	return get_xattr(index, id, key, ret_value, err);
-}
-
-static int put_xattr(struct rsm_volume_index *index, uint64_t id, const char *key,
-		     const void *value, size_t length, struct rsm_err *err)
-{
-	sqlite3_stmt *put = rsm_vi_statement(index, value ? RSM_VI_SET_XATTR : RSM_VI_DELETE_XATTR);
-	sqlite3_stmt *has = rsm_vi_statement(index, RSM_VI_HAS_XATTR);
-	sqlite3_stmt *flag = rsm_vi_statement(index, RSM_VI_SET_FLAG);
-	int r;
-
-	r = rsm_vi_bump(index, err);
-	if (r < 0)
-		return r;
-	rsm_vi_bind_id(put, 1, id);
-	sqlite3_bind_text(put, 2, key, -1, SQLITE_STATIC);
-	if (value)
-		sqlite3_bind_blob64(put, 3, value, length, SQLITE_STATIC);
-	r = rsm_sqlite_run(put, err);
-	if (r < 0)
-		return r;
-	rsm_vi_bind_id(has, 1, id);
-	r = rsm_sqlite_step(has, err);
-	sqlite3_reset(has);
-	if (r < 0)
-		return r;
-	rsm_vi_bind_id(flag, 1, id);
-	sqlite3_bind_int(flag, 2, RSM_NODE_HAS_XATTRS);
-	sqlite3_bind_int(flag, 3, r == 0 ? RSM_NODE_HAS_XATTRS : 0);
-	return rsm_sqlite_run(flag, err);
-}
-
-int rsm_volume_index_set_xattr(struct rsm_volume_index *index, uint64_t id, const char *key,
-			       const void *value, size_t length, int flags, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&index->lock);
-	struct rsm_vi_call call;
-	struct rsm_node node;
-	int r;
-
-	r = rsm_vi_get(index, id, &node, err);
-	if (r == RSM_NODE_ABSENT)
-		return rsm_err_set(err, ENOENT, "node %" PRIu64 " does not exist", id);
-	if (r == 0)
-		r = get_xattr(index, id, key, NULL, err);
-	if (r < 0)
-		return r;
-	if (r == RSM_NODE_ABSENT && (!value || (flags & XATTR_REPLACE)))
-		return rsm_err_set(err, ENODATA, "there is no attribute %s", key);
-	if (r == 0 && value && (flags & XATTR_CREATE))
-		return rsm_err_set(err, EEXIST, "the attribute %s exists already", key);
-	r = rsm_vi_begin(index, &call, true, err);
-	if (r < 0)
-		return r;
-	return rsm_vi_end(index, &call, put_xattr(index, id, key, value, length, err), err);
-}
-
-int rsm_volume_index_list_xattrs(struct rsm_volume_index *index, uint64_t id,
-				 struct rsm_text *ret_keys, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&index->lock);
-	RSM_SQLITE_RESET sqlite3_stmt *list = rsm_vi_statement(index, RSM_VI_LIST_XATTRS);
-	int r;
-
-	rsm_vi_bind_id(list, 1, id);
-	while ((r = rsm_sqlite_step(list, err)) == 0) {
-		const char *key = (const char *)sqlite3_column_text(list, 0);
-
-		if (!key)
-			return rsm_err_oom(err);
-		rsm_text_append(ret_keys, key, strlen(key) + 1);
-	}
-	if (r < 0)
-		return r;
-	return ret_keys->failed ? rsm_err_oom(err) : 0;
 }

@@ -1,6 +1,28 @@
 #include "fs/birth.h"
 
+#include <stdio.h>
+
 #include "fs/acl.h"
+
+mode_t rsmfs_birth_umask(const struct rsmfs *fs, pid_t pid)
+{
+	mode_t mask = fs->options->umask;
+	char text[128];
+	unsigned found;
+	FILE *file;
+
+	snprintf(text, sizeof(text), "/proc/%d/status", (int)pid);
+	file = pid > 0 ? fopen(text, "re") : NULL;
+	if (!file)
+		return mask;
+	while (fgets(text, sizeof(text), file))
+		if (sscanf(text, "Umask: %o", &found) == 1) {
+			mask = (mode_t)found & 0777;
+			break;
+		}
+	fclose(file);
+	return mask;
+}
 
 int rsmfs_birth_init(struct rsmfs_birth *birth, const struct rsmfs_call *call, bool folder,
 		     mode_t parent_mode, gid_t parent_group,

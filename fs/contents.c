@@ -86,6 +86,12 @@ void rsmfs_node_defaults(const struct rsmfs *fs, struct rsm_node *node)
 	node->group = fs->options->gid;
 }
 
+/* Removed while somebody has it open. */
+static bool is_orphan(const struct rsm_node *node)
+{
+	return node->parent == 0 && node->id != RSM_NODE_ROOT;
+}
+
 void rsmfs_node_attr(const struct rsmfs *fs, int64_t medium, const struct rsm_node *node,
 		     struct stat *ret_attr)
 {
@@ -98,7 +104,9 @@ void rsmfs_node_attr(const struct rsmfs *fs, int64_t medium, const struct rsm_no
 	*ret_attr = (struct stat){
 		.st_ino = rsmfs_node_ino(medium, node->id),
 		.st_mode = types[node->kind] | (shown.mode & 07777),
-		.st_nlink = node->kind == RSM_NODE_FOLDER ? 2 : 1,
+		.st_nlink = is_orphan(node)		    ? 0
+			    : node->kind == RSM_NODE_FOLDER ? 2
+							    : 1,
 		.st_uid = shown.owner,
 		.st_gid = shown.group,
 		.st_size = (off_t)node->size,

@@ -61,17 +61,13 @@ static int set_drive(struct rsmfs_request *request, const char *operand, bool en
 
 	for (size_t i = 0; i < count && r == 0; i++) {
 		const struct rsm_drive_status *drive = &drives[i];
-		struct rsm_drive_row row = { .library = drive->library, .element = drive->element };
 		char element[16];
 
 		snprintf(element, sizeof(element), "%u", drive->element);
 		if (strcmp(operand, element) != 0 && strcmp(operand, drive->serial) != 0)
 			continue;
-		memcpy(row.serial, drive->serial, sizeof(row.serial));
-		memcpy(row.vendor, drive->vendor, sizeof(drive->vendor));
-		memcpy(row.product, drive->product, sizeof(drive->product));
-		r = rsm_drive_register(request->catalog, &row, err);
-		return r < 0 ? r : rsm_drive_set_enabled(request->catalog, row.id, enabled, err);
+		return rsm_manager_enable_drive(request->manager, drive->library, drive->element,
+						enabled, err);
 	}
 	return r < 0 ? r : rsm_err_set(err, ENXIO, "there is no drive %s", operand);
 }
@@ -90,8 +86,8 @@ static int set_library(struct rsmfs_request *request, const char *operand, bool 
 		r = rsm_err_set(err, EINVAL, "there are %zu libraries, say which", count);
 	if (r < 0)
 		return r;
-	return rsm_library_set_enabled(request->catalog, library ? library : libraries[0].id,
-				       enabled, err);
+	return rsm_manager_enable_library(request->manager, library ? library : libraries[0].id,
+					  enabled, err);
 }
 
 static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_err *err)

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "fs/control_request.h"
@@ -44,18 +43,16 @@ static void report_table(struct rsmfs_request *request)
 /* ---- allocate ---- */
 
 static int fill_allocation(struct rsmfs_request *request, const struct rsm_pool *pool,
-			   const char *name, struct rsm_allocation *ret_allocation,
-			   struct rsm_err *err)
+			   const char *name, const struct rsmfs_newborn *newborn,
+			   struct rsm_allocation *ret_allocation, struct rsm_err *err)
 {
 	const char *barcode = rsmfs_verb_text(&request->call, "medium");
-	uint32_t mode = 0777 & ~(uint32_t)rsmfs_verb_number(&request->call, "umask", 022);
-	bool setgid = pool->mode & S_ISGID;
 	struct rsm_allocation allocation = {
 		.pool = pool->id,
 		.name = name,
-		.mode = setgid ? mode | S_ISGID : mode,
-		.owner = request->caller->uid,
-		.group = setgid ? pool->group : request->caller->gid,
+		.mode = newborn->mode,
+		.owner = newborn->owner,
+		.group = newborn->group,
 	};
 	struct rsm_medium medium;
 	struct rsm_pool from;
@@ -149,6 +146,7 @@ static int wait_for_one(struct rsmfs_request *request, const struct rsm_allocati
 
 int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 {
+	RSMFS_NEWBORN struct rsmfs_newborn newborn = { 0 };
 	const char *operand = request->call.operands[0];
 	struct rsm_allocation allocation;
 	struct rsmfs_object object;
@@ -175,11 +173,17 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 	r = rsmfs_access_pool(request->catalog, request->caller, request->admin, object.pool.id,
 			      RSMFS_WRITE | RSMFS_EXECUTE, err);
 	if (r == 0)
-		r = fill_allocation(request, &object.pool, name, &allocation, err);
+		r = rsmfs_newborn_init(&newborn, request, &object.pool,
+				       (uint32_t)rsmfs_verb_number(&request->call, "umask", 022),
+				       err);
+	if (r == 0)
+		r = fill_allocation(request, &object.pool, name, &newborn, &allocation, err);
 	if (r == 0)
 		r = rsm_manager_allocate(request->manager, &allocation, &medium, err);
 	if (r == -ENOSPC && rsmfs_verb_flag(&request->call, "wait"))
 		r = wait_for_one(request, &allocation, operand, &medium, err);
+	if (r == 0)
+		r = rsmfs_newborn_finish(&newborn, request, 'm', medium.id, err);
 	if (r < 0)
 		return r;
 	rsmfs_request_names_changed(request, medium.pool, medium.name);

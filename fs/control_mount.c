@@ -25,6 +25,21 @@ static void say(struct rsmfs_request *request, const char *what, const struct rs
 	rsmfs_request_progress(request, 0, 0, text);
 }
 
+/* Nobody would ever serve a mount in a drive that is not there. */
+static int need_drive(struct rsmfs_request *request, int64_t element, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_drive_status *drives = NULL;
+	size_t count = 0;
+	int r = rsm_manager_drives(request->manager, &drives, &count, err);
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (drives[i].element == element)
+			return drives[i].enabled ? 0
+						 : rsm_err_set(err, ENODEV, "drive %u is disabled",
+							       drives[i].element);
+	return r < 0 ? r : rsm_err_set(err, ENXIO, "there is no drive %lld", (long long)element);
+}
+
 int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)
 {
 	const struct rsmfs_verb_call *call = &request->call;
@@ -44,9 +59,9 @@ int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)
 		return rsm_err_set(err, EINVAL, "mount: priorities are from -15 to 15");
 	if (priority > 0 && !rsmfs_access_is_admin(request->caller, request->admin))
 		return rsm_err_set(err, EACCES, "mount: only an administrator raises a priority");
-	if (drive > UINT16_MAX)
-		return rsm_err_set(err, ENXIO, "there is no drive %lld", (long long)drive);
-	r = rsmfs_object_media(request, true, &media, &count, err);
+	r = rsmfs_verb_flag(call, "drive") ? need_drive(request, drive, err) : 0;
+	if (r == 0)
+		r = rsmfs_object_media(request, true, &media, &count, err);
 	if (r < 0)
 		return r;
 	ids = calloc(count, sizeof(*ids));

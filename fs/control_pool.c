@@ -1,6 +1,5 @@
 /* Verbs that change the tree: pools, and which pool a cartridge is in. */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "fs/control_request.h"
 
@@ -42,67 +41,62 @@ static int may_change(struct rsmfs_request *request, int64_t pool, struct rsm_er
 				 RSMFS_WRITE | RSMFS_EXECUTE, err);
 }
 
-static int fill_pool(struct rsmfs_request *request, int64_t parent_id, const char *name,
-		     struct rsm_pool *ret_pool, struct rsm_err *err)
+static int fill_pool(struct rsmfs_request *request, const char *name,
+		     const struct rsmfs_newborn *newborn, struct rsm_pool *pool,
+		     struct rsm_err *err)
 {
 	const struct rsmfs_verb_call *call = &request->call;
 	const char *holds = rsmfs_verb_text(call, "holds");
 	const char *type = rsmfs_verb_text(call, "type");
-	struct rsm_pool parent = { 0 };
-	struct rsm_pool pool = {
-		.parent = parent_id,
-		.kind = RSM_POOL_APPLICATION,
-		.holds = RSM_POOL_HOLDS_MEDIA,
-		.draw_from_free = !rsmfs_verb_flag(call, "no-draw"),
-		.return_to_free = !rsmfs_verb_flag(call, "no-return"),
-		.allocation_limit = (uint32_t)rsmfs_verb_number(call, "limit", 0),
-		.mode = 0777 & ~(uint32_t)rsmfs_verb_number(call, "umask", 022),
-		.owner = request->caller->uid,
-		.group = request->caller->gid,
-	};
 
+	pool->kind = RSM_POOL_APPLICATION;
+	pool->holds = RSM_POOL_HOLDS_MEDIA;
+	pool->draw_from_free = !rsmfs_verb_flag(call, "no-draw");
+	pool->return_to_free = !rsmfs_verb_flag(call, "no-return");
+	pool->allocation_limit = (uint32_t)rsmfs_verb_number(call, "limit", 0);
+	pool->mode = newborn->mode;
+	pool->owner = newborn->owner;
+	pool->group = newborn->group;
 	if (holds && !strcmp(holds, "pools"))
-		pool.holds = RSM_POOL_HOLDS_POOLS;
+		pool->holds = RSM_POOL_HOLDS_POOLS;
 	else if (holds && strcmp(holds, "media") != 0)
 		return rsm_err_set(err, EINVAL, "createpool: --holds is media or pools");
-	if (type && strlen(type) >= sizeof(pool.media_type))
+	if (type && strlen(type) >= sizeof(pool->media_type))
 		return rsm_err_set(err, EINVAL, "createpool: %s is no media type", type);
-	if (strlen(name) >= sizeof(pool.name))
+	if (strlen(name) >= sizeof(pool->name))
 		return rsm_err_set(err, ENAMETOOLONG, "%s: the name is too long", name);
 	if (type)
-		strcpy(pool.media_type, type);
-	strcpy(pool.name, name);
-	if (parent_id != RSM_POOL_TOP) {
-		int r = rsm_pool_get(request->catalog, parent_id, &parent, err);
-
-		if (r)
-			return rsm_err_fold(err, r, "%s: the pool above is gone", name);
-		if (parent.mode & S_ISGID) {
-			pool.group = parent.group;
-			pool.mode |= S_ISGID;
-		}
-	}
-	*ret_pool = pool;
+		strcpy(pool->media_type, type);
+	strcpy(pool->name, name);
 	return 0;
 }
 
 int rsmfs_run_createpool(struct rsmfs_request *request, struct rsm_err *err)
 {
+	uint32_t mask = (uint32_t)rsmfs_verb_number(&request->call, "umask", 022);
+	RSMFS_NEWBORN struct rsmfs_newborn newborn = { 0 };
+	struct rsm_pool parent = { .id = RSM_POOL_TOP }, pool = { 0 };
 	const char *name = NULL;
-	struct rsm_pool pool;
-	int64_t parent = 0;
-	int r = rsmfs_object_parent(request, request->call.operands[0], &parent, &name, err);
+	int r = rsmfs_object_parent(request, request->call.operands[0], &pool.parent, &name, err);
 
 	if (r == 0)
-		r = may_change(request, parent, err);
+		r = may_change(request, pool.parent, err);
+	if (r == 0 && pool.parent != RSM_POOL_TOP)
+		r = rsm_pool_get(request->catalog, pool.parent, &parent, err);
+	if (r > 0)
+		return rsm_err_set(err, ENOENT, "%s: the pool above is gone", name);
 	if (r == 0)
-		r = fill_pool(request, parent, name, &pool, err);
+		r = rsmfs_newborn_init(&newborn, request, &parent, mask, err);
+	if (r == 0)
+		r = fill_pool(request, name, &newborn, &pool, err);
 	if (r == 0)
 		r = rsm_pool_create(request->catalog, &pool, err);
+	if (r == 0)
+		r = rsmfs_newborn_finish(&newborn, request, 'p', pool.id, err);
 	if (r < 0)
 		return r;
 	rsm_manager_pools_changed(request->manager);
-	rsmfs_request_names_changed(request, parent, pool.name);
+	rsmfs_request_names_changed(request, pool.parent, pool.name);
 	return report_pool(request, pool.id, err);
 }
 
@@ -168,16 +162,19 @@ static int may_move_available(struct rsmfs_request *request, const struct rsm_me
 static int take_over(struct rsmfs_request *request, const struct rsm_medium *medium,
 		     const struct rsm_pool *target, struct rsm_err *err)
 {
-	struct rsm_allocation allocation = {
-		.pool = target->id,
-		.medium = medium->id,
-		.mode = 0755,
-		.owner = request->caller->uid,
-		.group = target->mode & S_ISGID ? target->group : request->caller->gid,
-	};
+	RSMFS_NEWBORN struct rsmfs_newborn newborn = { 0 };
+	struct rsm_allocation allocation = { .pool = target->id, .medium = medium->id };
 	struct rsm_medium taken;
-	int r = rsm_manager_allocate(request->manager, &allocation, &taken, err);
+	int r = rsmfs_newborn_init(&newborn, request, target, 022, err);
 
+	if (r < 0)
+		return r;
+	allocation.mode = newborn.mode;
+	allocation.owner = newborn.owner;
+	allocation.group = newborn.group;
+	r = rsm_manager_allocate(request->manager, &allocation, &taken, err);
+	if (r == 0)
+		r = rsmfs_newborn_finish(&newborn, request, 'm', taken.id, err);
 	if (r == 0)
 		rsmfs_request_names_changed(request, taken.pool, taken.name);
 	return r;

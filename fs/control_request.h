@@ -91,6 +91,23 @@ void rsmfs_medium_location(const struct rsm_medium *medium, char *text, size_t s
 /* One name for messages: path, else barcode. */
 const char *rsmfs_medium_word(const struct rsm_medium *medium);
 
+/* ---- control_birth.c: owner, mode and ACLs of what a verb makes ---- */
+
+struct rsmfs_newborn {
+	uint32_t mode, owner, group;
+	struct rsm_text access_acl, default_acl; /* empty: none */
+};
+/* The caller frees (_fini), also after a failure. */
+RSM_MUST_CHECK int rsmfs_newborn_init(struct rsmfs_newborn *newborn, struct rsmfs_request *request,
+				      const struct rsm_pool *parent, uint32_t umask,
+				      struct rsm_err *err);
+/* Stores the ACLs of what was made: kind 'p' or 'm'. */
+RSM_MUST_CHECK int rsmfs_newborn_finish(const struct rsmfs_newborn *newborn,
+					struct rsmfs_request *request, char kind, int64_t id,
+					struct rsm_err *err);
+void rsmfs_newborn_fini(struct rsmfs_newborn *newborn);
+#define RSMFS_NEWBORN __attribute__((cleanup(rsmfs_newborn_fini)))
+
 /* ---- verbs, by file ---- */
 
 #define RSMFS_VERB(name) int rsmfs_run_##name(struct rsmfs_request *request, struct rsm_err *err)
@@ -132,5 +149,7 @@ RSMFS_VERB(disable);
 RSMFS_VERB(export);
 /* control_find.c */
 RSMFS_VERB(find);
+/* control_verify.c */
+RSMFS_VERB(verify);
 
 #endif

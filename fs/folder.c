@@ -48,6 +48,21 @@ void rsmfs_folder_release(struct rsmfs *fs, struct rsmfs_call *call)
 	rsmfs_reply_done(call->req);
 }
 
+struct rsmfs_folder *rsmfs_folder_enter(struct rsmfs_call *call)
+{
+	struct rsmfs_folder *folder = rsmfs_handle_of(call);
+
+	rsmfs_handle_ref(&folder->handle);
+	rsm_mutex_lock(&folder->lock);
+	return folder;
+}
+
+void rsmfs_folder_leave(struct rsmfs *fs, struct rsmfs_folder *folder)
+{
+	rsm_mutex_unlock(&folder->lock);
+	rsmfs_handle_unref(fs, &folder->handle);
+}
+
 void rsmfs_folder_clear(struct rsmfs_folder *folder)
 {
 	folder->count = 0;

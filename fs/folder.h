@@ -38,6 +38,11 @@ struct rsmfs_folder {
 void rsmfs_folder_open(struct rsmfs *fs, struct rsmfs_call *call);
 void rsmfs_folder_release(struct rsmfs *fs, struct rsmfs_call *call);
 
+/* For the time of a readdir: locked, and kept until _leave, for with the answer it may be released.
+ */
+struct rsmfs_folder *rsmfs_folder_enter(struct rsmfs_call *call);
+void rsmfs_folder_leave(struct rsmfs *fs, struct rsmfs_folder *folder);
+
 void rsmfs_folder_clear(struct rsmfs_folder *folder);
 RSM_MUST_CHECK int rsmfs_folder_add(struct rsmfs_folder *folder, uint64_t ino, mode_t type,
 				    const char *name, const char *key, const struct rsm_node *node,

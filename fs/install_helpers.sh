@@ -5,10 +5,14 @@
 folder=${DESTDIR:-}/sbin
 for helper in "$@"; do
 	name=${helper##*/}
+	case $helper in
+	/*) ;;
+	*) helper=${MESON_BUILD_ROOT:-.}/$helper ;;
+	esac
 	if mkdir -p "$folder" 2>/dev/null && install -m 755 "$helper" "$folder/$name" 2>/dev/null; then
 		echo "Installing $name to $folder"
 	else
-		echo "NOT installed: $folder/$name (no right to write there);" \
+		echo "NOT installed: $folder/$name (no right to write there);" >&2 \
 			"mount -t fuse.rsmfs and a umount that waits need it"
 	fi
 done

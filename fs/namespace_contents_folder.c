@@ -173,15 +173,38 @@ static uint64_t parent_ino(const struct rsmfs_contents *at, const struct rsmfs_c
 	return rsmfs_node_ino(call->place.id, node.parent);
 }
 
-void rsmfs_contents_readdir(struct rsmfs *fs, struct rsmfs_call *call)
+static void reply_listing(const struct rsmfs_contents *at, struct rsmfs_call *call,
+			  struct rsmfs_folder *folder, bool empty)
 {
-	RSMFS_CONTENTS struct rsmfs_contents at = { 0 };
-	struct rsmfs_folder *folder = rsmfs_handle_of(call);
 	uint64_t offset = (uint64_t)call->offset, parent = 0;
 	struct rsmfs_listing listing;
 	struct rsm_err err;
-	int r = rsmfs_contents_init(&at, fs, call, 0, &err), r_list;
-	RSM_LOCK_SCOPE(&folder->lock);
+	int r = rsmfs_listing_init(&listing, call, &err);
+
+	if (r < 0) {
+		rsmfs_reply_error(call->req, r, &err);
+		return;
+	}
+	if (offset < POSITION_FIRST)
+		parent = parent_ino(at, call);
+	if (rsmfs_listing_dots(&listing, offset, rsmfs_node_ino(call->place.id, call->place.node),
+			       parent) &&
+	    !empty)
+		r = fill(at, folder, &listing, offset < POSITION_FIRST ? POSITION_FIRST : offset,
+			 &err);
+	if (r < 0)
+		rsmfs_reply_error(call->req, r, &err);
+	else
+		rsmfs_listing_reply(&listing);
+	rsmfs_listing_fini(&listing);
+}
+
+void rsmfs_contents_readdir(struct rsmfs *fs, struct rsmfs_call *call)
+{
+	RSMFS_CONTENTS struct rsmfs_contents at = { 0 };
+	struct rsmfs_folder *folder;
+	struct rsm_err err;
+	int r = rsmfs_contents_init(&at, fs, call, 0, &err);
 
 	if (r == RSMFS_CONTENTS_PARKED)
 		return;
@@ -189,21 +212,7 @@ void rsmfs_contents_readdir(struct rsmfs *fs, struct rsmfs_call *call)
 		rsmfs_reply_error(call->req, r, &err);
 		return;
 	}
-	r_list = rsmfs_listing_init(&listing, call, &err);
-	if (r_list < 0) {
-		rsmfs_reply_error(call->req, r_list, &err);
-		return;
-	}
-	if (offset < POSITION_FIRST)
-		parent = parent_ino(&at, call);
-	if (rsmfs_listing_dots(&listing, offset, rsmfs_node_ino(call->place.id, call->place.node),
-			       parent) &&
-	    r != RSMFS_CONTENTS_NONE)
-		r = fill(&at, folder, &listing, offset < POSITION_FIRST ? POSITION_FIRST : offset,
-			 &err);
-	if (r < 0)
-		rsmfs_reply_error(call->req, r, &err);
-	else
-		rsmfs_listing_reply(&listing);
-	rsmfs_listing_fini(&listing);
+	folder = rsmfs_folder_enter(call);
+	reply_listing(&at, call, folder, r == RSMFS_CONTENTS_NONE);
+	rsmfs_folder_leave(fs, folder);
 }

@@ -359,12 +359,10 @@ static void poll_file(struct rsmfs *fs, struct rsmfs_call *call)
 
 static void readdir(struct rsmfs *fs, struct rsmfs_call *call)
 {
-	struct rsmfs_folder *folder = rsmfs_handle_of(call);
+	struct rsmfs_folder *folder = rsmfs_folder_enter(call);
 	struct rsm_err err;
 	int r = 0;
-	RSM_LOCK_SCOPE(&folder->lock);
 
-	(void)fs;
 	if (call->offset == 0 || !folder->ended) {
 		rsmfs_folder_clear(folder);
 		for (size_t i = 0; r == 0 && i < FILE_COUNT; i++)
@@ -378,6 +376,7 @@ static void readdir(struct rsmfs *fs, struct rsmfs_call *call)
 		rsmfs_reply_error(call->req, r, &err);
 	else
 		rsmfs_folder_reply_whole(folder, call, RSMFS_INO_ROOT);
+	rsmfs_folder_leave(fs, folder);
 }
 
 static void open_folder(struct rsmfs *fs, struct rsmfs_call *call)

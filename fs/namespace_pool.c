@@ -20,7 +20,7 @@
 #define RENAME_EXCHANGE	 (1 << 1)
 #endif
 
-enum { BUSY_RETRY_MS = 50, BUSY_PATIENCE_MS = 1000 };
+enum { BUSY_RETRY_MS = 50, BUSY_PATIENCE_MS = 1000, FREE_RETRY_MS = 100, FREE_PATIENCE_S = 30 };
 
 /* What a name in a pool is. */
 struct object {
@@ -187,10 +187,20 @@ static int make(struct rsmfs *fs, struct rsmfs_call *call, struct fuse_entry_par
 
 static void mkdir_in_pool(struct rsmfs *fs, struct rsmfs_call *call)
 {
+	int64_t now = rsm_clock_now_ns(rsm_clock_real());
 	struct fuse_entry_param entry;
 	struct rsm_err err;
 	int r = make(fs, call, &entry, &err);
 
+	/* while a new library is looked through, free cartridges turn up one by one */
+	if (r == -ENOSPC && rsm_manager_is_identifying(fs->manager)) {
+		if (!call->give_up_ns)
+			call->give_up_ns = now + FREE_PATIENCE_S * RSM_SECOND_NS;
+		if (now < call->give_up_ns) {
+			rsmfs_park_for_time(fs, call, FREE_RETRY_MS);
+			return;
+		}
+	}
 	if (r < 0) {
 		rsmfs_reply_error(call->req, r, &err);
 		return;
@@ -276,11 +286,12 @@ static int exchange(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_err *e
 	if (one.kind == OBJECT_NONE || other.kind == OBJECT_NONE)
 		return rsm_err_set(err, ENOENT, "%s: no such name",
 				   one.kind == OBJECT_NONE ? call->name : call->other_name);
-	if (one.kind != OBJECT_MEDIUM || other.kind != OBJECT_MEDIUM ||
-	    call->place.id != call->other.id)
-		return rsm_err_set(err, EINVAL, "only two cartridges of one pool can be swapped");
+	if (one.kind != OBJECT_MEDIUM || other.kind != OBJECT_MEDIUM)
+		return rsm_err_set(err, EINVAL, "only cartridges can be swapped");
 	if (!rsmfs_is_allocated(&one.medium) || !rsmfs_is_allocated(&other.medium))
 		return rsm_err_set(err, EPERM, "only allocated cartridges can be swapped");
+	if (call->place.id != call->other.id)
+		return rsm_err_set(err, EINVAL, "only cartridges of one pool can be swapped");
 	r = rsm_manager_swap(fs->manager, one.medium.id, other.medium.id, err);
 	if (r == 0) {
 		rsmfs_notify_inode(fs->pool_notifier, rsmfs_node_ino(one.medium.id, 1), false);
@@ -305,6 +316,9 @@ static int take(struct rsmfs *fs, struct rsmfs_call *call, const struct rsm_medi
 				   medium->shown);
 	as_mkdir.mode = 0777;
 	r = get_default_acl(fs, target->id, &default_acl, err);
+	/* a rename tells no umask, but what it makes is a new folder of the caller's */
+	if (r == 0 && !default_acl.length)
+		as_mkdir.mode &= ~rsmfs_birth_umask(fs, fuse_req_ctx(call->req)->pid);
 	if (r == 0)
 		r = rsmfs_birth_init(&birth, &as_mkdir, true, target->mode, target->group,
 				     &default_acl, err);

@@ -267,11 +267,10 @@ static int fill(struct rsmfs *fs, struct rsmfs_folder *folder, struct rsm_err *e
 
 void rsmfs_pool_readdir(struct rsmfs *fs, struct rsmfs_call *call)
 {
-	struct rsmfs_folder *folder = rsmfs_handle_of(call);
+	struct rsmfs_folder *folder = rsmfs_folder_enter(call);
 	struct rsm_pool pool;
 	struct rsm_err err;
 	int r;
-	RSM_LOCK_SCOPE(&folder->lock);
 
 	r = rsmfs_get_pool(fs, call->place.id, &pool, &err);
 	if (r == 0 && (call->offset == 0 || !folder->ended))
@@ -280,6 +279,7 @@ void rsmfs_pool_readdir(struct rsmfs *fs, struct rsmfs_call *call)
 		rsmfs_reply_error(call->req, r, &err);
 	else
 		rsmfs_folder_reply_whole(folder, call, rsmfs_pool_ino(pool.parent));
+	rsmfs_folder_leave(fs, folder);
 }
 
 /* ---- df ---- */

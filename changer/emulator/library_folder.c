@@ -40,6 +40,15 @@ const struct rsm_library_shape rsm_library_default_shape = {
 	.cartridges = 16,
 };
 
+/* Before anybody makes a catalogue beside a library.conf that nobody understands. */
+static int check_conf(const char *path, struct rsm_err *err)
+{
+	RSM_LIBRARY_CONF struct rsm_library_conf conf;
+
+	rsm_library_conf_init(&conf);
+	return rsm_library_conf_load(&conf, path, err);
+}
+
 int rsm_library_folder_probe(const char *path, struct rsm_err *err)
 {
 	char name[PATH_MAX];
@@ -51,7 +60,7 @@ int rsm_library_folder_probe(const char *path, struct rsm_err *err)
 	if (snprintf(name, sizeof name, "%s/library.conf", path) >= (int)sizeof name)
 		return rsm_err_set(err, ENAMETOOLONG, "%s", path);
 	if (lstat(name, &st) == 0)
-		return 0;
+		return check_conf(name, err);
 	if (errno == ENOTDIR)
 		return rsm_err_set(err, ENOTDIR, "%s is not a folder", path);
 	if (errno != ENOENT)

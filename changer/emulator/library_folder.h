@@ -43,7 +43,9 @@ enum rsm_library_folder_outcome {
 	RSM_LIBRARY_FOLDER_FOREIGN = 2, /* holds other things and no library.conf */
 };
 
-/* 0: there is a library (not yet checked in depth). Outcomes above. */
+/* 0: there is a library, and its library.conf is understood (the rest is not checked yet; -EBADMSG:
+ * it is not). Outcomes above.
+ */
 RSM_MUST_CHECK int rsm_library_folder_probe(const char *path, struct rsm_err *err);
 
 #endif

@@ -13,6 +13,8 @@
 enum {
 	INDEX_PAYS = 4096, /* objects from which on an index file is kept */
 	ZEROS = 4096,
+	AHEAD = 4 << 20,	/* bytes that the disk is asked for ahead of a reader */
+	WRITE_BEHIND = 8 << 20, /* bytes written before the disk is told to begin */
 };
 
 struct rsm_tap_image {
@@ -31,6 +33,10 @@ struct rsm_tap_image {
 	uint32_t next;
 	bool file_number_known;
 	uint64_t file_number;
+
+	uint64_t read_end;	/* where the last record that was read ended */
+	uint64_t asked_end;	/* up to where the disk was asked ahead */
+	uint64_t written_begin; /* from here on the disk has not been told to begin */
 };
 
 static int fail(struct rsm_tap_image *image, struct rsm_err *err, int r)
@@ -246,6 +252,24 @@ static int read_all(int fd, struct iovec *parts, int count, uint64_t offset, siz
 	return 0;
 }
 
+/* A tape that is read in order is wanted in order: the disk works while the caller does. */
+static void ask_ahead(struct rsm_tap_image *image, uint64_t start, uint64_t end)
+{
+	bool in_order = start <= image->read_end + 64 && start + 64 >= image->read_end;
+
+	image->read_end = end;
+	if (!in_order) {
+		image->asked_end = end;
+		return;
+	}
+	if (image->asked_end < end)
+		image->asked_end = end;
+	if (image->asked_end - end > AHEAD / 2)
+		return;
+	(void)posix_fadvise(image->scan.fd, (off_t)image->asked_end, AHEAD, POSIX_FADV_WILLNEED);
+	image->asked_end += AHEAD;
+}
+
 /* Data, padding, second length, and the length word of what follows: in one read if it all fits. */
 static int read_record(struct rsm_tap_image *image, const struct rsm_tap_object *object, void *buf,
 		       size_t size, struct rsm_err *err)
@@ -271,6 +295,7 @@ static int read_record(struct rsm_tap_image *image, const struct rsm_tap_object 
 		return damage(image, image->block, image->offset);
 	image->block++;
 	image->offset = start + object->length + pad + 4;
+	ask_ahead(image, start, image->offset);
 	image->next_known = got == pad + 8;
 	image->next = image->next_known ? rsm_get_le32(tail + pad + 4) : 0;
 	return 0;
@@ -370,6 +395,20 @@ static int write_all(int fd, struct iovec *parts, int count, uint64_t offset)
 	return 0;
 }
 
+/* A synchronising filemark waits for the disk: let it have begun by then. */
+static void begin_writing(struct rsm_tap_image *image)
+{
+	uint64_t end = image->scan.file_bytes;
+
+	if (image->written_begin > end)
+		image->written_begin = end;
+	if (end - image->written_begin < WRITE_BEHIND)
+		return;
+	(void)sync_file_range(image->scan.fd, (off_t)image->written_begin,
+			      (off_t)(end - image->written_begin), SYNC_FILE_RANGE_WRITE);
+	image->written_begin = end;
+}
+
 /* Appends `extent` bytes that `parts` hold; they are `objects` objects of equal length. */
 static int append(struct rsm_tap_image *image, struct iovec *parts, int count, uint64_t extent,
 		  struct rsm_err *err)
@@ -385,6 +424,7 @@ static int append(struct rsm_tap_image *image, struct iovec *parts, int count, u
 	image->next_known = false;
 	image->scan.window_length = 0;
 	image->unsynced = true;
+	begin_writing(image);
 	return 0;
 }
 

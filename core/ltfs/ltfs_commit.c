@@ -180,13 +180,7 @@ static int seek_append(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_bl
 		r = rsm_ltfs_seek(ltfs, which, part->index_block - 1, err);
 		end = part->index_block - 1;
 	} else {
-		ltfs->head = UNKNOWN;
-		r = rsm_tape_drive_locate_end(ltfs->drive, part->number, &end, err);
-		if (r == 0 && which == DATA && end != part->end)
-			return rsm_err_set(err, EIO,
-					   "the data end at block %" PRIu64 " but %" PRIu64
-					   " was expected",
-					   end, part->end);
+		r = rsm_ltfs_seek_end(ltfs, which, &end, err);
 	}
 	if (r == 0)
 		r = rsm_tape_drive_position(ltfs->drive, &position, err);
@@ -271,10 +265,13 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	part->index_generation = generation;
 	part->end = start + 1 + sink.records + 1;
 	part->ends_with_index = true;
+	part->lacks_filemark = part->stray_filemark = false;
 	ltfs->doubtful = false;
 	ltfs->at_end = which == DATA;
 	ltfs->unsynchronized = false;
 	ltfs->index_bytes = sink.bytes;
+	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", source.header.creator);
+	snprintf(ltfs->index_version, sizeof ltfs->index_version, "2.4.0");
 	return 0;
 }
 
@@ -330,7 +327,7 @@ int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	rsm_ltfs_time_format(&ltfs->label.format_time, time);
 	if (r == 0)
 		r = rsm_volume_index_set_fact(index, "format_time", time, err);
-	return r;
+	return r ? r : rsm_ltfs_save_shown_facts(ltfs, err);
 }
 
 static int save_intent(struct rsm_ltfs_volume *ltfs, uint64_t generation,
@@ -405,6 +402,7 @@ bool rsm_ltfs_is_dirty(struct rsm_volume *volume)
 	if (ltfs->read_only)
 		return false;
 	return rsm_volume_index_tree_version(index) != rsm_volume_index_indexed_version(index) ||
+	       ltfs->part[DATA].lacks_filemark || ltfs->part[INDEX].lacks_filemark ||
 	       !ltfs->part[DATA].ends_with_index || !ltfs->part[INDEX].ends_with_index ||
 	       ltfs->part[INDEX].index_generation != ltfs->generation;
 }
@@ -414,6 +412,7 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 {
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 	RSM_CLEANUP(rsm_index_snapshot_close) struct rsm_index_snapshot *snapshot = NULL;
+	uint64_t end;
 	bool changed;
 	int r;
 
@@ -424,6 +423,9 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	if (!force && !rsm_ltfs_is_dirty(volume))
 		return 0;
 	r = volume->ops->synchronize(volume, err);
+	for (int which = 0; r == 0 && which < PARTITIONS; which++)
+		if (ltfs->part[which].lacks_filemark)
+			r = rsm_ltfs_seek_end(ltfs, which, &end, err);
 	if (r == 0)
 		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r < 0)
@@ -432,6 +434,11 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 		force || rsm_index_snapshot_tree_version(snapshot) !=
 				 rsm_volume_index_indexed_version(rsm_content_index(ltfs->content));
 	if (changed || !ltfs->part[DATA].ends_with_index || !ltfs->part[DATA].index_block) {
+		/* the same tree again, behind what a crash left: two indexes of one generation on
+		 * one partition would leave it to the reader which of them counts */
+		if (ltfs->part[DATA].index_block &&
+		    ltfs->part[DATA].index_generation >= ltfs->generation)
+			changed = true;
 		r = commit_data_partition(ltfs, snapshot, identity, changed, err);
 		if (r < 0)
 			return r;

@@ -1,6 +1,7 @@
 #include "tests/fs/control_fixture.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct rsmfs_control *control;
 
@@ -165,6 +166,28 @@ static void a_mount_holds_until_the_dismount(void **state)
 	expect_failure(control, 0, "mount --drive=9 Backup/monday", ENXIO);
 }
 
+static void a_disabled_drive_takes_no_cartridge(void **state)
+{
+	(void)state;
+	expect_done(control, 0, "createpool Backup");
+	expect_done(control, 0, "allocate Backup/monday");
+	expect_failure(control, 0, "disable drive 9", ENXIO);
+	expect_done(control, 0, "disable drive 256");
+	expect_reply(control, 0, "view drives", "row\t256\t\tLTO-8\tdisabled\t");
+	expect_failure(control, 0, "mount --drive=256 Backup/monday", ENODEV);
+	expect_done(control, 0, "mount Backup/monday");
+	expect_reply(control, 0, "view media Backup", "\tdrive 257\t1\t");
+	expect_done(control, 0, "disable library");
+	expect_reply(control, 0, "view libraries", "\t0\n");
+	expect_done(control, 0, "enable library");
+	expect_reply(control, 0, "view drives", "row\t256\t\tLTO-8\tdisabled\t");
+	expect_done(control, 0, "enable drive 256");
+	expect_reply(control, 0, "view drives", "row\t256\t\tLTO-8\tempty\t");
+	/* a library that was disabled may have sent it home by now */
+	expect_done(control, 0, "mount Backup/monday");
+	expect_done(control, 0, "dismount Backup/monday");
+}
+
 static void find_shows_to_others_only_what_ls_would(void **state)
 {
 	struct world *world = *state;
@@ -290,33 +313,51 @@ static void a_reader_of_events_gets_those_to_come(void **state)
 	struct rsmfs_events *events;
 	struct reader reader;
 
+	/* the drives are at work as well: their events come in between */
 	assert_done(rsmfs_events_open(control, &events, &world->err), &world->err);
-	assert_false(rsmfs_events_ready(events));
 	reader_init(&reader);
-	reader_prepare(&reader, 4096);
-	rsmfs_events_read(events, &reader.read);
-	assert_false(reader_is_answered(&reader));
 	rsm_event_add(rsm_manager_catalog(world->manager), "test", "text", "hello world", NULL);
-	reader_wait(&reader);
-	assert_int_equal(reader.result, 0);
-	assert_non_null(strstr(reader.text.data, " event=test text=\"hello world\"\n"));
+	do {
+		reader_prepare(&reader, 4096);
+		rsmfs_events_read(events, &reader.read);
+		reader_wait(&reader);
+		assert_int_equal(reader.result, 0);
+	} while (!strstr(reader.text.data, " event=test text=\"hello world\"\n"));
 
-	reader_prepare(&reader, 4096);
-	rsmfs_events_read(events, &reader.read);
-	rsmfs_events_interrupt(events, &reader.read);
-	reader_wait(&reader);
+	do {
+		reader_prepare(&reader, 4096);
+		rsmfs_events_read(events, &reader.read);
+		rsmfs_events_interrupt(events, &reader.read);
+		reader_wait(&reader);
+	} while (reader.result == 0);
 	assert_int_equal(reader.result, -EINTR);
 	reader_prepare(&reader, 4096);
 	rsmfs_events_read(events, &reader.read);
 	rsmfs_events_release(events);
 	reader_wait(&reader);
-	assert_int_equal(reader.result, -EINTR);
+	assert_true(reader.result == -EINTR || reader.result == 0);
 	reader_fini(&reader);
 }
 
 static void count_call(void *context)
 {
 	++*(int *)context;
+}
+
+/* The drives identify the library's cartridges at first; then nobody makes events but the test. */
+static void when_the_drives_are_idle(struct world *world)
+{
+	struct rsm_catalog *catalog = rsm_manager_catalog(world->manager);
+	int64_t last = -1;
+
+	for (int quiet = 0; quiet < 20; quiet++) {
+		int64_t now = rsm_event_last(catalog);
+
+		if (now != last)
+			quiet = 0;
+		last = now;
+		usleep(5000);
+	}
 }
 
 static void a_poll_is_notified_exactly_once(void **state)
@@ -326,6 +367,7 @@ static void a_poll_is_notified_exactly_once(void **state)
 	int first = 0, second = 0, third = 0;
 	struct reader reader;
 
+	when_the_drives_are_idle(world);
 	assert_done(rsmfs_events_open(control, &events, &world->err), &world->err);
 	assert_false(rsmfs_events_poll(events, count_call, &first));
 	assert_false(rsmfs_events_poll(events, count_call, &second));
@@ -362,6 +404,7 @@ static const struct CMUnitTest tests[] = {
 	A_TEST(who_has_no_right_is_refused),
 	A_TEST(members_of_the_admin_group_are_administrators),
 	A_TEST(a_mount_holds_until_the_dismount),
+	A_TEST(a_disabled_drive_takes_no_cartridge),
 	A_TEST(find_shows_to_others_only_what_ls_would),
 	A_TEST(every_view_can_be_seen),
 	A_TEST(a_released_handle_cancels_its_request),

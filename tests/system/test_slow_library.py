@@ -1,0 +1,125 @@
+"""A library whose robot and drives take their time: many wait, and nobody waits who need not."""
+import errno
+import os
+import random
+import subprocess
+import threading
+import time
+
+from harness import SEED, big_file, expect, expect_errno, read_file, test, write_file
+
+
+def slow_library(bench, **shape):
+    library = bench.library(**shape)
+    with open(f"{library}/library.conf", "a") as f:
+        f.write("timing = real\nrobot_s = 0.5\nload_s = 0.5\nunload_s = 0.3\nlocate_mb_s = 2000\n"
+                "rate_mb_s = 200\n")
+    with open(f"{library}/library.conf") as f:
+        lines = f.read().splitlines()
+    seen = {}
+    for line in lines:  # a key stands once: the last one counts here
+        if "=" in line and not line.startswith("#"):
+            seen[line.split("=")[0].strip()] = line
+    write_file(f"{library}/library.conf", ("\n".join(seen.values()) + "\n").encode())
+    return library
+
+
+class Prober(threading.Thread):
+    """Looks around elsewhere and remembers the slowest answer."""
+
+    def __init__(self, mount, names):
+        super().__init__(daemon=True)
+        self.mount, self.names, self.slowest, self.rounds = mount, names, ("nothing", 0.0), 0
+        self.tag = time.monotonic_ns()
+        self.stopping, self.error = False, None
+
+    def run(self):
+        try:
+            while not self.stopping:
+                self.rounds += 1
+                i = self.rounds
+                some = self.names[i % len(self.names)]
+                self.timed("stat", os.stat, f"{some}/data")
+                self.timed("ls", os.listdir, self.names[(i * 7) % len(self.names)])
+                self.timed("df", os.statvfs, self.mount / "P")
+                self.timed("df of a cartridge", os.statvfs, some)
+                self.timed("mkdir of a pool", os.mkdir, self.mount / f"Pool{self.tag}{i}")
+                self.timed("mkdir in a cartridge", os.mkdir, f"{some}/d{self.tag}{i}")
+                self.timed("write", write_file, f"{some}/w{self.tag}{i}", b"12345" * 100)
+                self.timed("read of staged data", read_file, f"{some}/w{self.tag}{i}")
+                self.timed("rename", os.rename, f"{some}/w{self.tag}{i}", f"{some}/d{self.tag}{i}/w")
+                self.timed("xattr", os.getxattr, some, "user.rsm.location")
+                time.sleep(0.05)
+        except OSError as e:
+            self.error = e
+
+    def timed(self, what, call, *args):
+        began = time.monotonic()
+        call(*args)
+        self.slowest = max(self.slowest, (what, time.monotonic() - began), key=lambda x: x[1])
+
+    def check(self, when):
+        self.stopping = True
+        self.join(30)
+        expect(not self.is_alive() and not self.error, f"{when}: the prober: {self.error}")
+        expect(self.slowest[1] < 1.0, f"{when}: {self.slowest[0]} took {self.slowest[1]:.2f} s")
+        return f"{when}: {self.rounds} rounds, slowest {self.slowest[0]} {self.slowest[1]:.2f} s"
+
+
+@test(timeout=600)
+def a_slow_library_keeps_answering(bench):
+    """24 writers, then 24 readers for two slow drives: all right; who needs no drive waits for none."""
+    count = 24
+    library = slow_library(bench, cartridges=count, drives=2)
+    mount = bench.mount(library)
+    os.mkdir(mount / "P")
+    names = [mount / f"P/c{i:02}" for i in range(count)]
+    for i in range(count):
+        big_file(bench.path(f"in{i}"), 6, SEED + i)
+    # the library is still being looked through: a mkdir waits for what turns up
+    makers = [subprocess.Popen(["mkdir", n]) for n in names]
+    expect(all(m.wait() == 0 for m in makers), "a mkdir failed")
+    expect_errno(errno.ENOSPC, os.mkdir, mount / "P/one more")
+    writers = [subprocess.Popen(["cp", bench.path(f"in{i}"), f"{name}/data"]) for i, name in enumerate(names)]
+    expect(all(w.wait() == 0 for w in writers), "a cp failed")
+    prober = Prober(mount, names)
+    prober.start()
+    mount.rsm("sync", timeout=400)
+    told = prober.check("while syncing")
+    mount.rsm("sync", timeout=400)
+    mount.unmount()
+    mount = bench.mount(library)
+    readers = [subprocess.Popen(["cmp", bench.path(f"in{i}"), f"{name}/data"])
+               for i, name in enumerate(names) for _ in range(2)]
+    prober = Prober(mount, names)
+    prober.start()
+    expect(all(r.wait(400) == 0 for r in readers), "a reader got other bytes or an error")
+    print(told + "; " + prober.check("while reading"))
+
+
+@test(timeout=300)
+def who_waits_can_be_interrupted(bench):
+    """A reader that waits for a drive ends within a second of Ctrl-C, and the others go on."""
+    library = slow_library(bench, cartridges=6, drives=1)
+    mount = bench.mount(library, options="dismount_delay=0")
+    os.mkdir(mount / "P")
+    names = [mount / f"P/c{i}" for i in range(6)]
+    for i, name in enumerate(names):
+        os.mkdir(name)
+        write_file(f"{name}/data", bytes([i]) * 300_000)
+    mount.rsm("sync", timeout=200)
+    mount.unmount()
+    mount = bench.mount(library, options="dismount_delay=0")
+    readers = [subprocess.Popen(["sh", "-c", f"exec cat '{name}/data' | wc -c"], stdout=subprocess.PIPE,
+                                start_new_session=True, text=True) for name in names]
+    time.sleep(0.7)
+    victims = [readers[i] for i in random.Random(SEED).sample(range(6), 3)]
+    began = time.monotonic()
+    for victim in victims:
+        os.killpg(victim.pid, 2)
+    for victim in victims:
+        victim.wait(10)
+    expect(time.monotonic() - began < 1.5, f"Ctrl-C took {time.monotonic() - began:.1f} s")
+    for reader in readers:
+        out = reader.communicate(timeout=120)[0]
+        expect(reader in victims or out.strip() == "300000", f"a reader got {out!r} bytes")
