@@ -79,6 +79,8 @@ bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
 RSM_MUST_CHECK int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 				     struct rsm_cartridge **ret_cartridge, struct rsm_err *err);
 void rsm_cartridge_unref(struct rsm_cartridge *cartridge);
+/* Its medium was deallocated: the entry and its contents go with the last reference. */
+void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge);
 struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium);
 
 /* Opens the contents of the volume `uuid` (made if missing). Outcome MUST_MOUNT: `make` is false
