@@ -295,6 +295,7 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 {
 	struct rsm_manager *manager = cartridge->manager;
 	int64_t now = rsm_manager_now(manager);
+	int64_t migrate_at = cartridge->migrate_at_ns, index_at = cartridge->index_at_ns;
 	struct rsm_content_use use = { 0 };
 
 	if (!cartridge->content) {
@@ -313,6 +314,9 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 		cartridge->index_at_ns = 0;
 	else if (!cartridge->index_at_ns)
 		cartridge->index_at_ns = rsm_cartridge_index_time(cartridge, now);
+	/* a drive that has nothing to do sleeps until the times that it knows of */
+	if ((!migrate_at && cartridge->migrate_at_ns) || (!index_at && cartridge->index_at_ns))
+		rsm_manager_wake_locked(manager);
 }
 
 /* While it is loaded, index_interval 0 leaves the index to the dismount; but one that went home

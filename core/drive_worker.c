@@ -400,9 +400,13 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err;
 	bool wrote, full;
+	int64_t asked;
 	int r;
 
 	prevent_removal(worker);
+	rsm_mutex_lock(&manager->lock);
+	asked = cartridge->migrate_at_ns;
+	rsm_mutex_unlock(&manager->lock);
 	r = rsm_drive_migrate(worker, cartridge, &wrote, &err);
 	if (r < 0) {
 		write_failed(worker, cartridge, &err);
@@ -411,8 +415,9 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	rsm_mutex_lock(&manager->lock);
 	full = cartridge->full;
 	rsm_cartridge_note_work_locked(cartridge);
-	if (!wrote && !full)
-		cartridge->migrate_at_ns = 0; /* nothing is ready; the next close says so again */
+	/* nothing is ready; the next close says so again, unless it has just done so */
+	if (!wrote && !full && cartridge->migrate_at_ns == asked)
+		cartridge->migrate_at_ns = 0;
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	if (full)

@@ -137,27 +137,6 @@ static inline void fill_pattern(char *data, size_t size, unsigned seed)
 	}
 }
 
-static inline void write_file(struct world *world, int64_t medium, const char *name, size_t size,
-			      unsigned seed)
-{
-	struct rsm_node node = { .kind = RSM_NODE_FILE, .mode = 0644, .flags = RSM_NODE_HAS_UNIX };
-	struct rsm_content *content;
-	struct rsm_open_file *file;
-	char *data = malloc(size + 1);
-
-	fill_pattern(data, size, seed);
-	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
-		    &world->err);
-	assert_done(
-		rsm_content_create(content, RSM_NODE_ROOT, name, &node, O_RDWR, &file, &world->err),
-		&world->err);
-	assert_done(rsm_content_write_file(file, data, size, 0, &world->err), &world->err);
-	assert_done(rsm_content_flush_file(file, &world->err), &world->err);
-	rsm_content_release(file);
-	rsm_manager_content_unref(world->manager, content);
-	free(data);
-}
-
 struct read_wait {
 	struct rsm_content_read request;
 	atomic_int ended;
@@ -248,38 +227,16 @@ static inline int try_write(struct rsm_manager *manager, int64_t medium, const c
 	return r;
 }
 
+static inline void write_file(struct world *world, int64_t medium, const char *name, size_t size,
+			      unsigned seed)
+{
+	assert_done(try_write(world->manager, medium, name, size, seed, &world->err), &world->err);
+}
+
 static inline void expect_file(struct world *world, int64_t medium, const char *name, size_t size,
 			       unsigned seed)
 {
-	char *expected = malloc(size + 1);
-	struct read_wait wait = { .data = malloc(size + 1) };
-	struct rsm_content *content;
-	struct rsm_open_file *file;
-	struct rsm_node node;
-	bool keep;
-
-	fill_pattern(expected, size, seed);
-	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
-		    &world->err);
-	assert_done(rsm_content_lookup(content, RSM_NODE_ROOT, name, &node, &world->err),
-		    &world->err);
-	assert_int_equal(node.size, size);
-	assert_done(rsm_content_open(content, node.id, O_RDONLY, &file, &keep, &world->err),
-		    &world->err);
-	wait.request = (struct rsm_content_read){
-		.offset = 0, .size = size, .done = read_done, .context = &wait
-	};
-	rsm_content_read_file(file, &wait.request);
-	while (!atomic_load(&wait.ended))
-		usleep(1000);
-	if (wait.result < 0)
-		fail_msg("%s: %s", name, wait.msg);
-	assert_int_equal(wait.got, size);
-	assert_memory_equal(wait.data, expected, size);
-	rsm_content_release(file);
-	rsm_manager_content_unref(world->manager, content);
-	free(wait.data);
-	free(expected);
+	assert_done(try_read(world->manager, medium, name, size, seed, &world->err), &world->err);
 }
 
 #endif
