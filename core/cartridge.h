@@ -62,6 +62,8 @@ struct rsm_cartridge {
 	int64_t retry_at_ns;	   /* [lock] after a failure nothing but requests fetch it before */
 	unsigned failures;	   /* [lock] in a row */
 	bool full;		   /* [lock] no more data fit */
+	bool stream;		   /* [lock] an open file has much to write */
+	uint64_t unindexed_bytes;  /* [lock] written since the last index: staged still */
 	bool read_only;		   /* [lock] as of its last load the volume takes nothing */
 	struct rsm_err failure;	   /* [lock] why the last write failed */
 	unsigned outcome_number;   /* [lock] grows with each end of a fetch, success or not */

@@ -322,6 +322,21 @@ static bool wants_migration_locked(struct rsm_drive_worker *worker,
 	       cartridge->migrate_at_ns <= now;
 }
 
+/* Writers wait, or soon will, for what an index would give back: a quarter of the area is worth one,
+ * or all there is when nothing else is left to be written.
+ */
+static bool frees_by_index_locked(struct rsm_drive_worker *worker,
+				  const struct rsm_cartridge *cartridge, int64_t now)
+{
+	struct rsm_staging_space *space = worker->manager->space;
+
+	if (!cartridge->unindexed_bytes || cartridge->read_only || cartridge->retry_at_ns > now ||
+	    !rsm_staging_space_is_tight(space))
+		return false;
+	return cartridge->unindexed_bytes >= rsm_staging_space_size(space) / 4 ||
+	       !wants_migration_locked(worker, cartridge, now);
+}
+
 /* What to do next, or when to look again. */
 static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			       int64_t *ret_until)
@@ -355,6 +370,8 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 	}
 	if (wants_label_locked(cartridge, now))
 		return STEP_LABEL;
+	if (frees_by_index_locked(worker, cartridge, now))
+		return STEP_INDEX;
 	if (wants_migration_locked(worker, cartridge, now))
 		return STEP_MIGRATE;
 	if (wants_index_locked(cartridge, now))
@@ -441,8 +458,6 @@ static void write_index(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	rsm_cartridge_note_work_locked(cartridge);
 	pthread_cond_broadcast(&manager->changed);
 	rsm_mutex_unlock(&manager->lock);
-	if (manager->options.callbacks.staging_room)
-		manager->options.callbacks.staging_room(manager->options.callbacks.context);
 }
 
 /* A new label is written by opening the volume again, which looks at what is there before it

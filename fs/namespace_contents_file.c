@@ -303,6 +303,10 @@ void rsmfs_file_flush(struct rsmfs *fs, struct rsmfs_call *call)
 	struct rsm_err err;
 	int r = rsm_content_flush_file(file->file, &err);
 
+	if (r == RSM_CONTENT_WAIT) {
+		rsmfs_park_for_room(fs, call);
+		return;
+	}
 	rsmfs_changed(fs, file->at.medium);
 	rsmfs_reply_result(call->req, r, &err);
 }
@@ -313,6 +317,10 @@ void rsmfs_file_fsync(struct rsmfs *fs, struct rsmfs_call *call)
 	struct rsm_err err;
 	int r = rsm_content_sync_file(file->file, &err);
 
+	if (r == RSM_CONTENT_WAIT) {
+		rsmfs_park_for_room(fs, call);
+		return;
+	}
 	rsmfs_changed(fs, file->at.medium);
 	rsmfs_reply_result(call->req, r, &err);
 }
