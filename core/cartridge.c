@@ -16,7 +16,7 @@ enum { KEEP_IDLE_MOST = 24 };
 /* However long a program goes on closing files, writing to the medium begins by then. */
 #define MIGRATE_LATEST 15
 #define INDEX_LATEST_S 300
-#define STREAM_SIZE	   ((uint64_t)4 << 30)
+#define STREAM_SIZE    ((uint64_t)4 << 30)
 
 void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, char *ret_path,
 			  size_t size)
@@ -307,7 +307,8 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 		return;
 	}
 	rsm_content_use(cartridge->content, &use);
-	if (use.waiting_bytes && (cartridge->stream || rsm_staging_space_is_tight(manager->space))) {
+	if (use.waiting_bytes &&
+	    (cartridge->stream || rsm_staging_space_is_tight(manager->space))) {
 		/* files that are still open, too */
 		if (!cartridge->migrate_at_ns)
 			cartridge->migrate_at_ns = now;

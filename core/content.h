@@ -103,8 +103,8 @@ struct rsm_content_use {
 	uint64_t staged_bytes; /* to be written to the medium */
 	uint64_t staged_files;
 	uint64_t waiting_bytes; /* of the staging area that a migration could give back */
-	bool dirty;	      /* the tree differs from the last index on the medium */
-	int64_t last_used_ns; /* monotonic: last read, write, open or release */
+	bool dirty;		/* the tree differs from the last index on the medium */
+	int64_t last_used_ns;	/* monotonic: last read, write, open or release */
 };
 void rsm_content_use(struct rsm_content *content, struct rsm_content_use *ret_use);
 
@@ -211,8 +211,8 @@ enum rsm_content_outcome { RSM_CONTENT_WAIT = 2 };
 RSM_MUST_CHECK int rsm_content_write_file(struct rsm_open_file *file, const void *data, size_t size,
 					  uint64_t offset, struct rsm_err *err);
 
-/* FLUSH: data and metadata are committed when it returns. Outcome WAIT: the disk of the staging area
- * is full; try again when there is room.
+/* FLUSH: data and metadata are committed when it returns. Outcome WAIT: the disk of the staging
+ * area is full; try again when there is room.
  */
 RSM_MUST_CHECK int rsm_content_flush_file(struct rsm_open_file *file, struct rsm_err *err);
 /* FSYNC: and durable. Outcome WAIT. */
@@ -250,8 +250,8 @@ RSM_DEFINE_CLEANUP(rsm_migration_free, struct rsm_migration)
 
 /* A part of a file that is being written, of those with the most bytes that wait; never of one that
  * _next_migration would give. Only files in which at least `at_least` bytes wait; ranges in whole
- * blocks, `most` bytes in all, so that the file's records are full; with `crumbs` anything, where no
- * file has a block. What is touched until it is recorded is not. Outcome RSM_NODE_ABSENT.
+ * blocks, `most` bytes in all, so that the file's records are full; with `crumbs` anything, where
+ * no file has a block. What is touched until it is recorded is not. Outcome RSM_NODE_ABSENT.
  */
 RSM_MUST_CHECK int rsm_content_next_part(struct rsm_content *content, uint64_t at_least,
 					 uint64_t most, uint32_t block_size, bool crumbs,

@@ -176,7 +176,8 @@ static int may_flush(const struct rsm_open_file *file)
 {
 	const struct rsm_open_node *node = file->node;
 
-	return node->has_buffer && node->dirty_data && node->buffer_length && !file->content->full &&
+	return node->has_buffer && node->dirty_data && node->buffer_length &&
+			       !file->content->full &&
 			       rsm_staging_space_is_exhausted(file->content->space,
 							      node->buffer_length)
 		       ? RSM_CONTENT_WAIT
@@ -225,8 +226,8 @@ int rsm_content_sync_file(struct rsm_open_file *file, struct rsm_err *err)
 	rsm_mutex_lock(&file->node->lock);
 	r = may_flush(file);
 	if (!r)
-		r = wait_if_full(file, rsm_content_flush_durably(file->content, file->node, &queued,
-								 err));
+		r = wait_if_full(
+			file, rsm_content_flush_durably(file->content, file->node, &queued, err));
 	rsm_mutex_unlock(&file->node->lock);
 	return flushed(file, r, queued);
 }

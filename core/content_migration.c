@@ -17,8 +17,8 @@ bool rsm_content_is_busy(struct rsm_content *content, struct rsm_open_node *node
 		now.tv_sec * (int64_t)1000000000 + now.tv_nsec - node->written_ns < BUSY_NS);
 }
 
-/* Files that are changing just now would be written in vain; they come when they are released, or in
- * parts.
+/* Files that are changing just now would be written in vain; they come when they are released, or
+ * in parts.
  */
 static bool is_busy(struct rsm_content *content, uint64_t id)
 {

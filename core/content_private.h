@@ -74,7 +74,7 @@ struct rsm_open_node {
 	int64_t written_ns;	 /* coarse monotonic time of the last change of the contents */
 	uint64_t persisted_size; /* as in the index */
 	uint64_t cut; /* extents from here on are void; UINT64_MAX: none was cut since the commit */
-	uint64_t unsaved; /* bytes accepted since the flush */
+	uint64_t unsaved;     /* bytes accepted since the flush */
 	uint64_t unsaved_own; /* of them, in the own file */
 	uint64_t unlooked;    /* bytes written since the waiting ones were counted */
 
@@ -85,9 +85,9 @@ struct rsm_open_node {
 
 	struct rsm_ranges
 		ranges; /* staged bytes, newest state; ignored while has_buffer and dirty */
-	struct rsm_ranges saved;   /* as the index has them: not released before it forgets them */
-	struct rsm_ranges garbage; /* released with the next commit */
-	int own_fd;		   /* -1: not open. Only while ranges or saved have own bytes */
+	struct rsm_ranges saved;    /* as the index has them: not released before it forgets them */
+	struct rsm_ranges garbage;  /* released with the next commit */
+	int own_fd;		    /* -1: not open. Only while ranges or saved have own bytes */
 	struct rsm_ranges streamed; /* of ranges: on the medium already, not touched since */
 	struct rsm_ranges guard;    /* of ranges: being written to it now, not touched since */
 
@@ -198,8 +198,8 @@ void rsm_content_close_own_if_idle(struct rsm_open_node *node);
 void rsm_content_touch_streamed(struct rsm_open_node *node, uint64_t start, uint64_t end);
 /* Nothing of it is on the medium, as far as we know. */
 void rsm_content_forget_streamed(struct rsm_open_node *node);
-/* The ranges as a row is to name them: with `written`. *ret_ranges is the node's own or the caller's
- * to free (*ret_owned).
+/* The ranges as a row is to name them: with `written`. *ret_ranges is the node's own or the
+ * caller's to free (*ret_owned).
  */
 RSM_MUST_CHECK int rsm_content_mark_streamed(const struct rsm_open_node *node,
 					     const struct rsm_staged_range **ret_ranges,

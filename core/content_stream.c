@@ -5,15 +5,15 @@
 
 /* Files that are migrated in parts while they are still being written.
  *
- * Two sets of a node, both within its ranges, say what need not wait: `guard` has what a drive worker
- * is writing just now, `streamed` what is on the medium and waits for an index. Whoever changes bytes
- * takes them out of both before the first of them changes (_touch_streamed). So a part that was
- * touched while it was written is waste on the medium and never recorded, and a part that was touched
- * afterwards waits anew, over extents that hold what it was.
+ * Two sets of a node, both within its ranges, say what need not wait: `guard` has what a drive
+ * worker is writing just now, `streamed` what is on the medium and waits for an index. Whoever
+ * changes bytes takes them out of both before the first of them changes (_touch_streamed). So a
+ * part that was touched while it was written is waste on the medium and never recorded, and a part
+ * that was touched afterwards waits anew, over extents that hold what it was.
  *
- * _record_part, behind the synchronising filemark, in one transaction: the row and the ranges as they
- * are now, the extents of what is still in the guard, the mark `written` on just these ranges. The
- * next index lists the file as open for writing with these extents, and only then release_one
+ * _record_part, behind the synchronising filemark, in one transaction: the row and the ranges as
+ * they are now, the extents of what is still in the guard, the mark `written` on just these ranges.
+ * The next index lists the file as open for writing with these extents, and only then release_one
  * (content_migration.c) gives up what is still in `streamed`.
  *
  * Memory that is not to be had makes parts wait again, never the other way round.

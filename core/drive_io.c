@@ -7,8 +7,9 @@
  *   3. extents are recorded (one transaction)      files are on the tape and staged, in no index
  *   4. later: an index (ltfs_commit.c)             staged copies go
  * A file that was changed or removed meanwhile is not recorded in step 3: its records are waste.
- * Files that are still being written go in parts (content_stream.c) when they are large, or when the
- * staging area is nearly full; then batches are small, so that an index soon gives back what they had.
+ * Files that are still being written go in parts (content_stream.c) when they are large, or when
+ * the staging area is nearly full; then batches are small, so that an index soon gives back what
+ * they had.
  */
 #include "core/drive_private.h"
 

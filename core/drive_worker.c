@@ -109,11 +109,34 @@ static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartri
 		      worker->name, "text", err->msg, NULL);
 }
 
+/* The databases lie on the disk of the staging area. When somebody else has filled it to the last
+ * byte, neither medium nor drive is to blame, and another drive would do no better.
+ */
+static bool disk_is_full(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			 const struct rsm_err *err)
+{
+	struct rsm_manager *manager = worker->manager;
+
+	if (err->key || (err->code != ENOSPC && err->code != EDQUOT) ||
+	    !rsm_staging_space_is_exhausted(manager->space, 1))
+		return false;
+	rsm_log_warning("%s in %s waits for room on the disk of the staging area: %s",
+			cartridge->barcode, worker->name, err->msg);
+	RSM_LOCK_SCOPE(&manager->lock);
+	cartridge->retry_at_ns = rsm_manager_now(manager) + RSM_SECOND_NS;
+	cartridge->failure = *err;
+	cartridge->outcome_number++;
+	pthread_cond_broadcast(&manager->changed);
+	return true;
+}
+
 static void write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			 struct rsm_err *err)
 {
 	bool known;
 
+	if (disk_is_full(worker, cartridge, err))
+		return;
 	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
 	report(worker, cartridge, err);
@@ -322,8 +345,8 @@ static bool wants_migration_locked(struct rsm_drive_worker *worker,
 	       cartridge->migrate_at_ns <= now;
 }
 
-/* Writers wait, or soon will, for what an index would give back: a quarter of the area is worth one,
- * or all there is when nothing else is left to be written.
+/* Writers wait, or soon will, for what an index would give back: a quarter of the area is worth
+ * one, or all there is when nothing else is left to be written.
  */
 static bool frees_by_index_locked(struct rsm_drive_worker *worker,
 				  const struct rsm_cartridge *cartridge, int64_t now)

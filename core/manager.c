@@ -118,10 +118,10 @@ static void say_what_fills(struct rsm_manager *manager, char *text, size_t size)
 		snprintf(text, size,
 			 "the staging area is full and programs wait: most of it is for %s%s%.300s",
 			 cartridge->barcode,
-			 cartridge->library == 0    ? ", which is not in the library"
-			 : cartridge->full	    ? ", which is full"
+			 cartridge->library == 0   ? ", which is not in the library"
+			 : cartridge->full	   ? ", which is full"
 			 : cartridge->failure.code ? ": "
-						    : ", which is not in a drive yet",
+						   : ", which is not in a drive yet",
 			 cartridge->library && !cartridge->full && cartridge->failure.code
 				 ? cartridge->failure.msg
 				 : "");

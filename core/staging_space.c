@@ -10,16 +10,16 @@ enum { LOOK_NS = 20 * 1000 * 1000, REFUSED_NS = 500 * 1000 * 1000 };
 static const uint64_t gibibyte = (uint64_t)1 << 30;
 
 struct rsm_staging_space {
-	char *folder;		   /* [const] */
-	uint64_t limit;		   /* [const] 0: what the file system has */
-	atomic_uint_fast64_t used; /* by all areas */
-	struct rsm_mutex lock;	   /* for the last look at the file system */
-	uint64_t room;		   /* [lock] what was left of it, reserve deducted */
-	uint64_t used_then;	   /* [lock] */
-	int64_t looked_ns;	   /* [lock] */
-	atomic_int_fast64_t refused_ns; /* when a writer was last made to wait */
-	atomic_int_fast64_t waiting_ns; /* since when; bytes given back begin it anew */
-	atomic_bool waited_for;		/* ... and `room` was not called since */
+	char *folder;			      /* [const] */
+	uint64_t limit;			      /* [const] 0: what the file system has */
+	atomic_uint_fast64_t used;	      /* by all areas */
+	struct rsm_mutex lock;		      /* for the last look at the file system */
+	uint64_t room;			      /* [lock] what was left of it, reserve deducted */
+	uint64_t used_then;		      /* [lock] */
+	int64_t looked_ns;		      /* [lock] */
+	atomic_int_fast64_t refused_ns;	      /* when a writer was last made to wait */
+	atomic_int_fast64_t waiting_ns;	      /* since when; bytes given back begin it anew */
+	atomic_bool waited_for;		      /* ... and `room` was not called since */
 	void (*room_callback)(void *context); /* [const] or NULL */
 	void *context;			      /* [const] */
 };

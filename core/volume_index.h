@@ -79,7 +79,8 @@ struct rsm_staged_range {
 	uint64_t byte_count;
 	uint64_t store; /* staging.h: which file of the staging area, RSM_STORE_OWN or a log */
 	uint64_t store_offset; /* where in it */
-	bool written; /* also on the medium, behind a filemark; kept until an index there covers it */
+	bool written; /* also on the medium, behind a filemark; kept until an index there covers it
+		       */
 };
 
 struct rsm_volume_index;
@@ -285,9 +286,9 @@ RSM_MUST_CHECK int rsm_volume_index_migrated(struct rsm_volume_index *index, uin
 					     struct rsm_err *err);
 
 /* The same for a part of a file that may still be open: the extents are laid over the older ones,
- * the staged bytes that they have are marked as written, the others go on waiting. The ranges of the
- * row must be as they were when the bytes were read, or the extents be cut to what still is. Outcome
- * ABSENT: the node is gone, or an orphan.
+ * the staged bytes that they have are marked as written, the others go on waiting. The ranges of
+ * the row must be as they were when the bytes were read, or the extents be cut to what still is.
+ * Outcome ABSENT: the node is gone, or an orphan.
  */
 RSM_MUST_CHECK int rsm_volume_index_streamed(struct rsm_volume_index *index, uint64_t id,
 					     const struct rsm_extent *extents, size_t count,

@@ -620,7 +620,8 @@ int rsm_volume_index_streamed(struct rsm_volume_index *index, uint64_t id,
 	for (size_t i = 0; i < count; i++)
 		if (!extents[i].byte_count ||
 		    extents[i].byte_count > UINT64_MAX - extents[i].file_offset)
-			return rsm_err_set(err, EINVAL, "an extent of no bytes, or beyond all files");
+			return rsm_err_set(err, EINVAL,
+					   "an extent of no bytes, or beyond all files");
 	r = rsm_vi_get_data(index, id, true, &data, err);
 	if (r)
 		return r;

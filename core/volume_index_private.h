@@ -88,9 +88,9 @@ void rsm_vi_advance(struct rsm_extent *e, uint64_t cut, uint64_t block_size);
 RSM_MUST_CHECK int rsm_vi_overlay(struct rsm_vi_extents *extents, const struct rsm_extent *above,
 				  size_t count, uint64_t version, uint64_t block_size,
 				  struct rsm_err *err);
-/* Joins neighbours that go on where the other ends, in the file and on the medium: the first one must
- * end at the end of a block, so that reading on from there comes to the second one's bytes. Not
- * where only one of them is in an index (of `indexed_version`): that one must not be forgotten.
+/* Joins neighbours that go on where the other ends, in the file and on the medium: the first one
+ * must end at the end of a block, so that reading on from there comes to the second one's bytes.
+ * Not where only one of them is in an index (of `indexed_version`): that one must not be forgotten.
  */
 void rsm_vi_join_extents(struct rsm_vi_extents *extents, uint64_t indexed_version,
 			 uint64_t block_size);
@@ -296,8 +296,8 @@ void rsm_vi_untouch(struct rsm_volume_index *index, uint64_t folder);
 void rsm_vi_merge_touched(const struct rsm_volume_index *index, struct rsm_node *node);
 RSM_MUST_CHECK int rsm_vi_flush_touched(struct rsm_volume_index *index, struct rsm_err *err);
 
-/* Node by id or (parent, key); outcome RSM_NODE_ABSENT, or RSM_NODE_SPELLED_OTHERWISE where the node
- * that has the key is not called `name` byte for byte.
+/* Node by id or (parent, key); outcome RSM_NODE_ABSENT, or RSM_NODE_SPELLED_OTHERWISE where the
+ * node that has the key is not called `name` byte for byte.
  */
 enum { RSM_NODE_SPELLED_OTHERWISE = RSM_NODE_ABSENT + 1 };
 RSM_MUST_CHECK int rsm_vi_get(struct rsm_volume_index *index, uint64_t id,

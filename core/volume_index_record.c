@@ -370,8 +370,7 @@ void rsm_vi_join_extents(struct rsm_vi_extents *extents, uint64_t indexed_versio
 		     (last->version <= indexed_version && x->version <= indexed_version)) &&
 		    end_of(&last->e) == x->e.file_offset && x->e.byte_offset == 0 &&
 		    (last->e.byte_offset + last->e.byte_count) % block_size == 0 &&
-		    last->e.start_block +
-				    (last->e.byte_offset + last->e.byte_count) / block_size ==
+		    last->e.start_block + (last->e.byte_offset + last->e.byte_count) / block_size ==
 			    x->e.start_block)
 			last->e.byte_count += x->e.byte_count;
 		else

@@ -25,14 +25,13 @@ static bool take_part(struct part *part, uint64_t most, bool crumbs)
 		if (medium.end + range->byte_count > FAKE_SIZE)
 			medium.end = 0; /* in these tests nobody reads what is so old */
 		assert_done(rsm_content_migration_read(content, part->migration, i, 0,
-						       medium.bytes + medium.end,
-						       range->byte_count, &err),
+						       medium.bytes + medium.end, range->byte_count,
+						       &err),
 			    &err);
-		part->extents[i] =
-			(struct rsm_extent){ .file_offset = range->file_offset,
-					     .start_block = medium.end / FAKE_BLOCK,
-					     .byte_count = range->byte_count,
-					     .partition = 'b' };
+		part->extents[i] = (struct rsm_extent){ .file_offset = range->file_offset,
+							.start_block = medium.end / FAKE_BLOCK,
+							.byte_count = range->byte_count,
+							.partition = 'b' };
 		medium.end += range->byte_count;
 	}
 	return true;
@@ -316,8 +315,10 @@ static void change(struct model *m, unsigned *seed)
 	if (what == 8 && m->size) {
 		offset = (size_t)rand_r(seed) % m->size;
 		size = size > m->size - offset ? m->size - offset : size;
-		assert_done(rsm_content_allocate(m->file, FALLOC_FL_PUNCH_HOLE |
-						 FALLOC_FL_KEEP_SIZE, offset, size, &err), &err);
+		assert_done(rsm_content_allocate(m->file,
+						 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+						 size, &err),
+			    &err);
 		memset(m->data + offset, 0, size);
 		return;
 	}
