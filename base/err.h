@@ -26,8 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RSM_MUST_CHECK		 __attribute__((warn_unused_result))
-#define RSM_PRINTF(text, args)	 __attribute__((format(printf, text, args)))
+#define RSM_MUST_CHECK	       __attribute__((warn_unused_result))
+#define RSM_PRINTF(text, args) __attribute__((format(printf, text, args)))
 
 enum { RSM_ERR_MSG_SIZE = 512 };
 

@@ -370,6 +370,7 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 		return rsm_err_oom(err);
 	rsm_mutex_init(&catalog->exporting);
 	rsm_mutex_init(&catalog->lock);
+	rsm_cond_init(&catalog->subscriber_idle);
 	catalog->clock = clock;
 	if (asprintf(&catalog->path, "%s/catalog.db", folder) < 0) {
 		catalog->path = NULL;
@@ -395,6 +396,7 @@ void rsm_catalog_close(struct rsm_catalog *catalog)
 	for (size_t i = 0; i < RSM_CATALOG_STATEMENTS; i++)
 		sqlite3_finalize(catalog->statements[i].statement);
 	rsm_sqlite_close(catalog->db);
+	pthread_cond_destroy(&catalog->subscriber_idle);
 	rsm_mutex_fini(&catalog->lock);
 	rsm_mutex_fini(&catalog->exporting);
 	free(catalog->path);

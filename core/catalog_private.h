@@ -28,6 +28,8 @@ struct rsm_catalog {
 	bool full;			      /* [lock] the transaction is to be synchronised */
 	rsm_event_subscriber *subscriber;     /* [lock] */
 	void *subscriber_context;	      /* [lock] */
+	unsigned subscriber_calls;	      /* [lock] of it that run just now */
+	pthread_cond_t subscriber_idle;	      /* [lock] there are none any more */
 };
 
 enum rsm_catalog_sync {

@@ -156,6 +156,8 @@ int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err)
 
 	if (!code)
 		return 0;
+	if (code == ENOMEDIUM)
+		rsm_content_want(content, RSM_WANT_MEDIUM);
 	RSM_LOCK_SCOPE(&content->lock);
 	return rsm_err_set(err, code, "%s", content->refuse_why);
 }

@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 
 #include "base/list.h"
+#include "core/digest.h"
 #include "core/staging.h"
 #include "core/volume_index.h"
 
@@ -47,6 +48,7 @@ enum rsm_content_want {
 	RSM_WANT_NOTHING,   /* the last open file was released */
 	RSM_WANT_STREAM,    /* a file that is still open has enough bytes to be migrated in parts */
 	RSM_WANT_ROOM,	    /* the staging area is nearly full: all contents should migrate now */
+	RSM_WANT_MEDIUM,    /* a change was refused because the cartridge is not in the library */
 };
 
 /* How content reaches the floor around it. `context` is the caller's. */
@@ -165,6 +167,12 @@ RSM_MUST_CHECK int rsm_content_set_xattr(struct rsm_content *content, uint64_t i
 RSM_MUST_CHECK int rsm_content_list_xattrs(struct rsm_content *content, uint64_t id,
 					   struct rsm_text *ret_keys, struct rsm_err *err);
 
+/* A fact of the volume index that goes into the next index on the medium (comment, volume_name);
+ * NULL removes. Committed when it returns.
+ */
+RSM_MUST_CHECK int rsm_content_set_fact(struct rsm_content *content, const char *key,
+					const char *value, struct rsm_err *err);
+
 /* Where a file's bytes are. */
 enum rsm_residency { RSM_RESIDENT_MEDIUM, RSM_RESIDENT_STAGED };
 /* STAGED while any byte or the newest attributes of its contents are on local disk only or in no
@@ -240,6 +248,13 @@ struct rsm_migration {
 	size_t range_count;
 	struct rsm_content *part_of; /* content's own: a part of an open file, pinned */
 	struct rsm_open_node *node;
+	/* The ranges, with zeros where they leave holes, are all that the file holds. */
+	bool whole;
+	/* The drive worker's, if whole: the digest of all that and its key; "" and NULL: none. It
+	 * is stored with the file by _migrated.
+	 */
+	const char *hash_key;
+	char hash[RSM_DIGEST_TEXT];
 };
 /* The next file in close order behind `after`. Outcome RSM_NODE_ABSENT: nothing waits. */
 RSM_MUST_CHECK int rsm_content_next_migration(struct rsm_content *content, uint64_t after,

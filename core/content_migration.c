@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { BUSY_NS = 2 * 1000 * 1000 * 1000ll }; /* a file written to since may be written to again */
+enum { HASHED_HOLES = 256 << 20 };	     /* a file with more zeros gets no checksum */
 
 /* ---- what is to be written ---- */
 
@@ -43,6 +44,25 @@ static void leave_out_written(struct rsm_migration *migration)
 	migration->range_count = kept;
 }
 
+/* Bytes that no staged range has are zeros only if the medium has none either. */
+static int find_whole(struct rsm_content *content, struct rsm_migration *migration,
+		      struct rsm_err *err)
+{
+	RSM_FREE struct rsm_extent *extents = NULL;
+	uint64_t covered = 0;
+	size_t count = 0;
+	int r;
+
+	for (size_t i = 0; i < migration->range_count; i++)
+		covered += migration->ranges[i].byte_count;
+	migration->whole = covered == migration->size;
+	if (migration->whole || migration->size - covered > HASHED_HOLES)
+		return 0;
+	r = rsm_volume_index_extents(content->index, migration->id, &extents, &count, err);
+	migration->whole = !r && !count;
+	return r;
+}
+
 int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
 			       struct rsm_migration **ret_migration, struct rsm_err *err)
 {
@@ -70,9 +90,12 @@ int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
 	 * _migrated will say so */
 	r = rsm_volume_index_staged(content->index, node.id, &migration->ranges,
 				    &migration->range_count, err);
+	if (!r) {
+		leave_out_written(migration);
+		r = find_whole(content, migration, err);
+	}
 	if (r)
 		return rsm_err_fold(err, r, "staged ranges of file %" PRIu64, node.id);
-	leave_out_written(migration);
 	*ret_migration = RSM_STEAL(migration);
 	return 0;
 }
@@ -153,8 +176,9 @@ int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration
 		r = RSM_NODE_ABSENT;
 	} else {
 		RSM_LOCK_SCOPE(&content->commit_lock);
-		r = rsm_volume_index_migrated(content->index, migration->id,
-					      migration->data_version, extents, count, err);
+		r = rsm_volume_index_migrated_hashed(content->index, migration->id,
+						     migration->data_version, extents, count,
+						     migration->hash_key, migration->hash, err);
 		if (!r) {
 			rsm_content_forget_extents(node);
 			if (node->loaded)

@@ -275,12 +275,15 @@ int rsm_content_list_xattrs(struct rsm_content *content, uint64_t id, struct rsm
 
 /* The index sets and takes the flag that says that there are any: the live row follows. */
 static int set_xattr_held(struct rsm_content *content, struct rsm_open_node *node, const char *key,
-			  const void *value, size_t length, int flags, struct rsm_err *err)
+			  const void *value, size_t length, int flags, bool *ret_queued,
+			  struct rsm_err *err)
 {
 	struct rsm_node row, fresh;
-	bool queued = false;
 	int r = load_existing(content, node, err);
 
+	/* what was written before it must not take it away when it is flushed */
+	if (!r && strncmp(key, RSM_DIGEST_PREFIX, strlen(RSM_DIGEST_PREFIX)) == 0)
+		r = rsm_content_flush(content, node, ret_queued, err);
 	if (r)
 		return r;
 	rsm_mutex_lock(&content->commit_lock);
@@ -298,20 +301,40 @@ static int set_xattr_held(struct rsm_content *content, struct rsm_open_node *nod
 	rsm_content_now(&row.times.changed);
 	rsm_content_set_row(node, &row);
 	node->dirty_row = true;
-	return finish_change(content, node, &queued, err);
+	return finish_change(content, node, ret_queued, err);
 }
 
 int rsm_content_set_xattr(struct rsm_content *content, uint64_t id, const char *key,
 			  const void *value, size_t length, int flags, struct rsm_err *err)
 {
 	struct rsm_open_node *node;
+	bool queued = false;
 	int r = rsm_content_check_changes(content, err);
 
 	if (!r)
 		r = rsm_content_hold(content, id, &node, err);
 	if (r)
 		return r;
-	r = set_xattr_held(content, node, key, value, length, flags, err);
+	r = set_xattr_held(content, node, key, value, length, flags, &queued, err);
 	rsm_content_let_go(content, node);
+	if (queued)
+		rsm_content_want(content, RSM_WANT_MIGRATION);
 	return r > 0 ? rsm_err_fold(err, r, "extended attribute %s", key) : r;
+}
+
+int rsm_content_set_fact(struct rsm_content *content, const char *key, const char *value,
+			 struct rsm_err *err)
+{
+	int r = rsm_content_check_changes(content, err);
+
+	if (r)
+		return r;
+	rsm_mutex_lock(&content->commit_lock);
+	r = rsm_volume_index_set_fact(content->index, key, value, err);
+	if (!r) {
+		rsm_volume_index_touch(content->index);
+		r = rsm_volume_index_commit(content->index, false, err);
+	}
+	rsm_mutex_unlock(&content->commit_lock);
+	return r > 0 ? rsm_err_fold(err, r, "%s of the volume", key) : r;
 }

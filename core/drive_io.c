@@ -39,6 +39,7 @@ int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size, 
 		}
 	}
 	cache->want_partition = 0;
+	cache->content = block_size && worker->cartridge ? worker->cartridge->content : NULL;
 	if (block_size == cache->block_size)
 		return 0;
 	cache->block_size = 0;
@@ -46,7 +47,7 @@ int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size, 
 	worker->buffer = NULL;
 	worker->block_size = block_size;
 	if (block_size) {
-		worker->buffer = malloc(block_size);
+		worker->buffer = malloc((size_t)2 * block_size);
 		if (!worker->buffer)
 			return rsm_err_oom(err);
 	}
@@ -128,7 +129,7 @@ bool rsm_drive_worker_read_cached(struct rsm_drive_worker *worker, struct rsm_me
 	bool whole;
 
 	rsm_mutex_lock(&cache->lock);
-	whole = cache->block_size && cache_copy(cache, read, 0) == read->count;
+	whole = cache->content == read->content && cache_copy(cache, read, 0) == read->count;
 	if (whole)
 		note_sequence(cache, read);
 	rsm_mutex_unlock(&cache->lock);
@@ -328,6 +329,7 @@ struct batch {
 	bool full;
 	bool torn; /* a write failed: what the drive had accepted before may be lost as well */
 	struct rsm_err unread; /* of a file whose staged bytes could not be read; code 0: none */
+	struct rsm_hasher *hasher; /* of the file that is being written; NULL: it gets no checksum */
 };
 
 static void batch_fini(struct batch *batch)
@@ -356,18 +358,52 @@ static struct batch_file *batch_add(struct batch *batch)
 
 /* A tape whose index partition is incomplete after a crash gets its index before new data. */
 static int append_block(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			size_t length, uint64_t *ret_block, struct rsm_err *err)
+			const void *data, size_t length, uint64_t *ret_block, struct rsm_err *err)
 {
 	struct rsm_volume *volume = worker->volume;
-	int r = volume->ops->append(volume, worker->buffer, length, ret_block, err);
+	int r = volume->ops->append(volume, data, length, ret_block, err);
 
 	if (r != RSM_VOLUME_MUST_COMMIT)
 		return r;
 	r = rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, err);
 	if (r < 0)
 		return r;
-	r = volume->ops->append(volume, worker->buffer, length, ret_block, err);
+	r = volume->ops->append(volume, data, length, ret_block, err);
 	return r == RSM_VOLUME_MUST_COMMIT ? rsm_err_fold(err, r, "append") : r;
+}
+
+/* NULL: the file gets no checksum. */
+static struct rsm_hasher *begin_hash(struct rsm_drive_worker *worker,
+				     const struct rsm_migration *migration)
+{
+	enum rsm_digest_kind kind = worker->manager->options.hash;
+	struct rsm_err err;
+
+	if (kind == RSM_DIGEST_NONE || !migration->whole || worker->hasher_failed)
+		return NULL;
+	if (!worker->hasher && rsm_hasher_new(kind, &worker->hasher, &err) < 0) {
+		rsm_log_warning("%s: files are written without checksums: %s", worker->name,
+				err.msg);
+		worker->hasher_failed = true;
+		return NULL;
+	}
+	rsm_hasher_begin(worker->hasher);
+	return worker->hasher;
+}
+
+static void finish_hash(struct rsm_drive_worker *worker, struct rsm_hasher *hasher,
+			struct rsm_migration *migration, uint64_t hashed)
+{
+	struct rsm_err err;
+
+	if (!hasher || hashed > migration->size)
+		return;
+	rsm_hasher_add_zeros(hasher, migration->size - hashed);
+	if (rsm_hasher_finish(hasher, &migration->hash_key, migration->hash, &err) < 0) {
+		migration->hash_key = NULL;
+		rsm_log_warning("%s: a file is written without its checksum: %s", worker->name,
+				err.msg);
+	}
 }
 
 enum { WRITE_LATER = 16 }; /* outcome beside those of volume.h: not this file, not now */
@@ -378,7 +414,9 @@ static bool hurries(struct rsm_drive_worker *worker)
 	return rsm_manager_hurries_locked(worker->manager);
 }
 
-/* Each range of a file begins a record of its own and is one extent (14.1). */
+/* Each range of a file begins a record of its own and is one extent (14.1). While a block is being
+ * hashed, the next one goes to the other half of the buffer.
+ */
 static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct batch *batch, struct batch_file *file, size_t which,
 		       struct rsm_err *err)
@@ -393,15 +431,18 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	while (done < range->byte_count) {
 		uint64_t left = range->byte_count - done, block;
 		size_t n = left < worker->block_size ? (size_t)left : worker->block_size;
+		char *data = worker->buffer + (worker->second_half ? worker->block_size : 0);
 		int r;
 
 		if (hurries(worker))
 			return WRITE_LATER;
 		r = rsm_content_migration_read(cartridge->content, file->migration, which, done,
-					       worker->buffer, n, &batch->unread);
+					       data, n, &batch->unread);
 		if (r < 0)
 			return WRITE_LATER;
-		r = append_block(worker, cartridge, n, &block, err);
+		if (batch->hasher)
+			rsm_hasher_add(batch->hasher, data, n);
+		r = append_block(worker, cartridge, data, n, &block, err);
 		batch->torn = r < 0;
 		if (r != 0)
 			return r;
@@ -411,6 +452,7 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 			return rsm_err_set(err, EIO, "records are not contiguous at block %" PRIu64,
 					   block);
 		done += n;
+		worker->second_half = !worker->second_half;
 	}
 	file->extent_count++;
 	return 0;
@@ -422,7 +464,7 @@ static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge
 {
 	RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = taken;
 	struct batch_file *file;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, hashed = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < migration->range_count; i++)
@@ -438,8 +480,19 @@ static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge
 	file->extents = calloc(file->migration->range_count + 1, sizeof *file->extents);
 	if (!file->extents)
 		return rsm_err_oom(err);
-	for (size_t i = 0; r == 0 && i < file->migration->range_count; i++)
+	batch->hasher = begin_hash(worker, file->migration);
+	for (size_t i = 0; r == 0 && i < file->migration->range_count; i++) {
+		const struct rsm_staged_range *range = &file->migration->ranges[i];
+
+		if (batch->hasher && range->file_offset > hashed)
+			rsm_hasher_add_zeros(batch->hasher, range->file_offset - hashed);
 		r = write_range(worker, cartridge, batch, file, i, err);
+		hashed = range->file_offset + range->byte_count;
+	}
+	if (r == 0)
+		finish_hash(worker, batch->hasher, file->migration, hashed);
+	else if (batch->hasher)
+		rsm_hasher_begin(batch->hasher); /* lets go of the buffer */
 	if (r != 0) {
 		/* what was written of it is waste; it stays staged */
 		rsm_migration_free(file->migration);

@@ -86,28 +86,38 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 
 /* ---- what is on it, and what the catalogue thinks is on it ---- */
 
-static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
-			     struct rsm_text keys[5])
+/* The newest that is known of the root's key; NULL: it has none. The caller frees. */
+static char *root_key(struct rsm_volume_index *index, const char *name)
 {
-	static const char *const names[] = { "pool", "name", "lmid", "state", "owner" };
-	const char **values[] = { &found->pool, &found->name, &found->lmid, &found->state };
-	RSM_TEXT struct rsm_text mode = { 0 };
+	RSM_TEXT struct rsm_text value = { 0 };
+	RSM_FREE char *newer = NULL;
+	char key[64], *text = NULL;
 
-	for (int i = 0; i < 5; i++) {
-		char key[64];
+	snprintf(key, sizeof key, "ltfs.vendor.rsmfs.%s", name);
+	if (rsm_volume_index_get_fact(index, RSM_LTFS_ROOT_KEYS, &newer, NULL) == 0 && newer)
+		return rsm_volume_index_get_fact(index, key, &text, NULL) == 0 ? text : NULL;
+	if (rsm_volume_index_get_xattr(index, RSM_NODE_ROOT, key, &value, NULL) != 0 ||
+	    rsm_text_take(&value, &text, NULL) != 0)
+		return NULL;
+	return text;
+}
 
-		snprintf(key, sizeof key, "ltfs.vendor.rsmfs.%s", names[i]);
-		if (rsm_volume_index_get_xattr(rsm_content_index(content), RSM_NODE_ROOT, key,
-					       &keys[i], NULL) == 0 &&
-		    i < 4)
-			*values[i] = keys[i].data;
-	}
-	if (rsm_volume_index_get_xattr(rsm_content_index(content), RSM_NODE_ROOT,
-				       "ltfs.vendor.rsmfs.mode", &mode, NULL) == 0 &&
-	    keys[4].data && mode.data &&
-	    sscanf(keys[4].data, "%u:%u", &found->owner, &found->group) == 2 &&
-	    sscanf(mode.data, "%o", &found->mode) == 1)
-		found->has_owner = true;
+enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEYS };
+
+static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
+			     char *keys[KEYS])
+{
+	static const char *const names[KEYS] = { "pool", "name", "lmid", "state", "owner", "mode" };
+
+	for (int i = 0; i < KEYS; i++)
+		keys[i] = root_key(rsm_content_index(content), names[i]);
+	found->pool = keys[KEY_POOL];
+	found->name = keys[KEY_NAME];
+	found->lmid = keys[KEY_LMID];
+	found->state = keys[KEY_STATE];
+	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
+			   sscanf(keys[KEY_OWNER], "%u:%u", &found->owner, &found->group) == 2 &&
+			   sscanf(keys[KEY_MODE], "%o", &found->mode) == 1;
 }
 
 /* The cartridge is `id`, as identification says: another one than it was taken for, when a known
@@ -150,7 +160,7 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 		[RSM_PROBE_FOREIGN] = RSM_IS_FOREIGN,
 	};
 	struct rsm_identification found = { .label_type = "", .label_info = "", .volume_uuid = "" };
-	struct rsm_text keys[5] = { 0 };
+	char *keys[KEYS] = { 0 };
 	int64_t pool = worker->medium.pool;
 	int r;
 
@@ -175,8 +185,8 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 		}
 	}
 	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
-	for (int i = 0; i < 5; i++)
-		rsm_text_fini(&keys[i]);
+	for (int i = 0; i < KEYS; i++)
+		free(keys[i]);
 	if (r < 0)
 		return r;
 	take_entry(worker->manager, cartridge, worker->medium.id);
@@ -510,14 +520,14 @@ static int clear_drive(struct rsm_drive_worker *worker, int64_t wanted, struct r
 	return r < 0 ? rsm_err_wrap(err, r, "%s lies in it", lying.shown) : 0;
 }
 
-static int bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		 struct rsm_err *err)
+/* Outcome 1: it was not where the catalogue thought; an inventory has found out where it is. */
+static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		      struct rsm_err *err)
 {
 	struct rsm_medium *m = &worker->medium;
-	int r = worker->library->hardware->changer ? clear_drive(worker, cartridge->id, err) : 0;
+	struct rsm_medium now;
+	int r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
 
-	if (r == 0)
-		r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
 	if (r != 0)
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
 	if (m->location == RSM_AT_OFFLINE || m->library != worker->library->id)
@@ -529,7 +539,29 @@ static int bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridg
 	/* another drive that it lies in has given up on it: the robot is let try */
 	r = rsm_library_move(worker->library, m, m->location, m->element, RSM_AT_DRIVE,
 			     worker->element, err);
-	return r == -EEXIST ? rsm_err_wrap(err, -EIO, "%s is full", worker->name) : r;
+	if (r == -EEXIST)
+		return rsm_err_wrap(err, -EIO, "%s is full", worker->name);
+	if (r == -ENOMEDIUM && rsm_medium_get(catalog_of(worker), cartridge->id, &now, NULL) == 0 &&
+	    now.location != RSM_AT_OFFLINE &&
+	    (now.location != m->location || now.element != m->element))
+		return 1;
+	return r;
+}
+
+static int bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		 struct rsm_err *err)
+{
+	int r = worker->library->hardware->changer ? clear_drive(worker, cartridge->id, err) : 0;
+
+	if (r < 0)
+		return r;
+	/* it may be on its way from a port to a slot just now */
+	for (int i = 0; i < HOME_TRIES; i++) {
+		r = bring_once(worker, cartridge, err);
+		if (r != 1)
+			return r;
+	}
+	return rsm_err_wrap(err, -ENOMEDIUM, "it is moved about");
 }
 
 int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,

@@ -4,6 +4,7 @@
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
 
+#include "core/hasher.h"
 #include "core/manager_private.h"
 
 enum { CACHE_BLOCKS = 16, READ_AHEAD_BLOCKS = 8 };
@@ -20,6 +21,7 @@ struct cached_block {
 struct block_cache {
 	struct rsm_mutex lock;
 	struct cached_block blocks[CACHE_BLOCKS]; /* [lock] */
+	const struct rsm_content *content;	  /* [lock] whose blocks these are */
 	uint32_t block_size;			  /* [lock] 0: nothing is cached */
 	uint64_t stamp;				  /* [lock] */
 	char want_partition;			  /* [lock] of the last read */
@@ -35,6 +37,7 @@ struct rsm_drive_worker {
 	int64_t row;   /* in the catalogue */
 	char name[32]; /* "drive 256" */
 	pthread_t thread;
+	pthread_cond_t wake; /* [lock] something for this worker to look at */
 	bool runs;
 
 	enum rsm_drive_state state;	 /* [lock] */
@@ -46,10 +49,13 @@ struct rsm_drive_worker {
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
 	struct rsm_medium medium;  /* as of the load */
 	bool prevented;		   /* removal is */
-	char *buffer;		   /* of block_size bytes, for writing */
+	char *buffer;		   /* of two blocks, written in turn */
+	bool second_half;	   /* is the one that is next */
 	uint32_t block_size;
 	char head_partition; /* where the last read was */
 	uint64_t head_block;
+	struct rsm_hasher *hasher; /* NULL: no checksums (yet) */
+	bool hasher_failed;
 	struct block_cache cache;
 };
 

@@ -108,11 +108,17 @@ void rsm_event_add(struct rsm_catalog *catalog, const char *name, ...)
 		r = store_locked(catalog, medium, line.data, &number, &err);
 		subscriber = catalog->subscriber;
 		context = catalog->subscriber_context;
+		if (number && subscriber)
+			catalog->subscriber_calls++;
 	}
 	if (r < 0)
 		rsm_log_error("event not stored (%s): %s", err.msg, line.data);
-	if (number && subscriber)
-		subscriber(context, number, line.data);
+	if (!number || !subscriber)
+		return;
+	subscriber(context, number, line.data);
+	RSM_LOCK_SCOPE(&catalog->lock);
+	if (--catalog->subscriber_calls == 0)
+		pthread_cond_broadcast(&catalog->subscriber_idle);
 }
 
 int rsm_event_list(struct rsm_catalog *catalog, int64_t after, const char *medium,
@@ -169,4 +175,7 @@ void rsm_event_subscribe(struct rsm_catalog *catalog, rsm_event_subscriber *subs
 
 	catalog->subscriber = subscriber;
 	catalog->subscriber_context = context;
+	/* what a call works on may be freed after this */
+	while (catalog->subscriber_calls)
+		rsm_cond_wait(&catalog->subscriber_idle, &catalog->lock);
 }

@@ -23,6 +23,8 @@ RSM_MUST_CHECK int rsm_event_list(struct rsm_catalog *catalog, int64_t after, co
 int64_t rsm_event_last(struct rsm_catalog *catalog);
 
 /* Called for each new event, from the thread that adds it, without the lock. One subscriber (fs/).
+ * When _subscribe returns, the former subscriber is not called any more and no call of it runs: so
+ * not from within such a call.
  */
 typedef void rsm_event_subscriber(void *context, int64_t number, const char *line);
 void rsm_event_subscribe(struct rsm_catalog *catalog, rsm_event_subscriber *subscriber,

@@ -19,6 +19,13 @@ int64_t rsm_manager_now(const struct rsm_manager *manager)
 	return rsm_clock_now_ns(manager->clock);
 }
 
+void rsm_manager_wake_locked(struct rsm_manager *manager)
+{
+	pthread_cond_broadcast(&manager->changed);
+	for (size_t i = 0; i < manager->worker_count; i++)
+		rsm_drive_worker_wake_locked(manager->workers[i]);
+}
+
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager)
 {
 	return manager->stopping && manager->hurry && atomic_load(manager->hurry);
@@ -167,10 +174,11 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	struct rsm_content *content;
 	uint64_t total, left;
 	struct rsm_medium m;
-	bool full;
+	bool full, away;
 	int64_t id;
 
 	rsm_mutex_lock(&manager->lock);
+	away = cartridge->library == 0; /* gone, or in a port for a person to take */
 	if (cartridge->worker && cartridge->worker->volume &&
 	    pthread_equal(pthread_self(), cartridge->worker->thread))
 		cartridge->worker->volume->ops->status(cartridge->worker->volume, &status);
@@ -191,7 +199,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 					   "another cartridge bears the same volume");
 	else if (status.read_only)
 		rsm_content_refuse_changes(content, EROFS, status.reason);
-	else if (m.location == RSM_AT_OFFLINE)
+	else if (away && !manager->options.offline_wait)
 		rsm_content_refuse_changes(content, ENOMEDIUM,
 					   "the cartridge is not in the library");
 	else
@@ -298,6 +306,12 @@ static bool identifying_locked(struct rsm_manager *manager)
 			return true;
 	}
 	return false;
+}
+
+bool rsm_manager_is_identifying(struct rsm_manager *manager)
+{
+	RSM_LOCK_SCOPE(&manager->lock);
+	return identifying_locked(manager);
 }
 
 /* A virtual library is looked through in moments: then Free is complete when the mount is usable. A
@@ -489,7 +503,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 	rsm_mutex_lock(&manager->lock);
 	manager->stopping = true;
 	manager->hurry = hurry;
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	for (size_t i = 0; i < manager->worker_count; i++) {
 		char what[128];

@@ -11,6 +11,7 @@
 #define RSM_CORE_MANAGER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "changer/hardware.h"
 #include "core/allocation.h"
@@ -48,9 +49,10 @@ struct rsm_manager_options {
 	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */
 	unsigned index_interval_s; /* 300; 0: only at dismount */
 	bool trace_scsi;
-	bool offline_wait;	 /* -o offline=wait */
-	uid_t admin;		 /* who mounted; administrator besides root */
-	struct rsm_clock *clock; /* NULL: the machine's */
+	bool offline_wait;	   /* -o offline=wait */
+	enum rsm_digest_kind hash; /* of files, stored with them when they are written; NONE */
+	uid_t admin;		   /* who mounted; administrator besides root */
+	struct rsm_clock *clock;   /* NULL: the machine's */
 	struct rsm_manager_callbacks callbacks;
 };
 
@@ -146,6 +148,10 @@ RSM_MUST_CHECK int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t me
 					 struct rsm_err *err);
 
 /* ---- media and pools: the catalogue's calls, with the contents and the queue seen to ---- */
+
+/* Are there cartridges that nobody has looked at yet? What seems to be missing may be found there.
+ */
+bool rsm_manager_is_identifying(struct rsm_manager *manager);
 
 RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
 					const struct rsm_allocation *allocation,

@@ -130,7 +130,7 @@ static int abandon(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 	if (cartridge->state != RSM_CARTRIDGE_AWAY) {
 		cartridge->abandoned = true;
 		cartridge->leave = true;
-		pthread_cond_broadcast(&manager->changed);
+		rsm_manager_wake_locked(manager);
 	}
 	return 0;
 }

@@ -43,7 +43,7 @@ struct rsm_node_times {
 
 /* Bits of `flags`. */
 enum {
-	RSM_NODE_READONLY = 1 << 0,    /* the readonly element of a foreign volume, or by chmod */
+	RSM_NODE_READONLY = 1 << 0,    /* the readonly element; with HAS_UNIX the mode tells it */
 	RSM_NODE_HAS_UNIX = 1 << 1,    /* mode, owner, group are its own, not the mount's default */
 	RSM_NODE_HAS_XATTRS = 1 << 2,  /* has rows in the xattr table (any key) */
 	RSM_NODE_HAS_UNKNOWN = 1 << 3, /* has preserved unknown elements */
@@ -284,6 +284,14 @@ RSM_MUST_CHECK int rsm_volume_index_migrated(struct rsm_volume_index *index, uin
 					     uint64_t data_version,
 					     const struct rsm_extent *extents, size_t count,
 					     struct rsm_err *err);
+/* The same, and the digest of the file's contents becomes its attribute `key` (digest.h); NULL:
+ * none. It goes when the contents change (_stage, _truncate).
+ */
+RSM_MUST_CHECK int rsm_volume_index_migrated_hashed(struct rsm_volume_index *index, uint64_t id,
+						    uint64_t data_version,
+						    const struct rsm_extent *extents, size_t count,
+						    const char *key, const char *hash,
+						    struct rsm_err *err);
 
 /* The same for a part of a file that may still be open: the extents are laid over the older ones,
  * the staged bytes that they have are marked as written, the others go on waiting. The ranges of

@@ -337,7 +337,8 @@ static int stage(struct rsm_volume_index *index, const struct rsm_node *node,
 	after.written = written;
 	after.staged_bytes = bytes;
 	after.close_order = close_order;
-	return rsm_vi_account(index, node->id, before, &after, err);
+	r = rsm_vi_account(index, node->id, before, &after, err);
+	return r < 0 ? r : rsm_vi_drop_hashes(index, node->id, before->flags, err);
 }
 
 int rsm_volume_index_stage(struct rsm_volume_index *index, const struct rsm_node *node,
@@ -375,7 +376,10 @@ int rsm_volume_index_stage(struct rsm_volume_index *index, const struct rsm_node
 	r = rsm_vi_get_data(index, node->id, false, &before, err);
 	if (r)
 		return r < 0 ? r : no_node(node->id, err);
-	r = rsm_vi_begin(index, &call, !rsm_vi_queue_is_easy(index, &before) || !close_order, err);
+	r = rsm_vi_begin(index, &call,
+			 !rsm_vi_queue_is_easy(index, &before) || !close_order ||
+				 (before.flags & RSM_NODE_HAS_XATTRS),
+			 err);
 	if (r < 0)
 		return r;
 	r = stage(index, node, &before, &staged, bytes, close_order, err);
@@ -437,7 +441,9 @@ static int truncate_file(struct rsm_volume_index *index, uint64_t id, uint64_t s
 	data.size = size;
 	settle(&data);
 	r = rsm_vi_set_data(index, id, &data, err);
-	return r < 0 ? r : rsm_vi_account(index, id, &before, &data, err);
+	if (r == 0)
+		r = rsm_vi_account(index, id, &before, &data, err);
+	return r < 0 ? r : rsm_vi_drop_hashes(index, id, before.flags, err);
 }
 
 int rsm_volume_index_truncate(struct rsm_volume_index *index, uint64_t id, uint64_t size,
@@ -510,6 +516,15 @@ static int record_migrated(struct rsm_volume_index *index, uint64_t id, struct r
 int rsm_volume_index_migrated(struct rsm_volume_index *index, uint64_t id, uint64_t data_version,
 			      const struct rsm_extent *extents, size_t count, struct rsm_err *err)
 {
+	return rsm_volume_index_migrated_hashed(index, id, data_version, extents, count, NULL, NULL,
+						err);
+}
+
+int rsm_volume_index_migrated_hashed(struct rsm_volume_index *index, uint64_t id,
+				     uint64_t data_version, const struct rsm_extent *extents,
+				     size_t count, const char *key, const char *hash,
+				     struct rsm_err *err)
+{
 	RSM_LOCK_SCOPE(&index->lock);
 	RSM_VI_DATA struct rsm_vi_data data = { 0 };
 	struct rsm_vi_call call;
@@ -523,8 +538,10 @@ int rsm_volume_index_migrated(struct rsm_volume_index *index, uint64_t id, uint6
 	r = rsm_vi_begin(index, &call, true, err);
 	if (r < 0)
 		return r;
-	return rsm_vi_end(index, &call, record_migrated(index, id, &data, extents, count, err),
-			  err);
+	r = record_migrated(index, id, &data, extents, count, err);
+	if (r == 0 && key)
+		r = rsm_vi_put_hash(index, id, data.flags, key, hash, err);
+	return rsm_vi_end(index, &call, r, err);
 }
 
 static bool next_extent(const struct rsm_extent *extents, size_t count, uint64_t after,

@@ -150,6 +150,7 @@ enum rsm_vi_statement {
 	RSM_VI_GET_XATTR,
 	RSM_VI_SET_XATTR,
 	RSM_VI_DELETE_XATTR,
+	RSM_VI_DELETE_HASHES,
 	RSM_VI_LIST_XATTRS,
 	RSM_VI_HAS_XATTR,
 	RSM_VI_SET_FLAG,
@@ -362,6 +363,15 @@ RSM_MUST_CHECK int rsm_vi_queue_next(struct rsm_volume_index *index, uint64_t af
 				     uint64_t *ret_order, uint64_t *ret_id, struct rsm_err *err);
 /* Totals less (or with) what the row counts for. */
 void rsm_vi_count(struct rsm_vi_state *state, const struct rsm_vi_data *data, int sign);
+
+/* ---- digests of contents (volume_index_xattr.c); flags: of the node, before the change ---- */
+
+/* The contents change: what was stored of their digests goes. */
+RSM_MUST_CHECK int rsm_vi_drop_hashes(struct rsm_volume_index *index, uint64_t id, uint32_t flags,
+				      struct rsm_err *err);
+RSM_MUST_CHECK int rsm_vi_put_hash(struct rsm_volume_index *index, uint64_t id, uint32_t flags,
+				   const char *key, const char *hash, struct rsm_err *err);
+
 void rsm_vi_release(const struct rsm_vi_data *data, uint64_t id,
 		    rsm_volume_index_released *released, void *context);
 /* All rows of the node. */

@@ -95,6 +95,8 @@ static const char *const texts[RSM_VI_STATEMENTS] = {
 	[RSM_VI_GET_XATTR] = "SELECT value FROM xattr WHERE id=?1 AND key=?2",
 	[RSM_VI_SET_XATTR] = "INSERT OR REPLACE INTO xattr VALUES(?1,?2,?3)",
 	[RSM_VI_DELETE_XATTR] = "DELETE FROM xattr WHERE id=?1 AND key=?2",
+	[RSM_VI_DELETE_HASHES] = "DELETE FROM xattr WHERE id=?1 AND key>='ltfs.hash.'"
+				 " AND key<'ltfs.hash/'",
 	[RSM_VI_LIST_XATTRS] = "SELECT key FROM xattr WHERE id=?1 ORDER BY key",
 	[RSM_VI_HAS_XATTR] = "SELECT 1 FROM xattr WHERE id=?1 LIMIT 1",
 	[RSM_VI_SET_FLAG] = "UPDATE node SET flags=(flags & ~?2)|?3 WHERE id=?1",

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "core/digest.h"
 #include "core/volume_index_private.h"
 
 static int get_xattr(struct rsm_volume_index *index, uint64_t id, const char *key,
@@ -36,12 +37,27 @@ int rsm_volume_index_get_xattr(struct rsm_volume_index *index, uint64_t id, cons
 	return get_xattr(index, id, key, ret_value, err);
 }
 
+static int set_flag(struct rsm_volume_index *index, uint64_t id, struct rsm_err *err)
+{
+	sqlite3_stmt *has = rsm_vi_statement(index, RSM_VI_HAS_XATTR);
+	sqlite3_stmt *flag = rsm_vi_statement(index, RSM_VI_SET_FLAG);
+	int r;
+
+	rsm_vi_bind_id(has, 1, id);
+	r = rsm_sqlite_step(has, err);
+	sqlite3_reset(has);
+	if (r < 0)
+		return r;
+	rsm_vi_bind_id(flag, 1, id);
+	sqlite3_bind_int(flag, 2, RSM_NODE_HAS_XATTRS);
+	sqlite3_bind_int(flag, 3, r == 0 ? RSM_NODE_HAS_XATTRS : 0);
+	return rsm_sqlite_run(flag, err);
+}
+
 static int put_xattr(struct rsm_volume_index *index, uint64_t id, const char *key,
 		     const void *value, size_t length, struct rsm_err *err)
 {
 	sqlite3_stmt *put = rsm_vi_statement(index, value ? RSM_VI_SET_XATTR : RSM_VI_DELETE_XATTR);
-	sqlite3_stmt *has = rsm_vi_statement(index, RSM_VI_HAS_XATTR);
-	sqlite3_stmt *flag = rsm_vi_statement(index, RSM_VI_SET_FLAG);
 	int r;
 
 	r = rsm_vi_bump(index, err);
@@ -52,16 +68,41 @@ static int put_xattr(struct rsm_volume_index *index, uint64_t id, const char *ke
 	if (value)
 		sqlite3_bind_blob64(put, 3, value, length, SQLITE_STATIC);
 	r = rsm_sqlite_run(put, err);
-	if (r < 0)
-		return r;
-	rsm_vi_bind_id(has, 1, id);
-	r = rsm_sqlite_step(has, err);
-	sqlite3_reset(has);
-	if (r < 0)
+	return r < 0 ? r : set_flag(index, id, err);
+}
+
+/* ---- digests of contents: no attribute may tell of contents that are gone ---- */
+
+int rsm_vi_drop_hashes(struct rsm_volume_index *index, uint64_t id, uint32_t flags,
+		       struct rsm_err *err)
+{
+	sqlite3_stmt *drop = rsm_vi_statement(index, RSM_VI_DELETE_HASHES);
+	int r;
+
+	if (!(flags & RSM_NODE_HAS_XATTRS))
+		return 0;
+	rsm_vi_bind_id(drop, 1, id);
+	r = rsm_sqlite_run(drop, err);
+	return r < 0 || !sqlite3_changes(index->db) ? r : set_flag(index, id, err);
+}
+
+/* The tree's version has been raised by who calls. */
+int rsm_vi_put_hash(struct rsm_volume_index *index, uint64_t id, uint32_t flags, const char *key,
+		    const char *hash, struct rsm_err *err)
+{
+	sqlite3_stmt *put = rsm_vi_statement(index, RSM_VI_SET_XATTR);
+	sqlite3_stmt *flag = rsm_vi_statement(index, RSM_VI_SET_FLAG);
+	int r;
+
+	rsm_vi_bind_id(put, 1, id);
+	sqlite3_bind_text(put, 2, key, -1, SQLITE_STATIC);
+	sqlite3_bind_blob64(put, 3, hash, strlen(hash), SQLITE_STATIC);
+	r = rsm_sqlite_run(put, err);
+	if (r < 0 || (flags & RSM_NODE_HAS_XATTRS))
 		return r;
 	rsm_vi_bind_id(flag, 1, id);
 	sqlite3_bind_int(flag, 2, RSM_NODE_HAS_XATTRS);
-	sqlite3_bind_int(flag, 3, r == 0 ? RSM_NODE_HAS_XATTRS : 0);
+	sqlite3_bind_int(flag, 3, RSM_NODE_HAS_XATTRS);
 	return rsm_sqlite_run(flag, err);
 }
 

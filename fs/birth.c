@@ -1,6 +1,26 @@
 #include "fs/birth.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
 #include "fs/acl.h"
+
+mode_t rsmfs_birth_umask(const struct rsmfs *fs, pid_t pid)
+{
+	RSM_FREE char *text = NULL;
+	const char *line;
+	char path[64];
+	size_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (pid <= 0 || rsm_file_load(path, 1 << 16, &text, &length, NULL) < 0)
+		return fs->options->umask;
+	line = strstr(text, "\nUmask:");
+	return line ? (mode_t)strtoul(line + strlen("\nUmask:"), NULL, 8) & 0777
+		    : fs->options->umask;
+}
 
 int rsmfs_birth_init(struct rsmfs_birth *birth, const struct rsmfs_call *call, bool folder,
 		     mode_t parent_mode, gid_t parent_group,

@@ -104,7 +104,9 @@ void rsmfs_node_attr(const struct rsmfs *fs, int64_t medium, const struct rsm_no
 	*ret_attr = (struct stat){
 		.st_ino = rsmfs_node_ino(medium, node->id),
 		.st_mode = types[node->kind] | (shown.mode & 07777),
-		.st_nlink = is_orphan(node) ? 0 : node->kind == RSM_NODE_FOLDER ? 2 : 1,
+		.st_nlink = is_orphan(node)		    ? 0
+			    : node->kind == RSM_NODE_FOLDER ? 2
+							    : 1,
 		.st_uid = shown.owner,
 		.st_gid = shown.group,
 		.st_size = (off_t)node->size,

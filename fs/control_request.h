@@ -149,5 +149,7 @@ RSMFS_VERB(disable);
 RSMFS_VERB(export);
 /* control_find.c */
 RSMFS_VERB(find);
+/* control_verify.c */
+RSMFS_VERB(verify);
 
 #endif

@@ -26,6 +26,7 @@ static const struct {
 	{ "disable", rsmfs_run_disable },
 	{ "find", rsmfs_run_find },
 	{ "sync", rsmfs_run_sync },
+	{ "verify", rsmfs_run_verify },
 	{ "log", rsmfs_run_log },
 	{ "events", rsmfs_run_events },
 	{ "requests", rsmfs_run_requests },

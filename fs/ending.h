@@ -7,6 +7,12 @@
 #include <fuse_lowlevel.h>
 
 #include <stdatomic.h>
+#include <stdbool.h>
+
+/* Asks the mount that this process serves for something (sync: to write everything), from another
+ * process. false: it did not answer in that time.
+ */
+bool rsmfs_own_mount_answers(const char *mountpoint, bool sync, int seconds);
 
 /* Syncs the mount, then makes the session's loop end; a mount that does not answer for a minute is
  * detached. `serving` tells whether the session is still there. Waits.

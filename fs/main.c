@@ -34,6 +34,7 @@ static const char help[] =
 	"  -o label_delay=MS       quiet time after an allocation before label work (10000)\n"
 	"  -o index_interval=S     how often an index is written to a medium (300; 0: at the end)\n"
 	"  -o browse=catalog|mount listings from the catalogue, or from the mounted medium\n"
+	"  -o hash=sha256|crc32|none  checksum stored with each file when it is written (sha256)\n"
 	"  -o offline=fail|wait    what reading a cartridge that is not in the library does\n"
 	"  -o nonblock=wait|eagain what O_NONBLOCK does\n"
 	"  -o deny_recall=NAME:... programs that make no robot move\n"

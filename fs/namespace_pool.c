@@ -20,7 +20,7 @@
 #define RENAME_EXCHANGE	 (1 << 1)
 #endif
 
-enum { BUSY_RETRY_MS = 50, BUSY_PATIENCE_MS = 1000 };
+enum { BUSY_RETRY_MS = 50, BUSY_PATIENCE_MS = 1000, FREE_RETRY_MS = 100, FREE_PATIENCE_S = 30 };
 
 /* What a name in a pool is. */
 struct object {
@@ -187,10 +187,20 @@ static int make(struct rsmfs *fs, struct rsmfs_call *call, struct fuse_entry_par
 
 static void mkdir_in_pool(struct rsmfs *fs, struct rsmfs_call *call)
 {
+	int64_t now = rsm_clock_now_ns(rsm_clock_real());
 	struct fuse_entry_param entry;
 	struct rsm_err err;
 	int r = make(fs, call, &entry, &err);
 
+	/* while a new library is looked through, free cartridges turn up one by one */
+	if (r == -ENOSPC && rsm_manager_is_identifying(fs->manager)) {
+		if (!call->give_up_ns)
+			call->give_up_ns = now + FREE_PATIENCE_S * RSM_SECOND_NS;
+		if (now < call->give_up_ns) {
+			rsmfs_park_for_time(fs, call, FREE_RETRY_MS);
+			return;
+		}
+	}
 	if (r < 0) {
 		rsmfs_reply_error(call->req, r, &err);
 		return;
@@ -304,7 +314,8 @@ static int take(struct rsmfs *fs, struct rsmfs_call *call, const struct rsm_medi
 		return rsm_err_set(err, EPERM,
 				   "%s: nobody knows what is on it; `rsm free` makes it usable",
 				   medium->shown);
-	as_mkdir.mode = 0777;
+	/* a rename tells no umask, but what it makes is a new folder of the caller's */
+	as_mkdir.mode = 0777 & ~rsmfs_birth_umask(fs, fuse_req_ctx(call->req)->pid);
 	r = get_default_acl(fs, target->id, &default_acl, err);
 	if (r == 0)
 		r = rsmfs_birth_init(&birth, &as_mkdir, true, target->mode, target->group,

@@ -191,6 +191,20 @@ static int parse_group(const char *value, gid_t *ret, struct rsm_err *err)
 	return 0;
 }
 
+static int parse_hash(const char *value, enum rsm_digest_kind *ret, struct rsm_err *err)
+{
+	if (strcmp(value, "sha256") == 0)
+		*ret = RSM_DIGEST_SHA256;
+	else if (strcmp(value, "crc32") == 0)
+		*ret = RSM_DIGEST_CRC32;
+	else if (strcmp(value, "none") == 0)
+		*ret = RSM_DIGEST_NONE;
+	else
+		return rsm_err_set(err, EINVAL, "-o hash=%s: sha256, crc32 or none is expected",
+				   value);
+	return 0;
+}
+
 /* Options that take a value. Outcome 1: not one of them. */
 static int set_valued(struct rsmfs_options *o, const char *name, const char *value,
 		      struct rsm_err *err)
@@ -241,6 +255,8 @@ static int set_valued(struct rsmfs_options *o, const char *name, const char *val
 		return parse_choice(name, value, "catalog", "mount", &o->browse_mount, err);
 	if (strcmp(name, "offline") == 0)
 		return parse_choice(name, value, "fail", "wait", &o->offline_wait, err);
+	if (strcmp(name, "hash") == 0)
+		return parse_hash(value, &o->hash, err);
 	if (strcmp(name, "nonblock") == 0)
 		return parse_choice(name, value, "wait", "eagain", &o->nonblock_eagain, err);
 	if (strcmp(name, "deny_recall") == 0)
@@ -433,6 +449,7 @@ int rsmfs_options_parse(struct rsmfs_options *options, int argc, char **argv, st
 	*options = (struct rsmfs_options){
 		.dismount_delay_s = 60,
 		.migrate_delay_ms = 2000,
+		.hash = RSM_DIGEST_SHA256,
 		.label_delay_ms = 10000,
 		.index_interval_s = 300,
 		.uid = getuid(),

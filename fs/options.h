@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "core/digest.h"
 
 enum rsmfs_action { RSMFS_ACTION_MOUNT, RSMFS_ACTION_HELP, RSMFS_ACTION_VERSION };
 
@@ -28,6 +29,7 @@ struct rsmfs_options {
 	unsigned dismount_delay_s, migrate_delay_ms, label_delay_ms, index_interval_s;
 	uint64_t staging_limit; /* 0: by the file system */
 	uint64_t stream_size;	/* 0: the default */
+	enum rsm_digest_kind hash;
 	unsigned debug_rooms;
 	uid_t uid;
 	gid_t gid;

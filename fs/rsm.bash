@@ -77,6 +77,11 @@ _rsm()
 			;;
 		deallocate | mount | dismount | swap | complete | decommission | free | eject | log | \
 			rename) words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)" ;;
+		verify) # a cartridge, or what is in it
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			[[ $cur == */* ]] && return
+			words=$(_rsm_view media 1)
+			;;
 		move | sync | find)
 			words="$(_rsm_view media 1)"$'\n'"$(_rsm_view pools 1)"
 			;;

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -29,7 +28,13 @@
  * "ending".
  */
 
-enum { THREADS_MIN = 4, THREADS_MAX = 10, READ_AHEAD_KIB = 4096, DESCRIPTORS_MAX = 65536 };
+enum {
+	THREADS_MIN = 4,
+	THREADS_MAX = 10,
+	READ_AHEAD_KIB = 4096,
+	DESCRIPTORS_MAX = 65536,
+	GREETING_SECONDS = 5
+};
 
 struct session {
 	struct rsmfs_options *options;
@@ -245,6 +250,7 @@ static int start_manager(struct session *session, struct rsm_err *err)
 		.index_interval_s = o->index_interval_s,
 		.trace_scsi = o->debug_rooms & RSM_ROOM_SCSI,
 		.offline_wait = o->offline_wait,
+		.hash = o->hash,
 		.admin = getuid(),
 		.callbacks = { .contents_changed = rsmfs_contents_changed,
 			       .names_changed = rsmfs_names_changed,
@@ -362,7 +368,6 @@ static void *watch_signals(void *argument)
 {
 	struct session *session = argument;
 	struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
-	struct statfs unused;
 	bool greeted = false;
 	sigset_t set;
 
@@ -373,7 +378,7 @@ static void *watch_signals(void *argument)
 		if (!greeted && atomic_load(&session->ready)) {
 			greeted = true;
 			/* The first answer to INIT sets the read-ahead back: so after it. */
-			if (statfs(session->mountpoint, &unused) == 0)
+			if (rsmfs_own_mount_answers(session->mountpoint, false, GREETING_SECONDS))
 				rsmfs_mountpoint_read_ahead(session->mountpoint, READ_AHEAD_KIB);
 		}
 		if (got != SIGTERM && got != SIGINT && got != SIGHUP)
@@ -481,6 +486,7 @@ static void stop(struct session *session)
 
 /* ---- all of it ---- */
 
+static void fuse_says(enum fuse_log_level level, const char *format, va_list args) RSM_PRINTF(2, 0);
 static void fuse_says(enum fuse_log_level level, const char *format, va_list args)
 {
 	char line[512];
@@ -556,6 +562,7 @@ static int run(struct session *session, struct rsm_err *err)
 	if (r == 0)
 		r = mount_it(session, allow_other, err);
 	if (r == 0) {
+		rsmfs_mountpoint_announce(o->fsname, session->mountpoint);
 		if (o->allow_other && !allow_other)
 			rsm_log_warning("allow_other is off: no user_allow_other in "
 					"/etc/fuse.conf");

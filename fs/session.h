@@ -1,7 +1,7 @@
 /* session.h - one mount from its first check to its last cartridge put away.
  *
- * Takes the library's lock, makes a default library where there is none, starts the manager, mounts,
- * serves, and ends cleanly on umount or a signal.
+ * Takes the library's lock, makes a default library where there is none, starts the manager,
+ * mounts, serves, and ends cleanly on umount or a signal.
  */
 #ifndef RSMFS_SESSION_H
 #define RSMFS_SESSION_H

@@ -181,6 +181,14 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  false,
 	  "waits until all is on the medium and indexed there",
 	  {} },
+	{ "verify",
+	  "PATH",
+	  "o",
+	  1,
+	  1,
+	  false,
+	  "rereads files, a folder or a cartridge and compares with their checksums",
+	  {} },
 	{ "wait",
 	  "LIBRARY",
 	  "n",
@@ -220,7 +228,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 };
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "undelete", "door", "clean", "check", "verify",
+static const char *const later[] = { "undelete", "door", "clean", "check",
 				     "import",	 "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/digest.h"
 #include "core/ltfs/name.h"
 #include "core/ltfs/value.h"
 #include "core/ltfs/xml.h"
@@ -247,6 +248,9 @@ static void put_node_xattrs(struct xattr_list *list, const struct rsm_snapshot_n
 	for (size_t i = 0; i < object->xattr_count; i++) {
 		const struct rsm_snapshot_xattr *xattr = &object->xattrs[i];
 
+		/* of contents that the medium does not have yet */
+		if (object->pending && rsm_digest_of_key(xattr->key) != RSM_DIGEST_NONE)
+			continue;
 		if (!(has_unix && !strcmp(xattr->key, RSM_KEY_UNIX)) &&
 		    !(has_name && !strcmp(xattr->key, RSM_KEY_NAME)))
 			put_xattr(list, xattr->key, xattr->value, xattr->length);
@@ -277,10 +281,15 @@ static void put_common(struct writer *writer, const struct rsm_snapshot_node *ob
 		PUT(writer, "</extendedattributes>");
 }
 
+/* To the reference what nobody may write is read-only, and the reverse. */
 static void put_readonly(struct writer *writer, const struct rsm_node *node)
 {
+	bool readonly = node->flags & RSM_NODE_READONLY;
+
+	if (node->kind != RSM_NODE_LINK && (node->flags & RSM_NODE_HAS_UNIX))
+		readonly = !(node->mode & 0222);
 	PUT(writer, "<readonly>");
-	put_bool(writer, node->flags & RSM_NODE_READONLY);
+	put_bool(writer, readonly);
 	PUT(writer, "</readonly>");
 }
 

@@ -101,6 +101,29 @@ static void make_root_keys(struct root_keys *keys, const struct rsm_volume_ident
 	add_key(keys, "ltfs.vendor.rsmfs.state", identity->state);
 }
 
+/* The cached tree has the root's keys of the index that it was read from. What was written since is
+ * kept beside it, so that a lost catalogue learns it without reading the medium's index again;
+ * NULL: the tree's are the newest.
+ */
+int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
+			    const struct rsm_volume_identity *identity, struct rsm_err *err)
+{
+	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
+	struct root_keys keys;
+	int r;
+
+	make_root_keys(&keys, identity);
+	r = rsm_volume_index_set_fact(index, RSM_LTFS_ROOT_KEYS, keys.count ? "1" : NULL, err);
+	for (size_t i = 0; r == 0 && i < keys.count; i++) {
+		char value[RSM_LTFS_ROOT_VALUE_SIZE];
+
+		snprintf(value, sizeof value, "%.*s", (int)keys.xattrs[i].length,
+			 (const char *)keys.xattrs[i].value);
+		r = rsm_volume_index_set_fact(index, keys.xattrs[i].key, value, err);
+	}
+	return r;
+}
+
 /* What the tree has from the volume's former indexes. */
 struct kept_facts {
 	char *volume_name, *comment, *policy, *unknown, *allow_policy_update, *lock;
@@ -157,13 +180,7 @@ static int seek_append(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_bl
 		r = rsm_ltfs_seek(ltfs, which, part->index_block - 1, err);
 		end = part->index_block - 1;
 	} else {
-		ltfs->head = UNKNOWN;
-		r = rsm_tape_drive_locate_end(ltfs->drive, part->number, &end, err);
-		if (r == 0 && which == DATA && end != part->end)
-			return rsm_err_set(err, EIO,
-					   "the data end at block %" PRIu64 " but %" PRIu64
-					   " was expected",
-					   end, part->end);
+		r = rsm_ltfs_seek_end(ltfs, which, &end, err);
 	}
 	if (r == 0)
 		r = rsm_tape_drive_position(ltfs->drive, &position, err);
@@ -248,10 +265,13 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	part->index_generation = generation;
 	part->end = start + 1 + sink.records + 1;
 	part->ends_with_index = true;
+	part->lacks_filemark = part->stray_filemark = false;
 	ltfs->doubtful = false;
 	ltfs->at_end = which == DATA;
 	ltfs->unsynchronized = false;
 	ltfs->index_bytes = sink.bytes;
+	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", source.header.creator);
+	snprintf(ltfs->index_version, sizeof ltfs->index_version, "2.4.0");
 	return 0;
 }
 
@@ -307,7 +327,7 @@ int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	rsm_ltfs_time_format(&ltfs->label.format_time, time);
 	if (r == 0)
 		r = rsm_volume_index_set_fact(index, "format_time", time, err);
-	return r;
+	return r ? r : rsm_ltfs_save_shown_facts(ltfs, err);
 }
 
 static int save_intent(struct rsm_ltfs_volume *ltfs, uint64_t generation,
@@ -343,6 +363,8 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 		clock_gettime(CLOCK_REALTIME, &now);
 	/* an intent is replaced only when its index is certain not to be on the tape */
 	r = seek_append(ltfs, DATA, &end, err);
+	if (r == 0)
+		r = rsm_ltfs_save_root_keys(ltfs, identity, err);
 	if (r == 0)
 		r = save_intent(ltfs, generation, &now, version, err);
 	if (r == 0)
@@ -380,6 +402,7 @@ bool rsm_ltfs_is_dirty(struct rsm_volume *volume)
 	if (ltfs->read_only)
 		return false;
 	return rsm_volume_index_tree_version(index) != rsm_volume_index_indexed_version(index) ||
+	       ltfs->part[DATA].lacks_filemark || ltfs->part[INDEX].lacks_filemark ||
 	       !ltfs->part[DATA].ends_with_index || !ltfs->part[INDEX].ends_with_index ||
 	       ltfs->part[INDEX].index_generation != ltfs->generation;
 }
@@ -389,6 +412,7 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 {
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 	RSM_CLEANUP(rsm_index_snapshot_close) struct rsm_index_snapshot *snapshot = NULL;
+	uint64_t end;
 	bool changed;
 	int r;
 
@@ -399,6 +423,9 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	if (!force && !rsm_ltfs_is_dirty(volume))
 		return 0;
 	r = volume->ops->synchronize(volume, err);
+	for (int which = 0; r == 0 && which < PARTITIONS; which++)
+		if (ltfs->part[which].lacks_filemark)
+			r = rsm_ltfs_seek_end(ltfs, which, &end, err);
 	if (r == 0)
 		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r < 0)

@@ -97,15 +97,15 @@ int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 	return 0;
 }
 
-/* Walks backwards over the filemarks of a partition to its last whole index. Outcome 1: none. */
-static int find_last_index(struct rsm_ltfs_volume *ltfs, int which,
-			   struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
+/* Walks backwards over the filemarks of a partition to its last whole index. *ret_mark is the last
+ * filemark of all. Outcome 1: there is no index.
+ */
+static int walk_back(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_mark,
+		     struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
 {
 	struct ltfs_partition *part = &ltfs->part[which];
 	uint64_t from = part->end;
 
-	part->index_block = 0;
-	part->ends_with_index = false;
 	while (from > LAST_LABEL_BLOCK + 1) {
 		struct rsm_tape_position position;
 		uint64_t end;
@@ -121,6 +121,8 @@ static int find_last_index(struct rsm_ltfs_volume *ltfs, int which,
 			return rsm_err_fold(err, r, "spacing back from block %" PRIu64, from);
 		if (position.block <= LAST_LABEL_BLOCK)
 			return 1;
+		if (from == part->end)
+			*ret_mark = position.block;
 		if (position.block + 1 < part->end) {
 			r = rsm_ltfs_read_index(ltfs, which, position.block + 1, NULL, ret_header,
 						&end, &ltfs->index_bytes, err);
@@ -136,6 +138,25 @@ static int find_last_index(struct rsm_ltfs_volume *ltfs, int which,
 		from = position.block;
 	}
 	return 1;
+}
+
+static int find_last_index(struct rsm_ltfs_volume *ltfs, int which,
+			   struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
+{
+	struct ltfs_partition *part = &ltfs->part[which];
+	uint64_t mark = 0;
+	bool closed;
+	int r;
+
+	part->index_block = 0;
+	part->ends_with_index = false;
+	r = walk_back(ltfs, which, &mark, ret_header, err);
+	if (r < 0)
+		return r;
+	closed = mark && mark + 1 == part->end;
+	part->lacks_filemark = part->ends_with_index && !closed;
+	part->stray_filemark = !part->ends_with_index && closed;
+	return r;
 }
 
 static void refuse(struct rsm_ltfs_volume *ltfs, const char *why)
@@ -347,7 +368,8 @@ static int reload(struct rsm_ltfs_volume *ltfs, int which, struct rsm_ltfs_index
 		r = rsm_index_loader_finish(loader, header->highest_uid, err);
 	if (r < 0)
 		return r;
-	return rsm_content_replace(ltfs->content, RSM_STEAL(loader), ret_conflicts, err);
+	r = rsm_content_replace(ltfs->content, RSM_STEAL(loader), ret_conflicts, err);
+	return r ? r : rsm_ltfs_save_root_keys(ltfs, NULL, err);
 }
 
 /* Extents that no index covers yet are believed only if the tape is still long enough. */
@@ -423,9 +445,13 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	ltfs->back_block = header.back_block;
 	ltfs->self_partition = header.self_partition;
 	ltfs->update_time = header.update_time;
+	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", header.creator);
+	snprintf(ltfs->index_version, sizeof ltfs->index_version, "%s", header.version);
 	check_lock(ltfs, &header);
 	rsm_ltfs_ask_capacity(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
+	if (r == 0)
+		r = rsm_ltfs_save_medium_facts(ltfs, header.lock, err);
 	if (r == 0)
 		r = rsm_volume_index_commit(index, true, err);
 	if (r < 0)

@@ -17,6 +17,8 @@ struct ltfs_partition {
 	uint64_t index_generation;
 	uint64_t end;	      /* block number of end of data */
 	bool ends_with_index; /* nothing behind that index but its filemark */
+	bool lacks_filemark;  /* ends with an index, and not even its filemark is behind it */
+	bool stray_filemark;  /* ends with a filemark that belongs to no whole index */
 };
 
 struct rsm_ltfs_volume {
@@ -31,6 +33,8 @@ struct rsm_ltfs_volume {
 	uint64_t back_block;	     /* the current index's back pointer, on DP; 0: none */
 	struct timespec update_time; /* of the current index */
 	uint64_t index_bytes;	     /* how long the last index was */
+	char index_creator[1025];    /* of the current index */
+	char index_version[16];
 
 	int head;	     /* where a read left the drive: a partition, or UNKNOWN */
 	uint64_t head_block; /* the block behind the one that was read */
@@ -48,6 +52,12 @@ struct rsm_ltfs_volume {
 /* Positions the drive at `block` of the partition; -EIO when the tape does not have it. */
 RSM_MUST_CHECK int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 				 struct rsm_err *err);
+
+/* Positions the drive where the partition is to be written on: at its end. A filemark that a crash
+ * left out there is written, one that it left over is to be overwritten (19.1, 19.6).
+ */
+RSM_MUST_CHECK int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_block,
+				     struct rsm_err *err);
 
 /* Reads and parses the index whose first record is at `block`; loader NULL: header only. Outcome 1:
  * there is no whole, valid index of this volume there (err tells why).
@@ -83,8 +93,19 @@ void rsm_ltfs_write_coherency(struct rsm_ltfs_volume *ltfs);
 RSM_MUST_CHECK int rsm_ltfs_change_reference(struct rsm_ltfs_volume *ltfs, uint64_t *ret_reference,
 					     struct rsm_err *err); /* outcome 1: none */
 
+/* Remembers in the volume index which keys the root was given. */
+RSM_MUST_CHECK int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
+					   const struct rsm_volume_identity *identity,
+					   struct rsm_err *err);
 /* Remembers in the volume index which index it is a copy of (facts). */
 RSM_MUST_CHECK int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+/* ---- ltfs_facts.c ---- */
+
+/* Part of _save_facts: what changes with each index. */
+RSM_MUST_CHECK int rsm_ltfs_save_shown_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+/* What the medium's memory tells, once a mount. lock: of the index. */
+RSM_MUST_CHECK int rsm_ltfs_save_medium_facts(struct rsm_ltfs_volume *ltfs, const char *lock,
+					      struct rsm_err *err);
 void rsm_ltfs_ask_capacity(struct rsm_ltfs_volume *ltfs);
 
 RSM_MUST_CHECK int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *content,

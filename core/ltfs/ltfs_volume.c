@@ -132,7 +132,43 @@ static int volume_read_block(struct rsm_volume *volume, char partition, uint64_t
 
 /* The drive must stand where we believe the data end: another writer, or a wrong idea of the tape,
  * would otherwise be overwritten (14.1).
+ * An index without its trailing filemark would run on into what is written behind it. And two
+ * filemarks in front of a later index hide all older ones from the reference, which finds its way
+ * by counting filemarks.
  */
+int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_block,
+		      struct rsm_err *err)
+{
+	struct ltfs_partition *part = &ltfs->part[which];
+	uint64_t block;
+	int r;
+
+	ltfs->at_end = false;
+	ltfs->head = UNKNOWN;
+	r = rsm_tape_drive_locate_end(ltfs->drive, part->number, &block, err);
+	if (r < 0)
+		return r;
+	if (block != part->end)
+		return rsm_err_set(err, EIO,
+				   "the data end at block %c:%" PRIu64 " but %" PRIu64
+				   " was expected",
+				   part->letter, block, part->end);
+	if (part->lacks_filemark) {
+		r = rsm_tape_drive_write_filemarks(ltfs->drive, 1, false, err);
+		if (r < 0)
+			return rsm_err_wrap(err, r, "filemark behind the index at %c:%" PRIu64,
+					    part->letter, part->index_block);
+		part->lacks_filemark = false;
+		block = ++part->end;
+	} else if (part->stray_filemark) {
+		r = rsm_ltfs_seek(ltfs, which, --block, err);
+		if (r < 0)
+			return r;
+	}
+	*ret_block = block;
+	return 0;
+}
+
 static int seek_end(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 {
 	uint64_t block;
@@ -140,17 +176,9 @@ static int seek_end(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 
 	if (ltfs->at_end)
 		return 0;
-	ltfs->head = UNKNOWN;
-	r = rsm_tape_drive_locate_end(ltfs->drive, ltfs->part[DATA].number, &block, err);
-	if (r < 0)
-		return r;
-	if (block != ltfs->part[DATA].end)
-		return rsm_err_set(err, EIO,
-				   "the data end at block %c:%" PRIu64 " but %" PRIu64
-				   " was expected",
-				   ltfs->part[DATA].letter, block, ltfs->part[DATA].end);
-	ltfs->at_end = true;
-	return 0;
+	r = rsm_ltfs_seek_end(ltfs, DATA, &block, err);
+	ltfs->at_end = r == 0;
+	return r;
 }
 
 int rsm_ltfs_refuse_doubtful(struct rsm_err *err)
@@ -192,6 +220,10 @@ static int volume_append(struct rsm_volume *volume, const void *data, size_t len
 	if (r == RSM_TAPE_EARLY_WARNING)
 		ltfs->full = true; /* this record is on the tape, the rest of it belongs to the
 				      indexes */
+	if (ltfs->part[DATA].stray_filemark) { /* the record stands in its place */
+		ltfs->part[DATA].stray_filemark = false;
+		ltfs->part[DATA].end--;
+	}
 	*ret_block = ltfs->part[DATA].end++;
 	ltfs->part[DATA].ends_with_index = false;
 	ltfs->unsynchronized = true;

@@ -1,6 +1,7 @@
 #include "tests/fs/control_fixture.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct rsmfs_control *control;
 
@@ -182,6 +183,8 @@ static void a_disabled_drive_takes_no_cartridge(void **state)
 	expect_reply(control, 0, "view drives", "row\t256\t\tLTO-8\tdisabled\t");
 	expect_done(control, 0, "enable drive 256");
 	expect_reply(control, 0, "view drives", "row\t256\t\tLTO-8\tempty\t");
+	/* a library that was disabled may have sent it home by now */
+	expect_done(control, 0, "mount Backup/monday");
 	expect_done(control, 0, "dismount Backup/monday");
 }
 
@@ -310,33 +313,51 @@ static void a_reader_of_events_gets_those_to_come(void **state)
 	struct rsmfs_events *events;
 	struct reader reader;
 
+	/* the drives are at work as well: their events come in between */
 	assert_done(rsmfs_events_open(control, &events, &world->err), &world->err);
-	assert_false(rsmfs_events_ready(events));
 	reader_init(&reader);
-	reader_prepare(&reader, 4096);
-	rsmfs_events_read(events, &reader.read);
-	assert_false(reader_is_answered(&reader));
 	rsm_event_add(rsm_manager_catalog(world->manager), "test", "text", "hello world", NULL);
-	reader_wait(&reader);
-	assert_int_equal(reader.result, 0);
-	assert_non_null(strstr(reader.text.data, " event=test text=\"hello world\"\n"));
+	do {
+		reader_prepare(&reader, 4096);
+		rsmfs_events_read(events, &reader.read);
+		reader_wait(&reader);
+		assert_int_equal(reader.result, 0);
+	} while (!strstr(reader.text.data, " event=test text=\"hello world\"\n"));
 
-	reader_prepare(&reader, 4096);
-	rsmfs_events_read(events, &reader.read);
-	rsmfs_events_interrupt(events, &reader.read);
-	reader_wait(&reader);
+	do {
+		reader_prepare(&reader, 4096);
+		rsmfs_events_read(events, &reader.read);
+		rsmfs_events_interrupt(events, &reader.read);
+		reader_wait(&reader);
+	} while (reader.result == 0);
 	assert_int_equal(reader.result, -EINTR);
 	reader_prepare(&reader, 4096);
 	rsmfs_events_read(events, &reader.read);
 	rsmfs_events_release(events);
 	reader_wait(&reader);
-	assert_int_equal(reader.result, -EINTR);
+	assert_true(reader.result == -EINTR || reader.result == 0);
 	reader_fini(&reader);
 }
 
 static void count_call(void *context)
 {
 	++*(int *)context;
+}
+
+/* The drives identify the library's cartridges at first; then nobody makes events but the test. */
+static void when_the_drives_are_idle(struct world *world)
+{
+	struct rsm_catalog *catalog = rsm_manager_catalog(world->manager);
+	int64_t last = -1;
+
+	for (int quiet = 0; quiet < 20; quiet++) {
+		int64_t now = rsm_event_last(catalog);
+
+		if (now != last)
+			quiet = 0;
+		last = now;
+		usleep(5000);
+	}
 }
 
 static void a_poll_is_notified_exactly_once(void **state)
@@ -346,6 +367,7 @@ static void a_poll_is_notified_exactly_once(void **state)
 	int first = 0, second = 0, third = 0;
 	struct reader reader;
 
+	when_the_drives_are_idle(world);
 	assert_done(rsmfs_events_open(control, &events, &world->err), &world->err);
 	assert_false(rsmfs_events_poll(events, count_call, &first));
 	assert_false(rsmfs_events_poll(events, count_call, &second));

@@ -63,6 +63,8 @@ def mount_points(bench):
     inside = bench.path("point")
     os.mkdir(inside)
     refused(bench, f"{inside}/library", inside, point=inside, options="nonempty")
+    refused(bench, library, inside, point=inside, options=f"log={inside}/log")
+    expect(os.listdir(inside) == [], "a log was made in the mount point", os.listdir(inside))
     mount = bench.mount(library, point=full, options="nonempty")
     expect(os.path.isdir(mount / "Free"), "-o nonempty mounts over files")
 

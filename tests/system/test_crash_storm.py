@@ -148,6 +148,17 @@ def check_trees(trees, where):
                *[f"- {x}\n    + {y}" for x, y in zip(a, b) if x != y][:4])
 
 
+def old_links(root):
+    """rsync takes times of the same second as equal: links of now would keep their own."""
+    for folder, folders, files in os.walk(root):
+        for name in files + folders:
+            path = os.path.join(folder, name)
+            if os.path.islink(path):
+                os.utime(path, ns=(10**18, 10**18 + 123456789), follow_symlinks=False)
+        times = os.stat(folder)
+        os.utime(folder, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
 def kill_while_starting(bench, rng, library):
     """Starts rsmfs on the dead mount and kills it at once; nobody knows how far it came."""
     process = subprocess.Popen([RSMFS, library, bench.point, "-f", "-o",
@@ -201,6 +212,7 @@ def crash_storm(bench):
     for i, files in enumerate((15, 60, 200)):
         sources.append(bench.path(f"source{i}"))
         source_tree(sources[-1], files, SEED + i)
+        old_links(sources[-1])
     library = bench.library()
     bench.storm_failures, bench.storm_allocated, bench.storm_gone = [], set(), set()
     files, trees, deleted = {}, {}, set()
@@ -306,3 +318,32 @@ def crash_storm(bench):
     for path in deleted | bench.storm_gone:
         expect(not os.path.exists(path), f"{path} was deleted and is there again")
     print(f"{rounds} kills ({kinds}), {len(files)} files and {len(trees)} trees all there")
+
+
+@test(timeout=200)
+def kill_nine_while_ending(bench):
+    """Killed while it starts or ends, with programs writing: they get an error, and wait for nobody."""
+    rng = random.Random(SEED)
+    library = bench.library(cartridges=2)
+    bench.default_options = "dismount_delay=0,migrate_delay=20,label_delay=0"
+    for i in range(60 if LONG else 15):
+        mount = bench.mount(library)
+        os.makedirs(mount / "P/c", exist_ok=True)
+        writers = [subprocess.Popen(["sh", "-c", f"i=0; while echo {i} >{mount.point}/P/c/{k}-$i; do "
+                                                 "i=$(((i + 1) % 100)); done"], stderr=subprocess.DEVNULL)
+                   for k in range(3)]
+        time.sleep(rng.uniform(0, 0.3))
+        if rng.random() < 0.8:
+            mount.signal(signal.SIGTERM)
+            time.sleep(rng.uniform(0, 0.05))
+        try:
+            mount.kill()
+        except ProcessLookupError:
+            pass
+        for writer in writers:
+            try:
+                writer.wait(20 * PATIENCE)
+            except subprocess.TimeoutExpired:
+                raise Failure(f"a writer hangs on a dead mount (round {i})") from None
+    mount = bench.mount(library)
+    expect(os.listdir(mount / "P/c"), "nothing was written at all?")

@@ -1,0 +1,118 @@
+#include "core/hasher.h"
+
+#include "base/mutex.h"
+
+enum { WORTH_A_THREAD = 64 * 1024 }; /* bytes; less is done sooner than handed over */
+
+struct rsm_hasher {
+	struct rsm_digest *digest; /* the helper's while there is a piece */
+	struct rsm_mutex lock;
+	pthread_cond_t changed; /* [lock] */
+	const void *piece;	/* [lock] NULL: the helper has nothing to do */
+	size_t length;		/* [lock] */
+	bool stopping;		/* [lock] */
+	bool runs;		/* there is a thread */
+	bool alone;		/* none can be made */
+	pthread_t thread;
+};
+
+static void *help(void *context)
+{
+	struct rsm_hasher *hasher = context;
+
+	rsm_mutex_lock(&hasher->lock);
+	for (;;) {
+		while (!hasher->piece && !hasher->stopping)
+			pthread_cond_wait(&hasher->changed, &hasher->lock.m);
+		if (!hasher->piece)
+			break;
+		rsm_mutex_unlock(&hasher->lock);
+		rsm_digest_add(hasher->digest, hasher->piece, hasher->length);
+		rsm_mutex_lock(&hasher->lock);
+		hasher->piece = NULL;
+		pthread_cond_broadcast(&hasher->changed);
+	}
+	rsm_mutex_unlock(&hasher->lock);
+	return NULL;
+}
+
+static void wait_for_helper(struct rsm_hasher *hasher)
+{
+	if (!hasher->runs)
+		return;
+	RSM_LOCK_SCOPE(&hasher->lock);
+	while (hasher->piece)
+		pthread_cond_wait(&hasher->changed, &hasher->lock.m);
+}
+
+int rsm_hasher_new(enum rsm_digest_kind kind, struct rsm_hasher **ret_hasher, struct rsm_err *err)
+{
+	struct rsm_hasher *hasher = calloc(1, sizeof *hasher);
+	int r;
+
+	if (!hasher)
+		return rsm_err_oom(err);
+	r = rsm_digest_new(kind, &hasher->digest, err);
+	if (r < 0) {
+		free(hasher);
+		return r;
+	}
+	rsm_mutex_init(&hasher->lock);
+	pthread_cond_init(&hasher->changed, NULL);
+	*ret_hasher = hasher;
+	return 0;
+}
+
+void rsm_hasher_free(struct rsm_hasher *hasher)
+{
+	if (!hasher)
+		return;
+	if (hasher->runs) {
+		rsm_mutex_lock(&hasher->lock);
+		hasher->stopping = true;
+		pthread_cond_broadcast(&hasher->changed);
+		rsm_mutex_unlock(&hasher->lock);
+		pthread_join(hasher->thread, NULL);
+	}
+	pthread_cond_destroy(&hasher->changed);
+	rsm_mutex_fini(&hasher->lock);
+	rsm_digest_free(hasher->digest);
+	free(hasher);
+}
+
+void rsm_hasher_begin(struct rsm_hasher *hasher)
+{
+	wait_for_helper(hasher);
+	rsm_digest_begin(hasher->digest);
+}
+
+void rsm_hasher_add(struct rsm_hasher *hasher, const void *bytes, size_t length)
+{
+	wait_for_helper(hasher);
+	if (length >= WORTH_A_THREAD && !hasher->runs && !hasher->alone) {
+		hasher->runs = pthread_create(&hasher->thread, NULL, help, hasher) == 0;
+		hasher->alone = !hasher->runs;
+	}
+	if (length < WORTH_A_THREAD || !hasher->runs) {
+		rsm_digest_add(hasher->digest, bytes, length);
+		return;
+	}
+	RSM_LOCK_SCOPE(&hasher->lock);
+	hasher->piece = bytes;
+	hasher->length = length;
+	pthread_cond_broadcast(&hasher->changed);
+}
+
+void rsm_hasher_add_zeros(struct rsm_hasher *hasher, uint64_t count)
+{
+	wait_for_helper(hasher);
+	rsm_digest_add_zeros(hasher->digest, count);
+}
+
+int rsm_hasher_finish(struct rsm_hasher *hasher, const char **ret_key,
+		      char ret_text[RSM_DIGEST_TEXT], struct rsm_err *err)
+{
+	wait_for_helper(hasher);
+	*ret_key = rsm_digest_key(rsm_digest_kind(hasher->digest));
+	return rsm_digest_finish(hasher->digest, ret_text, err);
+}
