@@ -7,8 +7,7 @@ import subprocess
 import threading
 import time
 
-from harness import (LONG, SEED, Skip, big_file, expect, rsm_xattr, same_tree, source_tree, test,
-                     wait_until)
+from harness import LONG, SEED, Skip, big_file, expect, rsm_xattr, same_tree, source_tree, test
 
 MIB = 1 << 20
 
@@ -160,8 +159,9 @@ def death_while_streaming(bench):
         bench.run("cp", "-a", source, f"{tape}/copy{turn}", timeout=200)
         bench.run("cp", bench.path("big"), f"{tape}/whole{turn}", timeout=200)
         writer = subprocess.Popen(["cp", bench.path("huge"), f"{tape}/cut{turn}"], stderr=subprocess.DEVNULL)
-        wait_until("some of it is staged", lambda: os.path.exists(f"{tape}/cut{turn}"))
-        time.sleep(2 * bench.rng.random())
+        enough = (0.2 + 0.6 * bench.rng.random()) * os.path.getsize(bench.path("huge"))
+        while not os.path.exists(f"{tape}/cut{turn}") or os.path.getsize(f"{tape}/cut{turn}") < enough:
+            time.sleep(0.005)
         mount.kill()
         expect(writer.wait() != 0, "the cp had ended before")
         mount = bench.mount(library, options="staging_limit=48M")
