@@ -141,6 +141,14 @@ static void content_cancel(void *context, struct rsm_medium_read *read)
 		read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
 }
 
+/* Of a nameless file nothing can be written: the robot does not bring a cartridge for it twice. */
+static bool may_free_locked(const struct rsm_cartridge *cartridge,
+			    const struct rsm_content_use *use)
+{
+	return use->waiting_bytes && (cartridge->state == RSM_CARTRIDGE_LOADED ||
+				      use->waiting_bytes != cartridge->futile_bytes);
+}
+
 /* The staging area is nearly full: whoever has something of it is to write it now. */
 static void all_migrate_locked(struct rsm_manager *manager, int64_t now)
 {
@@ -153,7 +161,7 @@ static void all_migrate_locked(struct rsm_manager *manager, int64_t now)
 		    (cartridge->migrate_at_ns && cartridge->migrate_at_ns <= now))
 			continue;
 		rsm_content_use(cartridge->content, &use);
-		if (!use.waiting_bytes)
+		if (!may_free_locked(cartridge, &use))
 			continue;
 		cartridge->migrate_at_ns = now;
 		rsm_cartridge_wanted_locked(cartridge);
@@ -319,7 +327,7 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 		return;
 	}
 	rsm_content_use(cartridge->content, &use);
-	if (use.waiting_bytes &&
+	if (may_free_locked(cartridge, &use) &&
 	    (cartridge->stream || rsm_staging_space_is_tight(manager->space))) {
 		/* files that are still open, too */
 		if (!cartridge->migrate_at_ns)

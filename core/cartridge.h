@@ -63,6 +63,7 @@ struct rsm_cartridge {
 	unsigned failures;	   /* [lock] in a row */
 	bool full;		   /* [lock] no more data fit */
 	bool stream;		   /* [lock] an open file has much to write */
+	uint64_t futile_bytes;	   /* [lock] that wait, but the last migration found none of them */
 	uint64_t unindexed_bytes;  /* [lock] written since the last index: staged still */
 	bool read_only;		   /* [lock] as of its last load the volume takes nothing */
 	struct rsm_err failure;	   /* [lock] why the last write failed */

@@ -190,7 +190,9 @@ RSM_MUST_CHECK int rsm_content_residency(struct rsm_content *content, uint64_t i
 RSM_MUST_CHECK int rsm_content_open(struct rsm_content *content, uint64_t id, int flags,
 				    struct rsm_open_file **ret_file, bool *ret_keep_cache,
 				    struct rsm_err *err);
-/* Creates and opens in one step; times as in _make. Not committed before the first flush. */
+/* Creates and opens in one step; times as in _make. Not committed before the first flush. Outcome
+ * RSM_CONTENT_WAIT: there is no room for another row.
+ */
 RSM_MUST_CHECK int rsm_content_create(struct rsm_content *content, uint64_t parent,
 				      const char *name, struct rsm_node *node, int flags,
 				      struct rsm_open_file **ret_file, struct rsm_err *err);

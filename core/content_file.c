@@ -142,6 +142,12 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 
 	if (r)
 		return r;
+	if (!content->full && rsm_staging_space_is_exhausted(content->space, 1)) {
+		/* a row that does not fit would take others' uncommitted rows with it */
+		rsm_staging_space_refused(content->space);
+		rsm_content_want(content, RSM_WANT_ROOM);
+		return RSM_CONTENT_WAIT;
+	}
 	row->kind = RSM_NODE_FILE;
 	row->size = 0;
 	rsm_content_date(&row->times);

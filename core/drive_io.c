@@ -19,7 +19,7 @@
 
 #include "base/log.h"
 
-enum { BATCH_FILES = 1000, BATCH_BYTES = 256 << 20, BATCH_LEAST = 4 << 20 };
+enum { BATCH_FILES = 1000, BATCH_BYTES = 256 << 20, BATCH_LEAST = 4 << 20, STREAM_ON = 64 << 20 };
 #define STREAM_SIZE ((uint64_t)4 << 30)
 
 /* ---- block cache ---- */
@@ -329,7 +329,8 @@ struct batch {
 	bool full;
 	bool torn; /* a write failed: what the drive had accepted before may be lost as well */
 	struct rsm_err unread; /* of a file whose staged bytes could not be read; code 0: none */
-	struct rsm_hasher *hasher; /* of the file that is being written; NULL: it gets no checksum */
+	struct rsm_hasher
+		*hasher; /* of the file that is being written; NULL: it gets no checksum */
 };
 
 static void batch_fini(struct batch *batch)
@@ -603,6 +604,10 @@ static void size_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	batch->most = BATCH_BYTES;
 	batch->tight = rsm_staging_space_is_tight(space);
 	batch->at_least = options->stream_size ? options->stream_size : STREAM_SIZE;
+	rsm_mutex_lock(&worker->manager->lock);
+	if (cartridge->stream && batch->at_least > STREAM_ON) /* once begun, it goes on */
+		batch->at_least = STREAM_ON;
+	rsm_mutex_unlock(&worker->manager->lock);
 	if (batch->tight) {
 		uint64_t part = rsm_staging_space_size(space) / 4;
 
@@ -610,8 +615,6 @@ static void size_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		if (batch->most > part)
 			batch->most = part > BATCH_LEAST ? part : BATCH_LEAST;
 	}
-	RSM_LOCK_SCOPE(&worker->manager->lock);
-	cartridge->stream = false; /* it says so again */
 }
 
 int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,

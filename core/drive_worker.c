@@ -466,8 +466,15 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	rsm_mutex_lock(&manager->lock);
 	full = cartridge->full;
 	rsm_cartridge_note_work_locked(cartridge);
-	if (!wrote && !full)
+	if (!wrote && !full) {
+		struct rsm_content_use use = { 0 };
+
+		if (cartridge->content)
+			rsm_content_use(cartridge->content, &use);
+		cartridge->futile_bytes = use.waiting_bytes;
+		cartridge->stream = false;
 		cartridge->migrate_at_ns = 0; /* nothing is ready; the next close says so again */
+	}
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	if (full)
