@@ -21,18 +21,20 @@ static bool take_part(struct part *part, uint64_t most, bool crumbs)
 		const struct rsm_staged_range *range = &part->migration->ranges[i];
 
 		/* a record begins a block */
-		medium.end = (medium.end + FAKE_BLOCK - 1) / FAKE_BLOCK * FAKE_BLOCK;
-		if (medium.end + range->byte_count > FAKE_SIZE)
-			medium.end = 0; /* in these tests nobody reads what is so old */
+		size_t at = (medium.end + FAKE_BLOCK - 1) / FAKE_BLOCK * FAKE_BLOCK;
+
+		if (at + range->byte_count > FAKE_SIZE)
+			at = 0; /* in these tests nobody reads what is so old */
 		assert_done(rsm_content_migration_read(content, part->migration, i, 0,
-						       medium.bytes + medium.end, range->byte_count,
-						       &err),
+						       medium.bytes + at, range->byte_count, &err),
 			    &err);
 		part->extents[i] = (struct rsm_extent){ .file_offset = range->file_offset,
-							.start_block = medium.end / FAKE_BLOCK,
+							.start_block = at / FAKE_BLOCK,
 							.byte_count = range->byte_count,
 							.partition = 'b' };
-		medium.end += range->byte_count;
+		rsm_mutex_lock(&medium.lock);
+		medium.end = at + range->byte_count;
+		rsm_mutex_unlock(&medium.lock);
 	}
 	return true;
 }
