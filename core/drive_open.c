@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "changer/medium_memory.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
@@ -183,6 +184,9 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 			found.capacity = status.capacity;
 			found.remaining = status.remaining;
 		}
+	} else if (!unreadable && rsm_medium_memory_capacity(worker->drive, 0, &found.remaining,
+							     &found.capacity, NULL) != 0) {
+		found.remaining = found.capacity = 0; /* df goes by the type then */
 	}
 	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
 	for (int i = 0; i < KEYS; i++)
