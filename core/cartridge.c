@@ -92,23 +92,30 @@ static void content_read(void *context, struct rsm_medium_read *read)
 	struct rsm_manager *manager = context;
 	struct rsm_cartridge *cartridge = rsm_content_owner(read->content);
 	struct rsm_err err;
-	bool cached = false, offline;
+	struct rsm_drive_worker *worker;
+	bool cached, offline;
 	int r = 0;
 
 	rsm_mutex_lock(&manager->lock);
-	if (cartridge->state == RSM_CARTRIDGE_LOADED)
-		cached = rsm_drive_worker_read_cached(cartridge->worker, read);
+	worker = cartridge->state == RSM_CARTRIDGE_LOADED ? cartridge->worker : NULL;
+	rsm_mutex_unlock(&manager->lock);
+	/* a worker lives as long as the manager, and its cache knows whose blocks it has */
+	cached = worker && rsm_drive_worker_read_cached(worker, read);
+
+	rsm_mutex_lock(&manager->lock);
 	offline = !cached && cartridge->library == 0;
 	if (offline && !manager->options.offline_wait)
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
 	else if (!cached && manager->stopping && cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(&err, EIO, "%s: rsmfs is shutting down", cartridge->barcode);
-	if (!cached && r == 0) {
+	else if (!cached && !offline)
+		r = rsm_manager_check_drives_locked(manager, cartridge, &err);
+	if (!cached && r == 0)
 		rsm_list_append(&cartridge->reads, &read->link);
+	if (cartridge->state == RSM_CARTRIDGE_LOADED)
+		rsm_drive_worker_wake_locked(cartridge->worker); /* to read, or to read ahead */
+	else if (!cached && r == 0)
 		rsm_cartridge_wanted_locked(cartridge);
-	} else if (cached && cartridge->worker) {
-		pthread_cond_broadcast(&manager->changed); /* time to read ahead */
-	}
 	rsm_mutex_unlock(&manager->lock);
 	if (offline)
 		rsm_manager_request_medium(manager, cartridge);
@@ -269,7 +276,7 @@ void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool re
 		rsm_log_warning("%s: %s", cartridge->barcode, err.msg);
 	cartridge->uuid[0] = '\0';
 	cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
-	cartridge->full = cartridge->read_only = cartridge->discard = false;
+	cartridge->full = cartridge->read_only = cartridge->no_room = cartridge->discard = false;
 }
 
 void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
@@ -321,7 +328,7 @@ void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge)
 
 	if (cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->since_ns)
 		cartridge->since_ns = now;
-	pthread_cond_broadcast(&cartridge->manager->changed);
+	rsm_manager_wake_locked(cartridge->manager);
 }
 
 void rsm_cartridge_tidy(struct rsm_manager *manager)

@@ -62,9 +62,12 @@ struct rsm_cartridge {
 	int64_t retry_at_ns;	   /* [lock] after a failure nothing but requests fetch it before */
 	unsigned failures;	   /* [lock] in a row */
 	bool full;		   /* [lock] no more data fit */
-	bool read_only;		   /* [lock] as of its last load the volume takes nothing */
-	struct rsm_err failure;	   /* [lock] why the last write failed */
-	unsigned outcome_number;   /* [lock] grows with each end of a fetch, success or not */
+	/* as its drive last found the volume */
+	bool read_only;		 /* [lock] nothing that is staged can be written to it */
+	char reason[256];	 /* [lock] why; "": it has no volume yet */
+	bool no_room;		 /* [lock] its data partition is full */
+	struct rsm_err failure;	 /* [lock] why the last write failed */
+	unsigned outcome_number; /* [lock] grows with each end of a fetch, success or not */
 };
 
 #endif

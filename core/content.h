@@ -156,6 +156,12 @@ RSM_MUST_CHECK int rsm_content_set_xattr(struct rsm_content *content, uint64_t i
 RSM_MUST_CHECK int rsm_content_list_xattrs(struct rsm_content *content, uint64_t id,
 					   struct rsm_text *ret_keys, struct rsm_err *err);
 
+/* A fact of the volume index that goes into the next index on the medium (comment, volume_name);
+ * NULL removes. Committed when it returns.
+ */
+RSM_MUST_CHECK int rsm_content_set_fact(struct rsm_content *content, const char *key,
+					const char *value, struct rsm_err *err);
+
 /* Where a file's bytes are. */
 enum rsm_residency { RSM_RESIDENT_MEDIUM, RSM_RESIDENT_STAGED };
 /* STAGED while any byte or the newest attributes of its contents are on local disk only or in no

@@ -321,3 +321,20 @@ int rsm_content_set_xattr(struct rsm_content *content, uint64_t id, const char *
 		rsm_content_want(content, RSM_WANT_MIGRATION);
 	return r > 0 ? rsm_err_fold(err, r, "extended attribute %s", key) : r;
 }
+
+int rsm_content_set_fact(struct rsm_content *content, const char *key, const char *value,
+			 struct rsm_err *err)
+{
+	int r = rsm_content_check_changes(content, err);
+
+	if (r)
+		return r;
+	rsm_mutex_lock(&content->commit_lock);
+	r = rsm_volume_index_set_fact(content->index, key, value, err);
+	if (!r) {
+		rsm_volume_index_touch(content->index);
+		r = rsm_volume_index_commit(content->index, false, err);
+	}
+	rsm_mutex_unlock(&content->commit_lock);
+	return r > 0 ? rsm_err_fold(err, r, "%s of the volume", key) : r;
+}

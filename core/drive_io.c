@@ -35,6 +35,7 @@ int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size, 
 		}
 	}
 	cache->want_partition = 0;
+	cache->content = block_size && worker->cartridge ? worker->cartridge->content : NULL;
 	if (block_size == cache->block_size)
 		return 0;
 	cache->block_size = 0;
@@ -124,7 +125,7 @@ bool rsm_drive_worker_read_cached(struct rsm_drive_worker *worker, struct rsm_me
 	bool whole;
 
 	rsm_mutex_lock(&cache->lock);
-	whole = cache->block_size && cache_copy(cache, read, 0) == read->count;
+	whole = cache->content == read->content && cache_copy(cache, read, 0) == read->count;
 	if (whole)
 		note_sequence(cache, read);
 	rsm_mutex_unlock(&cache->lock);
@@ -321,6 +322,7 @@ struct batch {
 	bool full;
 	bool torn; /* a write failed: what the drive had accepted before may be lost as well */
 	struct rsm_err unread; /* of a file whose staged bytes could not be read; code 0: none */
+	struct rsm_hasher *hasher; /* of the file that is being written; NULL: it gets no checksum */
 };
 
 static void batch_fini(struct batch *batch)
@@ -363,14 +365,6 @@ static int append_block(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	return r == RSM_VOLUME_MUST_COMMIT ? rsm_err_fold(err, r, "append") : r;
 }
 
-enum { WRITE_LATER = 16 }; /* outcome beside those of volume.h: not this file, not now */
-
-static bool hurries(struct rsm_drive_worker *worker)
-{
-	RSM_LOCK_SCOPE(&worker->manager->lock);
-	return rsm_manager_hurries_locked(worker->manager);
-}
-
 /* NULL: the file gets no checksum. */
 static struct rsm_hasher *begin_hash(struct rsm_drive_worker *worker,
 				     const struct rsm_migration *migration)
@@ -405,12 +399,20 @@ static void finish_hash(struct rsm_drive_worker *worker, struct rsm_hasher *hash
 	}
 }
 
+enum { WRITE_LATER = 16 }; /* outcome beside those of volume.h: not this file, not now */
+
+static bool hurries(struct rsm_drive_worker *worker)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	return rsm_manager_hurries_locked(worker->manager);
+}
+
 /* Each range of a file begins a record of its own and is one extent (14.1). While a block is being
  * hashed, the next one goes to the other half of the buffer.
  */
 static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct batch *batch, struct batch_file *file, size_t which,
-		       struct rsm_hasher *hasher, struct rsm_err *err)
+		       struct rsm_err *err)
 {
 	const struct rsm_staged_range *range = &file->migration->ranges[which];
 	struct rsm_extent *extent = &file->extents[file->extent_count];
@@ -431,8 +433,8 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 					       data, n, &batch->unread);
 		if (r < 0)
 			return WRITE_LATER;
-		if (hasher)
-			rsm_hasher_add(hasher, data, n);
+		if (batch->hasher)
+			rsm_hasher_add(batch->hasher, data, n);
 		r = append_block(worker, cartridge, data, n, &block, err);
 		batch->torn = r < 0;
 		if (r != 0)
@@ -453,7 +455,6 @@ static int write_file(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 		      struct batch *batch, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = NULL;
-	struct rsm_hasher *hasher;
 	struct batch_file *file;
 	uint64_t bytes = 0, hashed = 0;
 	int r;
@@ -475,19 +476,19 @@ static int write_file(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	file->extents = calloc(file->migration->range_count + 1, sizeof *file->extents);
 	if (!file->extents)
 		return rsm_err_oom(err);
-	hasher = begin_hash(worker, file->migration);
+	batch->hasher = begin_hash(worker, file->migration);
 	for (size_t i = 0; r == 0 && i < file->migration->range_count; i++) {
 		const struct rsm_staged_range *range = &file->migration->ranges[i];
 
-		if (hasher && range->file_offset > hashed)
-			rsm_hasher_add_zeros(hasher, range->file_offset - hashed);
-		r = write_range(worker, cartridge, batch, file, i, hasher, err);
+		if (batch->hasher && range->file_offset > hashed)
+			rsm_hasher_add_zeros(batch->hasher, range->file_offset - hashed);
+		r = write_range(worker, cartridge, batch, file, i, err);
 		hashed = range->file_offset + range->byte_count;
 	}
 	if (r == 0)
-		finish_hash(worker, hasher, file->migration, hashed);
-	else if (hasher)
-		rsm_hasher_begin(hasher); /* lets go of the buffer */
+		finish_hash(worker, batch->hasher, file->migration, hashed);
+	else if (batch->hasher)
+		rsm_hasher_begin(batch->hasher); /* lets go of the buffer */
 	if (r != 0) {
 		/* what was written of it is waste; it stays staged */
 		rsm_migration_free(file->migration);

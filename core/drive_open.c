@@ -14,10 +14,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "changer/medium_memory.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
-
-enum { LOAD_TIMEOUT_MS = 15 * 60 * 1000, HOME_TRIES = 3 };
 
 static struct rsm_catalog *catalog_of(struct rsm_drive_worker *worker)
 {
@@ -63,13 +62,19 @@ void rsm_drive_identity_fini(struct drive_identity *identity)
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded)
 {
-	struct rsm_volume_status status;
+	struct rsm_volume_status status = { .read_only = true };
 	struct rsm_medium m = worker->medium;
 	struct rsm_err err;
 	int r;
 
-	if (worker->volume) {
+	if (worker->volume)
 		worker->volume->ops->status(worker->volume, &status);
+	rsm_mutex_lock(&worker->manager->lock);
+	cartridge->read_only = status.read_only;
+	cartridge->no_room = status.full;
+	snprintf(cartridge->reason, sizeof cartridge->reason, "%s", status.reason);
+	rsm_mutex_unlock(&worker->manager->lock);
+	if (worker->volume) {
 		m.capacity = status.capacity;
 		m.remaining = status.remaining;
 		m.index_generation = status.index_generation;
@@ -86,28 +91,38 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 
 /* ---- what is on it, and what the catalogue thinks is on it ---- */
 
-static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
-			     struct rsm_text keys[5])
+/* The newest that is known of the root's key; NULL: it has none. The caller frees. */
+static char *root_key(struct rsm_volume_index *index, const char *name)
 {
-	static const char *const names[] = { "pool", "name", "lmid", "state", "owner" };
-	const char **values[] = { &found->pool, &found->name, &found->lmid, &found->state };
-	RSM_TEXT struct rsm_text mode = { 0 };
+	RSM_TEXT struct rsm_text value = { 0 };
+	RSM_FREE char *newer = NULL;
+	char key[64], *text = NULL;
 
-	for (int i = 0; i < 5; i++) {
-		char key[64];
+	snprintf(key, sizeof key, "ltfs.vendor.rsmfs.%s", name);
+	if (rsm_volume_index_get_fact(index, RSM_LTFS_ROOT_KEYS, &newer, NULL) == 0 && newer)
+		return rsm_volume_index_get_fact(index, key, &text, NULL) == 0 ? text : NULL;
+	if (rsm_volume_index_get_xattr(index, RSM_NODE_ROOT, key, &value, NULL) != 0 ||
+	    rsm_text_take(&value, &text, NULL) != 0)
+		return NULL;
+	return text;
+}
 
-		snprintf(key, sizeof key, "ltfs.vendor.rsmfs.%s", names[i]);
-		if (rsm_volume_index_get_xattr(rsm_content_index(content), RSM_NODE_ROOT, key,
-					       &keys[i], NULL) == 0 &&
-		    i < 4)
-			*values[i] = keys[i].data;
-	}
-	if (rsm_volume_index_get_xattr(rsm_content_index(content), RSM_NODE_ROOT,
-				       "ltfs.vendor.rsmfs.mode", &mode, NULL) == 0 &&
-	    keys[4].data && mode.data &&
-	    sscanf(keys[4].data, "%u:%u", &found->owner, &found->group) == 2 &&
-	    sscanf(mode.data, "%o", &found->mode) == 1)
-		found->has_owner = true;
+enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEYS };
+
+static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
+			     char *keys[KEYS])
+{
+	static const char *const names[KEYS] = { "pool", "name", "lmid", "state", "owner", "mode" };
+
+	for (int i = 0; i < KEYS; i++)
+		keys[i] = root_key(rsm_content_index(content), names[i]);
+	found->pool = keys[KEY_POOL];
+	found->name = keys[KEY_NAME];
+	found->lmid = keys[KEY_LMID];
+	found->state = keys[KEY_STATE];
+	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
+			   sscanf(keys[KEY_OWNER], "%u:%u", &found->owner, &found->group) == 2 &&
+			   sscanf(keys[KEY_MODE], "%o", &found->mode) == 1;
 }
 
 /* The cartridge is `id`, as identification says: another one than it was taken for, when a known
@@ -150,7 +165,7 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 		[RSM_PROBE_FOREIGN] = RSM_IS_FOREIGN,
 	};
 	struct rsm_identification found = { .label_type = "", .label_info = "", .volume_uuid = "" };
-	struct rsm_text keys[5] = { 0 };
+	char *keys[KEYS] = { 0 };
 	int64_t pool = worker->medium.pool;
 	int r;
 
@@ -173,10 +188,13 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 			found.capacity = status.capacity;
 			found.remaining = status.remaining;
 		}
+	} else if (!unreadable && rsm_medium_memory_capacity(worker->drive, 0, &found.remaining,
+							     &found.capacity, NULL) != 0) {
+		found.remaining = found.capacity = 0; /* df goes by the type then */
 	}
 	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
-	for (int i = 0; i < 5; i++)
-		rsm_text_fini(&keys[i]);
+	for (int i = 0; i < KEYS; i++)
+		free(keys[i]);
 	if (r < 0)
 		return r;
 	take_entry(worker->manager, cartridge, worker->medium.id);
@@ -453,112 +471,7 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	return r;
 }
 
-/* ---- robot and drive ---- */
-
-static int load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		struct rsm_err *err)
-{
-	int r = rsm_tape_drive_load(worker->drive, LOAD_TIMEOUT_MS, err);
-
-	if (r == -EMEDIUMTYPE) {
-		struct rsm_identification found = { .identity = RSM_IS_INCOMPATIBLE,
-						    .label_type = "",
-						    .label_info = "no drive here can use it",
-						    .volume_uuid = "" };
-
-		if (worker->medium.state == RSM_MEDIUM_UNKNOWN &&
-		    rsm_medium_identified(catalog_of(worker), cartridge->id, &found,
-					  &worker->medium, NULL) < 0)
-			rsm_log_warning("%s is incompatible and could not be noted as such",
-					cartridge->barcode);
-	}
-	return r > 0 ? rsm_err_fold(err, r, "load") : r;
-}
-
-static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_err *err)
-{
-	uint32_t slot;
-	int r = -ENOSPC;
-
-	/* another drive or a port may have taken the slot that was chosen */
-	for (int i = 0; i < HOME_TRIES; i++) {
-		r = rsm_medium_get(catalog_of(worker), medium, &worker->medium, err);
-		if (r == 0)
-			r = rsm_library_choose_slot(worker->library, &worker->medium, &slot, err);
-		if (r != 0)
-			return r > 0 ? rsm_err_fold(err, r, "taking home") : r;
-		r = rsm_library_move(worker->library, &worker->medium, RSM_AT_DRIVE,
-				     worker->element, RSM_AT_SLOT, slot, err);
-		if (r != -EEXIST)
-			break;
-	}
-	return r == -EEXIST ? rsm_err_wrap(err, -EIO, "no slot could be had") : r;
-}
-
-/* What an earlier failure left in the drive goes home first. */
-static int clear_drive(struct rsm_drive_worker *worker, int64_t wanted, struct rsm_err *err)
-{
-	struct rsm_medium lying;
-	int r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE,
-			      worker->element, &lying, err);
-
-	if (r != 0 || lying.id == wanted)
-		return r < 0 ? r : 0;
-	r = rsm_tape_drive_unload(worker->drive, err);
-	if (r == 0)
-		r = go_home(worker, lying.id, err);
-	return r < 0 ? rsm_err_wrap(err, r, "%s lies in it", lying.shown) : 0;
-}
-
-static int bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		 struct rsm_err *err)
-{
-	struct rsm_medium *m = &worker->medium;
-	int r = worker->library->hardware->changer ? clear_drive(worker, cartridge->id, err) : 0;
-
-	if (r == 0)
-		r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
-	if (r != 0)
-		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
-	if (m->location == RSM_AT_OFFLINE || m->library != worker->library->id)
-		return rsm_err_set(err, ENOMEDIUM, "it is not in the library");
-	if (!m->enabled)
-		return rsm_err_set(err, ENODEV, "it is disabled");
-	if (m->location == RSM_AT_DRIVE && m->element == worker->element)
-		return 0;
-	/* another drive that it lies in has given up on it: the robot is let try */
-	r = rsm_library_move(worker->library, m, m->location, m->element, RSM_AT_DRIVE,
-			     worker->element, err);
-	return r == -EEXIST ? rsm_err_wrap(err, -EIO, "%s is full", worker->name) : r;
-}
-
-int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			struct rsm_err *err)
-{
-	struct rsm_err unload_err;
-	int r;
-
-	rsm_volume_free(worker->volume);
-	worker->volume = NULL;
-	worker->head_partition = 0;
-	worker->prevented = false;
-	if (rsm_drive_cache_reset(worker, 0, NULL) < 0)
-		rsm_log_debug(RSM_ROOM_DRIVE, "%s: cache not reset, ignoring", worker->name);
-	r = rsm_tape_drive_unload(worker->drive, &unload_err);
-	if (r < 0) /* if it is still in there, the robot will say so */
-		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, unload_err.msg);
-	else
-		rsm_event_add(catalog_of(worker), "unload", "medium", cartridge->barcode, "drive",
-			      worker->name, NULL);
-	if (!worker->library->hardware->changer && r < 0) {
-		*err = unload_err;
-		return r;
-	}
-	if (!worker->library->hardware->changer)
-		return rsm_medium_set_location(catalog_of(worker), cartridge->id,
-					       worker->library->id, RSM_AT_PORT, 0, err);
-	return go_home(worker, cartridge->id, err);
-}
+/* ---- the whole of it ---- */
 
 int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		    struct rsm_err *err)
@@ -566,10 +479,10 @@ int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	struct rsm_err home_err;
 	int r;
 
-	r = bring(worker, cartridge, err);
+	r = rsm_drive_bring(worker, cartridge, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s for %s", cartridge->barcode, worker->name);
-	r = load(worker, cartridge, err);
+	r = rsm_drive_load(worker, cartridge, err);
 	if (r == 0)
 		r = open_volume(worker, cartridge, err);
 	if (r == 0) {
@@ -596,29 +509,4 @@ int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		return rsm_err_wrap(err, r, "%s in %s", cartridge->barcode, worker->name);
 	rsm_drive_note_status(worker, cartridge, false);
 	return 0;
-}
-
-void rsm_drive_adopt(struct rsm_drive_worker *worker)
-{
-	struct rsm_cartridge *cartridge = NULL;
-	struct rsm_medium medium;
-	struct rsm_err err;
-	int r;
-
-	r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE, worker->element,
-			  &medium, &err);
-	if (r > 0)
-		return;
-	if (r == 0)
-		r = rsm_cartridge_ref(worker->manager, medium.id, &cartridge, &err);
-	if (r < 0) {
-		rsm_log_warning("%s: what lies in it is not known: %s", worker->name, err.msg);
-		return;
-	}
-	if (r > 0)
-		return;
-	cartridge->state = RSM_CARTRIDGE_FETCHING;
-	cartridge->worker = worker;
-	worker->cartridge = cartridge;
-	worker->state = RSM_DRIVE_LOADING;
 }

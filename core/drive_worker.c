@@ -39,6 +39,7 @@ int rsm_drive_worker_new(struct rsm_manager *manager, struct rsm_library *librar
 	worker->enabled = enabled;
 	snprintf(worker->name, sizeof worker->name, "drive %u", worker->element);
 	rsm_mutex_init(&worker->cache.lock);
+	rsm_cond_init(&worker->wake);
 	*ret_worker = worker;
 	return 0;
 }
@@ -49,6 +50,7 @@ void rsm_drive_worker_free(struct rsm_drive_worker *worker)
 		return;
 	rsm_volume_free(worker->volume);
 	rsm_drive_cache_fini(&worker->cache);
+	pthread_cond_destroy(&worker->wake);
 	rsm_hasher_free(worker->hasher);
 	free(worker->buffer);
 	free(worker);
@@ -75,12 +77,17 @@ void rsm_drive_worker_set_enabled_locked(struct rsm_drive_worker *worker, bool e
 		worker->failures = 0;
 	if (enabled && worker->state == RSM_DRIVE_FAILED)
 		worker->state = RSM_DRIVE_EMPTY;
-	pthread_cond_broadcast(&worker->manager->changed);
+	rsm_manager_wake_locked(worker->manager);
 }
 
 bool rsm_drive_worker_is_empty_locked(const struct rsm_drive_worker *worker)
 {
 	return !worker->cartridge && worker->enabled && worker->state == RSM_DRIVE_EMPTY;
+}
+
+bool rsm_drive_worker_has_failed_locked(const struct rsm_drive_worker *worker)
+{
+	return worker->state == RSM_DRIVE_FAILED;
 }
 
 static void set_state(struct rsm_drive_worker *worker, enum rsm_drive_state state)
@@ -125,7 +132,7 @@ static void write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *
 		back_off_locked(cartridge, err);
 	cartridge->leave = true; /* another drive may do better */
 	cartridge->outcome_number++;
-	pthread_cond_broadcast(&worker->manager->changed);
+	rsm_manager_wake_locked(worker->manager);
 	rsm_mutex_unlock(&worker->manager->lock);
 }
 
@@ -144,20 +151,6 @@ static void note_label_work_locked(struct rsm_cartridge *cartridge)
 	else if (!cartridge->label_at_ns)
 		cartridge->label_at_ns = rsm_manager_now(manager) +
 					 (int64_t)manager->options.label_delay_ms * 1000000 + 1;
-}
-
-/* Nothing that is staged or not indexed can be written to such a volume. */
-static void note_volume_locked(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
-{
-	struct rsm_volume_status status = { 0 };
-
-	if (worker->volume)
-		worker->volume->ops->status(worker->volume, &status);
-	cartridge->read_only = !worker->volume || status.read_only;
-	if (cartridge->read_only)
-		rsm_err_set(&cartridge->failure, EROFS, "%s in %s takes no changes: %s",
-			    cartridge->barcode, worker->name,
-			    worker->volume ? status.reason : "it holds no volume");
 }
 
 /* ---- fetching and taking home ---- */
@@ -179,10 +172,9 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
 	    rsm_list_is_empty(&cartridge->reads))
 		cartridge->leave = true;
-	note_volume_locked(worker, cartridge);
 	note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	rsm_cartridge_complete_mounts(cartridge);
 }
@@ -226,11 +218,12 @@ static void fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	worker->state = keeps ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
 	if (err.key == 0x04 && ++worker->failures >= LOADS_FAILED_MOST)
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	report(worker, cartridge, &err);
 	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
 	rsm_cartridge_fail_requests(cartridge, r, &err);
+	rsm_manager_note_failed_drive(manager);
 	rsm_cartridge_unref(cartridge);
 }
 
@@ -280,11 +273,13 @@ static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 		cartridge->since_ns = cartridge->idle_since_ns; /* its place is behind the others */
 	worker->cartridge = NULL;
 	worker->state = r < 0 ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (r < 0)
+	if (r < 0) {
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
+		rsm_manager_note_failed_drive(manager);
+	}
 	rsm_cartridge_unref(cartridge);
 }
 
@@ -418,7 +413,7 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	rsm_cartridge_note_work_locked(cartridge);
 	if (!wrote && !full)
 		cartridge->migrate_at_ns = 0; /* nothing is ready; the next close says so again */
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	if (full)
 		rsm_manager_note_full(manager, cartridge);
@@ -440,7 +435,7 @@ static void write_index(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	rsm_mutex_lock(&manager->lock);
 	cartridge->index_at_ns = 0;
 	rsm_cartridge_note_work_locked(cartridge);
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	if (manager->options.callbacks.staging_room)
 		manager->options.callbacks.staging_room(manager->options.callbacks.context);
@@ -471,10 +466,9 @@ static void label(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	rsm_mutex_lock(&manager->lock);
 	cartridge->label_at_ns = 0;
 	if (worker->volume)
-		note_volume_locked(worker, cartridge);
-	note_label_work_locked(cartridge);
+		note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 }
 
@@ -507,12 +501,17 @@ static void do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 
 /* ---- the loop ---- */
 
+void rsm_drive_worker_wake_locked(struct rsm_drive_worker *worker)
+{
+	pthread_cond_signal(&worker->wake);
+}
+
 static void wait_locked(struct rsm_drive_worker *worker, int64_t until)
 {
 	if (until == RSM_NEVER_NS)
-		rsm_cond_wait(&worker->manager->changed, &worker->manager->lock);
+		rsm_cond_wait(&worker->wake, &worker->manager->lock);
 	else
-		rsm_cond_wait_until(&worker->manager->changed, &worker->manager->lock, until);
+		rsm_cond_wait_until(&worker->wake, &worker->manager->lock, until);
 }
 
 static void with_cartridge(struct rsm_drive_worker *worker)

@@ -35,6 +35,9 @@ RSM_MUST_CHECK int rsm_drive_worker_start(struct rsm_drive_worker *worker, struc
 void rsm_drive_worker_join(struct rsm_drive_worker *worker);
 void rsm_drive_worker_free(struct rsm_drive_worker *worker);
 
+/* Has the worker look what there is to do. With the manager's lock. */
+void rsm_drive_worker_wake_locked(struct rsm_drive_worker *worker);
+
 /* Completes a read from the blocks that the worker has in memory; false: it has to be queued. */
 bool rsm_drive_worker_read_cached(struct rsm_drive_worker *worker, struct rsm_medium_read *read);
 
@@ -49,7 +52,9 @@ struct rsm_drive_view {
 void rsm_drive_worker_view_locked(const struct rsm_drive_worker *worker,
 				  struct rsm_drive_view *ret_view);
 void rsm_drive_worker_set_enabled_locked(struct rsm_drive_worker *worker, bool enabled);
-/* Room that the loaded volume has, for df; false when it is not known. */
+/* Could take a cartridge now. */
 bool rsm_drive_worker_is_empty_locked(const struct rsm_drive_worker *worker);
+/* Nothing can be done with it until a person enables it again. */
+bool rsm_drive_worker_has_failed_locked(const struct rsm_drive_worker *worker);
 
 #endif

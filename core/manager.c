@@ -18,6 +18,13 @@ int64_t rsm_manager_now(const struct rsm_manager *manager)
 	return rsm_clock_now_ns(manager->clock);
 }
 
+void rsm_manager_wake_locked(struct rsm_manager *manager)
+{
+	pthread_cond_broadcast(&manager->changed);
+	for (size_t i = 0; i < manager->worker_count; i++)
+		rsm_drive_worker_wake_locked(manager->workers[i]);
+}
+
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager)
 {
 	return manager->stopping && manager->hurry && atomic_load(manager->hurry);
@@ -102,7 +109,7 @@ void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *ca
 
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
 {
-	struct rsm_volume_status status = { 0 };
+	char reason[sizeof cartridge->reason] = "";
 	struct rsm_content *content;
 	uint64_t total, left;
 	struct rsm_medium m;
@@ -110,11 +117,10 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	int64_t id;
 
 	rsm_mutex_lock(&manager->lock);
+	if (cartridge->read_only)
+		snprintf(reason, sizeof reason, "%s", cartridge->reason);
 	away = cartridge->library == 0; /* gone, or in a port for a person to take */
-	if (cartridge->worker && cartridge->worker->volume &&
-	    pthread_equal(pthread_self(), cartridge->worker->thread))
-		cartridge->worker->volume->ops->status(cartridge->worker->volume, &status);
-	full = status.full || cartridge->full;
+	full = cartridge->no_room || cartridge->full;
 	content = cartridge->content;
 	id = cartridge->id;
 	rsm_mutex_unlock(&manager->lock);
@@ -129,8 +135,8 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	else if (m.duplicate)
 		rsm_content_refuse_changes(content, EROFS,
 					   "another cartridge bears the same volume");
-	else if (status.read_only)
-		rsm_content_refuse_changes(content, EROFS, status.reason);
+	else if (reason[0])
+		rsm_content_refuse_changes(content, EROFS, reason);
 	else if (away && !manager->options.offline_wait)
 		rsm_content_refuse_changes(content, ENOMEDIUM,
 					   "the cartridge is not in the library");
@@ -431,7 +437,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 	rsm_mutex_lock(&manager->lock);
 	manager->stopping = true;
 	manager->hurry = hurry;
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	for (size_t i = 0; i < manager->worker_count; i++) {
 		char what[128];

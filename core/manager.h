@@ -48,10 +48,10 @@ struct rsm_manager_options {
 	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */
 	unsigned index_interval_s; /* 300; 0: only at dismount */
 	bool trace_scsi;
-	bool offline_wait;	 /* -o offline=wait */
+	bool offline_wait;	   /* -o offline=wait */
 	enum rsm_digest_kind hash; /* of files, stored with them when they are written; NONE */
-	uid_t admin;		 /* who mounted; administrator besides root */
-	struct rsm_clock *clock; /* NULL: the machine's */
+	uid_t admin;		   /* who mounted; administrator besides root */
+	struct rsm_clock *clock;   /* NULL: the machine's */
 	struct rsm_manager_callbacks callbacks;
 };
 

@@ -178,7 +178,7 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 			cartridge->ejected = false;
 		else if (cartridge->ejected)
 			cartridge->library = 0;
-		pthread_cond_broadcast(&manager->changed);
+		rsm_manager_wake_locked(manager);
 	}
 	rsm_mutex_unlock(&manager->lock);
 	if (cartridge) {

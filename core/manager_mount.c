@@ -11,6 +11,60 @@
 /* A file that is written on and on is never quite on the medium. */
 #define WRITER_PATIENCE_NS (30 * RSM_SECOND_NS)
 
+/* ---- drives ---- */
+
+int rsm_manager_check_drives_locked(struct rsm_manager *manager,
+				    const struct rsm_cartridge *cartridge, struct rsm_err *err)
+{
+	bool failed = false;
+
+	if (cartridge->state != RSM_CARTRIDGE_AWAY)
+		return 0;
+	for (size_t i = 0; i < manager->worker_count; i++) {
+		const struct rsm_drive_worker *worker = manager->workers[i];
+
+		if (worker->library->id != cartridge->library)
+			continue;
+		if (!rsm_drive_worker_has_failed_locked(worker))
+			return 0;
+		failed = true;
+	}
+	return failed ? rsm_err_set(err, EIO, "%s: every drive of the library has failed",
+				    cartridge->barcode)
+		      : 0;
+}
+
+void rsm_manager_note_failed_drive(struct rsm_manager *manager)
+{
+	struct rsm_err err;
+
+	for (;;) {
+		struct rsm_cartridge *found = NULL;
+
+		rsm_mutex_lock(&manager->lock);
+		RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+			struct rsm_cartridge *c =
+				RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+			if ((!rsm_list_is_empty(&c->reads) || !rsm_list_is_empty(&c->mounts)) &&
+			    rsm_manager_check_drives_locked(manager, c, &err) < 0)
+				found = c;
+			c->identify = c->identify &&
+				      rsm_manager_check_drives_locked(manager, c, &err) == 0;
+		}
+		if (found) {
+			found->references++;
+			(void)!rsm_manager_check_drives_locked(manager, found, &err);
+		}
+		rsm_mutex_unlock(&manager->lock);
+		if (!found)
+			return;
+		rsm_err_set(&err, EIO, "%s: every drive of the library has failed", found->barcode);
+		rsm_cartridge_fail_requests(found, -EIO, &err);
+		rsm_cartridge_unref(found);
+	}
+}
+
 /* ---- requests ---- */
 
 static bool drive_is_free_locked(struct rsm_manager *manager, int64_t library)
@@ -76,6 +130,9 @@ void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *re
 	} else if (offline &&
 		   (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)) {
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
+	} else if (!offline &&
+		   (r = rsm_manager_check_drives_locked(manager, cartridge, &err)) < 0) {
+		/* said so */
 	} else if ((request->flags & RSM_MOUNT_IF_AVAILABLE) &&
 		   cartridge->state != RSM_CARTRIDGE_LOADED &&
 		   !drive_is_free_locked(manager, cartridge->library)) {
@@ -254,7 +311,7 @@ int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool defe
 	if (r == 0) {
 		cartridge->held = false;
 		cartridge->leave = !deferred;
-		pthread_cond_broadcast(&manager->changed);
+		rsm_manager_wake_locked(manager);
 	}
 	while (r == 0 && !deferred && cartridge->state != RSM_CARTRIDGE_AWAY) {
 		if (cancel && atomic_load(cancel))
@@ -324,10 +381,11 @@ static int sync_obstacle_locked(const struct rsm_cartridge *cartridge,
 	}
 	if (cartridge->read_only && medium->label_work == RSM_LABEL_NONE &&
 	    cartridge->state == RSM_CARTRIDGE_LOADED)
-		return rsm_err_set(err, EROFS, "%s takes no changes", cartridge->barcode);
+		return rsm_err_set(err, EROFS, "%s takes no changes: %s", cartridge->barcode,
+				   cartridge->reason[0] ? cartridge->reason : "it has no volume");
 	if (cartridge->manager->stopping)
 		return rsm_err_set(err, ECANCELED, "rsmfs is shutting down");
-	return 0;
+	return rsm_manager_check_drives_locked(cartridge->manager, cartridge, err);
 }
 
 static void want_all_locked(struct rsm_cartridge *cartridge, const struct rsm_content_use *use,

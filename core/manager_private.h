@@ -56,6 +56,12 @@ void rsm_manager_names_changed(struct rsm_manager *manager, int64_t pool);
 void rsm_manager_request_service(struct rsm_manager *manager, struct rsm_library *library,
 				 uint32_t drive, struct rsm_cartridge *cartridge, int r,
 				 const struct rsm_err *err);
+/* -EIO when every drive of the cartridge's library has failed: waiting would be in vain. */
+RSM_MUST_CHECK int rsm_manager_check_drives_locked(struct rsm_manager *manager,
+						   const struct rsm_cartridge *cartridge,
+						   struct rsm_err *err);
+/* A drive has failed: if it was the last one, all who wait are told. */
+void rsm_manager_note_failed_drive(struct rsm_manager *manager);
 /* An off-line cartridge is wanted: an operator request. */
 void rsm_manager_request_medium(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 /* What is staged does not fit any more: new data are refused, an operator request. Once. */
@@ -63,6 +69,8 @@ void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *ca
 /* Lets the contents accept or refuse changes, by what the catalogue and the volume say. */
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 int64_t rsm_manager_now(const struct rsm_manager *manager);
+/* Something changed that workers and waiters look at. */
+void rsm_manager_wake_locked(struct rsm_manager *manager);
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
 
 /* ---- cartridge.c: the table ---- */

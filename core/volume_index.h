@@ -43,7 +43,7 @@ struct rsm_node_times {
 
 /* Bits of `flags`. */
 enum {
-	RSM_NODE_READONLY = 1 << 0,    /* the readonly element of a foreign volume, or by chmod */
+	RSM_NODE_READONLY = 1 << 0,    /* the readonly element; with HAS_UNIX the mode tells it */
 	RSM_NODE_HAS_UNIX = 1 << 1,    /* mode, owner, group are its own, not the mount's default */
 	RSM_NODE_HAS_XATTRS = 1 << 2,  /* has rows in the xattr table (any key) */
 	RSM_NODE_HAS_UNKNOWN = 1 << 3, /* has preserved unknown elements */

@@ -18,7 +18,8 @@ struct rsmfs_birth {
 RSM_MUST_CHECK int rsmfs_birth_init(struct rsmfs_birth *birth, const struct rsmfs_call *call,
 				    bool folder, mode_t parent_mode, gid_t parent_group,
 				    const struct rsm_text *parent_default_acl, struct rsm_err *err);
-/* The umask of a process, for calls that do not tell it; the mount's where /proc does not, either. */
+/* The umask of a process, for calls that do not tell it; the mount's where /proc does not, either.
+ */
 mode_t rsmfs_birth_umask(const struct rsmfs *fs, pid_t pid);
 void rsmfs_birth_fini(struct rsmfs_birth *birth);
 #define RSMFS_BIRTH __attribute__((cleanup(rsmfs_birth_fini)))

@@ -9,9 +9,10 @@
 #include <sys/xattr.h>
 #include <time.h>
 
+#include "core/ltfs/name.h"
 #include "fs/parking.h"
 
-enum { MIB = 1 << 20 };
+enum { MIB = 1 << 20, COMMENT_MAX = 65536 };
 
 /* ---- times: 2026-01-02T03:04:05.000000000Z ---- */
 
@@ -110,7 +111,112 @@ static int get_of_node(const struct rsmfs_contents *at, uint64_t id, const char 
 	return 0;
 }
 
-static void add_of_volume(const struct rsm_medium *medium, const char *key, struct rsm_text *value)
+/* The text after <name> in a placement policy (an element of an index, kept as it came). */
+static void add_element(const char *xml, const char *name, struct rsm_text *value)
+{
+	const char *at = strstr(xml, name);
+
+	if (at)
+		rsm_text_append(value, at + strlen(name), strspn(at + strlen(name), "0123456789"));
+}
+
+/* Facts of the volume index (ltfs_facts.c), shown as they are; `otherwise`: while the volume has
+ * not been made, or seen, yet. NULL: there is no such attribute then.
+ */
+static const struct {
+	const char *key, *fact, *otherwise;
+	bool everywhere; /* not on the root only */
+} facts[] = {
+	{ "ltfs.volumeUUID", "uuid", NULL, true },
+	{ "ltfs.volumeName", "volume_name", NULL, true },
+	{ "ltfs.volumeLockState", "lock_state", "0x00000000", true },
+	{ "ltfs.mamBarcode", "mam_barcode", NULL, true },
+	{ "ltfs.mamApplicationVendor", "mam_vendor", NULL, true },
+	{ "ltfs.mamApplicationVersion", "mam_version", NULL, true },
+	{ "ltfs.mamApplicationFormatVersion", "mam_format_version", NULL, true },
+	/* as the reference: what was set here, not what the index of another session said */
+	{ "ltfs.commitMessage", "commit_message", "", false },
+	{ "ltfs.indexGeneration", "generation", NULL, false },
+	{ "ltfs.indexTime", "update_time", NULL, false },
+	{ "ltfs.indexCreator", "index_creator", NULL, false },
+	{ "ltfs.indexVersion", "index_version", NULL, false },
+	{ "ltfs.indexLocation", "index_location", NULL, false },
+	{ "ltfs.indexPrevious", "index_previous", NULL, false },
+	{ "ltfs.labelCreator", "label_creator", NULL, false },
+	{ "ltfs.labelVersion", "label_version", NULL, false },
+	{ "ltfs.volumeFormatTime", "format_time", NULL, false },
+	{ "ltfs.volumeSerial", "label_serial", NULL, false },
+	{ "ltfs.volumeBlocksize", "block_size", "524288", false },
+	{ "ltfs.volumeCompression", "compression", "true", false },
+	{ "ltfs.partitionMap", "partition_map", "I:a,D:b", false },
+	{ "ltfs.policyAllowUpdate", "allow_policy_update", "true", false },
+	{ "ltfs.vendor.IBM.totalBlocks", "data_end", NULL, false },
+};
+
+static int get_fact(const struct rsmfs_contents *at, bool is_root, const char *key,
+		    struct rsm_text *value, struct rsm_err *err)
+{
+	RSM_FREE char *text = NULL;
+	size_t i = 0;
+	int r;
+
+	while (i < sizeof(facts) / sizeof(facts[0]) && strcmp(facts[i].key, key) != 0)
+		i++;
+	if (i == sizeof(facts) / sizeof(facts[0]) || (!is_root && !facts[i].everywhere))
+		return 1;
+	r = rsm_volume_index_get_fact(rsm_content_index(at->content), facts[i].fact, &text, err);
+	if (r < 0)
+		return r;
+	if (!text && !facts[i].otherwise)
+		return 1;
+	rsm_text_add(value, text ? text : facts[i].otherwise);
+	return 0;
+}
+
+static const struct {
+	const char *key, *value;
+} constants[] = {
+	{ "ltfs.softwareVersion", RSM_VERSION },
+	{ "ltfs.softwareFormatSpec", "2.4.0" },
+	{ "ltfs.softwareVendor", "rsmfs" },
+	/* the reference's ordered copy takes a destination for LTFS by how this begins */
+	{ "ltfs.softwareProduct", "LTFS rsmfs" },
+	/* of the root */
+	{ "ltfs.mediaRecoveredWriteErrors", "-1" },
+	{ "ltfs.mediaPermanentWriteErrors", "-1" },
+	{ "ltfs.mediaRecoveredReadErrors", "-1" },
+	{ "ltfs.mediaPermanentReadErrors", "-1" },
+	{ "ltfs.mediaPreviousPermanentWriteErrors", "-1" },
+	{ "ltfs.mediaPreviousPermanentReadErrors", "-1" },
+	{ "ltfs.mediaBeginningMediumPasses", "-1" },
+	{ "ltfs.mediaMiddleMediumPasses", "-1" },
+	{ "ltfs.mediaEfficiency", "-1" },
+	{ "ltfs.mediaDatasetsWritten", "-1" },
+	{ "ltfs.mediaDatasetsRead", "-1" },
+	{ "ltfs.mediaMBWritten", "-1" },
+	{ "ltfs.mediaMBRead", "-1" },
+	{ "ltfs.mediaStorageAlert", "0x0000000000000000" },
+	{ "ltfs.mediaEncrypted", "false" },
+	{ "ltfs.driveEncryptionState", "off" },
+	{ "ltfs.driveEncryptionMethod", "No Method" },
+};
+enum { CONSTANTS_EVERYWHERE = 4 };
+
+static int get_constant(bool is_root, const char *key, struct rsm_text *value)
+{
+	size_t count = is_root ? sizeof(constants) / sizeof(constants[0]) : CONSTANTS_EVERYWHERE;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(constants[i].key, key) == 0) {
+			rsm_text_add(value, constants[i].value);
+			return 0;
+		}
+	return 1;
+}
+
+/* What the catalogue knows while the facts do not. */
+static int get_of_medium(const struct rsm_medium *medium, bool is_root, const char *key,
+			 struct rsm_text *value)
 {
 	if (strcmp(key, "ltfs.volumeUUID") == 0)
 		rsm_text_add(value, medium->volume_uuid);
@@ -118,58 +224,80 @@ static void add_of_volume(const struct rsm_medium *medium, const char *key, stru
 		rsm_text_add(value, medium->name);
 	else if (strcmp(key, "ltfs.mamBarcode") == 0 && medium->barcode[0])
 		rsm_text_printf(value, "%-32s", medium->barcode);
-	else if (strcmp(key, "ltfs.softwareVersion") == 0)
-		rsm_text_add(value, RSM_VERSION);
-	else if (strcmp(key, "ltfs.softwareFormatSpec") == 0)
-		rsm_text_add(value, "2.4.0");
-	else if (strcmp(key, "ltfs.softwareVendor") == 0 ||
-		 strcmp(key, "ltfs.softwareProduct") == 0)
-		rsm_text_add(value, "rsmfs");
+	else if (is_root && strcmp(key, "ltfs.indexGeneration") == 0)
+		rsm_text_printf(value, "%" PRIu64, medium->index_generation);
+	else if (is_root && strcmp(key, "ltfs.volumeSerial") == 0 && medium->barcode[0])
+		rsm_text_printf(value, "%.6s", medium->barcode);
+	else if (is_root && strcmp(key, "ltfs.mediaLoads") == 0)
+		rsm_text_printf(value, "%" PRIu32, medium->mounts);
+	else
+		return 1;
+	return 0;
 }
 
-static int add_of_root(const struct rsmfs_contents *at, const struct rsm_medium *medium,
-		       const char *key, struct rsm_text *value, struct rsm_err *err)
+static int get_policy(const struct rsmfs_contents *at, const char *key, struct rsm_text *value,
+		      struct rsm_err *err)
 {
+	RSM_FREE char *policy = NULL;
+	bool exists = strcmp(key, "ltfs.policyExists") == 0;
+	int r;
+
+	if (!exists && strcmp(key, "ltfs.policyMaxFileSize") != 0)
+		return 1;
+	r = rsm_volume_index_get_fact(rsm_content_index(at->content), "policy", &policy, err);
+	if (r < 0 || (!exists && !policy))
+		return r < 0 ? r : 1;
+	if (exists)
+		rsm_text_add(value, policy ? "true" : "false");
+	else
+		add_element(policy, "<size>", value);
+	return 0;
+}
+
+static int get_space(const struct rsmfs_contents *at, const char *key, struct rsm_text *value,
+		     struct rsm_err *err)
+{
+	bool is_total = strstr(key, "TotalCapacity") != NULL;
 	uint64_t total, left;
 	int r;
 
-	if (strcmp(key, "ltfs.indexGeneration") == 0) {
-		rsm_text_printf(value, "%" PRIu64, medium->index_generation);
-	} else if (strcmp(key, "ltfs.volumeSerial") == 0 && medium->barcode[0]) {
-		rsm_text_printf(value, "%.6s", medium->barcode);
-	} else if (strcmp(key, "ltfs.volumeBlocksize") == 0) {
-		rsm_text_add(value, "524288");
-	} else if (strcmp(key, "ltfs.partitionMap") == 0) {
-		rsm_text_add(value, "I:a,D:b");
-	} else if (strcmp(key, "ltfs.policyExists") == 0) {
-		rsm_text_add(value, "false");
-	} else if (strcmp(key, "ltfs.mediaLoads") == 0) {
-		rsm_text_printf(value, "%" PRIu32, medium->mounts);
-	} else if (strcmp(key, "ltfs.mediaDataPartitionTotalCapacity") == 0 ||
-		   strcmp(key, "ltfs.mediaDataPartitionAvailableSpace") == 0) {
-		r = rsm_manager_space(at->fs->manager, medium->id, &total, &left, err);
-		if (r < 0)
-			return r;
-		rsm_text_printf(value, "%" PRIu64, (strstr(key, "Total") ? total : left) / MIB);
+	if (strcmp(key, "ltfs.mediaDataPartitionTotalCapacity") == 0 ||
+	    strcmp(key, "ltfs.mediaDataPartitionAvailableSpace") == 0) {
+		r = rsm_manager_space(at->fs->manager, at->medium, &total, &left, err);
+	} else if (strcmp(key, "ltfs.mediaIndexPartitionTotalCapacity") == 0 ||
+		   strcmp(key, "ltfs.mediaIndexPartitionAvailableSpace") == 0) {
+		r = rsm_volume_index_get_number(rsm_content_index(at->content),
+						is_total ? "index_capacity" : "index_remaining",
+						&total, 0, err);
+		left = total;
+	} else {
+		return 1;
 	}
-	return 0;
+	if (r == 0)
+		rsm_text_printf(value, "%" PRIu64, (is_total ? total : left) / MIB);
+	return r;
 }
 
 int rsmfs_ltfs_get(const struct rsmfs_contents *at, uint64_t node, const char *key,
 		   struct rsm_text *ret_value, struct rsm_err *err)
 {
+	bool is_root = node == RSM_NODE_ROOT;
 	struct rsm_medium medium;
 	int r = get_of_node(at, node, key, ret_value, err);
 
+	if (r == 1)
+		r = get_fact(at, is_root, key, ret_value, err);
+	if (r == 1)
+		r = get_constant(is_root, key, ret_value);
+	if (r == 1 && is_root)
+		r = get_policy(at, key, ret_value, err);
+	if (r == 1 && is_root)
+		r = get_space(at, key, ret_value, err);
 	if (r == 1) {
 		r = rsmfs_get_medium(at->fs, at->medium, &medium, err);
 		if (r < 0)
 			return r;
-		add_of_volume(&medium, key, ret_value);
-		if (!ret_value->length && node == RSM_NODE_ROOT)
-			r = add_of_root(at, &medium, key, ret_value, err);
-		if (r == 0 && !ret_value->length)
-			r = 1;
+		r = get_of_medium(&medium, is_root, key, ret_value);
 	}
 	return r == 0 && ret_value->failed ? rsm_err_oom(err) : r;
 }
@@ -191,8 +319,7 @@ static bool may_store(const char *key, bool is_root)
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (strncmp(key, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
-	return is_root &&
-	       (strncmp(key, "ltfs.mediaPool.", 15) == 0 || strcmp(key, "ltfs.commitMessage") == 0);
+	return is_root && strncmp(key, "ltfs.mediaPool.", 15) == 0;
 }
 
 /* A copy may carry a checksum along that was right for what its source once held. One that was
@@ -214,6 +341,41 @@ static bool is_measured(const struct rsmfs_contents *at, const struct rsmfs_call
 	       rsm_content_get_xattr(at->content, call->place.node, key, &value, NULL) == 0;
 }
 
+/* Outcome 1: not one of those that go into the next index. */
+static int set_of_root(const struct rsmfs_contents *at, const struct rsmfs_call *call,
+		       const char *key, struct rsm_err *err)
+{
+	bool is_name = strcmp(key, "ltfs.volumeName") == 0;
+	RSM_FREE char *text = NULL, *nfc = NULL;
+	int r;
+
+	/* nothing alerts, so nothing is cleared */
+	if (strcmp(key, "ltfs.mediaStorageAlert") == 0 && call->data)
+		return 0;
+	if (!is_name && strcmp(key, "ltfs.commitMessage") != 0)
+		return 1;
+	if (is_name && !call->data)
+		return rsm_err_set(err, EACCES, "%s cannot be removed", call->name);
+	if (call->size > COMMENT_MAX)
+		return rsm_err_set(err, EINVAL, "%s: at most %d bytes", call->name, COMMENT_MAX);
+	if (call->data) {
+		text = strndup(call->data, call->size);
+		if (!text)
+			return rsm_err_oom(err);
+		if (strlen(text) != call->size)
+			return rsm_err_set(err, EINVAL, "%s: a text is expected", call->name);
+		r = is_name && *text ? rsm_name_check(text, err) : rsm_name_nfc(text, &nfc, err);
+		if (r < 0)
+			return r == -ENOMEM ? r
+					    : rsm_err_set(err, EINVAL, "%s: not a valid text",
+							  call->name);
+	}
+	if (is_name)
+		return rsm_content_set_fact(at->content, "volume_name", text, err);
+	r = rsm_content_set_fact(at->content, "comment", text, err);
+	return r < 0 ? r : rsm_content_set_fact(at->content, "commit_message", text, err);
+}
+
 int rsmfs_ltfs_set(const struct rsmfs_contents *at, struct rsmfs_call *call, const char *key,
 		   struct rsm_err *err)
 {
@@ -224,6 +386,11 @@ int rsmfs_ltfs_set(const struct rsmfs_contents *at, struct rsmfs_call *call, con
 		return 0;
 	if (may_store(key, call->place.node == RSM_NODE_ROOT))
 		return 1;
+	if (call->place.node == RSM_NODE_ROOT) {
+		r = set_of_root(at, call, key, err);
+		if (r <= 0)
+			return r;
+	}
 	if (time < 0 || !call->data)
 		return rsm_err_set(err, EACCES, "%s is reserved", call->name);
 	r = parse_time(call, time_field(&values, (size_t)time), err);

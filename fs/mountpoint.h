@@ -27,6 +27,11 @@ RSM_MUST_CHECK int rsmfs_mountpoint_check_outside(const char *mountpoint, const 
 RSM_MUST_CHECK int rsmfs_mountpoint_look(const char *path, char type[64], char device[32],
 					 struct rsm_err *err);
 
+/* Tells umount(8) that this mount has a helper: where it knows a mount by statfs() alone, every
+ * FUSE file system is "fuse" to it. Best effort, root only, where the helper is installed.
+ */
+void rsmfs_mountpoint_announce(const char *source, const char *path);
+
 /* Lets the kernel read far ahead in the files of a mount: best effort, root only. */
 void rsmfs_mountpoint_read_ahead(const char *path, unsigned kib);
 

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/xattr.h>
 
+#include "core/digest.h"
 #include "fs/acl.h"
 #include "fs/contents.h"
 #include "fs/ltfs_xattr.h"
@@ -122,6 +123,10 @@ void rsmfs_node_getxattr(struct rsmfs *fs, struct rsmfs_call *call)
 static int list(const struct rsmfs_contents *at, uint64_t id, struct rsm_text *ret_names,
 		struct rsm_err *err)
 {
+	/* Checksums that rsmfs makes itself are of the bytes here: cp -a and rsync -X are not to
+	 * carry them, nor to find a difference in them. */
+	enum rsm_digest_kind hash = at->fs->options->hash;
+	const char *own = hash == RSM_DIGEST_NONE ? "" : rsm_digest_key(hash);
 	RSM_TEXT struct rsm_text keys = { 0 };
 	int r = rsm_content_list_xattrs(at->content, id, &keys, err);
 
@@ -134,7 +139,7 @@ static int list(const struct rsmfs_contents *at, uint64_t id, struct rsm_text *r
 			rsm_text_append(ret_names, "system.posix_acl_access", 24);
 		else if (strcmp(key, RSMFS_KEY_ACL_DEFAULT) == 0)
 			rsm_text_append(ret_names, "system.posix_acl_default", 25);
-		else if (!rsmfs_ltfs_is_hidden(key)) {
+		else if (!rsmfs_ltfs_is_hidden(key) && strcmp(key, own) != 0) {
 			rsm_text_add(ret_names, "user.");
 			rsm_text_append(ret_names, key, strlen(key) + 1);
 		}

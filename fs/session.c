@@ -561,6 +561,7 @@ static int run(struct session *session, struct rsm_err *err)
 	if (r == 0)
 		r = mount_it(session, allow_other, err);
 	if (r == 0) {
+		rsmfs_mountpoint_announce(o->fsname, session->mountpoint);
 		if (o->allow_other && !allow_other)
 			rsm_log_warning("allow_other is off: no user_allow_other in "
 					"/etc/fuse.conf");

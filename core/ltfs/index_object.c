@@ -365,6 +365,19 @@ static int settle_name(struct rsm_ltfs_object *top, struct rsm_err *err)
 	return 0;
 }
 
+/* Other software knows of permissions only whether it may write. Where that contradicts the mode
+ * beside it, it was changed since.
+ */
+static void settle_mode(struct rsm_node *node)
+{
+	if (node->kind == RSM_NODE_LINK || !(node->flags & RSM_NODE_HAS_UNIX))
+		return;
+	if (node->flags & RSM_NODE_READONLY)
+		node->mode &= ~0222u;
+	else if (!(node->mode & 0222))
+		node->mode |= 0200;
+}
+
 static int insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
@@ -387,8 +400,10 @@ static int insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 
 int rsm_ltfs_objects_open(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
-	int r = settle_name(rsm_ltfs_objects_top(objects), err);
+	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
+	int r = settle_name(top, err);
 
+	settle_mode(&top->node);
 	return r ? r : insert(objects, err);
 }
 
@@ -397,6 +412,7 @@ static int finish_folder(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	int r = settle_name(top, err);
 
+	settle_mode(&top->node);
 	if (r || !top->late || !objects->loader)
 		return r;
 	return rsm_index_loader_update(objects->loader, &top->node,
@@ -417,6 +433,7 @@ static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	r = check_extents(objects, &top->node, err);
 	if (!r)
 		r = settle_name(top, err);
+	settle_mode(&top->node);
 	return r ? r : insert(objects, err);
 }
 

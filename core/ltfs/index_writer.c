@@ -281,10 +281,15 @@ static void put_common(struct writer *writer, const struct rsm_snapshot_node *ob
 		PUT(writer, "</extendedattributes>");
 }
 
+/* To the reference what nobody may write is read-only, and the reverse. */
 static void put_readonly(struct writer *writer, const struct rsm_node *node)
 {
+	bool readonly = node->flags & RSM_NODE_READONLY;
+
+	if (node->kind != RSM_NODE_LINK && (node->flags & RSM_NODE_HAS_UNIX))
+		readonly = !(node->mode & 0222);
 	PUT(writer, "<readonly>");
-	put_bool(writer, node->flags & RSM_NODE_READONLY);
+	put_bool(writer, readonly);
 	PUT(writer, "</readonly>");
 }
 

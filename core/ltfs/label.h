@@ -37,6 +37,7 @@ struct rsm_ltfs_label {
 	char index_partition, data_partition; /* letters */
 	uint64_t block_size;
 	bool compression;
+	char serial[7]; /* of the VOL1 record before it; the parser leaves it empty */
 };
 
 /* Strict where ltfs-format.md 4 says so. -EBADMSG with what is wrong. */

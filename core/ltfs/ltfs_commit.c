@@ -101,6 +101,29 @@ static void make_root_keys(struct root_keys *keys, const struct rsm_volume_ident
 	add_key(keys, "ltfs.vendor.rsmfs.state", identity->state);
 }
 
+/* The cached tree has the root's keys of the index that it was read from. What was written since is
+ * kept beside it, so that a lost catalogue learns it without reading the medium's index again;
+ * NULL: the tree's are the newest.
+ */
+int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
+			    const struct rsm_volume_identity *identity, struct rsm_err *err)
+{
+	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
+	struct root_keys keys;
+	int r;
+
+	make_root_keys(&keys, identity);
+	r = rsm_volume_index_set_fact(index, RSM_LTFS_ROOT_KEYS, keys.count ? "1" : NULL, err);
+	for (size_t i = 0; r == 0 && i < keys.count; i++) {
+		char value[RSM_LTFS_ROOT_VALUE_SIZE];
+
+		snprintf(value, sizeof value, "%.*s", (int)keys.xattrs[i].length,
+			 (const char *)keys.xattrs[i].value);
+		r = rsm_volume_index_set_fact(index, keys.xattrs[i].key, value, err);
+	}
+	return r;
+}
+
 /* What the tree has from the volume's former indexes. */
 struct kept_facts {
 	char *volume_name, *comment, *policy, *unknown, *allow_policy_update, *lock;
@@ -247,6 +270,8 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	ltfs->at_end = which == DATA;
 	ltfs->unsynchronized = false;
 	ltfs->index_bytes = sink.bytes;
+	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", source.header.creator);
+	snprintf(ltfs->index_version, sizeof ltfs->index_version, "2.4.0");
 	return 0;
 }
 
@@ -302,7 +327,7 @@ int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	rsm_ltfs_time_format(&ltfs->label.format_time, time);
 	if (r == 0)
 		r = rsm_volume_index_set_fact(index, "format_time", time, err);
-	return r;
+	return r ? r : rsm_ltfs_save_shown_facts(ltfs, err);
 }
 
 static int save_intent(struct rsm_ltfs_volume *ltfs, uint64_t generation,
@@ -338,6 +363,8 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 		clock_gettime(CLOCK_REALTIME, &now);
 	/* an intent is replaced only when its index is certain not to be on the tape */
 	r = seek_append(ltfs, DATA, &end, err);
+	if (r == 0)
+		r = rsm_ltfs_save_root_keys(ltfs, identity, err);
 	if (r == 0)
 		r = save_intent(ltfs, generation, &now, version, err);
 	if (r == 0)

@@ -111,6 +111,7 @@ static int probe_ltfs(struct rsm_tape_drive *drive, char *buf, struct rsm_ltfs_p
 		r = rsm_ltfs_label_compare(&probe->label, &other, err);
 	if (r == 0 && strcmp(serial, probe->serial) != 0)
 		r = rsm_err_set(err, EBADMSG, "the serials of the two partitions differ");
+	snprintf(probe->label.serial, sizeof probe->label.serial, "%s", probe->serial);
 	if (r == 0 && probe->label.block_size > medium.max_block_bytes && medium.max_block_bytes)
 		r = rsm_err_set(err, EBADMSG, "blocks of %llu bytes are too large for this drive",
 				(unsigned long long)probe->label.block_size);
@@ -288,6 +289,8 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 	/* nothing that an earlier medium held counts any more */
 	r = rsm_content_forget_unindexed(ltfs->content, err);
 	if (r == 0)
+		r = rsm_ltfs_save_root_keys(ltfs, identity, err);
+	if (r == 0)
 		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r == 0)
 		r = write_label_construct(ltfs, DATA, serial, err);
@@ -309,6 +312,8 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 	write_attributes(ltfs, identity);
 	rsm_ltfs_write_coherency(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
+	if (r == 0)
+		r = rsm_ltfs_save_medium_facts(ltfs, "unlocked", err);
 	return r ? r : rsm_content_indexed(ltfs->content, snapshot, err);
 }
 
@@ -333,6 +338,7 @@ int rsm_ltfs_format(struct rsm_tape_drive *drive, struct rsm_content *content, c
 	clock_gettime(CLOCK_REALTIME, &label.format_time);
 	if (identity && identity->barcode)
 		rsm_vol1_serial_of_barcode(identity->barcode, serial);
+	snprintf(label.serial, sizeof label.serial, "%s", serial);
 
 	r = rsm_tape_drive_format(drive, 2, err);
 	if (r == 0 && rsm_tape_drive_set_compression(drive, true, NULL) < 0)

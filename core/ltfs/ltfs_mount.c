@@ -368,7 +368,8 @@ static int reload(struct rsm_ltfs_volume *ltfs, int which, struct rsm_ltfs_index
 		r = rsm_index_loader_finish(loader, header->highest_uid, err);
 	if (r < 0)
 		return r;
-	return rsm_content_replace(ltfs->content, RSM_STEAL(loader), ret_conflicts, err);
+	r = rsm_content_replace(ltfs->content, RSM_STEAL(loader), ret_conflicts, err);
+	return r ? r : rsm_ltfs_save_root_keys(ltfs, NULL, err);
 }
 
 /* Extents that no index covers yet are believed only if the tape is still long enough. */
@@ -444,9 +445,13 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	ltfs->back_block = header.back_block;
 	ltfs->self_partition = header.self_partition;
 	ltfs->update_time = header.update_time;
+	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", header.creator);
+	snprintf(ltfs->index_version, sizeof ltfs->index_version, "%s", header.version);
 	check_lock(ltfs, &header);
 	rsm_ltfs_ask_capacity(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
+	if (r == 0)
+		r = rsm_ltfs_save_medium_facts(ltfs, header.lock, err);
 	if (r == 0)
 		r = rsm_volume_index_commit(index, true, err);
 	if (r < 0)

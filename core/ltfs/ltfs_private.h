@@ -33,6 +33,8 @@ struct rsm_ltfs_volume {
 	uint64_t back_block;	     /* the current index's back pointer, on DP; 0: none */
 	struct timespec update_time; /* of the current index */
 	uint64_t index_bytes;	     /* how long the last index was */
+	char index_creator[1025];    /* of the current index */
+	char index_version[16];
 
 	int head;	     /* where a read left the drive: a partition, or UNKNOWN */
 	uint64_t head_block; /* the block behind the one that was read */
@@ -91,8 +93,19 @@ void rsm_ltfs_write_coherency(struct rsm_ltfs_volume *ltfs);
 RSM_MUST_CHECK int rsm_ltfs_change_reference(struct rsm_ltfs_volume *ltfs, uint64_t *ret_reference,
 					     struct rsm_err *err); /* outcome 1: none */
 
+/* Remembers in the volume index which keys the root was given. */
+RSM_MUST_CHECK int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
+					   const struct rsm_volume_identity *identity,
+					   struct rsm_err *err);
 /* Remembers in the volume index which index it is a copy of (facts). */
 RSM_MUST_CHECK int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+/* ---- ltfs_facts.c ---- */
+
+/* Part of _save_facts: what changes with each index. */
+RSM_MUST_CHECK int rsm_ltfs_save_shown_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+/* What the medium's memory tells, once a mount. lock: of the index. */
+RSM_MUST_CHECK int rsm_ltfs_save_medium_facts(struct rsm_ltfs_volume *ltfs, const char *lock,
+					      struct rsm_err *err);
 void rsm_ltfs_ask_capacity(struct rsm_ltfs_volume *ltfs);
 
 RSM_MUST_CHECK int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *content,

@@ -11,7 +11,12 @@
 #include "core/ltfs/label.h"
 #include "core/volume.h"
 
-enum { RSM_LTFS_BLOCK_SIZE = 524288 };
+enum { RSM_LTFS_BLOCK_SIZE = 524288, RSM_LTFS_ROOT_VALUE_SIZE = 4096 };
+
+/* A fact of the volume index: the root's vendor keys are facts of their own names, newer than those
+ * in the tree.
+ */
+#define RSM_LTFS_ROOT_KEYS "root_keys"
 
 enum rsm_ltfs_outcome {
 	RSM_LTFS_RELOADED = 1, /* the medium's index was read, and is the cached tree now */

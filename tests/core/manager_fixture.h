@@ -45,6 +45,25 @@ static inline void world_stop(struct world *world)
 	world->manager = NULL;
 }
 
+static inline int world_make(void **state, const struct rsm_library_shape *shape)
+{
+	struct world *world = calloc(1, sizeof *world);
+
+	if (!world)
+		return -1;
+	strcpy(world->folder, "/tmp/rsm-test-world-XXXXXX");
+	if (!mkdtemp(world->folder))
+		return -1;
+	world->libraries[0] = world->folder;
+	if (rsm_library_folder_create(world->folder, shape, &world->err) < 0) {
+		fprintf(stderr, "%s\n", world->err.msg);
+		return -1;
+	}
+	world_start(world);
+	*state = world;
+	return 0;
+}
+
 static inline int world_new(void **state)
 {
 	static const struct rsm_library_shape shape = {
@@ -55,21 +74,21 @@ static inline int world_new(void **state)
 		.cartridges = 4,
 		.capacity_bytes = (uint64_t)1 << 30,
 	};
-	struct world *world = calloc(1, sizeof *world);
 
-	if (!world)
-		return -1;
-	strcpy(world->folder, "/tmp/rsm-test-world-XXXXXX");
-	if (!mkdtemp(world->folder))
-		return -1;
-	world->libraries[0] = world->folder;
-	if (rsm_library_folder_create(world->folder, &shape, &world->err) < 0) {
-		fprintf(stderr, "%s\n", world->err.msg);
-		return -1;
-	}
-	world_start(world);
-	*state = world;
-	return 0;
+	return world_make(state, &shape);
+}
+
+/* The process dies: nothing more is written. The devices take no more commands, or had better not.
+ */
+static inline void world_crash(struct world *world)
+{
+	static const atomic_bool hurry = true;
+	uint64_t files;
+	unsigned media;
+
+	rsm_manager_stop(world->manager, &hurry, NULL, NULL, &files, &media);
+	rsm_manager_free(world->manager);
+	world->manager = NULL;
 }
 
 static inline int world_free(void **state)
@@ -161,6 +180,72 @@ static inline void read_done(struct rsm_content_read *request, int r, const stru
 		wait->got += iov[i].iov_len;
 	}
 	atomic_store(&wait->ended, 1);
+}
+
+/* As expect_file, for threads: a result instead of a failed assertion. */
+static inline int try_read(struct rsm_manager *manager, int64_t medium, const char *name,
+			   size_t size, unsigned seed, struct rsm_err *err)
+{
+	char *expected = malloc(size + 1);
+	struct read_wait wait = { .data = malloc(size + 1) };
+	struct rsm_content *content = NULL;
+	struct rsm_open_file *file;
+	struct rsm_node node;
+	bool keep;
+	int r = rsm_manager_content(manager, medium, &content, err);
+
+	fill_pattern(expected, size, seed);
+	if (r == 0)
+		r = rsm_content_lookup(content, RSM_NODE_ROOT, name, &node, err);
+	if (r == 0)
+		r = rsm_content_open(content, node.id, O_RDONLY, &file, &keep, err);
+	if (r > 0)
+		r = rsm_err_set(err, ENOENT, "%s is missing", name);
+	if (r == 0) {
+		wait.request = (struct rsm_content_read){
+			.offset = 0, .size = size + 1, .done = read_done, .context = &wait
+		};
+		rsm_content_read_file(file, &wait.request);
+		while (!atomic_load(&wait.ended))
+			usleep(500);
+		r = wait.result;
+		if (r < 0)
+			rsm_err_set(err, -r, "%s", wait.msg);
+		else if (wait.got != size || memcmp(wait.data, expected, size) != 0)
+			r = rsm_err_set(err, EIO, "%s has other contents", name);
+		rsm_content_release(file);
+	}
+	if (content)
+		rsm_manager_content_unref(manager, content);
+	free(wait.data);
+	free(expected);
+	return r;
+}
+
+static inline int try_write(struct rsm_manager *manager, int64_t medium, const char *name,
+			    size_t size, unsigned seed, struct rsm_err *err)
+{
+	struct rsm_node node = { .kind = RSM_NODE_FILE, .mode = 0644, .flags = RSM_NODE_HAS_UNIX };
+	struct rsm_content *content = NULL;
+	struct rsm_open_file *file;
+	char *data = malloc(size + 1);
+	int r = rsm_manager_content(manager, medium, &content, err);
+
+	fill_pattern(data, size, seed);
+	if (r == 0)
+		r = rsm_content_create(content, RSM_NODE_ROOT, name, &node, O_RDWR, &file, err);
+	if (r == 0) {
+		int flushed;
+
+		r = rsm_content_write_file(file, data, size, 0, err);
+		flushed = rsm_content_flush_file(file, r ? NULL : err);
+		r = r ? r : flushed;
+		rsm_content_release(file);
+	}
+	if (content)
+		rsm_manager_content_unref(manager, content);
+	free(data);
+	return r;
 }
 
 static inline void expect_file(struct world *world, int64_t medium, const char *name, size_t size,

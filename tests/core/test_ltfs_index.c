@@ -541,6 +541,31 @@ static void our_vendor_keys_become_owner_mode_and_exact_name(void **state)
 	assert_non_null(fake_xattr(&loader, 1, "ltfs.vendor.rsmfs.unix"));
 }
 
+/* The reference sets `readonly` and leaves our mode as it is. */
+static void what_others_made_read_only_or_writable_is_so_in_our_mode(void **state)
+{
+	static const struct {
+		const char *readonly, *mode;
+		uint32_t expected;
+	} cases[] = {
+		{ "false", "0644", 0644 }, { "true", "0444", 0444 }, { "true", "0664", 0444 },
+		{ "false", "0555", 0755 }, { "true", "0000", 0000 },
+	};
+	char xml[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		snprintf(xml, sizeof xml,
+			 TREE(FILE_OF(
+				 "<name>f</name><readonly>%s</readonly>" TIMES
+				 "<fileuid>7</fileuid><length>0</length>" XATTRS(XATTR(
+					 "ltfs.vendor.rsmfs.unix", "<value>%s 1 1 - -</value>")))),
+			 cases[i].readonly, cases[i].mode);
+		given_index(xml);
+		assert_int_equal(child(1, "f")->node.mode, cases[i].expected);
+	}
+}
+
 static void a_large_value_is_read(void **state)
 {
 	enum { LENGTH = 100000 };
@@ -712,6 +737,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(links_keep_their_targets),
 	cmocka_unit_test(attributes_are_read_to_the_byte),
 	cmocka_unit_test(our_vendor_keys_become_owner_mode_and_exact_name),
+	cmocka_unit_test(what_others_made_read_only_or_writable_is_so_in_our_mode),
 	cmocka_unit_test(a_large_value_is_read),
 	cmocka_unit_test(extents_are_sorted_and_checked),
 	cmocka_unit_test(the_highest_uid_is_corrected),

@@ -206,6 +206,8 @@ static void a_pending_file_is_listed_as_far_as_the_medium_has_it(void **state)
 	static const struct rsm_extent whole[] = { { 0, 7, 0, 100, 'b', true },
 						   { 100, 8, 0, 100, 'b', true },
 						   { 300, 9, 0, 100, 'b', true } };
+	static const struct rsm_snapshot_xattr xattrs[] = { { "ltfs.hash.md5sum", "0", 1 },
+							    { "ltfs.hashes", "1", 1 } };
 	static const struct {
 		size_t extent_count;
 		uint64_t size, listed;
@@ -230,13 +232,46 @@ static void a_pending_file_is_listed_as_far_as_the_medium_has_it(void **state)
 		object->extents = whole;
 		object->extent_count = cases[i].extent_count;
 		object->pending = cases[i].pending;
+		object->xattrs = xattrs;
+		object->xattr_count = 2;
 		xml = written(&plain_source);
 		assert_int_equal(!!strstr(xml, "<openforwrite>true<"), cases[i].pending);
+		/* a digest is of contents that the medium does not have yet */
+		assert_int_equal(!strstr(xml, "ltfs.hash.md5sum"), cases[i].pending);
+		assert_non_null(strstr(xml, "ltfs.hashes"));
 		read_back(xml, &header);
 		free(xml);
 		node = fake_find(&loader, 1, "f");
 		assert_int_equal(node->node.size, cases[i].listed);
 		assert_int_equal(node->extent_count, cases[i].listed_extents);
+	}
+}
+
+static void what_nobody_may_write_is_read_only(void **state)
+{
+	static const struct {
+		uint32_t flags, mode;
+		bool readonly;
+	} cases[] = {
+		{ 0, 0444, false },
+		{ RSM_NODE_READONLY, 0644, true },
+		{ RSM_NODE_HAS_UNIX, 0444, true },
+		{ RSM_NODE_HAS_UNIX, 0464, false },
+		{ RSM_NODE_HAS_UNIX | RSM_NODE_READONLY, 0644, false }, /* chmod u+w */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct rsm_snapshot_node *object;
+		char *xml;
+
+		given_root();
+		object = add(RSM_WALK_LEAF, RSM_NODE_FILE, "f");
+		object->node.flags = cases[i].flags;
+		object->node.mode = cases[i].mode;
+		xml = written(&plain_source);
+		assert_int_equal(!!strstr(xml, "<readonly>true<"), cases[i].readonly);
+		free(xml);
 	}
 }
 
@@ -454,6 +489,9 @@ static void fill(struct rsm_snapshot_node *object)
 		node->mode = (uint32_t)any(010000);
 		node->owner = (uint32_t)(100000 + any(1ULL << 30));
 		node->group = (uint32_t)(100000 + any(1ULL << 30));
+		if (node->kind != RSM_NODE_LINK) /* then the mode tells it */
+			node->flags = node->mode & 0222 ? node->flags & ~(uint32_t)RSM_NODE_READONLY
+							: node->flags | RSM_NODE_READONLY;
 	}
 	if (!any(4)) {
 		object->unknown = "<a b=\"c\">d</a><e></e>";
@@ -575,6 +613,7 @@ static int forget(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_document_has_the_elements_in_the_reference_s_order),
 	cmocka_unit_test(a_pending_file_is_listed_as_far_as_the_medium_has_it),
+	cmocka_unit_test(what_nobody_may_write_is_read_only),
 	cmocka_unit_test(texts_of_every_kind_make_a_valid_document),
 	cmocka_unit_test(root_attributes_of_the_caller_win),
 	cmocka_unit_test(a_sink_that_fails_ends_the_writing),
