@@ -12,7 +12,7 @@
 #include "core/manager_private.h"
 
 #define KEEP_IDLE_NS (60 * RSM_SECOND_NS)
-enum { KEEP_IDLE_MOST = 24 };
+enum { KEEP_IDLE_MOST = 24, ROOM_FOR_A_WRITE = 1 << 20 };
 /* However long a program goes on closing files, writing to the medium begins by then. */
 #define MIGRATE_LATEST 15
 #define INDEX_LATEST_S 300
@@ -247,7 +247,10 @@ static int open_content(struct rsm_cartridge *cartridge, const char *folder,
 	if (r == 0)
 		r = rsm_content_open_volume(folder, manager->space, &callbacks, ret_content, err);
 	if (r < 0)
-		return rsm_err_wrap(err, r, "contents of %s", cartridge->barcode);
+		return rsm_err_wrap(err, r, "contents of %s%s", cartridge->barcode,
+				    r == -EBADMSG ? " (move the damaged index.db away to have it "
+						    "read from the medium again)"
+						  : "");
 	rsm_content_set_owner(*ret_content, cartridge);
 	rsm_content_set_stream_size(*ret_content, manager->options.stream_size
 							  ? manager->options.stream_size
@@ -312,8 +315,9 @@ void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool re
 		rsm_log_warning("%s: %s", cartridge->barcode, err.msg);
 	cartridge->uuid[0] = '\0';
 	cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
-	cartridge->unindexed_bytes = 0;
-	cartridge->full = cartridge->read_only = cartridge->discard = cartridge->stream = false;
+	cartridge->unindexed_bytes = cartridge->futile_bytes = 0;
+	cartridge->full = cartridge->read_only = cartridge->no_room = cartridge->discard = false;
+	cartridge->stream = false;
 }
 
 void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
@@ -343,6 +347,13 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 		cartridge->index_at_ns = 0;
 	else if (!cartridge->index_at_ns)
 		cartridge->index_at_ns = rsm_cartridge_index_time(cartridge, now);
+	/* writers wait for room, which only what an index covers can give */
+	if (rsm_staging_space_is_full(manager->space, ROOM_FOR_A_WRITE)) {
+		if (use.staged_files && !cartridge->full)
+			cartridge->migrate_at_ns = now;
+		if (use.dirty)
+			cartridge->index_at_ns = now;
+	}
 }
 
 /* While it is loaded, index_interval 0 leaves the index to the dismount; but one that went home
@@ -374,6 +385,12 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 	RSM_LOCK_SCOPE(&manager->lock);
 	RSM_LIST_FOR_EACH (item, &manager->cartridges)
 		open += RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->content != NULL;
+	if (rsm_staging_space_is_full(manager->space, ROOM_FOR_A_WRITE)) {
+		RSM_LIST_FOR_EACH (item, &manager->cartridges)
+			rsm_cartridge_note_work_locked(
+				RSM_CONTAINER_OF(item, struct rsm_cartridge, link));
+		pthread_cond_broadcast(&manager->changed);
+	}
 	RSM_LIST_FOR_EACH_SAFE (item, &manager->cartridges) {
 		struct rsm_cartridge *cartridge =
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);

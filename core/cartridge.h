@@ -65,9 +65,12 @@ struct rsm_cartridge {
 	bool stream;		   /* [lock] an open file has much to write */
 	uint64_t futile_bytes;	   /* [lock] that wait, but the last migration found none of them */
 	uint64_t unindexed_bytes;  /* [lock] written since the last index: staged still */
-	bool read_only;		   /* [lock] as of its last load the volume takes nothing */
-	struct rsm_err failure;	   /* [lock] why the last write failed */
-	unsigned outcome_number;   /* [lock] grows with each end of a fetch, success or not */
+	/* as its drive last found the volume */
+	bool read_only;		 /* [lock] nothing that is staged can be written to it */
+	char reason[256];	 /* [lock] why; "": it has no volume yet */
+	bool no_room;		 /* [lock] its data partition is full */
+	struct rsm_err failure;	 /* [lock] why the last write failed */
+	unsigned outcome_number; /* [lock] grows with each end of a fetch, success or not */
 };
 
 #endif

@@ -14,10 +14,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "changer/medium_memory.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
-
-enum { LOAD_TIMEOUT_MS = 15 * 60 * 1000, HOME_TRIES = 3 };
 
 static struct rsm_catalog *catalog_of(struct rsm_drive_worker *worker)
 {
@@ -63,13 +62,19 @@ void rsm_drive_identity_fini(struct drive_identity *identity)
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded)
 {
-	struct rsm_volume_status status;
+	struct rsm_volume_status status = { .read_only = true };
 	struct rsm_medium m = worker->medium;
 	struct rsm_err err;
 	int r;
 
-	if (worker->volume) {
+	if (worker->volume)
 		worker->volume->ops->status(worker->volume, &status);
+	rsm_mutex_lock(&worker->manager->lock);
+	cartridge->read_only = status.read_only;
+	cartridge->no_room = status.full;
+	snprintf(cartridge->reason, sizeof cartridge->reason, "%s", status.reason);
+	rsm_mutex_unlock(&worker->manager->lock);
+	if (worker->volume) {
 		m.capacity = status.capacity;
 		m.remaining = status.remaining;
 		m.index_generation = status.index_generation;
@@ -183,6 +188,9 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 			found.capacity = status.capacity;
 			found.remaining = status.remaining;
 		}
+	} else if (!unreadable && rsm_medium_memory_capacity(worker->drive, 0, &found.remaining,
+							     &found.capacity, NULL) != 0) {
+		found.remaining = found.capacity = 0; /* df goes by the type then */
 	}
 	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
 	for (int i = 0; i < KEYS; i++)
@@ -463,134 +471,7 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	return r;
 }
 
-/* ---- robot and drive ---- */
-
-static int load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		struct rsm_err *err)
-{
-	int r = rsm_tape_drive_load(worker->drive, LOAD_TIMEOUT_MS, err);
-
-	if (r == -EMEDIUMTYPE) {
-		struct rsm_identification found = { .identity = RSM_IS_INCOMPATIBLE,
-						    .label_type = "",
-						    .label_info = "no drive here can use it",
-						    .volume_uuid = "" };
-
-		if (worker->medium.state == RSM_MEDIUM_UNKNOWN &&
-		    rsm_medium_identified(catalog_of(worker), cartridge->id, &found,
-					  &worker->medium, NULL) < 0)
-			rsm_log_warning("%s is incompatible and could not be noted as such",
-					cartridge->barcode);
-	}
-	return r > 0 ? rsm_err_fold(err, r, "load") : r;
-}
-
-static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_err *err)
-{
-	uint32_t slot;
-	int r = -ENOSPC;
-
-	/* another drive or a port may have taken the slot that was chosen */
-	for (int i = 0; i < HOME_TRIES; i++) {
-		r = rsm_medium_get(catalog_of(worker), medium, &worker->medium, err);
-		if (r == 0)
-			r = rsm_library_choose_slot(worker->library, &worker->medium, &slot, err);
-		if (r != 0)
-			return r > 0 ? rsm_err_fold(err, r, "taking home") : r;
-		r = rsm_library_move(worker->library, &worker->medium, RSM_AT_DRIVE,
-				     worker->element, RSM_AT_SLOT, slot, err);
-		if (r != -EEXIST)
-			break;
-	}
-	return r == -EEXIST ? rsm_err_wrap(err, -EIO, "no slot could be had") : r;
-}
-
-/* What an earlier failure left in the drive goes home first. */
-static int clear_drive(struct rsm_drive_worker *worker, int64_t wanted, struct rsm_err *err)
-{
-	struct rsm_medium lying;
-	int r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE,
-			      worker->element, &lying, err);
-
-	if (r != 0 || lying.id == wanted)
-		return r < 0 ? r : 0;
-	r = rsm_tape_drive_unload(worker->drive, err);
-	if (r == 0)
-		r = go_home(worker, lying.id, err);
-	return r < 0 ? rsm_err_wrap(err, r, "%s lies in it", lying.shown) : 0;
-}
-
-/* Outcome 1: it was not where the catalogue thought; an inventory has found out where it is. */
-static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		      struct rsm_err *err)
-{
-	struct rsm_medium *m = &worker->medium;
-	struct rsm_medium now;
-	int r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
-
-	if (r != 0)
-		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
-	if (m->location == RSM_AT_OFFLINE || m->library != worker->library->id)
-		return rsm_err_set(err, ENOMEDIUM, "it is not in the library");
-	if (!m->enabled)
-		return rsm_err_set(err, ENODEV, "it is disabled");
-	if (m->location == RSM_AT_DRIVE && m->element == worker->element)
-		return 0;
-	/* another drive that it lies in has given up on it: the robot is let try */
-	r = rsm_library_move(worker->library, m, m->location, m->element, RSM_AT_DRIVE,
-			     worker->element, err);
-	if (r == -EEXIST)
-		return rsm_err_wrap(err, -EIO, "%s is full", worker->name);
-	if (r == -ENOMEDIUM && rsm_medium_get(catalog_of(worker), cartridge->id, &now, NULL) == 0 &&
-	    now.location != RSM_AT_OFFLINE &&
-	    (now.location != m->location || now.element != m->element))
-		return 1;
-	return r;
-}
-
-static int bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		 struct rsm_err *err)
-{
-	int r = worker->library->hardware->changer ? clear_drive(worker, cartridge->id, err) : 0;
-
-	if (r < 0)
-		return r;
-	/* it may be on its way from a port to a slot just now */
-	for (int i = 0; i < HOME_TRIES; i++) {
-		r = bring_once(worker, cartridge, err);
-		if (r != 1)
-			return r;
-	}
-	return rsm_err_wrap(err, -ENOMEDIUM, "it is moved about");
-}
-
-int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			struct rsm_err *err)
-{
-	struct rsm_err unload_err;
-	int r;
-
-	rsm_volume_free(worker->volume);
-	worker->volume = NULL;
-	worker->head_partition = 0;
-	worker->prevented = false;
-	if (rsm_drive_cache_reset(worker, 0, NULL) < 0)
-		rsm_log_debug(RSM_ROOM_DRIVE, "%s: cache not reset, ignoring", worker->name);
-	r = rsm_tape_drive_unload(worker->drive, &unload_err);
-	if (r < 0) /* if it is still in there, the robot will say so */
-		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, unload_err.msg);
-	else
-		rsm_event_add(catalog_of(worker), "unload", "medium", cartridge->barcode, "drive",
-			      worker->name, NULL);
-	if (!worker->library->hardware->changer && r < 0) {
-		*err = unload_err;
-		return r;
-	}
-	if (!worker->library->hardware->changer)
-		return rsm_medium_set_location(catalog_of(worker), cartridge->id,
-					       worker->library->id, RSM_AT_PORT, 0, err);
-	return go_home(worker, cartridge->id, err);
-}
+/* ---- the whole of it ---- */
 
 int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		    struct rsm_err *err)
@@ -598,10 +479,10 @@ int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	struct rsm_err home_err;
 	int r;
 
-	r = bring(worker, cartridge, err);
+	r = rsm_drive_bring(worker, cartridge, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s for %s", cartridge->barcode, worker->name);
-	r = load(worker, cartridge, err);
+	r = rsm_drive_load(worker, cartridge, err);
 	if (r == 0)
 		r = open_volume(worker, cartridge, err);
 	if (r == 0) {
@@ -628,29 +509,4 @@ int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		return rsm_err_wrap(err, r, "%s in %s", cartridge->barcode, worker->name);
 	rsm_drive_note_status(worker, cartridge, false);
 	return 0;
-}
-
-void rsm_drive_adopt(struct rsm_drive_worker *worker)
-{
-	struct rsm_cartridge *cartridge = NULL;
-	struct rsm_medium medium;
-	struct rsm_err err;
-	int r;
-
-	r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE, worker->element,
-			  &medium, &err);
-	if (r > 0)
-		return;
-	if (r == 0)
-		r = rsm_cartridge_ref(worker->manager, medium.id, &cartridge, &err);
-	if (r < 0) {
-		rsm_log_warning("%s: what lies in it is not known: %s", worker->name, err.msg);
-		return;
-	}
-	if (r > 0)
-		return;
-	cartridge->state = RSM_CARTRIDGE_FETCHING;
-	cartridge->worker = worker;
-	worker->cartridge = cartridge;
-	worker->state = RSM_DRIVE_LOADING;
 }

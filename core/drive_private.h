@@ -1,5 +1,6 @@
 /* drive_private.h - what the files of a drive worker share: drive_worker.c (the loop), drive_open.c
- * (fetching, identifying, taking home), drive_io.c (reads, migration, commits).
+ * (what is on the medium), drive_robot.c (fetching and taking home), drive_io.c (reads, migration,
+ * commits).
  */
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
@@ -69,13 +70,6 @@ RSM_MUST_CHECK int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_c
 /* Opens the volume anew (after an allocation of the loaded medium). */
 RSM_MUST_CHECK int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 				   struct rsm_err *err);
-/* Unloads and has the robot take it to its slot. What should be on the medium is. */
-RSM_MUST_CHECK int rsm_drive_take_home(struct rsm_drive_worker *worker,
-				       struct rsm_cartridge *cartridge, struct rsm_err *err);
-/* At start, before the threads: a cartridge that lies in the drive becomes the worker's; its thread
- * loads it first of all.
- */
-void rsm_drive_adopt(struct rsm_drive_worker *worker);
 /* Puts the identity that goes on the medium together; strings live as long as *storage. */
 struct drive_identity {
 	struct rsm_volume_identity identity;
@@ -88,6 +82,21 @@ void rsm_drive_identity_fini(struct drive_identity *identity);
 /* What the volume tells of itself goes to the catalogue and to the contents' room. */
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded);
+
+/* ---- drive_robot.c ---- */
+
+/* Has the robot put it into the drive, wherever it is, and what lies there away. */
+RSM_MUST_CHECK int rsm_drive_bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+				   struct rsm_err *err);
+RSM_MUST_CHECK int rsm_drive_load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+				  struct rsm_err *err);
+/* Unloads and has the robot take it to its slot. What should be on the medium is. */
+RSM_MUST_CHECK int rsm_drive_take_home(struct rsm_drive_worker *worker,
+				       struct rsm_cartridge *cartridge, struct rsm_err *err);
+/* At start, before the threads: a cartridge that lies in the drive becomes the worker's; its thread
+ * loads it first of all.
+ */
+void rsm_drive_adopt(struct rsm_drive_worker *worker);
 
 /* ---- drive_io.c ---- */
 

@@ -176,20 +176,6 @@ static void note_label_work_locked(struct rsm_cartridge *cartridge)
 					 (int64_t)manager->options.label_delay_ms * 1000000 + 1;
 }
 
-/* Nothing that is staged or not indexed can be written to such a volume. */
-static void note_volume_locked(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
-{
-	struct rsm_volume_status status = { 0 };
-
-	if (worker->volume)
-		worker->volume->ops->status(worker->volume, &status);
-	cartridge->read_only = !worker->volume || status.read_only;
-	if (cartridge->read_only)
-		rsm_err_set(&cartridge->failure, EROFS, "%s in %s takes no changes: %s",
-			    cartridge->barcode, worker->name,
-			    worker->volume ? status.reason : "it holds no volume");
-}
-
 /* ---- fetching and taking home ---- */
 
 static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge, bool identify)
@@ -209,7 +195,6 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
 	    rsm_list_is_empty(&cartridge->reads))
 		cartridge->leave = true;
-	note_volume_locked(worker, cartridge);
 	note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
 	rsm_manager_wake_locked(manager);
@@ -526,8 +511,7 @@ static void label(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	rsm_mutex_lock(&manager->lock);
 	cartridge->label_at_ns = 0;
 	if (worker->volume)
-		note_volume_locked(worker, cartridge);
-	note_label_work_locked(cartridge);
+		note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);

@@ -170,7 +170,7 @@ static void room_came(void *context)
 
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
 {
-	struct rsm_volume_status status = { 0 };
+	char reason[sizeof cartridge->reason] = "";
 	struct rsm_content *content;
 	uint64_t total, left;
 	struct rsm_medium m;
@@ -178,11 +178,10 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	int64_t id;
 
 	rsm_mutex_lock(&manager->lock);
+	if (cartridge->read_only)
+		snprintf(reason, sizeof reason, "%s", cartridge->reason);
 	away = cartridge->library == 0; /* gone, or in a port for a person to take */
-	if (cartridge->worker && cartridge->worker->volume &&
-	    pthread_equal(pthread_self(), cartridge->worker->thread))
-		cartridge->worker->volume->ops->status(cartridge->worker->volume, &status);
-	full = status.full || cartridge->full;
+	full = cartridge->no_room || cartridge->full;
 	content = cartridge->content;
 	id = cartridge->id;
 	rsm_mutex_unlock(&manager->lock);
@@ -197,8 +196,8 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	else if (m.duplicate)
 		rsm_content_refuse_changes(content, EROFS,
 					   "another cartridge bears the same volume");
-	else if (status.read_only)
-		rsm_content_refuse_changes(content, EROFS, status.reason);
+	else if (reason[0])
+		rsm_content_refuse_changes(content, EROFS, reason);
 	else if (away && !manager->options.offline_wait)
 		rsm_content_refuse_changes(content, ENOMEDIUM,
 					   "the cartridge is not in the library");

@@ -381,7 +381,8 @@ static int sync_obstacle_locked(const struct rsm_cartridge *cartridge,
 	}
 	if (cartridge->read_only && medium->label_work == RSM_LABEL_NONE &&
 	    cartridge->state == RSM_CARTRIDGE_LOADED)
-		return rsm_err_set(err, EROFS, "%s takes no changes", cartridge->barcode);
+		return rsm_err_set(err, EROFS, "%s takes no changes: %s", cartridge->barcode,
+				   cartridge->reason[0] ? cartridge->reason : "it has no volume");
 	if (cartridge->manager->stopping)
 		return rsm_err_set(err, ECANCELED, "rsmfs is shutting down");
 	return rsm_manager_check_drives_locked(cartridge->manager, cartridge, err);

@@ -288,7 +288,7 @@ static int insert_pool(struct rsm_catalog *catalog, struct rsm_pool *pool, const
 	return rsm_pool_touch_locked(catalog, pool->parent, err);
 }
 
-/* The one media type of all libraries, else "". */
+/* The one media type that all drives write and all cartridges have, else "". */
 static int only_media_type(struct rsm_catalog *catalog, char ret_type[RSM_TYPE_SIZE],
 			   struct rsm_err *err)
 {
@@ -296,8 +296,9 @@ static int only_media_type(struct rsm_catalog *catalog, char ret_type[RSM_TYPE_S
 	int r;
 
 	r = rsm_catalog_query(catalog, &statement, err,
-			      "SELECT min(media_type) FROM library_media_type "
-			      "HAVING count(DISTINCT media_type) = 1",
+			      "SELECT min(type) FROM (SELECT media_type AS type "
+			      "FROM library_media_type UNION SELECT media_type FROM medium "
+			      "WHERE NOT cleaner) HAVING count(*) = 1",
 			      "");
 	if (r < 0)
 		return r;

@@ -1,25 +1,27 @@
 #include "fs/birth.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/file.h"
 #include "fs/acl.h"
 
 mode_t rsmfs_birth_umask(const struct rsmfs *fs, pid_t pid)
 {
-	RSM_FREE char *text = NULL;
-	const char *line;
-	char path[64];
-	size_t length;
+	mode_t mask = fs->options->umask;
+	char text[128];
+	unsigned found;
+	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (pid <= 0 || rsm_file_load(path, 1 << 16, &text, &length, NULL) < 0)
-		return fs->options->umask;
-	line = strstr(text, "\nUmask:");
-	return line ? (mode_t)strtoul(line + strlen("\nUmask:"), NULL, 8) & 0777
-		    : fs->options->umask;
+	snprintf(text, sizeof(text), "/proc/%d/status", (int)pid);
+	file = pid > 0 ? fopen(text, "re") : NULL;
+	if (!file)
+		return mask;
+	while (fgets(text, sizeof(text), file))
+		if (sscanf(text, "Umask: %o", &found) == 1) {
+			mask = (mode_t)found & 0777;
+			break;
+		}
+	fclose(file);
+	return mask;
 }
 
 int rsmfs_birth_init(struct rsmfs_birth *birth, const struct rsmfs_call *call, bool folder,

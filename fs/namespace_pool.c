@@ -314,9 +314,11 @@ static int take(struct rsmfs *fs, struct rsmfs_call *call, const struct rsm_medi
 		return rsm_err_set(err, EPERM,
 				   "%s: nobody knows what is on it; `rsm free` makes it usable",
 				   medium->shown);
-	/* a rename tells no umask, but what it makes is a new folder of the caller's */
-	as_mkdir.mode = 0777 & ~rsmfs_birth_umask(fs, fuse_req_ctx(call->req)->pid);
+	as_mkdir.mode = 0777;
 	r = get_default_acl(fs, target->id, &default_acl, err);
+	/* a rename tells no umask, but what it makes is a new folder of the caller's */
+	if (r == 0 && !default_acl.length)
+		as_mkdir.mode &= ~rsmfs_birth_umask(fs, fuse_req_ctx(call->req)->pid);
 	if (r == 0)
 		r = rsmfs_birth_init(&birth, &as_mkdir, true, target->mode, target->group,
 				     &default_acl, err);

@@ -534,7 +534,115 @@ static void another_systems_tree_takes_over_but_for_what_is_staged(void **state)
 	assert_int_equal(rsm_staging_space_used(space), 0);
 }
 
+/* ---- digests ---- */
+
+/* What the drive worker does, but for the digest's worth. */
+static struct rsm_migration *next_migration(uint64_t after)
+{
+	struct rsm_migration *migration;
+
+	assert_done(rsm_content_next_migration(content, after, &migration, &err), &err);
+	return migration;
+}
+
+static int write_hashed(struct rsm_migration *migration, const char *hash)
+{
+	if (migration->whole) {
+		migration->hash_key = "ltfs.hash.sha256sum";
+		snprintf(migration->hash, sizeof migration->hash, "%s", hash);
+	}
+	return fake_write(&medium, content, migration, &err);
+}
+
+static bool has_hash(const char *name, const char *hash)
+{
+	RSM_TEXT struct rsm_text value = { 0 };
+
+	return rsm_content_get_xattr(content, id_of(name), "ltfs.hash.sha256sum", &value, &err) ==
+		       0 &&
+	       value.length == strlen(hash) && memcmp(value.data, hash, value.length) == 0;
+}
+
+static void only_a_file_that_is_written_whole_has_a_digest(void **state)
+{
+	static char big[200000];
+	struct rsm_migration *migration;
+	struct rsm_open_file *file;
+
+	(void)state;
+	pattern(big, sizeof big, 9);
+	make_file("whole", big, sizeof big);
+	migration = next_migration(0);
+	assert_true(migration->whole);
+	assert_int_equal(write_hashed(migration, "aa"), 0);
+	rsm_migration_free(migration);
+	assert_true(has_hash("whole", "aa"));
+
+	/* a hole of a new file is zeros, one of an old file is what the medium has */
+	file = create("holes");
+	write_at(file, big, 100000, 50000);
+	close_file(file);
+	migration = next_migration(0);
+	assert_true(migration->whole);
+	assert_int_equal(write_hashed(migration, "bb"), 0);
+	rsm_migration_free(migration);
+	fake_index(content);
+	file = open_file("whole", O_RDWR);
+	assert_true(has_hash("whole", "aa"));
+	write_at(file, "patch", 5, 70000);
+	close_file(file);
+	assert_false(has_hash("whole", "aa"));
+	migration = next_migration(0);
+	assert_false(migration->whole);
+	assert_int_equal(write_hashed(migration, "cc"), 0);
+	rsm_migration_free(migration);
+	assert_false(has_hash("whole", "cc"));
+	assert_true(has_hash("holes", "bb"));
+	set_size("holes", 10);
+	assert_false(has_hash("holes", "bb"));
+	fake_index(content);
+}
+
+static void a_file_changed_while_it_was_hashed_gets_no_digest(void **state)
+{
+	struct rsm_migration *migration;
+	struct rsm_open_file *file;
+
+	(void)state;
+	make_file("f", "first", 5);
+	migration = next_migration(0);
+	file = open_file("f", O_RDWR);
+	write_at(file, "F", 1, 0);
+	assert_int_equal(write_hashed(migration, "dd"), RSM_NODE_ABSENT);
+	assert_false(has_hash("f", "dd"));
+	close_file(file);
+	assert_int_equal(write_hashed(migration, "dd"), RSM_NODE_ABSENT);
+	assert_false(has_hash("f", "dd"));
+	rsm_migration_free(migration);
+}
+
+static void a_digest_set_behind_the_last_write_stays(void **state)
+{
+	static const char key[] = "ltfs.hash.sha256sum";
+	struct rsm_open_file *file = create("f");
+
+	(void)state;
+	write_at(file, "contents", 8, 0);
+	assert_done(rsm_content_set_xattr(content, id_of("f"), key, "set", 3, 0, &err), &err);
+	close_file(file);
+	assert_true(has_hash("f", "set"));
+	reopen();
+	assert_true(has_hash("f", "set"));
+	file = open_file("f", O_RDWR);
+	write_at(file, "C", 1, 0);
+	close_file(file);
+	assert_false(has_hash("f", "set"));
+}
+
 static const struct CMUnitTest tests[] = {
+	TEST(only_a_file_that_is_written_whole_has_a_digest),
+	TEST(a_file_changed_while_it_was_hashed_gets_no_digest),
+	TEST(a_digest_set_behind_the_last_write_stays),
 	TEST(another_systems_tree_takes_over_but_for_what_is_staged),
 	TEST(a_listing_shows_live_sizes),
 	TEST(a_folder_keeps_its_attributes_and_its_times_move),

@@ -50,7 +50,7 @@ static unsigned session(struct world *world, int64_t *ret_medium)
 
 	*ret_medium = medium;
 	for (unsigned i = 0; i < FILES; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof name, "f%u", i);
 		if (try_write(world->manager, medium, name, size_of(i), i, &err) < 0)
@@ -67,7 +67,7 @@ static unsigned session(struct world *world, int64_t *ret_medium)
 static void expect_all(struct world *world, int64_t medium, unsigned count, const char *when)
 {
 	for (unsigned i = 0; i < count; i++) {
-		char name[8];
+		char name[16];
 		int r;
 
 		snprintf(name, sizeof name, "f%u", i);
@@ -81,7 +81,7 @@ static void expect_no_conflicts(struct world *world, int64_t medium, const char 
 {
 	struct rsm_content *content;
 	struct rsm_node node;
-	char name[24];
+	char name[32];
 
 	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
 		    &world->err);

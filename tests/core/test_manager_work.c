@@ -158,7 +158,7 @@ static void a_cartridge_is_deallocated_while_it_is_loaded_and_used_anew(void **s
 			    &world->err);
 	}
 	for (int i = 0; i < 4; i++) {
-		char name[8];
+		char name[16];
 		int64_t medium;
 
 		snprintf(name, sizeof name, "c%d", i);
@@ -368,7 +368,7 @@ static void what_a_hurried_stop_leaves_the_next_start_writes(void **state)
 	for (int i = 0; i < 4; i++)
 		media[i] = given_cartridge(world, pool, names[i]);
 	for (unsigned round = 0; round < 6; round++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof name, "f%u", round);
 		for (int i = 0; i < 4; i++)
@@ -386,7 +386,7 @@ static void what_a_hurried_stop_leaves_the_next_start_writes(void **state)
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(use_of(world, media[i]).staged_files, 0);
 		for (unsigned round = 0; round < 6; round++) {
-			char name[8];
+			char name[16];
 
 			snprintf(name, sizeof name, "f%u", round);
 			expect_file(world, media[i], name, 300000 + round, round + (unsigned)i);

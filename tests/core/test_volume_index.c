@@ -655,6 +655,78 @@ static void a_file_that_changed_meanwhile_is_not_migrated(void **state)
 	assert_int_equal(node.id, id);
 }
 
+/* ---- digests of contents ---- */
+
+static void migrate_hashed(uint64_t id, const char *key, const char *hash)
+{
+	struct rsm_node node = get(id);
+	struct rsm_extent e = { .start_block = 50, .byte_count = node.size, .partition = 'b' };
+
+	assert_done(rsm_volume_index_migrated_hashed(ix, id, node.data_version, &e, 1, key, hash,
+						     &err),
+		    &err);
+}
+
+static void assert_attribute(uint64_t id, const char *key, const char *value)
+{
+	RSM_TEXT struct rsm_text got = { 0 };
+	int r = rsm_volume_index_get_xattr(ix, id, key, &got, &err);
+
+	if (!value) {
+		assert_int_equal(r, RSM_NODE_ABSENT);
+		return;
+	}
+	assert_done(r, &err);
+	assert_int_equal(got.length, strlen(value));
+	assert_memory_equal(got.data, value, got.length);
+}
+
+static void a_digest_lives_as_long_as_the_contents(void **state)
+{
+	static const char sha[] = "ltfs.hash.sha256sum", md5[] = "ltfs.hash.md5sum";
+	uint64_t id = staged_file("f", 10, 1);
+	struct rsm_extent e = { .byte_count = 10, .start_block = 9, .partition = 'b' };
+	struct rsm_node node;
+
+	(void)state;
+	/* with the extents, or not at all */
+	assert_int_equal(rsm_volume_index_migrated_hashed(ix, id, 99, &e, 1, sha, "no", &err),
+			 RSM_NODE_ABSENT);
+	assert_attribute(id, sha, NULL);
+	assert_false(get(id).flags & RSM_NODE_HAS_XATTRS);
+	migrate_hashed(id, sha, "one");
+	assert_attribute(id, sha, "one");
+	assert_true(get(id).flags & RSM_NODE_HAS_XATTRS);
+	/* attributes are not contents */
+	node = get(id);
+	node.mode = 0600;
+	node.flags = RSM_NODE_HAS_UNIX;
+	assert_done(rsm_volume_index_update(ix, &node, &err), &err);
+	assert_done(rsm_volume_index_rename(ix, 1, "f", 1, "g", 0, &later, NULL, &err), &err);
+	assert_attribute(id, sha, "one");
+	/* new contents */
+	assert_done(rsm_volume_index_set_xattr(ix, id, md5, "m", 1, 0, &err), &err);
+	assert_done(rsm_volume_index_set_xattr(ix, id, "ltfs.hashes", "h", 1, 0, &err), &err);
+	stage(id, 12, 500, 2);
+	assert_attribute(id, sha, NULL);
+	assert_attribute(id, md5, NULL);
+	assert_attribute(id, "ltfs.hashes", "h");
+	assert_true(get(id).flags & RSM_NODE_HAS_XATTRS);
+	assert_done(rsm_volume_index_set_xattr(ix, id, "ltfs.hashes", NULL, 0, 0, &err), &err);
+	/* one that a user set while it was staged is replaced by the one that was computed */
+	assert_done(rsm_volume_index_set_xattr(ix, id, sha, "wrong", 5, 0, &err), &err);
+	migrate_hashed(id, sha, "two");
+	assert_attribute(id, sha, "two");
+	/* a shorter file */
+	assert_done(rsm_volume_index_truncate(ix, id, 5, NULL, NULL, &err), &err);
+	assert_attribute(id, sha, NULL);
+	assert_false(get(id).flags & RSM_NODE_HAS_XATTRS);
+	commit();
+	close_index();
+	open_index();
+	assert_attribute(id, sha, NULL);
+}
+
 static void staged_ranges_stay_until_an_index_covers_them_and_no_longer(void **state)
 {
 	uint64_t a = staged_file("a", 10, 1), b = staged_file("b", 20, 2),
@@ -1261,6 +1333,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_truncation_cuts_extents_and_ranges),
 	TEST(files_are_migrated_in_the_order_of_closing),
 	TEST(a_file_that_changed_meanwhile_is_not_migrated),
+		TEST(a_digest_lives_as_long_as_the_contents),
 	TEST(staged_ranges_stay_until_an_index_covers_them_and_no_longer),
 	TEST(what_no_index_covers_can_be_forgotten),
 	TEST(all_staged_ranges_can_be_claimed),

@@ -4,6 +4,7 @@
   ltfs_check.py CARTRIDGE                  checks, prints a summary
   ltfs_check.py CARTRIDGE --list           ... and what the volume holds
   ltfs_check.py CARTRIDGE --compare DIR    ... and that it holds just what DIR does
+  ltfs_check.py CARTRIDGE --history        ... and that all generations can be listed by filemarks
 
 CARTRIDGE is the folder of one in a virtual library (two tape images in SIMH's format, two attribute
 lists). Written from the format's description alone; shares no code with rsmfs.
@@ -233,6 +234,22 @@ class Volume:
         if index["first"] != 5:
             raise Bad(f"the chain of indexes ends at block {index['first']}")
 
+    def check_history(self):
+        """Raises Bad unless the data partition is but data and whole index constructs. The reference
+        lists generations by counting filemarks, back from the end: one too many or a torn index,
+        as crashes leave them (and mounts do not mind), hides all that lie before it.
+        """
+        partition, block, found = self.partitions[self.data_at], 4, []
+        while block < len(partition.blocks):
+            if partition.is_filemark(block):
+                index = self.read_index(self.data_at, block + 1)
+                found.append(index["generation"])
+                block = index["end"]
+            else:
+                block += 1
+        if not set(self.generations) <= {*found, self.index["generation"]}:
+            raise Bad(f"of the generations {self.generations} only {found} are found by filemarks")
+
     def check_mam(self, index, data):
         for n, current in ((self.index_at, index), (self.data_at, data)):
             mam = self.mam[n]
@@ -408,6 +425,7 @@ def main():
     parser.add_argument("cartridge")
     parser.add_argument("--compare", metavar="DIR")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--history", action="store_true")
     args = parser.parse_args()
     try:
         volume = Volume(args.cartridge)
@@ -416,6 +434,8 @@ def main():
                 print(f"{node.kind} {node.length:12} {path}" + (f" -> {node.target}" if node.target else ""))
         if args.compare:
             volume.compare(args.compare)
+        if args.history:
+            volume.check_history()
     except (Bad, ET.ParseError, OSError) as e:
         sys.exit(f"{args.cartridge}: {e}")
     print(f"consistent: volume {volume.label['uuid']}, generation {volume.generations[0]}, "

@@ -257,6 +257,7 @@ def foreign_reader(bench):
         try:
             volume = ltfs_check.Volume(cartridge_folder(library, barcode))
             volume.compare(source)
+            volume.check_history()
         except ltfs_check.Bad as e:
             raise AssertionError(f"{when}: {e}") from e
         expect(volume.label["uuid"] == uuid, "user.rsm.volume_uuid is not the label's")

@@ -407,6 +407,10 @@ def permissions(bench):
         expect(result.returncode != 0 and "ermission denied" in result.stderr, f"{command}: {result.stderr}")
     os.mkdir(mount / "Plain/secret")
 
+    barcode = os.listdir(mount / "Free/LTO-8")[0]
+    os.rename(mount / f"Free/LTO-8/{barcode}", mount / "Plain/exact")
+    expect(os.stat(mount / "Plain/exact").st_mode & 0o777 == 0o750, "mv from Free forgets the umask")
+
     os.umask(0o022)
     os.mkdir(mount / "Shared")
     os.chmod(mount / "Shared", 0o2777)
