@@ -16,6 +16,7 @@ enum { KEEP_IDLE_MOST = 24, ROOM_FOR_A_WRITE = 1 << 20 };
 /* However long a program goes on closing files, writing to the medium begins by then. */
 #define MIGRATE_LATEST 15
 #define INDEX_LATEST_S 300
+#define STREAM_SIZE    ((uint64_t)4 << 30)
 
 void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, char *ret_path,
 			  size_t size)
@@ -140,6 +141,35 @@ static void content_cancel(void *context, struct rsm_medium_read *read)
 		read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
 }
 
+/* Of a nameless file nothing can be written: the robot does not bring a cartridge for it twice. */
+static bool may_free_locked(const struct rsm_cartridge *cartridge,
+			    const struct rsm_content_use *use)
+{
+	return use->waiting_bytes && (cartridge->state == RSM_CARTRIDGE_LOADED ||
+				      use->waiting_bytes != cartridge->futile_bytes);
+}
+
+/* The staging area is nearly full: whoever has something of it is to write it now. */
+static void all_migrate_locked(struct rsm_manager *manager, int64_t now)
+{
+	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+		struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+		struct rsm_content_use use;
+
+		if (!cartridge->content ||
+		    (cartridge->migrate_at_ns && cartridge->migrate_at_ns <= now))
+			continue;
+		rsm_content_use(cartridge->content, &use);
+		if (!may_free_locked(cartridge, &use))
+			continue;
+		cartridge->migrate_at_ns = now;
+		rsm_cartridge_wanted_locked(cartridge);
+	}
+	/* a loaded one may just have to write its index */
+	pthread_cond_broadcast(&manager->changed);
+}
+
 static void content_want(void *context, struct rsm_content *content, enum rsm_content_want want)
 {
 	struct rsm_manager *manager = context;
@@ -171,6 +201,12 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 		if (!cartridge->index_at_ns)
 			cartridge->index_at_ns = rsm_cartridge_index_time(cartridge, now);
 		break;
+	case RSM_WANT_STREAM:
+		cartridge->stream = true;
+		cartridge->migrate_at_ns = now;
+		wake = true;
+		break;
+	case RSM_WANT_ROOM: all_migrate_locked(manager, now); break;
 	case RSM_WANT_NOTHING:
 		cartridge->read_soon_ns = 0;
 		wake = cartridge->state != RSM_CARTRIDGE_AWAY;
@@ -216,6 +252,9 @@ static int open_content(struct rsm_cartridge *cartridge, const char *folder,
 						    "read from the medium again)"
 						  : "");
 	rsm_content_set_owner(*ret_content, cartridge);
+	rsm_content_set_stream_size(*ret_content, manager->options.stream_size
+							  ? manager->options.stream_size
+							  : STREAM_SIZE);
 	return 0;
 }
 
@@ -276,7 +315,9 @@ void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool re
 		rsm_log_warning("%s: %s", cartridge->barcode, err.msg);
 	cartridge->uuid[0] = '\0';
 	cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
+	cartridge->unindexed_bytes = cartridge->futile_bytes = 0;
 	cartridge->full = cartridge->read_only = cartridge->no_room = cartridge->discard = false;
+	cartridge->stream = false;
 }
 
 void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
@@ -290,7 +331,12 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 		return;
 	}
 	rsm_content_use(cartridge->content, &use);
-	if (use.staged_files == 0) {
+	if (may_free_locked(cartridge, &use) &&
+	    (cartridge->stream || rsm_staging_space_is_tight(manager->space))) {
+		/* files that are still open, too */
+		if (!cartridge->migrate_at_ns)
+			cartridge->migrate_at_ns = now;
+	} else if (use.staged_files == 0) {
 		cartridge->migrate_at_ns = 0;
 		cartridge->full = false; /* what did not fit has gone, or has found its place */
 	} else if (!cartridge->migrate_at_ns) {

@@ -47,6 +47,7 @@ struct rsm_manager {
 	bool housekeeper_stop;	      /* [lock] */
 	pthread_t housekeeper;
 	bool housekeeper_runs;
+	int64_t room_request; /* the housekeeper's: of an operator, for staging room; or 0 */
 	bool staged_adopted; /* the starting thread's, then the housekeeper's */
 };
 

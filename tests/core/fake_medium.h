@@ -27,7 +27,7 @@ struct fake_medium {
 	bool stop, fail;
 	pthread_t thread;
 	unsigned reads, cancelled;
-	atomic_uint migrations_wanted, reads_wanted, nothing_wanted;
+	atomic_uint migrations_wanted, reads_wanted, nothing_wanted, streams_wanted, rooms_wanted;
 };
 
 static void fake_answer(struct fake_medium *medium, struct rsm_medium_read *read)
@@ -87,6 +87,10 @@ static void fake_want(void *context, struct rsm_content *content, enum rsm_conte
 		medium->migrations_wanted++;
 	else if (want == RSM_WANT_READ_SOON)
 		medium->reads_wanted++;
+	else if (want == RSM_WANT_STREAM)
+		medium->streams_wanted++;
+	else if (want == RSM_WANT_ROOM)
+		medium->rooms_wanted++;
 	else
 		medium->nothing_wanted++;
 }
