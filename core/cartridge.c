@@ -17,6 +17,7 @@ enum { KEEP_IDLE_MOST = 24, ROOM_FOR_A_WRITE = 1 << 20 };
 #define MIGRATE_LATEST 15
 #define INDEX_LATEST_S 300
 #define STREAM_SIZE    ((uint64_t)4 << 30)
+#define FUTILE_NS      (15 * RSM_SECOND_NS)
 
 void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, char *ret_path,
 			  size_t size)
@@ -154,12 +155,17 @@ static void content_cancel(void *context, struct rsm_medium_read *read)
 		read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
 }
 
-/* Of a nameless file nothing can be written: the robot does not bring a cartridge for it twice. */
+/* Of a nameless file nothing can be written: the robot does not bring a cartridge for it again and
+ * again.
+ */
 static bool may_free_locked(const struct rsm_cartridge *cartridge,
-			    const struct rsm_content_use *use)
+			    const struct rsm_content_use *use, int64_t now)
 {
-	return use->waiting_bytes && (cartridge->state == RSM_CARTRIDGE_LOADED ||
-				      use->waiting_bytes != cartridge->futile_bytes);
+	if (!use->waiting_bytes)
+		return false;
+	return cartridge->state == RSM_CARTRIDGE_LOADED ||
+	       use->waiting_bytes != cartridge->futile_bytes ||
+	       now - cartridge->futile_at_ns > FUTILE_NS;
 }
 
 /* The staging area is nearly full: whoever has something of it is to write it now. */
@@ -174,7 +180,7 @@ static void all_migrate_locked(struct rsm_manager *manager, int64_t now)
 		    (cartridge->migrate_at_ns && cartridge->migrate_at_ns <= now))
 			continue;
 		rsm_content_use(cartridge->content, &use);
-		if (!may_free_locked(cartridge, &use))
+		if (!may_free_locked(cartridge, &use, now))
 			continue;
 		cartridge->migrate_at_ns = now;
 		rsm_cartridge_wanted_locked(cartridge);
@@ -346,7 +352,7 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 		return;
 	}
 	rsm_content_use(cartridge->content, &use);
-	if (may_free_locked(cartridge, &use) &&
+	if (may_free_locked(cartridge, &use, now) &&
 	    (cartridge->stream || rsm_staging_space_is_tight(manager->space))) {
 		/* files that are still open, too */
 		if (!cartridge->migrate_at_ns)

@@ -64,7 +64,8 @@ struct rsm_cartridge {
 	unsigned failures;	  /* [lock] in a row */
 	bool full;		  /* [lock] no more data fit */
 	bool stream;		  /* [lock] an open file has much to write */
-	uint64_t futile_bytes;	  /* [lock] that wait, but the last migration found none of them */
+	uint64_t futile_bytes;	  /* [lock] that waited, but a migration found none of them */
+	int64_t futile_at_ns;	  /* [lock] when that was */
 	uint64_t unindexed_bytes; /* [lock] written since the last index: staged still */
 	/* as its drive last found the volume */
 	bool read_only;		 /* [lock] nothing that is staged can be written to it */

@@ -439,10 +439,13 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err;
+	struct rsm_content_use use = { 0 };
 	bool wrote, full;
 	int r;
 
 	prevent_removal(worker);
+	if (cartridge->content) /* as of now: what is added meanwhile has not been tried */
+		rsm_content_use(cartridge->content, &use);
 	r = rsm_drive_migrate(worker, cartridge, &wrote, &err);
 	if (r < 0) {
 		write_failed(worker, cartridge, &err);
@@ -452,11 +455,10 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	full = cartridge->full;
 	rsm_cartridge_note_work_locked(cartridge);
 	if (!wrote && !full) {
-		struct rsm_content_use use = { 0 };
-
-		if (cartridge->content)
-			rsm_content_use(cartridge->content, &use);
-		cartridge->futile_bytes = use.waiting_bytes;
+		if (rsm_list_is_empty(&cartridge->reads)) { /* else it may not have looked at all */
+			cartridge->futile_bytes = use.waiting_bytes;
+			cartridge->futile_at_ns = rsm_manager_now(manager);
+		}
 		cartridge->stream = false;
 		cartridge->migrate_at_ns = 0; /* nothing is ready; the next close says so again */
 	}
