@@ -186,7 +186,7 @@ static void all_migrate_locked(struct rsm_manager *manager, int64_t now)
 		rsm_cartridge_wanted_locked(cartridge);
 	}
 	/* a loaded one may just have to write its index */
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 }
 
 static void content_want(void *context, struct rsm_content *content, enum rsm_content_want want)

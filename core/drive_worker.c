@@ -134,7 +134,7 @@ static bool disk_is_full(struct rsm_drive_worker *worker, struct rsm_cartridge *
 	cartridge->retry_at_ns = rsm_manager_now(manager) + RSM_SECOND_NS;
 	cartridge->failure = *err;
 	cartridge->outcome_number++;
-	pthread_cond_broadcast(&manager->changed);
+	rsm_manager_wake_locked(manager);
 	return true;
 }
 
