@@ -410,7 +410,7 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 		RSM_LIST_FOR_EACH (item, &manager->cartridges)
 			rsm_cartridge_note_work_locked(
 				RSM_CONTAINER_OF(item, struct rsm_cartridge, link));
-		pthread_cond_broadcast(&manager->changed);
+		rsm_manager_wake_locked(manager);
 	}
 	RSM_LIST_FOR_EACH_SAFE (item, &manager->cartridges) {
 		struct rsm_cartridge *cartridge =
