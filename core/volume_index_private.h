@@ -335,6 +335,8 @@ struct rsm_vi_data {
 void rsm_vi_data_fini(struct rsm_vi_data *data);
 /* No range is `written` any more; data->written stays. */
 void rsm_vi_wait_again(struct rsm_vi_data *data);
+/* After a change of the ranges: written, if none waits; off the queue, if there are none. */
+void rsm_vi_settle(struct rsm_vi_data *data);
 #define RSM_VI_DATA __attribute__((cleanup(rsm_vi_data_fini)))
 /* `whole`: with the lists; otherwise only staged_bytes. Outcome RSM_NODE_ABSENT. */
 RSM_MUST_CHECK int rsm_vi_get_data(struct rsm_volume_index *index, uint64_t id, bool whole,
