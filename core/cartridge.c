@@ -31,7 +31,7 @@ struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int
 		struct rsm_cartridge *cartridge =
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
 
-		if (cartridge->id == medium)
+		if (cartridge->id == medium && !cartridge->detached)
 			return cartridge;
 	}
 	return NULL;
@@ -85,6 +85,19 @@ void rsm_cartridge_unref(struct rsm_cartridge *cartridge)
 	 * lock is given back */
 	if (cartridge->discard && cartridge->references == 0)
 		rsm_cartridge_close_content_locked(cartridge, true);
+	if (cartridge->detached && cartridge->references == 0) {
+		rsm_list_remove(&cartridge->link);
+		free(cartridge);
+	}
+}
+
+/* Whoever has the entry, its drive above all, goes on with it; who asks for the medium from now on
+ * gets a new one, with contents of its own.
+ */
+void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge)
+{
+	cartridge->detached = cartridge->discard = true;
+	cartridge->library = 0;
 }
 
 /* ---- contents and what they ask for ---- */
@@ -285,7 +298,9 @@ int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid
 	/* the manager's lock makes this the only opener; opening takes milliseconds */
 	rsm_mutex_lock(&manager->lock);
 	r = 0;
-	if (cartridge->content && strcmp(cartridge->uuid, uuid) != 0) {
+	if (cartridge->detached)
+		r = rsm_err_set(err, ECANCELED, "%s was deallocated", cartridge->barcode);
+	else if (cartridge->content && strcmp(cartridge->uuid, uuid) != 0) {
 		/* the caller's reference is one */
 		if (cartridge->references > 1) {
 			r = rsm_err_set(err, EBUSY, "the contents that %s had before are in use",
@@ -395,7 +410,7 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 		RSM_LIST_FOR_EACH (item, &manager->cartridges)
 			rsm_cartridge_note_work_locked(
 				RSM_CONTAINER_OF(item, struct rsm_cartridge, link));
-		pthread_cond_broadcast(&manager->changed);
+		rsm_manager_wake_locked(manager);
 	}
 	RSM_LIST_FOR_EACH_SAFE (item, &manager->cartridges) {
 		struct rsm_cartridge *cartridge =

@@ -521,7 +521,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
 		struct rsm_content_use use = { 0 };
 
-		if (cartridge->content)
+		if (cartridge->content && !cartridge->detached)
 			rsm_content_use(cartridge->content, &use);
 		*ret_left_files += use.staged_files;
 		*ret_left_media += use.staged_files > 0;

@@ -119,20 +119,28 @@ static int check_empty(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	return r;
 }
 
-/* The volume in the drive, if any, is no longer ours to write: its worker closes it without an
- * index. */
-static int abandon(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
-		   struct rsm_err *err)
+/* In one step with the catalogue, so that whoever is given the medium next meets nothing of what it
+ * was before. The volume in the drive, if any, is no longer ours to write: its worker closes it
+ * without an index.
+ */
+static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+			  const struct rsm_medium *medium, struct rsm_err *err)
 {
+	int r;
+
 	RSM_LOCK_SCOPE(&manager->lock);
 	if (in_use_locked(cartridge))
 		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
+	r = rsm_deallocate(manager->catalog, medium->id, medium->label_work != RSM_LABEL_FORMAT,
+			   NULL, err);
+	if (r < 0)
+		return r;
+	if (!cartridge->uuid[0])
+		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", medium->volume_uuid);
 	cartridge->label_at_ns = cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
-	if (cartridge->state != RSM_CARTRIDGE_AWAY) {
-		cartridge->abandoned = true;
-		cartridge->leave = true;
-		rsm_manager_wake_locked(manager);
-	}
+	cartridge->abandoned = cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
+	rsm_cartridge_detach_locked(cartridge);
+	rsm_manager_wake_locked(manager);
 	return 0;
 }
 
@@ -151,31 +159,17 @@ static void await_abandoned(struct rsm_manager *manager, struct rsm_cartridge *c
 static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 			      struct rsm_medium *medium, bool force, struct rsm_err *err)
 {
-	struct rsm_medium now;
+	struct rsm_err gone;
 	int r = force ? 0 : check_empty(manager, cartridge, medium, err);
 
+	if (r == 0)
+		r = end_allocation(manager, cartridge, medium, err);
 	if (r != 0)
 		return r;
-	r = abandon(manager, cartridge, err);
-	if (r < 0)
-		return r;
-	r = rsm_deallocate(manager->catalog, medium->id, medium->label_work != RSM_LABEL_FORMAT,
-			   &now, err);
-	if (r < 0) {
-		rsm_mutex_lock(&manager->lock);
-		cartridge->abandoned = false;
-		rsm_cartridge_note_work_locked(cartridge);
-		rsm_mutex_unlock(&manager->lock);
-		return r;
-	}
+	rsm_err_set(&gone, ENOENT, "%s was deallocated", medium->name);
+	rsm_cartridge_fail_requests(cartridge, -ENOENT, &gone);
 	rsm_event_add(manager->catalog, "deallocate", "medium", medium->shown, "name", medium->name,
 		      "lmid", medium->lmid, NULL);
-	/* whoever lets go of it last removes the contents; it may well be us */
-	rsm_mutex_lock(&manager->lock);
-	if (!cartridge->uuid[0])
-		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", medium->volume_uuid);
-	cartridge->discard = strcmp(cartridge->uuid, medium->volume_uuid) == 0;
-	rsm_mutex_unlock(&manager->lock);
 	await_abandoned(manager, cartridge);
 	return 0;
 }

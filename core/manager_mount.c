@@ -127,6 +127,8 @@ void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *re
 	offline = cartridge->library == 0;
 	if (manager->stopping) {
 		r = rsm_err_set(&err, ECANCELED, "rsmfs is shutting down");
+	} else if (cartridge->detached) {
+		r = rsm_err_set(&err, ENOENT, "%s was deallocated", cartridge->barcode);
 	} else if (offline &&
 		   (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)) {
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);

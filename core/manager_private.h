@@ -48,7 +48,7 @@ struct rsm_manager {
 	pthread_t housekeeper;
 	bool housekeeper_runs;
 	int64_t room_request; /* the housekeeper's: of an operator, for staging room; or 0 */
-	bool staged_adopted; /* the starting thread's, then the housekeeper's */
+	bool staged_adopted;  /* the starting thread's, then the housekeeper's */
 };
 
 /* Tells the upper floor; without locks. pool RSM_POOL_TOP: the top. */
@@ -80,6 +80,8 @@ bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
 RSM_MUST_CHECK int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 				     struct rsm_cartridge **ret_cartridge, struct rsm_err *err);
 void rsm_cartridge_unref(struct rsm_cartridge *cartridge);
+/* Its medium was deallocated: the entry and its contents go with the last reference. */
+void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge);
 struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium);
 
 /* Opens the contents of the volume `uuid` (made if missing). Outcome MUST_MOUNT: `make` is false

@@ -304,6 +304,19 @@ static int free_port(struct rsm_library *library, uint32_t *ret_port, struct rsm
 		     : rsm_err_set(err, ENXIO, "the library has no port");
 }
 
+/* Under its former entry, from before it was deallocated: it will be home in a moment. */
+static bool lies_in_drive_locked(struct rsm_manager *manager, const struct rsm_cartridge *cartridge)
+{
+	for (size_t i = 0; i < manager->worker_count; i++) {
+		struct rsm_drive_view view;
+
+		rsm_drive_worker_view_locked(manager->workers[i], &view);
+		if (view.medium == cartridge->id && cartridge->state == RSM_CARTRIDGE_AWAY)
+			return true;
+	}
+	return false;
+}
+
 static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, bool force,
 		 const atomic_bool *cancel, struct rsm_err *err)
 {
@@ -311,15 +324,16 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 	struct rsm_library *library;
 	struct rsm_medium m;
 	uint32_t port = 0;
-	bool mounted;
+	bool mounted, kept;
 	int r;
 
 	rsm_mutex_lock(&manager->lock);
 	if (cartridge->content)
 		rsm_content_use(cartridge->content, &use);
 	mounted = cartridge->state != RSM_CARTRIDGE_AWAY;
+	kept = lies_in_drive_locked(manager, cartridge);
 	rsm_mutex_unlock(&manager->lock);
-	if (use.open_files && !force)
+	if ((use.open_files && !force) || kept)
 		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
 	r = mounted ? rsm_manager_send_home(manager, cartridge->id, false, true, cancel, err) : 0;
 	if (r == -EINVAL)

@@ -86,6 +86,20 @@ static bool takes_drive(const struct rsm_cartridge *cartridge, uint32_t element)
 	return wanted == 0 || wanted == element;
 }
 
+/* Its former entry (it was deallocated and is allocated again) still has it in a drive. */
+static bool is_kept(const struct rsm_list *cartridges, const struct rsm_cartridge *cartridge)
+{
+	RSM_LIST_FOR_EACH (item, cartridges) {
+		const struct rsm_cartridge *other =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (other->detached && other->id == cartridge->id &&
+		    other->state != RSM_CARTRIDGE_AWAY)
+			return true;
+	}
+	return false;
+}
+
 static bool precedes(const struct rsm_cartridge *a, const struct rsm_cartridge *b, int64_t now_ns)
 {
 	int rank_a = rank(a, now_ns), rank_b = rank(b, now_ns);
@@ -114,7 +128,8 @@ struct rsm_cartridge *rsm_mount_queue_pick(const struct rsm_list *cartridges, in
 		if (due > now_ns)
 			next = earlier(next, due);
 		else if (takes_drive(cartridge, element) &&
-			 (!best || precedes(cartridge, best, now_ns)))
+			 (!best || precedes(cartridge, best, now_ns)) &&
+			 !is_kept(cartridges, cartridge))
 			best = cartridge;
 	}
 	*ret_next_ns = next;
@@ -132,7 +147,8 @@ unsigned rsm_mount_queue_waiting(const struct rsm_list *cartridges, int64_t libr
 
 		count += cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library == library &&
 			 takes_drive(cartridge, element) &&
-			 rsm_mount_queue_due_ns(cartridge, now_ns) <= now_ns;
+			 rsm_mount_queue_due_ns(cartridge, now_ns) <= now_ns &&
+			 !is_kept(cartridges, cartridge);
 	}
 	return count;
 }

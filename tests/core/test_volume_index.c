@@ -662,9 +662,9 @@ static void migrate_hashed(uint64_t id, const char *key, const char *hash)
 	struct rsm_node node = get(id);
 	struct rsm_extent e = { .start_block = 50, .byte_count = node.size, .partition = 'b' };
 
-	assert_done(rsm_volume_index_migrated_hashed(ix, id, node.data_version, &e, 1, key, hash,
-						     &err),
-		    &err);
+	assert_done(
+		rsm_volume_index_migrated_hashed(ix, id, node.data_version, &e, 1, key, hash, &err),
+		&err);
 }
 
 static void assert_attribute(uint64_t id, const char *key, const char *value)
@@ -1333,7 +1333,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_truncation_cuts_extents_and_ranges),
 	TEST(files_are_migrated_in_the_order_of_closing),
 	TEST(a_file_that_changed_meanwhile_is_not_migrated),
-		TEST(a_digest_lives_as_long_as_the_contents),
+	TEST(a_digest_lives_as_long_as_the_contents),
 	TEST(staged_ranges_stay_until_an_index_covers_them_and_no_longer),
 	TEST(what_no_index_covers_can_be_forgotten),
 	TEST(all_staged_ranges_can_be_claimed),
