@@ -302,15 +302,15 @@ static void release_one(struct rsm_content *content, const struct released *rele
 	release.node = node;
 	if (node->staged_phase >= phase || rsm_ranges_reserve(&node->ranges, 1, NULL) ||
 	    rsm_ranges_reserve(&node->saved, 1, NULL)) {
-		rsm_content_touch_streamed(node, range->file_offset, end); /* it waits again */
+		rsm_content_drop_streamed(node, range->file_offset, end); /* it waits again */
 	} else if (node->dirty_data) {
 		rsm_ranges_subtract(range, &node->saved, release_unless_in_use, &release);
 		release_streamed(&release, range);
-		rsm_content_touch_streamed(node, range->file_offset, end);
+		rsm_content_drop_streamed(node, range->file_offset, end);
 	} else {
 		rsm_ranges_remove(&node->ranges, range);
 		rsm_ranges_remove(&node->saved, range);
-		rsm_content_touch_streamed(node, range->file_offset, end);
+		rsm_content_drop_streamed(node, range->file_offset, end);
 		rsm_content_forget_extents(node);
 		rsm_content_close_own_if_idle(node);
 		release_part(&release, range);

@@ -75,7 +75,7 @@ struct rsm_open_node {
 	uint64_t persisted_size; /* as in the index */
 	uint64_t cut; /* extents from here on are void; UINT64_MAX: none was cut since the commit */
 	uint64_t unsaved;     /* bytes accepted since the flush */
-	uint64_t unsaved_own; /* of them, in the own file */
+	uint64_t unsaved_own; /* of them, in the own file; and what was on the medium already */
 	uint64_t unlooked;    /* bytes written since the waiting ones were counted */
 
 	/* The whole contents of a small file: buffer_length == row.size while has_buffer. */
@@ -195,7 +195,10 @@ void rsm_content_close_own_if_idle(struct rsm_open_node *node);
 /* ---- content_stream.c; with node->lock held ---- */
 
 /* Bytes of the own file are about to change: what is on the medium, or on its way, is not them. */
-void rsm_content_touch_streamed(struct rsm_open_node *node, uint64_t start, uint64_t end);
+void rsm_content_touch_streamed(struct rsm_content *content, struct rsm_open_node *node,
+				uint64_t start, uint64_t end);
+/* They go, or wait again as the row says. */
+void rsm_content_drop_streamed(struct rsm_open_node *node, uint64_t start, uint64_t end);
 /* Nothing of it is on the medium, as far as we know. */
 void rsm_content_forget_streamed(struct rsm_open_node *node);
 /* The ranges as a row is to name them: with `written`. *ret_ranges is the node's own or the

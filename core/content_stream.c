@@ -40,12 +40,31 @@ static void take_out(struct rsm_ranges *set, uint64_t start, uint64_t end)
 		rsm_ranges_remove(set, &gone);
 }
 
-void rsm_content_touch_streamed(struct rsm_open_node *node, uint64_t start, uint64_t end)
+void rsm_content_drop_streamed(struct rsm_open_node *node, uint64_t start, uint64_t end)
 {
 	if (node->streamed.count)
 		take_out(&node->streamed, start, end);
 	if (node->guard.count)
 		take_out(&node->guard, start, end);
+}
+
+static void count_part(void *context, const struct rsm_staged_range *part)
+{
+	*(uint64_t *)context += part->byte_count;
+}
+
+/* The row says that they are on the medium, so only we know that they wait. */
+void rsm_content_touch_streamed(struct rsm_content *content, struct rsm_open_node *node,
+				uint64_t start, uint64_t end)
+{
+	struct rsm_staged_range range = { .file_offset = start, .byte_count = end - start };
+	uint64_t bytes = 0;
+
+	if (node->streamed.count)
+		rsm_ranges_intersect(&range, &node->streamed, count_part, &bytes);
+	node->unsaved_own += bytes;
+	content->unsaved_own_bytes += bytes;
+	rsm_content_drop_streamed(node, start, end);
 }
 
 /* ---- lists of ranges ---- */
@@ -119,11 +138,6 @@ void rsm_content_all_streamed(struct rsm_open_node *node)
 }
 
 /* ---- which part is next ---- */
-
-static void count_part(void *context, const struct rsm_staged_range *part)
-{
-	*(uint64_t *)context += part->byte_count;
-}
 
 struct unguarded {
 	const struct rsm_open_node *node;

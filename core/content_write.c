@@ -241,7 +241,7 @@ static int write_held(struct rsm_content *content, struct rsm_open_node *node, c
 		return r;
 	}
 	/* before any byte changes: what migrates just now must be found out of date */
-	rsm_content_touch_streamed(node, offset, end);
+	rsm_content_touch_streamed(content, node, offset, end);
 	rsm_content_touch_data(node, &row);
 	rsm_content_set_row(node, &row);
 	if (!write_buffer(content, node, data, size, offset)) {
@@ -373,7 +373,7 @@ static void cut_ranges(struct rsm_content *content, struct rsm_open_node *node, 
 	if (rest) /* else their room comes back when the file goes */
 		memcpy(rest, node->ranges.at + at, count * sizeof *rest);
 	rsm_ranges_cut(&node->ranges, size);
-	rsm_content_touch_streamed(node, size, UINT64_MAX);
+	rsm_content_drop_streamed(node, size, UINT64_MAX);
 	rsm_content_close_own_if_idle(node);
 	for (size_t i = 0; rest && i < count; i++) {
 		gone = &rest[i];
@@ -440,7 +440,7 @@ static int write_zeros(struct rsm_content *content, struct rsm_open_node *node,
 
 	if (r)
 		return r;
-	rsm_content_touch_streamed(node, offset, offset + length);
+	rsm_content_touch_streamed(content, node, offset, offset + length);
 	rsm_content_touch_data(node, row);
 	rsm_content_set_row(node, row);
 	r = spill(content, node, err);

@@ -34,12 +34,16 @@ static void fake_answer(struct fake_medium *medium, struct rsm_medium_read *read
 {
 	uint64_t at = read->start_block * FAKE_BLOCK + read->byte_offset;
 	struct rsm_err err;
+	size_t end;
 
+	rsm_mutex_lock(&medium->lock);
+	end = medium->end;
+	rsm_mutex_unlock(&medium->lock);
 	if (medium->fail) {
 		read->done(read, rsm_err_set(&err, EIO, "medium error"), &err);
 		return;
 	}
-	if (at > medium->end || read->count > medium->end - at) {
+	if (at > end || read->count > end - at) {
 		read->done(read, rsm_err_set(&err, EIO, "end of data"), &err);
 		return;
 	}

@@ -164,6 +164,31 @@ static void what_is_touched_while_it_is_written_is_not_recorded(void **state)
 	assert_holds("a", data, SIZE);
 }
 
+static void what_is_overwritten_on_the_medium_counts_as_waiting(void **state)
+{
+	static char data[SIZE];
+	struct rsm_open_file *file = create("a");
+	struct rsm_content_use use;
+
+	(void)state;
+	write_at(file, data, SIZE, 0);
+	assert_int_equal(stream(UINT64_MAX, true), 0);
+	rsm_content_use(content, &use);
+	assert_int_equal(use.waiting_bytes, 0);
+	write_at(file, data, SIZE / 2, 0);
+	rsm_content_use(content, &use);
+	assert_int_equal(use.waiting_bytes, SIZE / 2);
+	fake_index(content);
+	rsm_content_use(content, &use);
+	assert_int_equal(use.waiting_bytes, SIZE / 2);
+	assert_int_equal(stream(UINT64_MAX, true), 0);
+	rsm_content_use(content, &use);
+	assert_int_equal(use.waiting_bytes, 0);
+	fake_index(content);
+	assert_int_equal(used(), 0);
+	close_file(file);
+}
+
 static void what_was_touched_before_the_index_waits_again(void **state)
 {
 	static char data[SIZE];
@@ -490,6 +515,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(an_open_file_gives_back_what_an_index_covers),
 	TEST(a_file_that_is_written_on_gives_back_what_was_not_touched),
 	TEST(what_is_touched_while_it_is_written_is_not_recorded),
+	TEST(what_is_overwritten_on_the_medium_counts_as_waiting),
 	TEST(what_was_touched_before_the_index_waits_again),
 	TEST(what_the_medium_lost_waits_again),
 	TEST(a_file_that_loses_its_name_goes_nowhere),
