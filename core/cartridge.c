@@ -12,10 +12,12 @@
 #include "core/manager_private.h"
 
 #define KEEP_IDLE_NS (60 * RSM_SECOND_NS)
-enum { KEEP_IDLE_MOST = 24 };
+enum { KEEP_IDLE_MOST = 24, ROOM_FOR_A_WRITE = 1 << 20 };
 /* However long a program goes on closing files, writing to the medium begins by then. */
 #define MIGRATE_LATEST 15
 #define INDEX_LATEST_S 300
+#define STREAM_SIZE    ((uint64_t)4 << 30)
+#define FUTILE_NS      (15 * RSM_SECOND_NS)
 
 void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, char *ret_path,
 			  size_t size)
@@ -153,6 +155,40 @@ static void content_cancel(void *context, struct rsm_medium_read *read)
 		read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
 }
 
+/* Of a nameless file nothing can be written: the robot does not bring a cartridge for it again and
+ * again.
+ */
+static bool may_free_locked(const struct rsm_cartridge *cartridge,
+			    const struct rsm_content_use *use, int64_t now)
+{
+	if (!use->waiting_bytes)
+		return false;
+	return cartridge->state == RSM_CARTRIDGE_LOADED ||
+	       use->waiting_bytes != cartridge->futile_bytes ||
+	       now - cartridge->futile_at_ns > FUTILE_NS;
+}
+
+/* The staging area is nearly full: whoever has something of it is to write it now. */
+static void all_migrate_locked(struct rsm_manager *manager, int64_t now)
+{
+	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+		struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+		struct rsm_content_use use;
+
+		if (!cartridge->content ||
+		    (cartridge->migrate_at_ns && cartridge->migrate_at_ns <= now))
+			continue;
+		rsm_content_use(cartridge->content, &use);
+		if (!may_free_locked(cartridge, &use, now))
+			continue;
+		cartridge->migrate_at_ns = now;
+		rsm_cartridge_wanted_locked(cartridge);
+	}
+	/* a loaded one may just have to write its index */
+	rsm_manager_wake_locked(manager);
+}
+
 static void content_want(void *context, struct rsm_content *content, enum rsm_content_want want)
 {
 	struct rsm_manager *manager = context;
@@ -184,6 +220,12 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 		if (!cartridge->index_at_ns)
 			cartridge->index_at_ns = rsm_cartridge_index_time(cartridge, now);
 		break;
+	case RSM_WANT_STREAM:
+		cartridge->stream = true;
+		cartridge->migrate_at_ns = now;
+		wake = true;
+		break;
+	case RSM_WANT_ROOM: all_migrate_locked(manager, now); break;
 	case RSM_WANT_NOTHING:
 		cartridge->read_soon_ns = 0;
 		wake = cartridge->state != RSM_CARTRIDGE_AWAY;
@@ -224,8 +266,14 @@ static int open_content(struct rsm_cartridge *cartridge, const char *folder,
 	if (r == 0)
 		r = rsm_content_open_volume(folder, manager->space, &callbacks, ret_content, err);
 	if (r < 0)
-		return rsm_err_wrap(err, r, "contents of %s", cartridge->barcode);
+		return rsm_err_wrap(err, r, "contents of %s%s", cartridge->barcode,
+				    r == -EBADMSG ? " (move the damaged index.db away to have it "
+						    "read from the medium again)"
+						  : "");
 	rsm_content_set_owner(*ret_content, cartridge);
+	rsm_content_set_stream_size(*ret_content, manager->options.stream_size
+							  ? manager->options.stream_size
+							  : STREAM_SIZE);
 	return 0;
 }
 
@@ -288,7 +336,14 @@ void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool re
 		rsm_log_warning("%s: %s", cartridge->barcode, err.msg);
 	cartridge->uuid[0] = '\0';
 	cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
+	cartridge->unindexed_bytes = cartridge->futile_bytes = 0;
 	cartridge->full = cartridge->read_only = cartridge->no_room = cartridge->discard = false;
+	cartridge->stream = false;
+}
+
+static bool comes_earlier(int64_t at_ns, int64_t before_ns)
+{
+	return at_ns && (!before_ns || at_ns < before_ns);
 }
 
 void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
@@ -303,7 +358,12 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 		return;
 	}
 	rsm_content_use(cartridge->content, &use);
-	if (use.staged_files == 0) {
+	if (may_free_locked(cartridge, &use, now) &&
+	    (cartridge->stream || rsm_staging_space_is_tight(manager->space))) {
+		/* files that are still open, too */
+		if (!cartridge->migrate_at_ns)
+			cartridge->migrate_at_ns = now;
+	} else if (use.staged_files == 0) {
 		cartridge->migrate_at_ns = 0;
 		cartridge->full = false; /* what did not fit has gone, or has found its place */
 	} else if (!cartridge->migrate_at_ns) {
@@ -314,8 +374,16 @@ void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge)
 		cartridge->index_at_ns = 0;
 	else if (!cartridge->index_at_ns)
 		cartridge->index_at_ns = rsm_cartridge_index_time(cartridge, now);
+	/* writers wait for room, which only what an index covers can give */
+	if (rsm_staging_space_is_full(manager->space, ROOM_FOR_A_WRITE)) {
+		if (use.staged_files && !cartridge->full)
+			cartridge->migrate_at_ns = now;
+		if (use.dirty)
+			cartridge->index_at_ns = now;
+	}
 	/* a drive that has nothing to do sleeps until the times that it knows of */
-	if ((!migrate_at && cartridge->migrate_at_ns) || (!index_at && cartridge->index_at_ns))
+	if (comes_earlier(cartridge->migrate_at_ns, migrate_at) ||
+	    comes_earlier(cartridge->index_at_ns, index_at))
 		rsm_manager_wake_locked(manager);
 }
 
@@ -348,6 +416,12 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 	RSM_LOCK_SCOPE(&manager->lock);
 	RSM_LIST_FOR_EACH (item, &manager->cartridges)
 		open += RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->content != NULL;
+	if (rsm_staging_space_is_full(manager->space, ROOM_FOR_A_WRITE)) {
+		RSM_LIST_FOR_EACH (item, &manager->cartridges)
+			rsm_cartridge_note_work_locked(
+				RSM_CONTAINER_OF(item, struct rsm_cartridge, link));
+		rsm_manager_wake_locked(manager);
+	}
 	RSM_LIST_FOR_EACH_SAFE (item, &manager->cartridges) {
 		struct rsm_cartridge *cartridge =
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);

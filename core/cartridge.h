@@ -56,13 +56,17 @@ struct rsm_cartridge {
 	bool ejected;		   /* [lock] it was put into a port for a person to take */
 	bool abandoned;		   /* [lock] deallocated while in a drive: leave without an index */
 	bool discard;		   /* [lock] and its contents go when nobody has them any more */
-	bool detached;	     /* [lock] so does the entry: the medium's next user has another */
-	bool renew;	     /* [lock] the volume changed under it (allocation): open again */
-	int64_t since_ns;    /* [lock] since when it waits for a drive, 0: it does not */
-	int priority;	     /* [lock] the highest of its mount requests */
-	int64_t retry_at_ns; /* [lock] after a failure nothing but requests fetch it before */
-	unsigned failures;   /* [lock] in a row */
-	bool full;	     /* [lock] no more data fit */
+	bool detached;		  /* [lock] so does the entry: the medium's next user has another */
+	bool renew;		  /* [lock] the volume changed under it (allocation): open again */
+	int64_t since_ns;	  /* [lock] since when it waits for a drive, 0: it does not */
+	int priority;		  /* [lock] the highest of its mount requests */
+	int64_t retry_at_ns;	  /* [lock] after a failure nothing but requests fetch it before */
+	unsigned failures;	  /* [lock] in a row */
+	bool full;		  /* [lock] no more data fit */
+	bool stream;		  /* [lock] an open file has much to write */
+	uint64_t futile_bytes;	  /* [lock] that waited, but a migration found none of them */
+	int64_t futile_at_ns;	  /* [lock] when that was */
+	uint64_t unindexed_bytes; /* [lock] written since the last index: staged still */
 	/* as its drive last found the volume */
 	bool read_only;		 /* [lock] nothing that is staged can be written to it */
 	char reason[256];	 /* [lock] why; "": it has no volume yet */

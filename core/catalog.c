@@ -278,7 +278,7 @@ static int check_database(sqlite3 *db, const char *path, bool *ret_new, struct r
 	if (version > SCHEMA_VERSION)
 		return rsm_err_set(err, EBADMSG,
 				   "%s: is a catalogue by a newer rsmfs (format %lld, this one "
-				   "knows %d)",
+				   "knows %d): use that one",
 				   path, version, SCHEMA_VERSION);
 	r = rsm_sqlite_prepare(db, "PRAGMA quick_check(1)", &check, err);
 	if (r == 0)
@@ -290,6 +290,19 @@ static int check_database(sqlite3 *db, const char *path, bool *ret_new, struct r
 		return rsm_err_set(err, EBADMSG, "%s: is damaged: %.*s", path,
 				   (int)strcspn(words, "\n"), words);
 	return 0;
+}
+
+/* The words of SQLite do not tell what to do. */
+static int advise(int r, struct rsm_err *err)
+{
+	char words[RSM_ERR_MSG_SIZE];
+
+	if (r != -EBADMSG || !err || strstr(err->msg, "newer rsmfs"))
+		return r;
+	snprintf(words, sizeof words, "%s", err->msg);
+	return rsm_err_set(err, EBADMSG,
+			   "%.300s; move it away to have the catalogue made again from the media",
+			   words);
 }
 
 static int make_system_pools(struct rsm_catalog *catalog, struct rsm_err *err)
@@ -383,6 +396,7 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 		r = check_database(catalog->db, catalog->path, &is_new, err);
 	if (r == 0)
 		r = set_up(catalog, is_new, err);
+	r = advise(r, err);
 	if (r < 0)
 		return r;
 	*ret_catalog = RSM_STEAL(catalog);

@@ -77,6 +77,8 @@ int rsm_content_open_volume(const char *folder, struct rsm_staging_space *space,
 	content->space = space;
 	content->callbacks = *callbacks;
 	content->node_buckets = 64;
+	content->stream_size = UINT64_MAX;
+	content->want_room_ns = INT64_MIN / 2;
 	content->nodes = calloc(content->node_buckets, sizeof *content->nodes);
 	if (!content->nodes || !content->folder)
 		return rsm_err_oom(err);
@@ -166,6 +168,16 @@ void rsm_content_set_room(struct rsm_content *content, uint64_t bytes)
 	content->room_known = bytes != UINT64_MAX;
 }
 
+void rsm_content_set_full(struct rsm_content *content, bool full)
+{
+	content->full = full;
+}
+
+void rsm_content_set_stream_size(struct rsm_content *content, uint64_t bytes)
+{
+	content->stream_size = bytes;
+}
+
 /* ---- what is going on ---- */
 
 void rsm_content_now(struct timespec *ret_now)
@@ -213,6 +225,7 @@ void rsm_content_use(struct rsm_content *content, struct rsm_content_use *ret_us
 		.reading = content->reading,
 		.staged_bytes = totals.staged_bytes + content->unsaved_bytes,
 		.staged_files = totals.staged_files,
+		.waiting_bytes = totals.staged_bytes + content->unsaved_own_bytes,
 		.dirty = rsm_content_is_dirty(content),
 		.last_used_ns = content->last_used_ns,
 	};

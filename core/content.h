@@ -46,6 +46,8 @@ enum rsm_content_want {
 	RSM_WANT_READ_SOON, /* a file whose data are on the medium was opened for reading */
 	RSM_WANT_MIGRATION, /* something was closed and waits to be written to the medium */
 	RSM_WANT_NOTHING,   /* the last open file was released */
+	RSM_WANT_STREAM,    /* a file that is still open has enough bytes to be migrated in parts */
+	RSM_WANT_ROOM,	    /* the staging area is nearly full: all contents should migrate now */
 	RSM_WANT_MEDIUM,    /* a change was refused because the cartridge is not in the library */
 };
 
@@ -88,14 +90,23 @@ void rsm_content_refuse_changes(struct rsm_content *content, int code, const cha
  */
 void rsm_content_set_room(struct rsm_content *content, uint64_t bytes);
 
+/* While the staging area is full, writers fail with -ENOSPC instead of waiting for room that cannot
+ * come: the cartridge takes no more of what is staged for it.
+ */
+void rsm_content_set_full(struct rsm_content *content, bool full);
+
+/* From how many waiting bytes on an open file asks to be migrated in parts; UINT64_MAX: never. */
+void rsm_content_set_stream_size(struct rsm_content *content, uint64_t bytes);
+
 struct rsm_content_use {
 	unsigned open_files;
 	unsigned writers;      /* of them, open for writing */
 	unsigned reading;      /* medium reads under way */
 	uint64_t staged_bytes; /* to be written to the medium */
 	uint64_t staged_files;
-	bool dirty;	      /* the tree differs from the last index on the medium */
-	int64_t last_used_ns; /* monotonic: last read, write, open or release */
+	uint64_t waiting_bytes; /* of the staging area that a migration could give back */
+	bool dirty;		/* the tree differs from the last index on the medium */
+	int64_t last_used_ns;	/* monotonic: last read, write, open or release */
 };
 void rsm_content_use(struct rsm_content *content, struct rsm_content_use *ret_use);
 
@@ -179,7 +190,9 @@ RSM_MUST_CHECK int rsm_content_residency(struct rsm_content *content, uint64_t i
 RSM_MUST_CHECK int rsm_content_open(struct rsm_content *content, uint64_t id, int flags,
 				    struct rsm_open_file **ret_file, bool *ret_keep_cache,
 				    struct rsm_err *err);
-/* Creates and opens in one step; times as in _make. Not committed before the first flush. */
+/* Creates and opens in one step; times as in _make. Not committed before the first flush. Outcome
+ * RSM_CONTENT_WAIT: there is no room for another row.
+ */
 RSM_MUST_CHECK int rsm_content_create(struct rsm_content *content, uint64_t parent,
 				      const char *name, struct rsm_node *node, int flags,
 				      struct rsm_open_file **ret_file, struct rsm_err *err);
@@ -208,9 +221,11 @@ enum rsm_content_outcome { RSM_CONTENT_WAIT = 2 };
 RSM_MUST_CHECK int rsm_content_write_file(struct rsm_open_file *file, const void *data, size_t size,
 					  uint64_t offset, struct rsm_err *err);
 
-/* FLUSH: data and metadata are committed when it returns. */
+/* FLUSH: data and metadata are committed when it returns. Outcome WAIT: the disk of the staging
+ * area is full; try again when there is room.
+ */
 RSM_MUST_CHECK int rsm_content_flush_file(struct rsm_open_file *file, struct rsm_err *err);
-/* FSYNC: and durable. */
+/* FSYNC: and durable. Outcome WAIT. */
 RSM_MUST_CHECK int rsm_content_sync_file(struct rsm_open_file *file, struct rsm_err *err);
 /* fallocate(2): mode 0 (extends the size), FALLOC_FL_KEEP_SIZE (only checks room), PUNCH_HOLE and
  * ZERO_RANGE write zeros; others -EOPNOTSUPP.
@@ -233,6 +248,8 @@ struct rsm_migration {
 	uint64_t size;			 /* of the file */
 	struct rsm_staged_range *ranges; /* what is to be written, ordered by file_offset */
 	size_t range_count;
+	struct rsm_content *part_of; /* content's own: a part of an open file, pinned */
+	struct rsm_open_node *node;
 	/* The ranges, with zeros where they leave holes, are all that the file holds. */
 	bool whole;
 	/* The drive worker's, if whole: the digest of all that and its key; "" and NULL: none. It
@@ -248,6 +265,15 @@ RSM_MUST_CHECK int rsm_content_next_migration(struct rsm_content *content, uint6
 void rsm_migration_free(struct rsm_migration *migration);
 RSM_DEFINE_CLEANUP(rsm_migration_free, struct rsm_migration)
 
+/* A part of a file that is being written, of those with the most bytes that wait; never of one that
+ * _next_migration would give. Only files in which at least `at_least` bytes wait; ranges in whole
+ * blocks, `most` bytes in all, so that the file's records are full; with `crumbs` anything, where
+ * no file has a block. What is touched until it is recorded is not. Outcome RSM_NODE_ABSENT.
+ */
+RSM_MUST_CHECK int rsm_content_next_part(struct rsm_content *content, uint64_t at_least,
+					 uint64_t most, uint32_t block_size, bool crumbs,
+					 struct rsm_migration **ret_migration, struct rsm_err *err);
+
 /* Staged bytes of a range of the migration. */
 RSM_MUST_CHECK int rsm_content_migration_read(struct rsm_content *content,
 					      const struct rsm_migration *migration, size_t range,
@@ -255,7 +281,8 @@ RSM_MUST_CHECK int rsm_content_migration_read(struct rsm_content *content,
 					      struct rsm_err *err);
 
 /* The bytes are on the medium behind a synchronous filemark. Outcome RSM_NODE_ABSENT: the file was
- * changed or removed meanwhile, nothing is recorded. Not committed: commit after the batch.
+ * changed or removed meanwhile, nothing is recorded. Not committed: commit after the batch. (Of a
+ * part: what was not touched is recorded and committed with the file's row as it is now.)
  */
 RSM_MUST_CHECK int rsm_content_migrated(struct rsm_content *content,
 					const struct rsm_migration *migration,

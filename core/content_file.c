@@ -142,6 +142,12 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 
 	if (r)
 		return r;
+	if (!content->full && rsm_staging_space_is_exhausted(content->space, 1)) {
+		/* a row that does not fit would take others' uncommitted rows with it */
+		rsm_staging_space_refused(content->space);
+		rsm_content_want(content, RSM_WANT_ROOM);
+		return RSM_CONTENT_WAIT;
+	}
 	row->kind = RSM_NODE_FILE;
 	row->size = 0;
 	rsm_content_date(&row->times);
@@ -171,6 +177,38 @@ uint64_t rsm_content_file_id(const struct rsm_open_file *file)
 
 /* ---- flush and release ---- */
 
+/* A small file's bytes go to the disk now: not to the last of it. */
+static int may_flush(const struct rsm_open_file *file)
+{
+	const struct rsm_open_node *node = file->node;
+
+	return node->has_buffer && node->dirty_data && node->buffer_length &&
+			       !file->content->full &&
+			       rsm_staging_space_is_exhausted(file->content->space,
+							      node->buffer_length)
+		       ? RSM_CONTENT_WAIT
+		       : 0;
+}
+
+/* Nothing is lost by a disk that is full: what could not be flushed is tried again. */
+static int wait_if_full(const struct rsm_open_file *file, int r)
+{
+	bool full = r == -ENOSPC || r == -EDQUOT;
+
+	return full && !file->node->gone && !file->content->full ? RSM_CONTENT_WAIT : r;
+}
+
+static int flushed(struct rsm_open_file *file, int r, bool queued)
+{
+	if (queued)
+		rsm_content_want(file->content, RSM_WANT_MIGRATION);
+	if (r == RSM_CONTENT_WAIT) {
+		rsm_staging_space_refused(file->content->space);
+		rsm_content_want(file->content, RSM_WANT_ROOM);
+	}
+	return r;
+}
+
 int rsm_content_flush_file(struct rsm_open_file *file, struct rsm_err *err)
 {
 	bool queued = false;
@@ -179,11 +217,11 @@ int rsm_content_flush_file(struct rsm_open_file *file, struct rsm_err *err)
 	if (!file->writable)
 		return 0;
 	rsm_mutex_lock(&file->node->lock);
-	r = rsm_content_flush(file->content, file->node, &queued, err);
+	r = may_flush(file);
+	if (!r)
+		r = wait_if_full(file, rsm_content_flush(file->content, file->node, &queued, err));
 	rsm_mutex_unlock(&file->node->lock);
-	if (queued)
-		rsm_content_want(file->content, RSM_WANT_MIGRATION);
-	return r;
+	return flushed(file, r, queued);
 }
 
 int rsm_content_sync_file(struct rsm_open_file *file, struct rsm_err *err)
@@ -192,11 +230,12 @@ int rsm_content_sync_file(struct rsm_open_file *file, struct rsm_err *err)
 	int r;
 
 	rsm_mutex_lock(&file->node->lock);
-	r = rsm_content_flush_durably(file->content, file->node, &queued, err);
+	r = may_flush(file);
+	if (!r)
+		r = wait_if_full(
+			file, rsm_content_flush_durably(file->content, file->node, &queued, err));
 	rsm_mutex_unlock(&file->node->lock);
-	if (queued)
-		rsm_content_want(file->content, RSM_WANT_MIGRATION);
-	return r;
+	return flushed(file, r, queued);
 }
 
 void rsm_content_release(struct rsm_open_file *file)

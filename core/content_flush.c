@@ -62,6 +62,7 @@ static int append_buffer(struct rsm_content *content, struct rsm_open_node *node
 	int r;
 
 	node->ranges.count = 0;
+	rsm_content_forget_streamed(node);
 	if (!range.byte_count)
 		return 0;
 	r = rsm_staging_append(content->staging, node->buffer, node->buffer_length, &range.store,
@@ -86,14 +87,18 @@ static void staged(struct rsm_content *content, struct rsm_open_node *node)
 	node->dirty_data = node->dirty_row = false;
 	node->uncommitted = node->staged = true;
 	atomic_fetch_sub(&content->unsaved_bytes, node->unsaved);
-	node->unsaved = 0;
+	atomic_fetch_sub(&content->unsaved_own_bytes, node->unsaved_own);
+	node->unsaved = node->unsaved_own = 0;
 }
 
 static int stage_data(struct rsm_content *content, struct rsm_open_node *node, bool *ret_queued,
 		      struct rsm_err *err)
 {
+	RSM_FREE struct rsm_staged_range *marked = NULL;
+	const struct rsm_staged_range *ranges;
 	bool appended = false;
 	uint64_t order = 0;
+	size_t count;
 	int r = prepare(node, err);
 
 	if (!r && node->has_buffer) {
@@ -108,8 +113,10 @@ static int stage_data(struct rsm_content *content, struct rsm_open_node *node, b
 	if (!r) {
 		if (node->ranges.count && !rsm_content_is_orphan(content, node->id))
 			order = ++content->close_order;
-		r = rsm_volume_index_stage(content->index, &node->row, node->ranges.at,
-					   node->ranges.count, order, err);
+		r = rsm_content_mark_streamed(node, &ranges, &count, &marked, err);
+		if (!r)
+			r = rsm_volume_index_stage(content->index, &node->row, ranges, count, order,
+						   err);
 	}
 	if (r) {
 		if (appended) {
@@ -170,6 +177,7 @@ static int commit(struct rsm_content *content, struct rsm_open_node *node, bool 
 	if (r) {
 		node->dirty_row |= node->uncommitted;
 		node->dirty_data |= node->staged;
+		node->streamed.count = 0; /* the row may not know it any more */
 		return rsm_err_fold(err, r, "commit");
 	}
 	node->uncommitted = node->staged = false;
@@ -196,6 +204,24 @@ int rsm_content_flush(struct rsm_content *content, struct rsm_open_node *node, b
 	RSM_LOCK_SCOPE(&content->commit_lock);
 	r = stage(content, node, ret_queued, err);
 	return r ? r : commit(content, node, false, err);
+}
+
+int rsm_content_flush_part(struct rsm_content *content, struct rsm_open_node *node,
+			   const struct rsm_extent *extents, size_t count, bool *ret_queued,
+			   struct rsm_err *err)
+{
+	int r = 0, committed;
+
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	if (node->dirty_data || node->dirty_row || node->uncommitted)
+		r = stage(content, node, ret_queued, err);
+	if (!r)
+		r = rsm_volume_index_streamed(content->index, node->id, extents, count, err);
+	if (r < 0)
+		return r;
+	node->uncommitted = true;
+	committed = commit(content, node, false, err);
+	return committed ? committed : r;
 }
 
 /* The bytes are durable before the rows that name them are. The first commit is a cheap one, and

@@ -8,21 +8,40 @@ enum { HASHED_HOLES = 256 << 20 };	     /* a file with more zeros gets no checks
 
 /* ---- what is to be written ---- */
 
-/* Files that are changing just now would be written in vain; they come when they are released. */
+bool rsm_content_is_busy(struct rsm_content *content, struct rsm_open_node *node)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return node->dirty_data || node->gone || rsm_content_is_orphan(content, node->id) ||
+	       (node->writers &&
+		now.tv_sec * (int64_t)1000000000 + now.tv_nsec - node->written_ns < BUSY_NS);
+}
+
+/* Files that are changing just now would be written in vain; they come when they are released, or
+ * in parts.
+ */
 static bool is_busy(struct rsm_content *content, uint64_t id)
 {
 	struct rsm_open_node *node = rsm_content_hold_live(content, id);
-	struct timespec now;
 	bool busy;
 
 	if (!node)
 		return rsm_content_is_orphan(content, id);
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	busy = node->dirty_data || node->gone ||
-	       (node->writers &&
-		now.tv_sec * (int64_t)1000000000 + now.tv_nsec - node->written_ns < BUSY_NS);
+	busy = rsm_content_is_busy(content, node);
 	rsm_content_let_go(content, node);
-	return busy || rsm_content_is_orphan(content, id);
+	return busy;
+}
+
+/* What went in parts need not go again. */
+static void leave_out_written(struct rsm_migration *migration)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < migration->range_count; i++)
+		if (!migration->ranges[i].written)
+			migration->ranges[kept++] = migration->ranges[i];
+	migration->range_count = kept;
 }
 
 /* Bytes that no staged range has are zeros only if the medium has none either. */
@@ -71,8 +90,10 @@ int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
 	 * _migrated will say so */
 	r = rsm_volume_index_staged(content->index, node.id, &migration->ranges,
 				    &migration->range_count, err);
-	if (!r)
+	if (!r) {
+		leave_out_written(migration);
 		r = find_whole(content, migration, err);
+	}
 	if (r)
 		return rsm_err_fold(err, r, "staged ranges of file %" PRIu64, node.id);
 	*ret_migration = RSM_STEAL(migration);
@@ -83,16 +104,28 @@ void rsm_migration_free(struct rsm_migration *migration)
 {
 	if (!migration)
 		return;
+	if (migration->part_of)
+		rsm_content_end_part(migration);
 	free(migration->ranges);
 	free(migration);
 }
 
-static bool is_outdated(struct rsm_content *content, const struct rsm_migration *migration)
+static bool is_outdated(struct rsm_content *content, const struct rsm_migration *migration,
+			size_t which)
 {
 	struct rsm_open_node *live = rsm_content_hold_live(content, migration->id);
 	struct rsm_node row;
 	bool dirty = false;
 
+	if (live && migration->part_of) {
+		/* a part is made up to date by leaving out what was touched */
+		const struct rsm_staged_range *range = &migration->ranges[which];
+
+		dirty = live->gone || rsm_ranges_uncovered(&live->guard, range->file_offset,
+							   range->file_offset + range->byte_count);
+		rsm_content_let_go(content, live);
+		return dirty || rsm_content_is_orphan(content, migration->id);
+	}
 	if (live) {
 		dirty = live->dirty_data || live->gone;
 		rsm_content_let_go(content, live);
@@ -117,7 +150,7 @@ int rsm_content_migration_read(struct rsm_content *content, const struct rsm_mig
 	from = &migration->ranges[range];
 	r = rsm_staging_read(content->staging, migration->id, from->store,
 			     from->store_offset + offset_in_range, data, length, err);
-	if (r < 0 && is_outdated(content, migration)) {
+	if (r < 0 && is_outdated(content, migration, range)) {
 		/* its bytes were given up because it changed: what is written is waste, _migrated
 		 * will say so */
 		memset(data, 0, length);
@@ -132,8 +165,11 @@ int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration
 			 const struct rsm_extent *extents, size_t count, struct rsm_err *err)
 {
 	struct rsm_open_node *node;
-	int r = rsm_content_hold(content, migration->id, &node, err);
+	int r;
 
+	if (migration->part_of)
+		return rsm_content_record_part(content, migration, extents, count, err);
+	r = rsm_content_hold(content, migration->id, &node, err);
 	if (r)
 		return r;
 	if (node->dirty_data || node->gone) {
@@ -143,8 +179,11 @@ int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration
 		r = rsm_volume_index_migrated_hashed(content->index, migration->id,
 						     migration->data_version, extents, count,
 						     migration->hash_key, migration->hash, err);
-		if (!r)
+		if (!r) {
 			rsm_content_forget_extents(node);
+			if (node->loaded)
+				rsm_content_all_streamed(node);
+		}
 	}
 	rsm_content_let_go(content, node);
 	return r;
@@ -209,6 +248,41 @@ static void release_unless_in_use(void *context, const struct rsm_staged_range *
 	rsm_ranges_subtract(part, &release->node->ranges, release_part, release);
 }
 
+static void forget_part(void *context, const struct rsm_staged_range *part)
+{
+	struct release *release = context;
+	struct rsm_open_node *node = release->node;
+
+	rsm_ranges_remove(&node->ranges, part);
+	rsm_ranges_remove(&node->saved, part);
+}
+
+/* What was not touched since it went to the medium is not newer than it: it goes, although the file
+ * has changed elsewhere. What is left of the range goes the way of a changed file's bytes.
+ */
+static void release_streamed(struct release *release, const struct rsm_staged_range *range)
+{
+	struct rsm_open_node *node = release->node;
+	struct rsm_ranges streamed = { 0 };
+	size_t count = node->streamed.count + 1;
+
+	if (range->store != RSM_STORE_OWN || !node->streamed.count)
+		return;
+	if (rsm_ranges_reserve(&streamed, node->streamed.count, NULL) ||
+	    rsm_ranges_reserve(&node->ranges, count, NULL) ||
+	    rsm_ranges_reserve(&node->saved, count, NULL)) {
+		rsm_ranges_fini(&streamed);
+		return; /* it is named anew, and written again */
+	}
+	memcpy(streamed.at, node->streamed.at, node->streamed.count * sizeof *streamed.at);
+	streamed.count = node->streamed.count;
+	rsm_ranges_intersect(range, &streamed, forget_part, release);
+	rsm_content_close_own_if_idle(node);
+	rsm_ranges_intersect(range, &streamed, release_part, release);
+	rsm_ranges_fini(&streamed);
+	rsm_content_forget_extents(node);
+}
+
 /* A row has gone; its bytes go too, exactly once. A node that was flushed since the rows went has
  * named them anew or released them itself. One that is changed and not flushed keeps what it has:
  * its bytes may be newer than the medium's, its next flush names or releases them. All others just
@@ -219,6 +293,7 @@ static void release_one(struct rsm_content *content, const struct released *rele
 			uint64_t phase)
 {
 	const struct rsm_staged_range *range = &released->range;
+	uint64_t end = range->file_offset + range->byte_count;
 	struct release release = { .content = content };
 	struct rsm_open_node *node;
 
@@ -227,12 +302,15 @@ static void release_one(struct rsm_content *content, const struct released *rele
 	release.node = node;
 	if (node->staged_phase >= phase || rsm_ranges_reserve(&node->ranges, 1, NULL) ||
 	    rsm_ranges_reserve(&node->saved, 1, NULL)) {
-		/* nothing */
+		rsm_content_drop_streamed(node, range->file_offset, end); /* it waits again */
 	} else if (node->dirty_data) {
 		rsm_ranges_subtract(range, &node->saved, release_unless_in_use, &release);
+		release_streamed(&release, range);
+		rsm_content_drop_streamed(node, range->file_offset, end);
 	} else {
 		rsm_ranges_remove(&node->ranges, range);
 		rsm_ranges_remove(&node->saved, range);
+		rsm_content_drop_streamed(node, range->file_offset, end);
 		rsm_content_forget_extents(node);
 		rsm_content_close_own_if_idle(node);
 		release_part(&release, range);
@@ -262,11 +340,12 @@ static int cover_some(struct rsm_content *content, uint64_t version, struct rsm_
 	uint64_t phase;
 	int r, committed;
 
+	/* a flush comes before all of this, and its rows are covered, or after all of it */
+	rsm_mutex_lock(&content->commit_lock);
 	rsm_mutex_lock(&content->lock);
 	phase = ++content->phase;
 	content->indexing++;
 	rsm_mutex_unlock(&content->lock);
-	rsm_mutex_lock(&content->commit_lock);
 	r = rsm_volume_index_cover(content->index, version, COVER_FILES, note_released, &list, err);
 	committed = r < 0 ? r : rsm_volume_index_commit(content->index, true, err);
 	rsm_mutex_unlock(&content->commit_lock);
@@ -315,6 +394,7 @@ int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *er
 		if (!node)
 			continue;
 		rsm_content_forget_extents(node);
+		node->streamed.count = 0; /* the guard is of what is being written now */
 		rsm_content_let_go(content, node);
 	}
 	if (!r)
@@ -338,6 +418,7 @@ static void renew(struct rsm_content *content, uint64_t id)
 		struct rsm_node row;
 
 		rsm_content_forget_extents(node);
+		rsm_content_forget_streamed(node);
 		node->gone =
 			rsm_volume_index_get(content->index, id, &row, NULL) == RSM_NODE_ABSENT;
 	} else {

@@ -58,6 +58,8 @@ static void free_node(struct rsm_content *content, struct rsm_open_node *node)
 	rsm_ranges_fini(&node->ranges);
 	rsm_ranges_fini(&node->saved);
 	rsm_ranges_fini(&node->garbage);
+	rsm_ranges_fini(&node->streamed);
+	rsm_ranges_fini(&node->guard);
 	rsm_mutex_fini(&node->lock);
 	rsm_mutex_fini(&node->attr);
 	free(node);
@@ -175,10 +177,15 @@ int rsm_content_load(struct rsm_content *content, struct rsm_open_node *node, st
 		r = rsm_ranges_reserve(&node->saved, count, err);
 	if (r)
 		return r;
-	if (count) {
-		memcpy(node->ranges.at, ranges, count * sizeof *ranges);
-		memcpy(node->saved.at, ranges, count * sizeof *ranges);
-		node->ranges.count = node->saved.count = count;
+	rsm_content_forget_streamed(node);
+	for (size_t i = 0; i < count; i++) {
+		bool written = ranges[i].written;
+
+		ranges[i].written = false;
+		node->ranges.at[node->ranges.count++] = ranges[i];
+		node->saved.at[node->saved.count++] = ranges[i];
+		if (written && !rsm_ranges_reserve(&node->streamed, 2, NULL))
+			rsm_ranges_put(&node->streamed, ranges[i]); /* else it is written again */
 	}
 	node->persisted_size = row.size;
 	node->cut = UINT64_MAX;
@@ -233,8 +240,10 @@ void rsm_content_unload(struct rsm_content *content, struct rsm_open_node *node)
 	rsm_content_forget_extents(node);
 	node->ranges.count = node->saved.count = 0;
 	rsm_content_close_own_if_idle(node);
+	rsm_content_forget_streamed(node);
 	atomic_fetch_sub(&content->unsaved_bytes, node->unsaved);
-	node->unsaved = 0;
+	atomic_fetch_sub(&content->unsaved_own_bytes, node->unsaved_own);
+	node->unsaved = node->unsaved_own = 0;
 	node->dirty_data = node->dirty_row = node->uncommitted = false;
 	node->cut = UINT64_MAX;
 	rsm_mutex_lock(&node->attr);

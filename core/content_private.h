@@ -2,8 +2,8 @@
  *
  * content.c the volume as a whole, content_node.c the table, content_tree.c names and attributes,
  * content_file.c open files, content_write.c their contents, content_flush.c from memory to the
- * index, content_read.c reads, content_migration.c the way to the medium, content_ranges.c
- * arithmetic.
+ * index, content_read.c reads, content_migration.c the way to the medium, content_stream.c the same
+ * for files that are still being written, content_ranges.c arithmetic.
  *
  * Lock order: node.lock > volume_index > staging; content.lock, node.attr and content.reads_lock
  * are leaves: nothing is called while they are held (attr may be taken under content.lock). Two
@@ -74,7 +74,9 @@ struct rsm_open_node {
 	int64_t written_ns;	 /* coarse monotonic time of the last change of the contents */
 	uint64_t persisted_size; /* as in the index */
 	uint64_t cut; /* extents from here on are void; UINT64_MAX: none was cut since the commit */
-	uint64_t unsaved; /* bytes accepted since the flush */
+	uint64_t unsaved;     /* bytes accepted since the flush */
+	uint64_t unsaved_own; /* of them, in the own file; and what was on the medium already */
+	uint64_t unlooked;    /* bytes written since the waiting ones were counted */
 
 	/* The whole contents of a small file: buffer_length == row.size while has_buffer. */
 	bool has_buffer;
@@ -83,9 +85,11 @@ struct rsm_open_node {
 
 	struct rsm_ranges
 		ranges; /* staged bytes, newest state; ignored while has_buffer and dirty */
-	struct rsm_ranges saved;   /* as the index has them: not released before it forgets them */
-	struct rsm_ranges garbage; /* released with the next commit */
-	int own_fd;		   /* -1: not open. Only while ranges or saved have own bytes */
+	struct rsm_ranges saved;    /* as the index has them: not released before it forgets them */
+	struct rsm_ranges garbage;  /* released with the next commit */
+	int own_fd;		    /* -1: not open. Only while ranges or saved have own bytes */
+	struct rsm_ranges streamed; /* of ranges: on the medium already, not touched since */
+	struct rsm_ranges guard;    /* of ranges: being written to it now, not touched since */
 
 	struct rsm_extent *extents; /* valid if extents_loaded */
 	size_t extent_count;
@@ -108,6 +112,7 @@ enum {
 	RSM_CONTENT_ORPHAN_BUCKETS = 4096,
 	RSM_CONTENT_SEEN = 4096,
 	RSM_CONTENT_BUFFERS = 16 * 1024 * 1024, /* memory of all small files being written */
+	RSM_CONTENT_BLOCK = 524288,		/* if the index does not know the medium's */
 	RSM_CONTENT_APPENDS = 4,		/* flushes after which a small file gets its own */
 };
 
@@ -123,7 +128,10 @@ struct rsm_content {
 	atomic_int_fast64_t last_used_ns;
 	atomic_uint_fast64_t close_order; /* the last one given */
 	atomic_uint_fast64_t buffer_bytes;
-	atomic_uint_fast64_t unsaved_bytes;
+	atomic_uint_fast64_t unsaved_bytes, unsaved_own_bytes;
+	atomic_uint_fast64_t stream_size;
+	atomic_int_fast64_t want_room_ns; /* when that was last asked for */
+	atomic_bool full;
 	atomic_bool room_known;
 	atomic_int_fast64_t room;
 	atomic_int refuse_code;
@@ -183,6 +191,41 @@ void rsm_content_unload(struct rsm_content *content, struct rsm_open_node *node)
 void rsm_content_set_row(struct rsm_open_node *node, const struct rsm_node *row);
 void rsm_content_free_buffer(struct rsm_content *content, struct rsm_open_node *node);
 void rsm_content_close_own_if_idle(struct rsm_open_node *node);
+
+/* ---- content_stream.c; with node->lock held ---- */
+
+/* Bytes of the own file are about to change: what is on the medium, or on its way, is not them. */
+void rsm_content_touch_streamed(struct rsm_content *content, struct rsm_open_node *node,
+				uint64_t start, uint64_t end);
+/* They go, or wait again as the row says. */
+void rsm_content_drop_streamed(struct rsm_open_node *node, uint64_t start, uint64_t end);
+/* Nothing of it is on the medium, as far as we know. */
+void rsm_content_forget_streamed(struct rsm_open_node *node);
+/* The ranges as a row is to name them: with `written`. *ret_ranges is the node's own or the
+ * caller's to free (*ret_owned).
+ */
+RSM_MUST_CHECK int rsm_content_mark_streamed(const struct rsm_open_node *node,
+					     const struct rsm_staged_range **ret_ranges,
+					     size_t *ret_count, struct rsm_staged_range **ret_owned,
+					     struct rsm_err *err);
+/* All own bytes are on the medium. */
+void rsm_content_all_streamed(struct rsm_open_node *node);
+/* Bytes that could be written to the medium. */
+uint64_t rsm_content_waiting(const struct rsm_open_node *node);
+RSM_MUST_CHECK int rsm_content_record_part(struct rsm_content *content,
+					   const struct rsm_migration *migration,
+					   const struct rsm_extent *extents, size_t count,
+					   struct rsm_err *err);
+void rsm_content_end_part(struct rsm_migration *migration);
+/* Calls `each` for what is both in the range and in the set, of an own file. */
+void rsm_ranges_intersect(const struct rsm_staged_range *range, const struct rsm_ranges *ranges,
+			  rsm_ranges_each *each, void *context);
+/* _flush, and in the same transaction the extents of a part. Outcome RSM_NODE_ABSENT. */
+RSM_MUST_CHECK int rsm_content_flush_part(struct rsm_content *content, struct rsm_open_node *node,
+					  const struct rsm_extent *extents, size_t count,
+					  bool *ret_queued, struct rsm_err *err);
+/* Is the file being changed, so that _next_migration leaves it out? */
+bool rsm_content_is_busy(struct rsm_content *content, struct rsm_open_node *node);
 
 /* Puts the live attributes of open nodes into a row. */
 void rsm_content_overlay(struct rsm_content *content, struct rsm_node *row);

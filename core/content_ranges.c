@@ -154,6 +154,24 @@ uint64_t rsm_ranges_uncovered(const struct rsm_ranges *ranges, uint64_t start, u
 	return start < end ? sum + (end - start) : sum;
 }
 
+void rsm_ranges_intersect(const struct rsm_staged_range *range, const struct rsm_ranges *ranges,
+			  rsm_ranges_each *each, void *context)
+{
+	uint64_t start = range->file_offset, end = end_of(range);
+
+	for (size_t i = rsm_ranges_find(ranges, start); i < ranges->count; i++) {
+		const struct rsm_staged_range *other = &ranges->at[i];
+		uint64_t from = other->file_offset > start ? other->file_offset : start;
+		uint64_t to = end_of(other) < end ? end_of(other) : end;
+		struct rsm_staged_range part;
+
+		if (from >= end)
+			break;
+		part = part_of(range, from, to);
+		each(context, &part);
+	}
+}
+
 bool rsm_ranges_have_own(const struct rsm_ranges *ranges)
 {
 	for (size_t i = 0; i < ranges->count; i++)

@@ -11,6 +11,8 @@
  * staged bytes is in content_file.c.
  */
 
+enum { WANT_ROOM_NS = 50 * 1000 * 1000, LOOK_BYTES = 64 << 20 };
+
 /* ---- write ---- */
 
 void rsm_content_touch_data(struct rsm_open_node *node, struct rsm_node *row)
@@ -93,6 +95,8 @@ static void put_own(struct rsm_content *content, struct rsm_open_node *node, uin
 	struct fresh_own fresh = { .node = node };
 
 	rsm_ranges_subtract(&range, &node->ranges, count_unless_saved, &fresh);
+	node->unsaved_own += fresh.bytes;
+	content->unsaved_own_bytes += fresh.bytes;
 	rsm_staging_wrote_own(content->staging, node->id, fresh.bytes);
 	rsm_ranges_put(&node->ranges, range);
 }
@@ -130,6 +134,7 @@ static int spill(struct rsm_content *content, struct rsm_open_node *node, struct
 	if (!node->has_buffer)
 		return 0;
 	node->ranges.count = 0; /* the buffer has it all; `saved` remembers what was staged */
+	rsm_content_forget_streamed(node);
 	if (node->buffer_length) {
 		r = need_own(content, node, err);
 		if (r)
@@ -236,6 +241,7 @@ static int write_held(struct rsm_content *content, struct rsm_open_node *node, c
 		return r;
 	}
 	/* before any byte changes: what migrates just now must be found out of date */
+	rsm_content_touch_streamed(content, node, offset, end);
 	rsm_content_touch_data(node, &row);
 	rsm_content_set_row(node, &row);
 	if (!write_buffer(content, node, data, size, offset)) {
@@ -254,10 +260,64 @@ static int write_held(struct rsm_content *content, struct rsm_open_node *node, c
 	return 0;
 }
 
+/* What overwrites staged bytes in place needs no room. Who would wait for what cannot come is told:
+ * the writer to a cartridge that is full, and the writer of a nameless file (which goes to no
+ * medium) that has a good part of the area itself.
+ */
+static int wait_for_room(struct rsm_content *content, struct rsm_open_node *node, size_t size,
+			 uint64_t offset, struct rsm_err *err)
+{
+	uint64_t own = 0;
+	int r;
+
+	if (!rsm_staging_space_is_full(content->space, size) || node->gone)
+		return 0;
+	if (!node->has_buffer && !rsm_ranges_uncovered(&node->ranges, offset, offset + size))
+		return 0;
+	r = check_room(content, fresh_bytes(node, offset, offset + size), err);
+	if (r)
+		return r;
+	for (size_t i = 0; i < node->ranges.count; i++)
+		own += node->ranges.at[i].byte_count;
+	if (content->full)
+		return rsm_err_set(err, ENOSPC, "the cartridge is full");
+	if (rsm_content_is_orphan(content, node->id) &&
+	    own > rsm_staging_space_used(content->space) / 4)
+		return rsm_err_set(err, ENOSPC, "the staging area is full");
+	return RSM_CONTENT_WAIT;
+}
+
+/* Asks for migration when the area is nearly full, a few times a second. r: of the write. */
+static void want_room(struct rsm_content *content, int r)
+{
+	int64_t asked = atomic_load_explicit(&content->want_room_ns, memory_order_relaxed), now;
+	struct timespec coarse;
+
+	if (r == RSM_CONTENT_WAIT)
+		rsm_staging_space_refused(content->space);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &coarse);
+	now = coarse.tv_sec * (int64_t)1000000000 + coarse.tv_nsec;
+	if (now - asked < WANT_ROOM_NS ||
+	    !atomic_compare_exchange_strong(&content->want_room_ns, &asked, now))
+		return;
+	if (rsm_staging_space_is_tight(content->space))
+		rsm_content_want(content, RSM_WANT_ROOM);
+}
+
+static bool wants_stream(struct rsm_content *content, struct rsm_open_node *node, size_t size)
+{
+	node->unlooked += size;
+	if (node->unlooked < LOOK_BYTES && node->unlooked < content->stream_size)
+		return false;
+	node->unlooked = 0;
+	return rsm_content_waiting(node) >= content->stream_size;
+}
+
 int rsm_content_write_file(struct rsm_open_file *file, const void *data, size_t size,
 			   uint64_t offset, struct rsm_err *err)
 {
 	struct rsm_content *content = file->content;
+	bool stream;
 	int r;
 
 	if (!file->writable)
@@ -267,12 +327,17 @@ int rsm_content_write_file(struct rsm_open_file *file, const void *data, size_t 
 		return r;
 	if (offset > INT64_MAX || size > INT64_MAX - offset)
 		return rsm_err_set(err, EFBIG, "the file would be too large");
-	if (rsm_staging_space_is_full(content->space, size))
-		return RSM_CONTENT_WAIT;
-	rsm_content_used(content);
 	rsm_mutex_lock(&file->node->lock);
-	r = write_held(content, file->node, data, size, offset, err);
+	r = wait_for_room(content, file->node, size, offset, err);
+	if (!r) {
+		rsm_content_used(content);
+		r = write_held(content, file->node, data, size, offset, err);
+	}
+	stream = !r && wants_stream(content, file->node, size);
 	rsm_mutex_unlock(&file->node->lock);
+	want_room(content, r);
+	if (stream)
+		rsm_content_want(content, RSM_WANT_STREAM);
 	return r;
 }
 
@@ -308,6 +373,7 @@ static void cut_ranges(struct rsm_content *content, struct rsm_open_node *node, 
 	if (rest) /* else their room comes back when the file goes */
 		memcpy(rest, node->ranges.at + at, count * sizeof *rest);
 	rsm_ranges_cut(&node->ranges, size);
+	rsm_content_drop_streamed(node, size, UINT64_MAX);
 	rsm_content_close_own_if_idle(node);
 	for (size_t i = 0; rest && i < count; i++) {
 		gone = &rest[i];
@@ -321,6 +387,10 @@ static void cut_ranges(struct rsm_content *content, struct rsm_open_node *node, 
 		rsm_ranges_subtract(gone, &node->saved, drop_part, &drop);
 	}
 	unaccount(content, node, drop.bytes);
+	if (drop.bytes > node->unsaved_own)
+		drop.bytes = node->unsaved_own;
+	node->unsaved_own -= drop.bytes;
+	content->unsaved_own_bytes -= drop.bytes;
 }
 
 int rsm_content_truncate(struct rsm_content *content, struct rsm_open_node *node,
@@ -370,6 +440,7 @@ static int write_zeros(struct rsm_content *content, struct rsm_open_node *node,
 
 	if (r)
 		return r;
+	rsm_content_touch_streamed(content, node, offset, offset + length);
 	rsm_content_touch_data(node, row);
 	rsm_content_set_row(node, row);
 	r = spill(content, node, err);

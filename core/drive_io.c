@@ -7,6 +7,9 @@
  *   3. extents are recorded (one transaction)      files are on the tape and staged, in no index
  *   4. later: an index (ltfs_commit.c)             staged copies go
  * A file that was changed or removed meanwhile is not recorded in step 3: its records are waste.
+ * Files that are still being written go in parts (content_stream.c) when they are large, or when
+ * the staging area is nearly full; then batches are small, so that an index soon gives back what
+ * they had.
  */
 #include "core/drive_private.h"
 
@@ -16,7 +19,8 @@
 
 #include "base/log.h"
 
-enum { BATCH_FILES = 1000, BATCH_BYTES = 256 << 20 };
+enum { BATCH_FILES = 1000, BATCH_BYTES = 256 << 20, BATCH_LEAST = 4 << 20, STREAM_ON = 64 << 20 };
+#define STREAM_SIZE ((uint64_t)4 << 30)
 
 /* ---- block cache ---- */
 
@@ -319,10 +323,14 @@ struct batch {
 	size_t count, room;
 	uint64_t bytes;
 	uint64_t last_order;
+	uint64_t most;	   /* bytes of a batch */
+	uint64_t at_least; /* for parts: that wait in the file */
+	bool tight;	   /* the staging area is */
 	bool full;
 	bool torn; /* a write failed: what the drive had accepted before may be lost as well */
 	struct rsm_err unread; /* of a file whose staged bytes could not be read; code 0: none */
-	struct rsm_hasher *hasher; /* of the file that is being written; NULL: it gets no checksum */
+	struct rsm_hasher
+		*hasher; /* of the file that is being written; NULL: it gets no checksum */
 };
 
 static void batch_fini(struct batch *batch)
@@ -451,18 +459,15 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	return 0;
 }
 
-static int write_file(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		      struct batch *batch, struct rsm_err *err)
+/* Takes the migration. */
+static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			   struct batch *batch, struct rsm_migration *taken, struct rsm_err *err)
 {
-	RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = NULL;
+	RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = taken;
 	struct batch_file *file;
 	uint64_t bytes = 0, hashed = 0;
-	int r;
+	int r = 0;
 
-	r = rsm_content_next_migration(cartridge->content, batch->last_order, &migration, err);
-	if (r != 0)
-		return r;
-	batch->last_order = migration->close_order;
 	for (size_t i = 0; i < migration->range_count; i++)
 		bytes += migration->ranges[i].byte_count;
 	if (!worker->volume->ops->has_room(worker->volume, bytes)) {
@@ -501,6 +506,34 @@ static int write_file(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	}
 	batch->bytes += bytes;
 	return 0;
+}
+
+static int write_file(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		      struct batch *batch, struct rsm_err *err)
+{
+	struct rsm_migration *migration;
+	int r = rsm_content_next_migration(cartridge->content, batch->last_order, &migration, err);
+
+	if (r != 0)
+		return r;
+	batch->last_order = migration->close_order;
+	return write_migration(worker, cartridge, batch, migration, err);
+}
+
+static int write_part(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		      struct batch *batch, struct rsm_err *err)
+{
+	struct rsm_content *content = cartridge->content;
+	struct rsm_migration *migration;
+	uint64_t most = batch->most - batch->bytes;
+	int r = rsm_content_next_part(content, batch->at_least, most, worker->block_size, false,
+				      &migration, err);
+
+	/* many small ones may fill the area, too; but not while something better is there to do */
+	if (r == RSM_NODE_ABSENT && batch->tight && !batch->count)
+		r = rsm_content_next_part(content, 0, most, worker->block_size, true, &migration,
+					  err);
+	return r ? r : write_migration(worker, cartridge, batch, migration, err);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -558,8 +591,30 @@ static bool batch_goes_on(struct rsm_drive_worker *worker, struct rsm_cartridge 
 			  const struct batch *batch)
 {
 	RSM_LOCK_SCOPE(&worker->manager->lock);
-	return batch->count < BATCH_FILES && batch->bytes < BATCH_BYTES &&
+	return batch->count < BATCH_FILES && batch->bytes < batch->most &&
 	       rsm_list_is_empty(&cartridge->reads) && !rsm_manager_hurries_locked(worker->manager);
+}
+
+static void size_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		       struct batch *batch)
+{
+	const struct rsm_manager_options *options = &worker->manager->options;
+	struct rsm_staging_space *space = worker->manager->space;
+
+	batch->most = BATCH_BYTES;
+	batch->tight = rsm_staging_space_is_tight(space);
+	batch->at_least = options->stream_size ? options->stream_size : STREAM_SIZE;
+	rsm_mutex_lock(&worker->manager->lock);
+	if (cartridge->stream && batch->at_least > STREAM_ON) /* once begun, it goes on */
+		batch->at_least = STREAM_ON;
+	rsm_mutex_unlock(&worker->manager->lock);
+	if (batch->tight) {
+		uint64_t part = rsm_staging_space_size(space) / 4;
+
+		batch->at_least = 0;
+		if (batch->most > part)
+			batch->most = part > BATCH_LEAST ? part : BATCH_LEAST;
+	}
 }
 
 int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -573,18 +628,27 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 		*ret_wrote = false;
 		return 0;
 	}
+	size_batch(worker, cartridge, &batch);
 	do
 		r = write_file(worker, cartridge, &batch, &write_err);
 	while (r == 0 && batch_goes_on(worker, cartridge, &batch));
+	while (r == RSM_NODE_ABSENT && !batch.full && batch_goes_on(worker, cartridge, &batch)) {
+		r = write_part(worker, cartridge, &batch, &write_err);
+		if (r == RSM_NODE_ABSENT)
+			break;
+		r = r == 0 ? RSM_NODE_ABSENT : r;
+	}
 
 	recorded = record_batch(worker, cartridge, &batch, err);
 	if (batch.count)
 		worker->head_partition = 0;
 	*ret_wrote = batch.count > 0;
-	if (batch.full) {
-		RSM_LOCK_SCOPE(&worker->manager->lock);
+	rsm_mutex_lock(&worker->manager->lock);
+	if (batch.full)
 		cartridge->full = true;
-	}
+	if (!recorded && !batch.torn)
+		cartridge->unindexed_bytes += batch.bytes;
+	rsm_mutex_unlock(&worker->manager->lock);
 	if (r < 0 && recorded == 0 && err)
 		*err = write_err;
 	if (r >= 0 && recorded == 0 && batch.unread.code) {
@@ -627,6 +691,10 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 		r = worker->volume->ops->commit(worker->volume, what, &identity.identity, update,
 						err);
 	worker->head_partition = 0;
+	if (r == 0) {
+		RSM_LOCK_SCOPE(&worker->manager->lock);
+		cartridge->unindexed_bytes = 0;
+	}
 	if (r == 0 && update && identity_is_current(worker, cartridge, &identity))
 		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id,
 					      RSM_LABEL_UPDATE, RSM_LABEL_NONE, err);

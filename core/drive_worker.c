@@ -117,11 +117,34 @@ static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartri
 		      worker->name, "text", err->msg, NULL);
 }
 
+/* The databases lie on the disk of the staging area. When somebody else has filled it to the last
+ * byte, neither medium nor drive is to blame, and another drive would do no better.
+ */
+static bool disk_is_full(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			 const struct rsm_err *err)
+{
+	struct rsm_manager *manager = worker->manager;
+
+	if (err->key || (err->code != ENOSPC && err->code != EDQUOT) ||
+	    !rsm_staging_space_is_exhausted(manager->space, 1))
+		return false;
+	rsm_log_warning("%s in %s waits for room on the disk of the staging area: %s",
+			cartridge->barcode, worker->name, err->msg);
+	RSM_LOCK_SCOPE(&manager->lock);
+	cartridge->retry_at_ns = rsm_manager_now(manager) + RSM_SECOND_NS;
+	cartridge->failure = *err;
+	cartridge->outcome_number++;
+	rsm_manager_wake_locked(manager);
+	return true;
+}
+
 static void write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			 struct rsm_err *err)
 {
 	bool known;
 
+	if (disk_is_full(worker, cartridge, err))
+		return;
 	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
 	report(worker, cartridge, err);
@@ -318,6 +341,21 @@ static bool wants_migration_locked(struct rsm_drive_worker *worker,
 	       cartridge->migrate_at_ns <= now;
 }
 
+/* Writers wait, or soon will, for what an index would give back: a quarter of the area is worth
+ * one, or all there is when nothing else is left to be written.
+ */
+static bool frees_by_index_locked(struct rsm_drive_worker *worker,
+				  const struct rsm_cartridge *cartridge, int64_t now)
+{
+	struct rsm_staging_space *space = worker->manager->space;
+
+	if (!cartridge->unindexed_bytes || cartridge->read_only || cartridge->retry_at_ns > now ||
+	    !rsm_staging_space_is_tight(space))
+		return false;
+	return cartridge->unindexed_bytes >= rsm_staging_space_size(space) / 4 ||
+	       !wants_migration_locked(worker, cartridge, now);
+}
+
 /* What to do next, or when to look again. */
 static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			       int64_t *ret_until)
@@ -351,6 +389,8 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 	}
 	if (wants_label_locked(cartridge, now))
 		return STEP_LABEL;
+	if (frees_by_index_locked(worker, cartridge, now))
+		return STEP_INDEX;
 	if (wants_migration_locked(worker, cartridge, now))
 		return STEP_MIGRATE;
 	if (wants_index_locked(cartridge, now))
@@ -399,7 +439,8 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err;
-	bool wrote, full;
+	struct rsm_content_use use = { 0 };
+	bool wrote, full, asked_again;
 	int64_t asked;
 	int r;
 
@@ -407,6 +448,8 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	rsm_mutex_lock(&manager->lock);
 	asked = cartridge->migrate_at_ns;
 	rsm_mutex_unlock(&manager->lock);
+	if (cartridge->content) /* as of now: what is added meanwhile has not been tried */
+		rsm_content_use(cartridge->content, &use);
 	r = rsm_drive_migrate(worker, cartridge, &wrote, &err);
 	if (r < 0) {
 		write_failed(worker, cartridge, &err);
@@ -414,10 +457,18 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	}
 	rsm_mutex_lock(&manager->lock);
 	full = cartridge->full;
+	asked_again = cartridge->migrate_at_ns != asked;
 	rsm_cartridge_note_work_locked(cartridge);
-	/* nothing is ready; the next close says so again, unless it has just done so */
-	if (!wrote && !full && cartridge->migrate_at_ns == asked)
-		cartridge->migrate_at_ns = 0;
+	if (!wrote && !full) {
+		if (rsm_list_is_empty(&cartridge->reads)) { /* else it may not have looked at all */
+			cartridge->futile_bytes = use.waiting_bytes;
+			cartridge->futile_at_ns = rsm_manager_now(manager);
+		}
+		cartridge->stream = false;
+		/* nothing is ready; the next close says so again, unless it has just done so */
+		if (!asked_again)
+			cartridge->migrate_at_ns = 0;
+	}
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	if (full)
@@ -442,8 +493,6 @@ static void write_index(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	rsm_cartridge_note_work_locked(cartridge);
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (manager->options.callbacks.staging_room)
-		manager->options.callbacks.staging_room(manager->options.callbacks.context);
 }
 
 /* A new label is written by opening the volume again, which looks at what is there before it

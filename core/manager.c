@@ -12,6 +12,7 @@
 
 #define HOUSEKEEPING_NS (RSM_SECOND_NS / 2)
 #define STARTUP_WAIT_NS (5 * RSM_SECOND_NS)
+#define ROOM_WAIT_NS	(60 * RSM_SECOND_NS)
 
 int64_t rsm_manager_now(const struct rsm_manager *manager)
 {
@@ -105,6 +106,66 @@ void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *ca
 	raise_request(manager, &request);
 }
 
+/* Which cartridge has most of what fills the staging area, and why it is not written. */
+static void say_what_fills(struct rsm_manager *manager, char *text, size_t size)
+{
+	uint64_t most = 0;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+		const struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+		struct rsm_content_use use = { 0 };
+
+		if (cartridge->content)
+			rsm_content_use(cartridge->content, &use);
+		if (use.waiting_bytes <= most)
+			continue;
+		most = use.waiting_bytes;
+		snprintf(text, size,
+			 "the staging area is full and programs wait: most of it is for %s%s%.300s",
+			 cartridge->barcode,
+			 cartridge->library == 0   ? ", which is not in the library"
+			 : cartridge->full	   ? ", which is full"
+			 : cartridge->failure.code ? ": "
+						   : ", which is not in a drive yet",
+			 cartridge->library && !cartridge->full && cartridge->failure.code
+				 ? cartridge->failure.msg
+				 : "");
+	}
+}
+
+/* Writers that wait for room wait silently; after a while a person is told what it depends on. */
+static void watch_room(struct rsm_manager *manager)
+{
+	struct rsm_operator_request request = { .kind = RSM_REQUEST_MESSAGE };
+	int64_t waited = rsm_staging_space_waited_ns(manager->space);
+	struct rsm_err err;
+
+	if (manager->room_request && waited < ROOM_WAIT_NS) {
+		if (rsm_operator_request_end(manager->catalog, manager->room_request,
+					     RSM_REQUEST_COMPLETE, &err) < 0)
+			rsm_log_debug(RSM_ROOM_DRIVE, "%s", err.msg);
+		manager->room_request = 0;
+	} else if (!manager->room_request && waited >= ROOM_WAIT_NS) {
+		snprintf(request.text, sizeof request.text,
+			 "the staging area is full and programs wait for room");
+		say_what_fills(manager, request.text, sizeof request.text);
+		rsm_log_warning("%s", request.text);
+		if (rsm_operator_request_raise(manager->catalog, &request, &manager->room_request,
+					       &err) < 0)
+			rsm_log_warning("the request to the operator was not kept: %s", err.msg);
+	}
+}
+
+static void room_came(void *context)
+{
+	struct rsm_manager *manager = context;
+
+	if (manager->options.callbacks.staging_room)
+		manager->options.callbacks.staging_room(manager->options.callbacks.context);
+}
+
 /* ---- contents ---- */
 
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
@@ -142,6 +203,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 					   "the cartridge is not in the library");
 	else
 		rsm_content_refuse_changes(content, 0, "");
+	rsm_content_set_full(content, full);
 	if (full)
 		rsm_content_set_room(content, 0);
 	else if (rsm_manager_space(manager, id, &total, &left, NULL) == 0)
@@ -284,6 +346,7 @@ static void *keep_house(void *argument)
 			rsm_library_poll(&manager->libraries[i]);
 		rsm_manager_adopt_staged(manager);
 		rsm_cartridge_tidy(manager);
+		watch_room(manager);
 	}
 }
 
@@ -305,6 +368,8 @@ static int open_folders(struct rsm_manager *manager, struct rsm_err *err)
 	if (r == 0)
 		r = rsm_staging_space_new(manager->staging_folder, options->staging_limit,
 					  &manager->space, err);
+	if (r == 0)
+		rsm_staging_space_set_callback(manager->space, room_came, manager);
 	if (r == 0)
 		r = rsm_work_item_cancel_all(manager->catalog, err);
 	if (r == 0)

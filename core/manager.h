@@ -43,6 +43,7 @@ struct rsm_manager_options {
 	const char *staging;	   /* NULL: <first library>/staging */
 	const char *drives;	   /* -o drives= for the first library, or NULL */
 	uint64_t staging_limit;	   /* bytes; 0: by the file system */
+	uint64_t stream_size;	   /* an open file with so much to write goes in parts; 0: 4 GiB */
 	unsigned dismount_delay_s; /* 60 */
 	unsigned migrate_delay_ms; /* quiet time after a close before writing to the medium; 2000 */
 	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */

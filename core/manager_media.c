@@ -13,6 +13,7 @@
 #include "core/drive_private.h"
 
 #define RESERVE_MOST ((uint64_t)64 << 20)
+#define SMALL_TAPE   ((uint64_t)100 << 30)
 
 static int absent(struct rsm_err *err)
 {
@@ -366,10 +367,13 @@ int rsm_manager_space(struct rsm_manager *manager, int64_t medium, uint64_t *ret
 		return r;
 	*ret_total = m.capacity;
 	*ret_free = m.remaining;
-	if (!m.capacity) {
-		*ret_total = *ret_free = rsm_manager_nominal_capacity(manager, &m);
-	} else if (!m.lmid[0] || m.label_work == RSM_LABEL_FORMAT) {
-		*ret_free = m.capacity;
+	if (!m.capacity)
+		*ret_total = rsm_manager_nominal_capacity(manager, &m);
+	if (!m.capacity || !m.lmid[0] || m.label_work == RSM_LABEL_FORMAT) {
+		/* not an LTFS volume yet: its index partition will take a share, more of a small
+		 * tape */
+		*ret_total -= *ret_total / (*ret_total < SMALL_TAPE ? 20 : 40);
+		*ret_free = *ret_total;
 	}
 	reserve = *ret_total / 100 +
 		  (*ret_total / 20 < RESERVE_MOST ? *ret_total / 20 : RESERVE_MOST);

@@ -47,7 +47,8 @@ struct rsm_manager {
 	bool housekeeper_stop;	      /* [lock] */
 	pthread_t housekeeper;
 	bool housekeeper_runs;
-	bool staged_adopted; /* the starting thread's, then the housekeeper's */
+	int64_t room_request; /* the housekeeper's: of an operator, for staging room; or 0 */
+	bool staged_adopted;  /* the starting thread's, then the housekeeper's */
 };
 
 /* Tells the upper floor; without locks. pool RSM_POOL_TOP: the top. */

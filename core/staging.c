@@ -122,6 +122,7 @@ void rsm_staging_close(struct rsm_staging *staging)
 	free(staging->folder);
 	rsm_mutex_fini(&staging->lock);
 	rsm_mutex_fini(&staging->sync_lock);
+	rsm_staging_space_freed(staging->space);
 	free(staging);
 }
 
@@ -326,8 +327,8 @@ int rsm_staging_read(struct rsm_staging *staging, uint64_t id, uint64_t store, u
 	return 0;
 }
 
-void rsm_staging_release(struct rsm_staging *staging, uint64_t id, uint64_t store, uint64_t offset,
-			 uint64_t length)
+static void release(struct rsm_staging *staging, uint64_t id, uint64_t store, uint64_t offset,
+		    uint64_t length)
 {
 	RSM_CLOSE int fd = -1;
 	struct own_file *file;
@@ -361,10 +362,19 @@ void rsm_staging_release(struct rsm_staging *staging, uint64_t id, uint64_t stor
 				strerror(errno));
 }
 
+void rsm_staging_release(struct rsm_staging *staging, uint64_t id, uint64_t store, uint64_t offset,
+			 uint64_t length)
+{
+	release(staging, id, store, offset, length);
+	rsm_staging_space_freed(staging->space);
+}
+
 void rsm_staging_drop_own(struct rsm_staging *staging, uint64_t id)
 {
-	RSM_LOCK_SCOPE(&staging->lock);
+	rsm_mutex_lock(&staging->lock);
 	rsm_staging_unlink_own(staging, id);
+	rsm_mutex_unlock(&staging->lock);
+	rsm_staging_space_freed(staging->space);
 }
 
 /* ---- durability ---- */

@@ -34,6 +34,24 @@ void rsm_staging_space_free(struct rsm_staging_space *space);
 uint64_t rsm_staging_space_used(const struct rsm_staging_space *space);
 /* True when a writer should be parked until there is room. */
 bool rsm_staging_space_is_full(struct rsm_staging_space *space, uint64_t wanted_bytes);
+/* True when not even a small file's bytes should go to the disk: what is left of it is for the
+ * databases, which must go on if room is ever to come back. A limit does not matter here.
+ */
+bool rsm_staging_space_is_exhausted(struct rsm_staging_space *space, uint64_t wanted_bytes);
+/* A writer was made to wait: _is_tight for the next moments, and `room` is called when room comes.
+ */
+void rsm_staging_space_refused(struct rsm_staging_space *space);
+/* For how long writers have been waiting without a byte given back; 0: nobody waits. */
+int64_t rsm_staging_space_waited_ns(struct rsm_staging_space *space);
+/* Three quarters are used, or somebody waits: what is staged should go to the media at once. */
+bool rsm_staging_space_is_tight(struct rsm_staging_space *space);
+/* What may be used in all: the limit, or what is used and what the disk has. */
+uint64_t rsm_staging_space_size(struct rsm_staging_space *space);
+/* `room` is called when bytes were given back after somebody was made to wait, from any thread,
+ * with locks of staging held: it must do no more than wake somebody. Set before the space is used.
+ */
+void rsm_staging_space_set_callback(struct rsm_staging_space *space, void (*room)(void *context),
+				    void *context);
 
 struct rsm_staging;
 

@@ -41,6 +41,8 @@ struct rsm_staging {
 /* Bytes that an area has taken, and given back. */
 void rsm_staging_space_take(struct rsm_staging_space *space, uint64_t bytes);
 void rsm_staging_space_give(struct rsm_staging_space *space, uint64_t bytes);
+/* After the bytes have really gone from the disk. */
+void rsm_staging_space_freed(struct rsm_staging_space *space);
 
 /* All of these are called with the area's lock held. */
 void rsm_staging_log_name(char name[32], uint64_t number);

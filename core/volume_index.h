@@ -79,6 +79,8 @@ struct rsm_staged_range {
 	uint64_t byte_count;
 	uint64_t store; /* staging.h: which file of the staging area, RSM_STORE_OWN or a log */
 	uint64_t store_offset; /* where in it */
+	bool written; /* also on the medium, behind a filemark; kept until an index there covers it
+		       */
 };
 
 struct rsm_volume_index;
@@ -251,6 +253,8 @@ RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,
 /* Replaces the node's row (as _update), and all its staged ranges by these (ordered, not
  * overlapping). A file with staged ranges that is not open for writing is queued for migration:
  * `close_order` (1, 2, 3 ... in order of closing; 0: not to be migrated now).
+ * `written` of a range says that its bytes were not touched since they were written to the medium;
+ * what the row did not know as written waits nevertheless.
  */
 RSM_MUST_CHECK int rsm_volume_index_stage(struct rsm_volume_index *index,
 					  const struct rsm_node *node,
@@ -288,6 +292,15 @@ RSM_MUST_CHECK int rsm_volume_index_migrated_hashed(struct rsm_volume_index *ind
 						    const struct rsm_extent *extents, size_t count,
 						    const char *key, const char *hash,
 						    struct rsm_err *err);
+
+/* The same for a part of a file that may still be open: the extents are laid over the older ones,
+ * the staged bytes that they have are marked as written, the others go on waiting. The ranges of
+ * the row must be as they were when the bytes were read, or the extents be cut to what still is.
+ * Outcome ABSENT: the node is gone, or an orphan.
+ */
+RSM_MUST_CHECK int rsm_volume_index_streamed(struct rsm_volume_index *index, uint64_t id,
+					     const struct rsm_extent *extents, size_t count,
+					     struct rsm_err *err);
 
 /* All written staged ranges go back to waiting, extents not covered by an index are forgotten:
  * after a crash or a write error, when the medium does not hold what was counted on.

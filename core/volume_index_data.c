@@ -8,10 +8,16 @@
  *
  * Staging again while written puts the ranges back to waiting; the extents below stay, as hidden
  * as any that a staged range overrides. Whether an extent is indexed is told by its version.
+ *
+ * Parts of a file that is still being written take the same way one by one: a range with `written`
+ * has its bytes in extents whose version is not greater than `unindexed`, so an index of that
+ * version covers all of them. Staging again keeps the mark of what was not touched since. The row's
+ * own `written` is set when none of its ranges waits any more, and only then is it off the queue.
  */
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/staging.h"
 #include "core/volume_index_private.h"
 
 void rsm_vi_data_fini(struct rsm_vi_data *data)
@@ -133,7 +139,26 @@ static void sum_staged(struct rsm_vi_data *data)
 {
 	data->staged_bytes = 0;
 	for (size_t i = 0; i < data->staged.count; i++)
-		data->staged_bytes += data->staged.items[i].byte_count;
+		if (!data->staged.items[i].written)
+			data->staged_bytes += data->staged.items[i].byte_count;
+}
+
+void rsm_vi_wait_again(struct rsm_vi_data *data)
+{
+	for (size_t i = 0; i < data->staged.count; i++)
+		data->staged.items[i].written = false;
+	sum_staged(data);
+}
+
+void rsm_vi_settle(struct rsm_vi_data *data)
+{
+	if (!data->unindexed)
+		rsm_vi_wait_again(data); /* nothing would ever cover them */
+	sum_staged(data);
+	if (!data->staged.count)
+		data->close_order = data->written = 0;
+	else if (!data->staged_bytes && !data->written)
+		data->written = data->unindexed;
 }
 
 static int no_node(uint64_t id, struct rsm_err *err)
@@ -178,6 +203,8 @@ int rsm_volume_index_staged(struct rsm_volume_index *index, uint64_t id,
 	r = rsm_vi_get_data(index, id, true, &data, err);
 	if (r)
 		return r < 0 ? r : no_node(id, err);
+	for (size_t i = 0; data.written && i < data.staged.count; i++)
+		data.staged.items[i].written = data.staged.items[i].store == RSM_STORE_OWN;
 	*ret_count = data.staged.count;
 	*ret_ranges =
 		data.staged.items ? RSM_STEAL(data.staged.items) : calloc(1, sizeof **ret_ranges);
@@ -216,11 +243,78 @@ int rsm_volume_index_each_staged(struct rsm_volume_index *index, rsm_volume_inde
 
 /* ---- staging ---- */
 
+static bool any_written(const struct rsm_staged_range *ranges, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ranges[i].written)
+			return true;
+	return false;
+}
+
+/* Appends `range` in pieces: `written` is what the row has as written as well. */
+static int keep_written(struct rsm_vi_ranges *kept, const struct rsm_staged_range *range,
+			const struct rsm_vi_data *before, struct rsm_err *err)
+{
+	uint64_t at = range->file_offset, end = at + range->byte_count;
+	struct rsm_staged_range piece;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && range->written && i < before->staged.count; i++) {
+		const struct rsm_staged_range *had = &before->staged.items[i];
+		uint64_t from = had->file_offset, to = from + had->byte_count;
+
+		if (had->store != range->store || to <= at || (!had->written && !before->written))
+			continue;
+		if (from >= end)
+			break;
+		if (from > at) {
+			piece = *range;
+			piece.written = false;
+			piece.file_offset = piece.store_offset = at;
+			piece.byte_count = from - at;
+			r = rsm_vi_ranges_add(kept, &piece, err);
+			at = from;
+		}
+		piece = *range;
+		piece.file_offset = piece.store_offset = at;
+		piece.byte_count = (to < end ? to : end) - at;
+		if (r == 0)
+			r = rsm_vi_ranges_add(kept, &piece, err);
+		at += piece.byte_count;
+	}
+	if (r < 0 || at == end)
+		return r;
+	piece = *range;
+	piece.written = false;
+	piece.store_offset += at - range->file_offset;
+	piece.file_offset = at;
+	piece.byte_count = end - at;
+	return rsm_vi_ranges_add(kept, &piece, err);
+}
+
+/* What the row knows as written of what the caller says was not touched since. */
+static int check_written(struct rsm_volume_index *index, uint64_t id,
+			 const struct rsm_staged_range *ranges, size_t count,
+			 struct rsm_vi_ranges *ret_kept, struct rsm_err *err)
+{
+	RSM_VI_DATA struct rsm_vi_data before = { 0 };
+	int r = rsm_vi_get_data(index, id, true, &before, err);
+
+	if (r)
+		return r < 0 ? r : no_node(id, err);
+	if (!before.unindexed)
+		before.staged.count = 0;
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = keep_written(ret_kept, &ranges[i], &before, err);
+	return r;
+}
+
 static int stage(struct rsm_volume_index *index, const struct rsm_node *node,
 		 const struct rsm_vi_data *before, const struct rsm_vi_packed *staged,
 		 uint64_t bytes, uint64_t close_order, struct rsm_err *err)
 {
 	sqlite3_stmt *stage = rsm_vi_statement(index, RSM_VI_STAGE);
+	uint64_t written = !bytes && staged->length ? before->unindexed : 0;
 	uint8_t times[RSM_VI_TIMES_MAX];
 	struct rsm_vi_data after = *before;
 	int r;
@@ -234,11 +328,12 @@ static int stage(struct rsm_volume_index *index, const struct rsm_node *node,
 	rsm_vi_bind_node(stage, node, times);
 	rsm_vi_bind_packed(stage, 9, staged);
 	rsm_vi_bind_id(stage, 10, close_order);
+	rsm_vi_bind_id(stage, 11, written);
 	r = rsm_sqlite_run(stage, err);
 	if (r < 0)
 		return r;
 	after.size = node->size;
-	after.written = 0;
+	after.written = written;
 	after.staged_bytes = bytes;
 	after.close_order = close_order;
 	r = rsm_vi_account(index, node->id, before, &after, err);
@@ -250,24 +345,33 @@ int rsm_volume_index_stage(struct rsm_volume_index *index, const struct rsm_node
 			   uint64_t close_order, struct rsm_err *err)
 {
 	RSM_VI_PACKED struct rsm_vi_packed staged = { 0 };
+	RSM_VI_RANGES struct rsm_vi_ranges kept = { 0 };
 	struct rsm_vi_data before;
 	struct rsm_vi_call call;
-	uint64_t bytes = 0;
-	int r;
+	uint64_t all = 0, bytes = 0;
+	int r = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		bytes += ranges[i].byte_count;
+		all += ranges[i].byte_count;
 		if (ranges[i].byte_count > UINT64_MAX - ranges[i].file_offset ||
 		    (i &&
 		     ranges[i].file_offset < ranges[i - 1].file_offset + ranges[i - 1].byte_count))
 			return rsm_err_set(err, EINVAL, "staged ranges overlap each other");
 	}
-	r = rsm_vi_pack_ranges(ranges, count, &staged, err);
+	RSM_LOCK_SCOPE(&index->lock);
+	if (any_written(ranges, count)) {
+		r = check_written(index, node->id, ranges, count, &kept, err);
+		ranges = kept.items;
+		count = kept.count;
+	}
+	for (size_t i = 0; i < count; i++)
+		bytes += ranges[i].written ? 0 : ranges[i].byte_count;
+	if (r == 0)
+		r = rsm_vi_pack_ranges(ranges, count, &staged, err);
 	if (r < 0)
 		return r;
-	if (!bytes)
+	if (!all)
 		staged.length = 0;
-	RSM_LOCK_SCOPE(&index->lock);
 	r = rsm_vi_get_data(index, node->id, false, &before, err);
 	if (r)
 		return r < 0 ? r : no_node(node->id, err);
@@ -334,9 +438,7 @@ static int truncate_file(struct rsm_volume_index *index, uint64_t id, uint64_t s
 	if (!(data.flags & RSM_NODE_DAMAGED) || size == 0)
 		rsm_vi_cut_extents(&data.extents, size);
 	data.size = size;
-	sum_staged(&data);
-	if (!data.staged.count)
-		data.close_order = data.written = 0;
+	rsm_vi_settle(&data);
 	r = rsm_vi_set_data(index, id, &data, err);
 	if (r == 0)
 		r = rsm_vi_account(index, id, &before, &data, err);
@@ -359,232 +461,4 @@ int rsm_volume_index_truncate(struct rsm_volume_index *index, uint64_t id, uint6
 	for (size_t i = 0; r == 0 && released && i < cut.count; i++)
 		released(context, id, &cut.items[i]);
 	return r;
-}
-
-/* ---- migration ---- */
-
-int rsm_volume_index_next_staged(struct rsm_volume_index *index, uint64_t after,
-				 struct rsm_node *ret_node, uint64_t *ret_close_order,
-				 struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&index->lock);
-	uint64_t id, order;
-	int r;
-
-	r = rsm_vi_queue_next(index, after, &order, &id, err);
-	if (r)
-		return r;
-	r = rsm_vi_get(index, id, ret_node, err);
-	if (r)
-		return rsm_err_fold(err, r, "node %" PRIu64 " of the queue", id);
-	*ret_close_order = order;
-	return 0;
-}
-
-uint64_t rsm_volume_index_last_close_order(struct rsm_volume_index *index)
-{
-	RSM_LOCK_SCOPE(&index->lock);
-
-	return index->state.last_close_order;
-}
-
-static int record_migrated(struct rsm_volume_index *index, uint64_t id, struct rsm_vi_data *data,
-			   const struct rsm_extent *extents, size_t count, struct rsm_err *err)
-{
-	struct rsm_vi_data before = *data;
-	uint64_t version;
-	int r;
-
-	r = rsm_vi_bump(index, err);
-	if (r < 0)
-		return r;
-	version = index->state.tree_version;
-	r = rsm_vi_overlay(&data->extents, extents, count, version, index->state.block_size, err);
-	if (r < 0)
-		return r;
-	data->unindexed = version;
-	data->written = data->staged.count ? version : 0;
-	data->has_stamp = true;
-	data->stamp = rsm_vi_stamp(data->size, &data->modified);
-	r = rsm_vi_set_data(index, id, data, err);
-	return r < 0 ? r : rsm_vi_account(index, id, &before, data, err);
-}
-
-int rsm_volume_index_migrated(struct rsm_volume_index *index, uint64_t id, uint64_t data_version,
-			      const struct rsm_extent *extents, size_t count, struct rsm_err *err)
-{
-	return rsm_volume_index_migrated_hashed(index, id, data_version, extents, count, NULL, NULL,
-						err);
-}
-
-int rsm_volume_index_migrated_hashed(struct rsm_volume_index *index, uint64_t id,
-				     uint64_t data_version, const struct rsm_extent *extents,
-				     size_t count, const char *key, const char *hash,
-				     struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&index->lock);
-	RSM_VI_DATA struct rsm_vi_data data = { 0 };
-	struct rsm_vi_call call;
-	int r;
-
-	r = rsm_vi_get_data(index, id, true, &data, err);
-	if (r)
-		return r;
-	if (!data.parent || data.kind != RSM_NODE_FILE || data.data_version != data_version)
-		return RSM_NODE_ABSENT;
-	r = rsm_vi_begin(index, &call, true, err);
-	if (r < 0)
-		return r;
-	r = record_migrated(index, id, &data, extents, count, err);
-	if (r == 0 && key)
-		r = rsm_vi_put_hash(index, id, data.flags, key, hash, err);
-	return rsm_vi_end(index, &call, r, err);
-}
-
-/* ---- what an index covers, and what no index covers ----
- *
- * A savepoint for each row: one for all rows would hold every page of the database in memory.
- */
-
-static int first_unindexed(struct rsm_volume_index *index, uint64_t *ret_id, struct rsm_err *err)
-{
-	RSM_SQLITE_RESET sqlite3_stmt *first = rsm_vi_statement(index, RSM_VI_FIRST_UNINDEXED);
-	int r = rsm_sqlite_step(first, err);
-
-	if (r == 0)
-		*ret_id = rsm_vi_column(first, 0);
-	return r;
-}
-
-enum { NO_MORE = 1 };
-
-typedef int row_change(struct rsm_volume_index *index, uint64_t id, struct rsm_vi_data *data,
-		       struct rsm_err *err);
-
-/* Applies the change to the file whose extents have the least version, if that is not greater than
- * `version`. The data are as they were before. Outcome NO_MORE.
- */
-static int change_first(struct rsm_volume_index *index, uint64_t version, row_change *change,
-			uint64_t *ret_id, struct rsm_vi_data *ret_data, struct rsm_err *err)
-{
-	struct rsm_vi_call call;
-	int r;
-
-	r = first_unindexed(index, ret_id, err);
-	if (r)
-		return r < 0 ? r : NO_MORE;
-	r = rsm_vi_get_data(index, *ret_id, true, ret_data, err);
-	if (r)
-		return rsm_err_fold(err, r, "node %" PRIu64, *ret_id);
-	if (ret_data->unindexed > version)
-		return NO_MORE;
-	r = rsm_vi_begin(index, &call, true, err);
-	return r < 0 ? r : rsm_vi_end(index, &call, change(index, *ret_id, ret_data, err), err);
-}
-
-static int forget_one(struct rsm_volume_index *index, uint64_t id, struct rsm_vi_data *data,
-		      struct rsm_err *err)
-{
-	struct rsm_vi_data before = *data;
-	size_t kept = 0;
-	int r;
-
-	for (size_t i = 0; i < data->extents.count; i++)
-		if (data->extents.items[i].version <= index->state.indexed_version)
-			data->extents.items[kept++] = data->extents.items[i];
-	data->extents.count = kept;
-	data->written = data->unindexed = 0;
-	data->has_stamp = false;
-	if (data->parent && data->staged.count && !data->close_order)
-		data->close_order = index->state.last_close_order + 1;
-	r = rsm_vi_bump(index, err);
-	if (r == 0)
-		r = rsm_vi_set_data(index, id, data, err);
-	return r < 0 ? r : rsm_vi_account(index, id, &before, data, err);
-}
-
-int rsm_volume_index_forget_unindexed(struct rsm_volume_index *index, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&index->lock);
-	int r = 0;
-
-	while (r == 0) {
-		RSM_VI_DATA struct rsm_vi_data data = { 0 };
-		uint64_t id;
-
-		r = change_first(index, UINT64_MAX, forget_one, &id, &data, err);
-	}
-	return r < 0 ? r : 0;
-}
-
-/* What is written does not count as staged any more, so the totals stay. */
-static int cover_one(struct rsm_volume_index *index, uint64_t id, struct rsm_vi_data *data,
-		     struct rsm_err *err)
-{
-	struct rsm_vi_data after = *data;
-
-	after.unindexed = 0;
-	if (data->written) {
-		after.staged.count = 0;
-		after.written = after.close_order = 0;
-	}
-	return rsm_vi_set_data(index, id, &after, err);
-}
-
-static int note_indexed(struct rsm_volume_index *index, uint64_t version, struct rsm_err *err)
-{
-	struct rsm_vi_call call;
-	int r;
-
-	r = rsm_vi_begin(index, &call, true, err);
-	if (r < 0)
-		return r;
-	if (version > index->state.indexed_version)
-		index->state.indexed_version = version;
-	/* a volume whose index is up to date needs no counting and no new index after a crash */
-	r = rsm_vi_write_state(index, index->state.tree_version == version, err);
-	return rsm_vi_end(index, &call, r, err);
-}
-
-int rsm_volume_index_cover(struct rsm_volume_index *index, uint64_t version, size_t limit,
-			   rsm_volume_index_released *released, void *context, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&index->lock);
-	int r = 0;
-
-	if (version > index->state.tree_version)
-		return rsm_err_set(err, EINVAL, "the tree has not got to version %" PRIu64 " yet",
-				   version);
-	while (r == 0 && limit--) {
-		RSM_VI_DATA struct rsm_vi_data data = { 0 };
-		uint64_t id;
-
-		r = change_first(index, version, cover_one, &id, &data, err);
-		if (r == 0 && data.written)
-			rsm_vi_release(&data, id, released, context);
-	}
-	if (r == 0)
-		return RSM_INDEX_MORE;
-	return r < 0 ? r : note_indexed(index, version, err);
-}
-
-int rsm_volume_index_indexed_to(struct rsm_volume_index *index, uint64_t version,
-				rsm_volume_index_released *released, void *context,
-				struct rsm_err *err)
-{
-	int r;
-
-	do
-		r = rsm_volume_index_cover(index, version, SIZE_MAX, released, context, err);
-	while (r == RSM_INDEX_MORE);
-	return r;
-}
-
-int rsm_volume_index_indexed(struct rsm_volume_index *index,
-			     const struct rsm_index_snapshot *snapshot,
-			     rsm_volume_index_released *released, void *context,
-			     struct rsm_err *err)
-{
-	return rsm_volume_index_indexed_to(index, rsm_index_snapshot_tree_version(snapshot),
-					   released, context, err);
 }

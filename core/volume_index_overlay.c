@@ -200,7 +200,11 @@ static int read_old(struct overlay *o, uint64_t id, struct old_node *ret_old, st
 	if (r < 0)
 		return r;
 	r = rsm_vi_get_data(o->old, id, true, &ret_old->data, err);
-	return r ? rsm_err_fold(err, r, "node %" PRIu64, id) : 0;
+	if (r)
+		return rsm_err_fold(err, r, "node %" PRIu64, id);
+	/* what was written and is in no index is in no index of the other system's either */
+	rsm_vi_wait_again(&ret_old->data);
+	return 0;
 }
 
 static bool was_on_medium(const struct overlay *o, const struct old_node *old)

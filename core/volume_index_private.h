@@ -79,7 +79,7 @@ RSM_MUST_CHECK int rsm_vi_unpack_ranges(const void *packed, size_t length,
 					struct rsm_vi_ranges *ranges, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_unpack_extents(const void *packed, size_t length,
 					 struct rsm_vi_extents *extents, struct rsm_err *err);
-/* Bytes of all ranges; 0 for damage. */
+/* Bytes of the ranges that wait (not `written`); 0 for damage. */
 uint64_t rsm_vi_sum_ranges(const void *packed, size_t length);
 
 /* Cuts `cut` bytes off the front; a position on the medium stays within its block. */
@@ -88,6 +88,12 @@ void rsm_vi_advance(struct rsm_extent *e, uint64_t cut, uint64_t block_size);
 RSM_MUST_CHECK int rsm_vi_overlay(struct rsm_vi_extents *extents, const struct rsm_extent *above,
 				  size_t count, uint64_t version, uint64_t block_size,
 				  struct rsm_err *err);
+/* Joins neighbours that go on where the other ends, in the file and on the medium: the first one
+ * must end at the end of a block, so that reading on from there comes to the second one's bytes.
+ * Not where only one of them is in an index (of `indexed_version`): that one must not be forgotten.
+ */
+void rsm_vi_join_extents(struct rsm_vi_extents *extents, uint64_t indexed_version,
+			 uint64_t block_size);
 void rsm_vi_cut_extents(struct rsm_vi_extents *extents, uint64_t size);
 
 /* What a medium's copy of a file looked like; to see whether another system changed it. */
@@ -321,12 +327,16 @@ struct rsm_vi_data {
 	uint32_t flags;
 	bool has_stamp;
 	int64_t stamp;
-	uint64_t staged_bytes;
+	uint64_t staged_bytes; /* that wait */
 	struct timespec modified;
 	struct rsm_vi_ranges staged;
 	struct rsm_vi_extents extents;
 };
 void rsm_vi_data_fini(struct rsm_vi_data *data);
+/* No range is `written` any more; data->written stays. */
+void rsm_vi_wait_again(struct rsm_vi_data *data);
+/* After a change of the ranges: written, if none waits; off the queue, if there are none. */
+void rsm_vi_settle(struct rsm_vi_data *data);
 #define RSM_VI_DATA __attribute__((cleanup(rsm_vi_data_fini)))
 /* `whole`: with the lists; otherwise only staged_bytes. Outcome RSM_NODE_ABSENT. */
 RSM_MUST_CHECK int rsm_vi_get_data(struct rsm_volume_index *index, uint64_t id, bool whole,

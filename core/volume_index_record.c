@@ -7,6 +7,11 @@
 
 #include <string.h>
 
+#include "core/staging.h"
+
+/* Stands for RSM_STORE_OWN with `written`. */
+#define STORE_WRITTEN UINT64_MAX
+
 enum { NUMBER_MAX = 10, RANGE_MAX = 4 * NUMBER_MAX, EXTENT_MAX = 5 * NUMBER_MAX + 1 };
 
 static uint8_t *put(uint8_t *p, uint64_t value)
@@ -121,7 +126,7 @@ int rsm_vi_pack_ranges(const struct rsm_staged_range *ranges, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		p = put(p, ranges[i].file_offset - end);
 		p = put(p, ranges[i].byte_count);
-		p = put(p, ranges[i].store);
+		p = put(p, ranges[i].written ? STORE_WRITTEN : ranges[i].store);
 		p = put(p, ranges[i].store_offset);
 		end = ranges[i].file_offset + ranges[i].byte_count;
 	}
@@ -163,6 +168,9 @@ static bool take_range(const uint8_t **p, const uint8_t *end, uint64_t *at,
 	if (!take(p, end, &gap) || !take(p, end, &ret_range->byte_count) ||
 	    !take(p, end, &ret_range->store) || !take(p, end, &ret_range->store_offset))
 		return false;
+	ret_range->written = ret_range->store == STORE_WRITTEN;
+	if (ret_range->written)
+		ret_range->store = RSM_STORE_OWN;
 	ret_range->file_offset = *at + gap;
 	*at = ret_range->file_offset + ret_range->byte_count;
 	return true;
@@ -194,7 +202,7 @@ uint64_t rsm_vi_sum_ranges(const void *packed, size_t length)
 	uint64_t at = 0, sum = 0;
 
 	while (p < end && take_range(&p, end, &at, &range))
-		sum += range.byte_count;
+		sum += range.written ? 0 : range.byte_count;
 	return sum;
 }
 
@@ -346,6 +354,29 @@ int rsm_vi_overlay(struct rsm_vi_extents *extents, const struct rsm_extent *abov
 	*extents = kept;
 	kept.items = NULL;
 	return 0;
+}
+
+void rsm_vi_join_extents(struct rsm_vi_extents *extents, uint64_t indexed_version,
+			 uint64_t block_size)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < extents->count; i++) {
+		struct rsm_vi_extent *last = kept ? &extents->items[kept - 1] : NULL, *x;
+
+		x = &extents->items[i];
+		if (last && last->e.partition == x->e.partition &&
+		    (last->version == x->version ||
+		     (last->version <= indexed_version && x->version <= indexed_version)) &&
+		    end_of(&last->e) == x->e.file_offset && x->e.byte_offset == 0 &&
+		    (last->e.byte_offset + last->e.byte_count) % block_size == 0 &&
+		    last->e.start_block + (last->e.byte_offset + last->e.byte_count) / block_size ==
+			    x->e.start_block)
+			last->e.byte_count += x->e.byte_count;
+		else
+			extents->items[kept++] = *x;
+	}
+	extents->count = kept;
 }
 
 void rsm_vi_cut_extents(struct rsm_vi_extents *extents, uint64_t size)

@@ -103,7 +103,7 @@ static const char *const texts[RSM_VI_STATEMENTS] = {
 	[RSM_VI_GET_DATA] = "SELECT " RSM_VI_DATA_COLUMNS " FROM node WHERE id=?1",
 	[RSM_VI_SET_DATA] = "UPDATE node SET size=?2,close_order=?3,written=?4,unindexed=?5,"
 			    "stamp=?6,staged=?7,extents=?8 WHERE id=?1",
-	[RSM_VI_STAGE] = "UPDATE node SET " SET_NODE ",staged=?9,close_order=?10,written=0"
+	[RSM_VI_STAGE] = "UPDATE node SET " SET_NODE ",staged=?9,close_order=?10,written=?11"
 			 " WHERE id=?1",
 	[RSM_VI_QUEUE_PUT] = "INSERT OR IGNORE INTO queue VALUES(?1,?2)",
 	[RSM_VI_QUEUE_TAKE] = "DELETE FROM queue WHERE close_order=?1 AND id=?2",

@@ -179,7 +179,8 @@ static const struct {
 	{ "ltfs.softwareVersion", RSM_VERSION },
 	{ "ltfs.softwareFormatSpec", "2.4.0" },
 	{ "ltfs.softwareVendor", "rsmfs" },
-	{ "ltfs.softwareProduct", "rsmfs" },
+	/* the reference's ordered copy takes a destination for LTFS by how this begins */
+	{ "ltfs.softwareProduct", "LTFS rsmfs" },
 	/* of the root */
 	{ "ltfs.mediaRecoveredWriteErrors", "-1" },
 	{ "ltfs.mediaPermanentWriteErrors", "-1" },

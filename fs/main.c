@@ -27,6 +27,7 @@ static const char help[] =
 	"  -o state=DIR            where the catalogue is kept\n"
 	"  -o staging=DIR          where data waits for its medium\n"
 	"  -o staging_limit=SIZE   how much of it\n"
+	"  -o stream_size=SIZE     write a file to its medium while it still grows, from here on\n"
 	"  -o drives=DEV:DEV       the drives of a changer\n"
 	"  -o dismount_delay=S     how long an idle cartridge stays in its drive (60)\n"
 	"  -o migrate_delay=MS     quiet time after a close before writing to the medium (2000)\n"

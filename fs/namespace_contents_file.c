@@ -161,7 +161,7 @@ static int create_file(struct rsmfs *fs, struct rsmfs_call *call, struct rsmfs_c
 	rsmfs_node_from_birth(&birth, RSM_NODE_FILE, &node);
 	r = rsm_content_create(at->content, call->place.node, call->name, &node,
 			       call->file.flags & (O_ACCMODE | O_TRUNC | O_EXCL), &opened, err);
-	if (r < 0)
+	if (r)
 		return r;
 	r = rsmfs_contents_give_acls(at, node.id, &birth, err);
 	file = r == 0 ? new_handle(fs, at, opened, call) : NULL;
@@ -190,7 +190,9 @@ void rsmfs_file_create(struct rsmfs *fs, struct rsmfs_call *call)
 		r = rsm_err_set(&err, EROFS, "not an allocated cartridge");
 	if (r == 0)
 		r = create_file(fs, call, &at, &err);
-	if (r < 0)
+	if (r == RSM_CONTENT_WAIT)
+		rsmfs_park_for_room(fs, call);
+	else if (r < 0)
 		rsmfs_reply_error(call->req, r, &err);
 }
 
@@ -303,6 +305,10 @@ void rsmfs_file_flush(struct rsmfs *fs, struct rsmfs_call *call)
 	struct rsm_err err;
 	int r = rsm_content_flush_file(file->file, &err);
 
+	if (r == RSM_CONTENT_WAIT) {
+		rsmfs_park_for_room(fs, call);
+		return;
+	}
 	rsmfs_changed(fs, file->at.medium);
 	rsmfs_reply_result(call->req, r, &err);
 }
@@ -313,6 +319,10 @@ void rsmfs_file_fsync(struct rsmfs *fs, struct rsmfs_call *call)
 	struct rsm_err err;
 	int r = rsm_content_sync_file(file->file, &err);
 
+	if (r == RSM_CONTENT_WAIT) {
+		rsmfs_park_for_room(fs, call);
+		return;
+	}
 	rsmfs_changed(fs, file->at.medium);
 	rsmfs_reply_result(call->req, r, &err);
 }

@@ -57,7 +57,7 @@ static void bench_untar(struct rsm_volume_index *index, uint64_t *folders, bool 
 		folders[d] = folder.id;
 		for (int f = 0; f < FILES_A_FOLDER; f++) {
 			struct rsm_node node = new_node(RSM_NODE_FILE);
-			struct rsm_staged_range range = { 0, 1024, 1, offset };
+			struct rsm_staged_range range = { 0, 1024, 1, offset, false };
 
 			snprintf(name, sizeof name, "file-%05d.txt", f);
 			must(rsm_volume_index_create(index, folder.id, name, &node, NULL, &err),

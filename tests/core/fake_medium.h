@@ -27,19 +27,23 @@ struct fake_medium {
 	bool stop, fail;
 	pthread_t thread;
 	unsigned reads, cancelled;
-	atomic_uint migrations_wanted, reads_wanted, nothing_wanted;
+	atomic_uint migrations_wanted, reads_wanted, nothing_wanted, streams_wanted, rooms_wanted;
 };
 
 static void fake_answer(struct fake_medium *medium, struct rsm_medium_read *read)
 {
 	uint64_t at = read->start_block * FAKE_BLOCK + read->byte_offset;
 	struct rsm_err err;
+	size_t end;
 
+	rsm_mutex_lock(&medium->lock);
+	end = medium->end;
+	rsm_mutex_unlock(&medium->lock);
 	if (medium->fail) {
 		read->done(read, rsm_err_set(&err, EIO, "medium error"), &err);
 		return;
 	}
-	if (at > medium->end || read->count > medium->end - at) {
+	if (at > end || read->count > end - at) {
 		read->done(read, rsm_err_set(&err, EIO, "end of data"), &err);
 		return;
 	}
@@ -87,6 +91,10 @@ static void fake_want(void *context, struct rsm_content *content, enum rsm_conte
 		medium->migrations_wanted++;
 	else if (want == RSM_WANT_READ_SOON)
 		medium->reads_wanted++;
+	else if (want == RSM_WANT_STREAM)
+		medium->streams_wanted++;
+	else if (want == RSM_WANT_ROOM)
+		medium->rooms_wanted++;
 	else
 		medium->nothing_wanted++;
 }

@@ -18,7 +18,16 @@ struct world {
 	struct rsm_manager *manager;
 	struct rsm_err err;
 	unsigned dismount_delay_s;
+	uint64_t staging_limit, stream_size; /* 0: the default */
+	atomic_uint rooms;		     /* how often there was room again */
 };
+
+static inline void world_room(void *context)
+{
+	struct world *world = context;
+
+	atomic_fetch_add(&world->rooms, 1);
+}
 
 static inline void world_start(struct world *world)
 {
@@ -29,6 +38,9 @@ static inline void world_start(struct world *world)
 		.migrate_delay_ms = 20,
 		.label_delay_ms = 600000,
 		.index_interval_s = 300,
+		.staging_limit = world->staging_limit,
+		.stream_size = world->stream_size,
+		.callbacks = { .staging_room = world_room, .context = world },
 	};
 
 	assert_done(rsm_manager_new(&options, &world->manager, &world->err), &world->err);

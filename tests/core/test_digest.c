@@ -37,7 +37,7 @@ static void known_texts_have_known_digests(void **state)
 		for (size_t cut = 0; cut <= 9; cut++) {
 			rsm_digest_begin(digest);
 			rsm_digest_add(digest, "123456789", cut);
-			rsm_digest_add(digest, "123456789" + cut, 9 - cut);
+			rsm_digest_add(digest, &"123456789"[cut], 9 - cut);
 			assert_done(rsm_digest_finish(digest, text, &err), &err);
 			assert_string_equal(text, known[i].of_check);
 		}

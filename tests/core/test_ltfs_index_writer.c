@@ -206,6 +206,8 @@ static void a_pending_file_is_listed_as_far_as_the_medium_has_it(void **state)
 	static const struct rsm_extent whole[] = { { 0, 7, 0, 100, 'b', true },
 						   { 100, 8, 0, 100, 'b', true },
 						   { 300, 9, 0, 100, 'b', true } };
+	static const struct rsm_snapshot_xattr xattrs[] = { { "ltfs.hash.md5sum", "0", 1 },
+							    { "ltfs.hashes", "1", 1 } };
 	static const struct {
 		size_t extent_count;
 		uint64_t size, listed;
@@ -230,8 +232,13 @@ static void a_pending_file_is_listed_as_far_as_the_medium_has_it(void **state)
 		object->extents = whole;
 		object->extent_count = cases[i].extent_count;
 		object->pending = cases[i].pending;
+		object->xattrs = xattrs;
+		object->xattr_count = 2;
 		xml = written(&plain_source);
 		assert_int_equal(!!strstr(xml, "<openforwrite>true<"), cases[i].pending);
+		/* a digest is of contents that the medium does not have yet */
+		assert_int_equal(!strstr(xml, "ltfs.hash.md5sum"), cases[i].pending);
+		assert_non_null(strstr(xml, "ltfs.hashes"));
 		read_back(xml, &header);
 		free(xml);
 		node = fake_find(&loader, 1, "f");

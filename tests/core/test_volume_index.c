@@ -93,7 +93,7 @@ static bool exists(uint64_t parent, const char *name)
 /* One range of `count` bytes in log 1 at `store_offset`; the contents change. */
 static void stage(uint64_t id, uint64_t count, uint64_t store_offset, uint64_t order)
 {
-	struct rsm_staged_range range = { 0, count, 1, store_offset };
+	struct rsm_staged_range range = { 0, count, 1, store_offset, false };
 	struct rsm_node node = get(id);
 
 	node.size = count;
@@ -576,7 +576,7 @@ static void the_volumes_block_size_counts(void **state)
 
 static void a_truncation_cuts_extents_and_ranges(void **state)
 {
-	struct rsm_staged_range ranges[] = { { 0, 100, 1, 0 }, { 200, 100, 1, 500 } };
+	struct rsm_staged_range ranges[] = { { 0, 100, 1, 0, false }, { 200, 100, 1, 500, false } };
 	struct rsm_extent e = { 100, 9, 0, 100, 'b', false }, *left;
 	uint64_t id = staged_file("f", 300, 1);
 	struct rsm_node node = get(id);
@@ -662,9 +662,9 @@ static void migrate_hashed(uint64_t id, const char *key, const char *hash)
 	struct rsm_node node = get(id);
 	struct rsm_extent e = { .start_block = 50, .byte_count = node.size, .partition = 'b' };
 
-	assert_done(rsm_volume_index_migrated_hashed(ix, id, node.data_version, &e, 1, key, hash,
-						     &err),
-		    &err);
+	assert_done(
+		rsm_volume_index_migrated_hashed(ix, id, node.data_version, &e, 1, key, hash, &err),
+		&err);
 }
 
 static void assert_attribute(uint64_t id, const char *key, const char *value)
@@ -923,7 +923,7 @@ static void a_full_disk_leaves_memory_and_file_in_agreement(void **state)
 	small.rlim_cur = 300000;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	for (unsigned i = 0; r == 0 && i < 10000; i++) {
-		struct rsm_staged_range range = { 0, 10, 1, i };
+		struct rsm_staged_range range = { 0, 10, 1, i, false };
 		char name[16];
 
 		snprintf(name, sizeof name, "f%u", i);
@@ -1333,7 +1333,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_truncation_cuts_extents_and_ranges),
 	TEST(files_are_migrated_in_the_order_of_closing),
 	TEST(a_file_that_changed_meanwhile_is_not_migrated),
-		TEST(a_digest_lives_as_long_as_the_contents),
+	TEST(a_digest_lives_as_long_as_the_contents),
 	TEST(staged_ranges_stay_until_an_index_covers_them_and_no_longer),
 	TEST(what_no_index_covers_can_be_forgotten),
 	TEST(all_staged_ranges_can_be_claimed),

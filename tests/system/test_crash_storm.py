@@ -249,6 +249,7 @@ def crash_storm(bench):
             bench.run("fusermount3", "-u", mount.point, check=False)
             time.sleep(rng.uniform(0, 0.7))
         elif kind == "term":
+            bench.storm_pid = 0  # from here programs may fail: the mount goes, the process stays a while
             mount.signal(signal.SIGTERM)
             time.sleep(rng.uniform(0, 0.7))
         try:

@@ -220,7 +220,7 @@ def virtual_attributes(bench):
     forms = {"createTime": TIME, "modifyTime": TIME, "accessTime": TIME, "changeTime": TIME,
              "backupTime": TIME, "fileUID": r"\d+", "volumeUUID": r"[0-9a-f]{8}-.*", "volumeName": "c",
              "volumeLockState": "0x00000000", "softwareVersion": r"\d.*", "softwareFormatSpec": "2.4.0",
-             "softwareVendor": "rsmfs", "softwareProduct": "rsmfs", "mamBarcode": ".{32}",
+             "softwareVendor": "rsmfs", "softwareProduct": "LTFS rsmfs", "mamBarcode": ".{32}",
              "mamApplicationVendor": "RSMFS   ", "mamApplicationVersion": ".{8}",
              "mamApplicationFormatVersion": "2.4.0 {11}"}
     of_root = {"indexGeneration": r"\d+", "indexTime": TIME, "indexCreator": "rsmfs .*",
