@@ -135,6 +135,23 @@ static bool is_outdated(struct rsm_content *content, const struct rsm_migration 
 	       row.data_version != migration->data_version;
 }
 
+/* Does the row still name the range? If not, its bytes may go at any time. */
+static bool is_named(struct rsm_content *content, uint64_t id, const struct rsm_staged_range *range)
+{
+	RSM_FREE struct rsm_staged_range *ranges = NULL;
+	size_t count = 0;
+
+	if (rsm_volume_index_staged(content->index, id, &ranges, &count, NULL) != 0)
+		return true;
+	for (size_t i = 0; i < count; i++)
+		if (ranges[i].store == range->store &&
+		    ranges[i].file_offset <= range->file_offset &&
+		    ranges[i].file_offset + ranges[i].byte_count >=
+			    range->file_offset + range->byte_count)
+			return true;
+	return false;
+}
+
 int rsm_content_migration_read(struct rsm_content *content, const struct rsm_migration *migration,
 			       size_t range, uint64_t offset_in_range, void *data, size_t length,
 			       struct rsm_err *err)
@@ -156,6 +173,10 @@ int rsm_content_migration_read(struct rsm_content *content, const struct rsm_mig
 		memset(data, 0, length);
 		return 0;
 	}
+	if (r < 0 && !is_named(content, migration->id, from))
+		return rsm_err_set(err, ESTALE,
+				   "file %" PRIu64 " was written or given up meanwhile",
+				   migration->id);
 	return r;
 }
 
