@@ -8,12 +8,12 @@ import subprocess
 import sys
 import tarfile
 
-from harness import (SEED, Skip, cartridge_folder, digest, expect, expect_errno, random_bytes, read_file,
+from harness import (SEED, TOP, Skip, cartridge_folder, digest, expect, expect_errno, random_bytes, read_file,
                      rsm_xattr, test, wait_until, write_file)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECK = os.path.join(HERE, "ltfs_check.py")
-SHARED = os.environ.get("RSM_FIXTURES") or "/work/shared/fixtures/ltfs"
+SHARED = os.environ.get("RSM_FIXTURES") or f"{TOP}/../shared/fixtures/ltfs"
 CONVERT = os.path.join(SHARED, "../../tools/tape-convert")
 TAPES = {"empty": "EMPT01L5", "rich": "RICH01L5", "placement": "PLAC01L5",
          "stale-index-partition": "STAL01L5", "unclean": "UNCL01L5"}

@@ -330,7 +330,7 @@ def import_fixtures(bench):
     """Volumes that other LTFS software wrote: found in Import, listed as they are, every byte right."""
     import tarfile
     from harness import TOP
-    shared = next((d for d in (os.environ.get("RSM_SHARED"), f"{TOP}/../shared", "/work/shared")
+    shared = next((d for d in (os.environ.get("RSM_SHARED"), f"{TOP}/../shared")
                    if d and os.path.isdir(f"{d}/fixtures/ltfs")), None)
     converter = shared and f"{shared}/tools/tape-convert"
     if not shared or not os.path.exists(converter):
