@@ -254,16 +254,22 @@ static void answer(struct rsm_content_read *request, int r, const struct read_pe
 static void let_go(struct read_pending *pending)
 {
 	struct rsm_content *content = pending->content;
-	bool last;
 
-	rsm_mutex_lock(&content->reads_lock);
-	last = --pending->holders == 0;
-	rsm_mutex_unlock(&content->reads_lock);
-	if (!last)
+	RSM_LOCK_SCOPE(&content->reads_lock);
+	if (--pending->holders)
 		return;
 	rsm_content_used(content);
 	pending_free(pending);
-	content->reading--; /* last: the content may be closed from here on */
+	if (--content->reading == 0) /* it may be closed when the lock is free */
+		pthread_cond_broadcast(&content->reads_ended);
+}
+
+/* A read that was answered is let go of a moment later. */
+void rsm_content_wait_for_reads(struct rsm_content *content)
+{
+	RSM_LOCK_SCOPE(&content->reads_lock);
+	while (content->reading)
+		rsm_cond_wait(&content->reads_ended, &content->reads_lock);
 }
 
 static void piece_done(struct rsm_medium_read *read, int r, const struct rsm_err *err)
