@@ -167,7 +167,22 @@ static int stage(struct rsm_content *content, struct rsm_open_node *node, bool *
 	return r;
 }
 
-/* A commit that fails may have taken the changes back: all of it must be told again. */
+/* A commit that fails may have taken the changes back: all of it must be told again, and contents
+ * under a new version, because the migration may have seen the row of the old one already.
+ */
+static void tell_again(struct rsm_open_node *node)
+{
+	struct rsm_node row = node->row;
+
+	node->dirty_row |= node->uncommitted;
+	node->streamed.count = 0; /* the row may not know it any more */
+	if (!node->staged || node->dirty_data)
+		return;
+	node->dirty_data = true;
+	row.data_version++;
+	rsm_content_set_row(node, &row);
+}
+
 static int commit(struct rsm_content *content, struct rsm_open_node *node, bool durable,
 		  struct rsm_err *err)
 {
@@ -175,9 +190,7 @@ static int commit(struct rsm_content *content, struct rsm_open_node *node, bool 
 	int r = rsm_volume_index_commit(content->index, durable, err);
 
 	if (r) {
-		node->dirty_row |= node->uncommitted;
-		node->dirty_data |= node->staged;
-		node->streamed.count = 0; /* the row may not know it any more */
+		tell_again(node);
 		return rsm_err_fold(err, r, "commit");
 	}
 	node->uncommitted = node->staged = false;

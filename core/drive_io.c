@@ -651,8 +651,7 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	rsm_mutex_unlock(&worker->manager->lock);
 	if (r < 0 && recorded == 0 && err)
 		*err = write_err;
-	/* ESTALE: it changed under us; it is on the medium already, or its next turn comes */
-	if (r >= 0 && recorded == 0 && batch.unread.code && batch.unread.code != ESTALE) {
+	if (r >= 0 && recorded == 0 && batch.unread.code) {
 		*err = batch.unread;
 		recorded = -batch.unread.code;
 	}
