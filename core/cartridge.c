@@ -336,7 +336,7 @@ void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool re
 		rsm_log_warning("%s: %s", cartridge->barcode, err.msg);
 	cartridge->uuid[0] = '\0';
 	cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
-	cartridge->unindexed_bytes = cartridge->futile_bytes = 0;
+	cartridge->unindexed_bytes = cartridge->futile_bytes = cartridge->safe_order = 0;
 	cartridge->full = cartridge->read_only = cartridge->no_room = cartridge->discard = false;
 	cartridge->stream = false;
 }

@@ -671,10 +671,30 @@ static bool identity_is_current(struct rsm_drive_worker *worker, struct rsm_cart
 	       now.group == written->medium.group && now.state == written->medium.state;
 }
 
+/* Files that were closed in this order do not wait to be written; the next index has them all. */
+static uint64_t written_order(struct rsm_cartridge *cartridge)
+{
+	struct rsm_volume_index *index;
+	struct rsm_node node;
+	uint64_t last, waiting;
+	int r;
+
+	if (!cartridge->content)
+		return 0;
+	index = rsm_content_index(cartridge->content);
+	/* first: what is closed between the two is behind it */
+	last = rsm_volume_index_last_close_order(index);
+	r = rsm_volume_index_next_staged(index, 0, &node, &waiting, NULL);
+	if (r == RSM_NODE_ABSENT || (r == 0 && waiting > last))
+		return last;
+	return r == 0 ? waiting - 1 : 0;
+}
+
 int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		     enum rsm_volume_commit what, struct rsm_err *err)
 {
 	struct drive_identity identity = { 0 };
+	uint64_t order = written_order(cartridge);
 	bool update;
 	int r;
 
@@ -694,6 +714,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 	if (r == 0) {
 		RSM_LOCK_SCOPE(&worker->manager->lock);
 		cartridge->unindexed_bytes = 0;
+		cartridge->safe_order = order;
 	}
 	if (r == 0 && update && identity_is_current(worker, cartridge, &identity))
 		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id,

@@ -55,6 +55,10 @@ int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocatio
 	RSM_FREE char *pool = NULL;
 	int r = rsm_allocate(manager->catalog, allocation, ret_medium, err);
 
+	if (r == -ENOSPC) {
+		RSM_LOCK_SCOPE(&manager->lock);
+		manager->free_wanted_ns = rsm_manager_now(manager);
+	}
 	if (r < 0)
 		return r;
 	if (rsm_pool_path(manager->catalog, ret_medium->pool, &pool, NULL) < 0)

@@ -42,6 +42,7 @@ struct rsm_manager {
 	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
 	struct rsm_list cartridges;   /* [lock] */
 	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
+	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */
 	bool stopping;		      /* [lock] loaded cartridges are finished and go home */
 	const atomic_bool *hurry;     /* [lock] what is staged stays so */
 	bool housekeeper_stop;	      /* [lock] */

@@ -252,7 +252,8 @@ RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,
 
 /* Replaces the node's row (as _update), and all its staged ranges by these (ordered, not
  * overlapping). A file with staged ranges that is not open for writing is queued for migration:
- * `close_order` (1, 2, 3 ... in order of closing; 0: not to be migrated now).
+ * `close_order` (1, 2, 3 ... in order of closing; 0: not to be migrated now). One that waits
+ * already keeps its place.
  * `written` of a range says that its bytes were not touched since they were written to the medium;
  * what the row did not know as written waits nevertheless.
  */

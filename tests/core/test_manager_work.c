@@ -1,5 +1,6 @@
 /* What the workers do with a cartridge: writing, failing, going home, and who is told. */
 #include <errno.h>
+#include <pthread.h>
 
 #include "changer/emulator/emulator.h"
 #include "core/manager_private.h"
@@ -418,6 +419,90 @@ static void a_sync_of_what_is_clean_moves_nothing(void **state)
 	rsm_manager_content_unref(world->manager, content);
 }
 
+static bool is_on_medium(struct world *world, int64_t medium, const char *name)
+{
+	struct rsm_content *content;
+	enum rsm_residency residency;
+	struct rsm_extent first;
+	struct rsm_node node;
+
+	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
+		    &world->err);
+	assert_done(rsm_content_lookup(content, RSM_NODE_ROOT, name, &node, &world->err),
+		    &world->err);
+	assert_done(rsm_content_residency(content, node.id, &residency, &first, &world->err),
+		    &world->err);
+	rsm_manager_content_unref(world->manager, content);
+	return residency == RSM_RESIDENT_MEDIUM;
+}
+
+struct scribbler {
+	struct world *world;
+	int64_t medium;
+	atomic_bool stop;
+	unsigned written;
+	pthread_t thread;
+};
+
+/* New files on and on. */
+static void *scribble(void *argument)
+{
+	struct scribbler *scribbler = argument;
+	struct rsm_err err;
+	char name[32];
+
+	while (!atomic_load(&scribbler->stop)) {
+		snprintf(name, sizeof name, "new%u", scribbler->written++);
+		if (try_write(scribbler->world->manager, scribbler->medium, name, 1000, 1, &err))
+			return scribbler;
+		usleep(1000);
+	}
+	return NULL;
+}
+
+static void a_sync_waits_for_what_was_there_when_it_began(void **state)
+{
+	struct world *world = *state;
+	struct scribbler scribbler = { .world = world };
+	void *failed;
+
+	scribbler.medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	write_file(world, scribbler.medium, "file", 300000, 1);
+	assert_int_equal(pthread_create(&scribbler.thread, NULL, scribble, &scribbler), 0);
+	for (int i = 0; i < 3; i++) {
+		sync_medium(world, i ? scribbler.medium : 0);
+		assert_true(is_on_medium(world, scribbler.medium, "file"));
+	}
+	atomic_store(&scribbler.stop, true);
+	pthread_join(scribbler.thread, &failed);
+	assert_null(failed);
+	assert_true(scribbler.written > 3);
+	sync_medium(world, 0);
+	assert_true(is_on_medium(world, scribbler.medium, "new0"));
+}
+
+static void what_is_allocated_in_a_drive_does_not_come_back_for_its_label(void **state)
+{
+	struct world *world = *state;
+	struct rsm_catalog *catalog = rsm_manager_catalog(world->manager);
+	struct rsm_allocation allocation = { .pool = given_pool(world, "Backup"), .mode = 0755 };
+	struct rsm_medium medium;
+
+	assert_done(rsm_medium_find_barcode(catalog, "A00003L8", &medium, &world->err),
+		    &world->err);
+	mount(world, medium.id);
+	allocation.medium = medium.id;
+	allocation.name = "monday";
+	assert_done(rsm_manager_allocate(world->manager, &allocation, &medium, &world->err),
+		    &world->err);
+	assert_int_equal(medium.label_work, RSM_LABEL_FORMAT);
+
+	dismount(world, medium.id);
+
+	assert_done(rsm_medium_get(catalog, medium.id, &medium, &world->err), &world->err);
+	assert_int_equal(medium.label_work, RSM_LABEL_NONE);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
 static const struct CMUnitTest tests[] = {
 	T(a_failed_write_keeps_the_data_and_names_the_place),
@@ -432,5 +517,7 @@ static const struct CMUnitTest tests[] = {
 					world_free),
 	T(what_a_hurried_stop_leaves_the_next_start_writes),
 	T(a_sync_of_what_is_clean_moves_nothing),
+	T(a_sync_waits_for_what_was_there_when_it_began),
+	T(what_is_allocated_in_a_drive_does_not_come_back_for_its_label),
 };
 RSM_TEST_MAIN(tests)
