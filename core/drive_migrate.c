@@ -168,6 +168,14 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	return 0;
 }
 
+static void name_file(struct rsm_cartridge *cartridge, uint64_t id, int r, struct rsm_err *err)
+{
+	RSM_FREE char *path = NULL;
+
+	if (rsm_volume_index_path(rsm_content_index(cartridge->content), id, &path, NULL) == 0)
+		(void)rsm_err_wrap(err, r, "writing %s", path);
+}
+
 /* Takes the migration. */
 static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   struct batch *batch, struct rsm_migration *taken, struct rsm_err *err)
@@ -203,6 +211,8 @@ static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge
 		finish_hash(worker, batch->hasher, file->migration, hashed);
 	else if (batch->hasher)
 		rsm_hasher_begin(batch->hasher); /* lets go of the buffer */
+	if (r < 0)
+		name_file(cartridge, file->migration->id, r, err);
 	if (r != 0) {
 		/* what was written of it is waste; it stays staged */
 		rsm_migration_free(file->migration);

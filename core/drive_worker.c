@@ -155,6 +155,7 @@ static void write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *
 	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
 	report(worker, cartridge, err);
+	rsm_drive_note_error(worker, cartridge, true, err);
 	rsm_mutex_lock(&worker->manager->lock);
 	/* the index that a failed write keeps from being written is no second failure */
 	known = cartridge->retry_at_ns > rsm_manager_now(worker->manager);

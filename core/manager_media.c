@@ -387,12 +387,3 @@ int rsm_manager_space(struct rsm_manager *manager, int64_t medium, uint64_t *ret
 		*ret_free = 0;
 	return 0;
 }
-
-bool rsm_manager_was_ejected(struct rsm_manager *manager, int64_t medium)
-{
-	struct rsm_cartridge *cartridge;
-
-	RSM_LOCK_SCOPE(&manager->lock);
-	cartridge = rsm_cartridge_find_locked(manager, medium);
-	return cartridge && cartridge->ejected;
-}

@@ -6,7 +6,7 @@
 #include "core/manager_private.h"
 #include "tests/core/manager_fixture.h"
 
-enum { WRITE_6 = 0x0A };
+enum { READ_6 = 0x08, WRITE_6 = 0x0A };
 
 static void inject_later(struct world *world, uint16_t opcode, unsigned skip, unsigned times,
 			 uint8_t key, uint8_t asc)
@@ -419,6 +419,73 @@ static void a_sync_of_what_is_clean_moves_nothing(void **state)
 	rsm_manager_content_unref(world->manager, content);
 }
 
+static struct rsm_medium medium_of(struct world *world, int64_t id)
+{
+	struct rsm_medium medium;
+
+	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), id, &medium, &world->err),
+		    &world->err);
+	return medium;
+}
+
+static void a_medium_error_is_told_and_remembered(void **state)
+{
+	struct world *world = *state;
+	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	char place[256];
+
+	write_file(world, medium, "file", 300000, 1);
+	sync_medium(world, medium);
+	assert_string_equal(medium_of(world, medium).health, "good");
+	inject(world, READ_6, 1, 0x03, 0x11);
+	assert_int_equal(try_read(world->manager, medium, "file", 300000, 1, &world->err), -EIO);
+	snprintf(place, sizeof place, "%s in drive 25", medium_of(world, medium).barcode);
+	assert_non_null(strstr(world->err.msg, place));
+	snprintf(place, sizeof place, "(home slot %u)", medium_of(world, medium).home_slot);
+	assert_non_null(strstr(world->err.msg, place));
+	assert_non_null(strstr(world->err.msg, "reading file"));
+	assert_non_null(strstr(world->err.msg, "03/11/00"));
+	assert_non_null(strstr(medium_of(world, medium).health, "read error 03/11/00 in drive 25"));
+
+	/* what goes well elsewhere does not make it good again */
+	write_file(world, medium, "other", 1000, 2);
+	sync_medium(world, medium);
+	dismount(world, medium);
+	mount(world, medium);
+	assert_non_null(strstr(medium_of(world, medium).health, "read error"));
+	dismount(world, medium);
+
+	snprintf(place, sizeof place, "%s", medium_of(world, medium).barcode);
+	assert_done(rsm_manager_deallocate(world->manager, medium, true, &world->err), &world->err);
+	medium = given_cartridge(world, given_pool(world, "Again"), place);
+	sync_medium(world, medium);
+	assert_string_equal(medium_of(world, medium).health, "good");
+}
+
+static void a_damaged_database_of_a_volume_is_an_error_of_input(void **state)
+{
+	struct world *world = *state;
+	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	struct rsm_content *content;
+	char path[256];
+	FILE *file;
+
+	write_file(world, medium, "file", 1000, 1);
+	sync_medium(world, medium);
+	snprintf(path, sizeof path, "%s/staging/%s/index.db", world->folder,
+		 medium_of(world, medium).volume_uuid);
+	world_stop(world);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "this is no database, whatever else it may be");
+	fclose(file);
+	world_start(world);
+
+	assert_int_equal(rsm_manager_content(world->manager, medium, &content, &world->err), -EIO);
+	assert_non_null(strstr(world->err.msg, medium_of(world, medium).barcode));
+	assert_non_null(strstr(world->err.msg, path));
+}
+
 static bool is_on_medium(struct world *world, int64_t medium, const char *name)
 {
 	struct rsm_content *content;
@@ -517,6 +584,8 @@ static const struct CMUnitTest tests[] = {
 					world_free),
 	T(what_a_hurried_stop_leaves_the_next_start_writes),
 	T(a_sync_of_what_is_clean_moves_nothing),
+	T(a_medium_error_is_told_and_remembered),
+	T(a_damaged_database_of_a_volume_is_an_error_of_input),
 	T(a_sync_waits_for_what_was_there_when_it_began),
 	T(what_is_allocated_in_a_drive_does_not_come_back_for_its_label),
 };
