@@ -142,3 +142,25 @@ def who_waits_can_be_interrupted(bench):
     for reader in readers:
         out = reader.communicate(timeout=120)[0]
         expect(reader in victims or out.strip() == "300000", f"a reader got {out!r} bytes")
+
+
+@test(timeout=120)
+def death_while_a_changed_folder_is_locked(bench):
+    """kill -9 while a mkdir waits and the kernel has been told of another name in its folder: rsmfs ends."""
+    library = slow_library(bench, cartridges=2, drives=1)
+    with open(f"{library}/library.conf") as f:
+        lines = [line if not line.startswith("robot_s") else "robot_s = 2.2\n" for line in f]
+    write_file(f"{library}/library.conf", "".join(lines).encode())
+    mount = bench.mount(library)
+    os.mkdir(mount / "P")
+    os.mkdir(mount / "P/first")
+    second = subprocess.Popen(["mkdir", mount / "P/second"], stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    expect(second.poll() is None, "the second mkdir did not wait")
+    mount.rsm("rename", "P/first", "renamed")
+    time.sleep(0.3)
+    expect(second.poll() is None, "the second mkdir did not wait until then")
+    mount.kill()
+    expect(second.wait(10) != 0, "a mkdir went well that nobody answered")
+    mount = bench.mount(library)
+    expect(os.path.isdir(mount / "P/renamed"), "the cartridge has not got its new name")
