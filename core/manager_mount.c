@@ -484,7 +484,7 @@ static int aim(struct sync *sync, struct rsm_cartridge *cartridge, struct target
 	r = rsm_cartridge_open_content(cartridge, m.volume_uuid, m.label_work == RSM_LABEL_FORMAT,
 				       err);
 	if (r == 0)
-		r = rsm_content_sync(cartridge->content, err);
+		r = rsm_content_flush_open(cartridge->content, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	index = rsm_content_index(cartridge->content);
@@ -500,6 +500,7 @@ static int sync_one(struct sync *sync, struct target *target, struct rsm_err *er
 	struct rsm_cartridge *cartridge;
 	struct rsm_content_use use;
 	int r = rsm_cartridge_ref(manager, target->medium, &cartridge, err);
+	struct rsm_err sync_err;
 	struct rsm_medium m;
 	unsigned outcome;
 
@@ -521,6 +522,10 @@ static int sync_one(struct sync *sync, struct target *target, struct rsm_err *er
 	outcome = cartridge->outcome_number;
 	rsm_mutex_unlock(&manager->lock);
 	r = sync_loop(sync, cartridge, target, outcome, err);
+	/* what stays staged is made safe where it is */
+	if (r < 0 && r != -EINTR && cartridge->content &&
+	    rsm_content_sync(cartridge->content, &sync_err) < 0)
+		rsm_log_error("%s: %s", cartridge->barcode, sync_err.msg);
 	rsm_mutex_lock(&manager->lock);
 	cartridge->syncs--;
 	rsm_mutex_unlock(&manager->lock);
