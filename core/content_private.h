@@ -61,12 +61,14 @@ struct rsm_open_node {
 	struct rsm_node row; /* written under lock and attr, read under either */
 	bool loaded;	     /* the same; row, ranges and saved are valid */
 
-	struct rsm_mutex lock;	 /* what follows, and the calls that change the node in the index */
-	bool gone;		 /* not in the tree any more since it was replaced */
-	bool vanished;		 /* ... for good: nothing of it is anywhere */
-	bool dirty_data;	 /* contents differ from what the index knows */
-	bool dirty_row;		 /* so do attributes */
-	bool uncommitted;	 /* the index knows, but it is not committed */
+	struct rsm_mutex lock; /* what follows, and the calls that change the node in the index */
+	bool gone;	       /* not in the tree any more since it was replaced */
+	bool vanished;	       /* ... for good: nothing of it is anywhere */
+	bool dirty_data;       /* contents differ from what the index knows */
+	bool dirty_row;	       /* so do attributes */
+	bool uncommitted;      /* the index knows, but it is not committed */
+	char *born_name;       /* of a new file whose row was never committed, else NULL */
+	uint64_t born_parent;
 	bool staged;		 /* ... of contents */
 	bool no_cache;		 /* the kernel's cache may be stale */
 	bool opened;		 /* by a program, not only held for a call */
