@@ -48,6 +48,33 @@ static void drop_contents(struct rsm_manager *manager, int64_t medium, const cha
 	rsm_cartridge_unref(cartridge);
 }
 
+/* It may lie in a drive yet, with the contents of what it was before (files of a tape that nobody
+ * recognised): who has them open keeps them, and it goes home and comes again as what it is now.
+ */
+static void part_with_contents(struct rsm_manager *manager, const struct rsm_medium *medium)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_err gone;
+
+	if (rsm_cartridge_ref(manager, medium->id, &cartridge, NULL) != 0)
+		return;
+	rsm_mutex_lock(&manager->lock);
+	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) == 0 ||
+	    (cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY)) {
+		rsm_mutex_unlock(&manager->lock);
+		rsm_cartridge_unref(cartridge);
+		return;
+	}
+	cartridge->label_at_ns = cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
+	cartridge->abandoned = cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
+	rsm_cartridge_detach_locked(cartridge);
+	rsm_manager_wake_locked(manager);
+	rsm_mutex_unlock(&manager->lock);
+	rsm_err_set(&gone, ENOENT, "%s was allocated", medium->shown);
+	rsm_cartridge_fail_requests(cartridge, -ENOENT, &gone);
+	rsm_cartridge_unref(cartridge);
+}
+
 int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocation *allocation,
 			 struct rsm_medium *ret_medium, struct rsm_err *err)
 {
@@ -57,6 +84,8 @@ int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocatio
 
 	if (r < 0)
 		return r;
+	if (ret_medium->label_work == RSM_LABEL_FORMAT)
+		part_with_contents(manager, ret_medium);
 	if (rsm_pool_path(manager->catalog, ret_medium->pool, &pool, NULL) < 0)
 		pool = NULL;
 	rsm_event_add(manager->catalog, "allocate", "medium", ret_medium->shown, "pool", pool,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "changer/emulator/library_folder.h"
 #include "core/manager.h"
 #include "tests/base/test.h"
@@ -40,9 +41,12 @@ static inline void world_start(struct world *world)
 		.index_interval_s = 300,
 		.staging_limit = world->staging_limit,
 		.stream_size = world->stream_size,
+		.trace_scsi = getenv("RSM_TRACE") != NULL,
 		.callbacks = { .staging_room = world_room, .context = world },
 	};
 
+	if (options.trace_scsi)
+		rsm_log_set_rooms(RSM_ROOM_SCSI);
 	assert_done(rsm_manager_new(&options, &world->manager, &world->err), &world->err);
 }
 
