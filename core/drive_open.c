@@ -70,6 +70,13 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 	if (worker->volume)
 		worker->volume->ops->status(worker->volume, &status);
 	rsm_mutex_lock(&worker->manager->lock);
+	if (loaded)
+		cartridge->unwritable = rsm_medium_is_unwritable(&m);
+	if (cartridge->unwritable && !status.read_only) {
+		status.read_only = true;
+		snprintf(status.reason, sizeof status.reason, "%s",
+			 rsm_medium_is_unwritable(&m) ? m.health : cartridge->reason);
+	}
 	cartridge->read_only = status.read_only;
 	cartridge->no_room = status.full;
 	snprintf(cartridge->reason, sizeof cartridge->reason, "%s", status.reason);
@@ -260,8 +267,8 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	/* A tree that outlived the catalogue knows what was changed since the last index, and whose
 	 * volume it is as a rule; if it does not, the medium's index is asked. */
 	if (r == 0 && !known && !knows_owner(cartridge->content))
-		r = rsm_volume_index_set_number(rsm_content_index(cartridge->content),
-						"read_again", 1, err);
+		r = rsm_volume_index_set_number(rsm_content_index(cartridge->content), "read_again",
+						1, err);
 	if (r == 0)
 		r = rsm_ltfs_mount(worker->drive, cartridge->content, label, &conflicts,
 				   &worker->volume, err);
@@ -389,6 +396,8 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 					      RSM_LABEL_NONE, err);
 	if (r == 0)
 		r = rsm_drive_cache_reset(worker, RSM_LTFS_BLOCK_SIZE, err);
+	if (r == 0) /* whatever was wrong with it is not any more */
+		snprintf(worker->medium.health, sizeof worker->medium.health, "good");
 	if (r == 0)
 		rsm_event_add(catalog_of(worker), "format", "medium", cartridge->barcode, "drive",
 			      worker->name, "volume", worker->medium.volume_uuid, NULL);

@@ -299,6 +299,31 @@ int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium, struct 
 	return r;
 }
 
+int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool enabled,
+			      struct rsm_err *err)
+{
+	struct rsm_cartridge *cartridge;
+	int r = rsm_medium_set_enabled(manager->catalog, medium, enabled, err);
+
+	if (r < 0 || !enabled || rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+		return r;
+	rsm_mutex_lock(&manager->lock);
+	if (cartridge->unwritable) {
+		cartridge->unwritable = cartridge->read_only = false;
+		cartridge->write_failures = cartridge->failures = 0;
+		cartridge->retry_at_ns = 0;
+		cartridge->reason[0] = '\0';
+		/* its volume is opened anew: where it ends is not what we believed */
+		cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
+		rsm_cartridge_note_work_locked(cartridge);
+		rsm_cartridge_wanted_locked(cartridge);
+	}
+	rsm_mutex_unlock(&manager->lock);
+	rsm_manager_apply_state(manager, cartridge);
+	rsm_cartridge_unref(cartridge);
+	return 0;
+}
+
 void rsm_manager_pools_changed(struct rsm_manager *manager)
 {
 	char path[PATH_MAX];

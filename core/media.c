@@ -530,7 +530,8 @@ static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id,
 		return rsm_catalog_run(
 			catalog, err,
 			"UPDATE side SET label_work = 0, label_type = 'LTFS', label_info = '', "
-			"old_uuid = '', restorable = 0 WHERE id = ?1 AND label_work = 1",
+			"old_uuid = '', restorable = 0, health = 'good' WHERE id = ?1 AND "
+			"label_work = 1",
 			"i", id);
 	if (work == RSM_LABEL_NONE && expected == RSM_LABEL_FREE)
 		return rsm_catalog_run(
@@ -565,11 +566,23 @@ int rsm_medium_set_enabled(struct rsm_catalog *catalog, int64_t id, bool enabled
 			   struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = 0;
 
-	return rsm_catalog_run(catalog, err,
-			       "UPDATE medium SET enabled = ?2 WHERE id = "
-			       "(SELECT medium FROM side WHERE id = ?1)",
-			       "id", id, (int)enabled);
+	if (enabled) /* somebody trusts it again */
+		r = rsm_catalog_run(catalog, err,
+				    "UPDATE side SET health = 'good' WHERE id = ?1 AND health GLOB "
+				    "'" RSM_HEALTH_UNWRITABLE "*'",
+				    "i", id);
+	return r < 0 ? r
+		     : rsm_catalog_run(catalog, err,
+				       "UPDATE medium SET enabled = ?2 WHERE id = "
+				       "(SELECT medium FROM side WHERE id = ?1)",
+				       "id", id, (int)enabled);
+}
+
+bool rsm_medium_is_unwritable(const struct rsm_medium *medium)
+{
+	return strncmp(medium->health, RSM_HEALTH_UNWRITABLE, strlen(RSM_HEALTH_UNWRITABLE)) == 0;
 }
 
 int rsm_medium_set_health(struct rsm_catalog *catalog, int64_t id, const char *health,

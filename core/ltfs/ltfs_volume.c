@@ -184,8 +184,8 @@ static int seek_end(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 int rsm_ltfs_refuse_doubtful(struct rsm_err *err)
 {
 	return rsm_err_set(err, EIO,
-			   "an index was not written well; the volume has to be mounted "
-			   "again before more is written to it");
+			   "a write to the volume failed; it has to be mounted again before more "
+			   "is written to it");
 }
 
 static int volume_append(struct rsm_volume *volume, const void *data, size_t length,
@@ -212,8 +212,9 @@ static int volume_append(struct rsm_volume *volume, const void *data, size_t len
 		ltfs->at_end = false;
 		return RSM_VOLUME_FULL;
 	}
-	if (r < 0) {
+	if (r < 0) { /* it may be about records that the drive had taken before */
 		ltfs->at_end = false;
+		ltfs->doubtful = true;
 		return rsm_err_wrap(err, r, "block %c:%" PRIu64, ltfs->part[DATA].letter,
 				    ltfs->part[DATA].end);
 	}
@@ -243,6 +244,7 @@ static int volume_synchronize(struct rsm_volume *volume, struct rsm_err *err)
 	r = rsm_tape_drive_write_filemarks(ltfs->drive, 0, false, err);
 	if (r < 0) {
 		ltfs->at_end = false;
+		ltfs->doubtful = true;
 		return rsm_err_wrap(err, r, "flushing the drive's buffer");
 	}
 	if (r == RSM_TAPE_EARLY_WARNING)
@@ -311,6 +313,7 @@ static void volume_status(struct rsm_volume *volume, struct rsm_volume_status *r
 		.block_size = (uint32_t)ltfs->label.block_size,
 		.read_only = ltfs->read_only,
 		.full = ltfs->full,
+		.doubtful = ltfs->doubtful,
 	};
 	snprintf(ret_status->reason, sizeof ret_status->reason, "%s", ltfs->reason);
 }

@@ -20,7 +20,8 @@ struct world {
 	struct rsm_err err;
 	unsigned dismount_delay_s;
 	uint64_t staging_limit, stream_size; /* 0: the default */
-	atomic_uint rooms;		     /* how often there was room again */
+	enum rsm_digest_kind hash;
+	atomic_uint rooms; /* how often there was room again */
 };
 
 static inline void world_room(void *context)
@@ -41,6 +42,7 @@ static inline void world_start(struct world *world)
 		.index_interval_s = 300,
 		.staging_limit = world->staging_limit,
 		.stream_size = world->stream_size,
+		.hash = world->hash,
 		.trace_scsi = getenv("RSM_TRACE") != NULL,
 		.callbacks = { .staging_room = world_room, .context = world },
 	};
