@@ -148,12 +148,17 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 		rsm_content_want(content, RSM_WANT_ROOM);
 		return RSM_CONTENT_WAIT;
 	}
+	r = rsm_content_take_index_room(content, rsm_content_index_cost(name, NULL), err);
+	if (r)
+		return r;
 	row->kind = RSM_NODE_FILE;
 	row->size = 0;
 	rsm_content_date(&row->times);
 	rsm_mutex_lock(&content->commit_lock);
 	r = rsm_volume_index_create(content->index, parent, name, row, NULL, err);
 	rsm_mutex_unlock(&content->commit_lock);
+	if (r)
+		rsm_content_give_index_room(content, rsm_content_index_cost(name, NULL));
 	if (!r)
 		r = rsm_content_hold(content, row->id, &node, err);
 	if (r)

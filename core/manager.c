@@ -194,7 +194,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 {
 	char reason[sizeof cartridge->reason] = "";
 	struct rsm_content *content;
-	uint64_t total, left;
+	uint64_t room, index_room;
 	struct rsm_medium m;
 	bool full, away;
 	int64_t id;
@@ -226,10 +226,9 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	else
 		rsm_content_refuse_changes(content, 0, "");
 	rsm_content_set_full(content, full);
-	if (full)
-		rsm_content_set_room(content, 0);
-	else if (rsm_manager_space(manager, id, &total, &left, NULL) == 0)
-		rsm_content_set_room(content, total ? left : UINT64_MAX);
+	rsm_manager_measure_room(manager, id, &room, &index_room);
+	rsm_content_set_room(content, full ? 0 : room);
+	rsm_content_set_index_room(content, index_room);
 }
 
 int rsm_manager_content(struct rsm_manager *manager, int64_t medium,

@@ -14,7 +14,6 @@ const char rsm_ltfs_creator[] = "rsmfs " RSM_VERSION " - Linux - rsmfs";
 
 /* Never deducted less than this for the closing indexes (ltfs-format.md 16). */
 #define RESERVE_BYTES	   ((uint64_t)10 << 20)
-#define INDEX_BYTES_A_NODE 700
 #define ASK_CAPACITY_EVERY ((uint64_t)256 << 20)
 
 static int volume_read_block(struct rsm_volume *volume, char partition, uint64_t block, void *buf,
@@ -274,12 +273,9 @@ void rsm_ltfs_ask_capacity(struct rsm_ltfs_volume *ltfs)
 /* Twice the index as it would be now, in case the first copy meets a bad spot, and a margin. */
 static uint64_t reserve_bytes(struct rsm_ltfs_volume *ltfs)
 {
-	struct rsm_volume_totals totals = { 0 };
 	uint64_t index, margin;
 
-	if (rsm_volume_index_totals(rsm_content_index(ltfs->content), &totals, NULL) < 0)
-		totals = (struct rsm_volume_totals){ 0 };
-	index = (totals.files + totals.folders + totals.links) * INDEX_BYTES_A_NODE;
+	index = rsm_volume_index_document_bytes(rsm_content_index(ltfs->content));
 	if (index < ltfs->index_bytes)
 		index = ltfs->index_bytes;
 	margin = RESERVE_BYTES;
