@@ -323,22 +323,18 @@ static bool may_store(const char *key, bool is_root)
 }
 
 /* A copy may carry a checksum along that was right for what its source once held. One that was
- * computed while the file was written to the medium is not replaced by it; it can be removed.
+ * computed over the contents here is not replaced by it; it can be removed.
  */
 static bool is_measured(const struct rsmfs_contents *at, const struct rsmfs_call *call,
 			const char *key)
 {
-	enum rsm_digest_kind kind = at->fs->options->hash;
-	RSM_TEXT struct rsm_text value = { 0 };
-	enum rsm_residency residency;
-	struct rsm_extent first;
+	enum rsm_digest_kind kind = rsm_digest_of_key(key), measured;
+	enum rsm_checksum_state state;
 
-	return call->data && kind != RSM_DIGEST_NONE && strcmp(key, rsm_digest_key(kind)) == 0 &&
-	       !(call->flags & XATTR_CREATE) &&
-	       rsm_content_residency(at->content, call->place.node, &residency, &first, NULL) ==
-		       0 &&
-	       first.partition &&
-	       rsm_content_get_xattr(at->content, call->place.node, key, &value, NULL) == 0;
+	return call->data && kind != RSM_DIGEST_NONE && !(call->flags & XATTR_CREATE) &&
+	       rsm_volume_index_checksum(rsm_content_index(at->content), call->place.node, &state,
+					 &measured, NULL) == 0 &&
+	       state == RSM_CHECKSUM_MEASURED && measured == kind;
 }
 
 /* Outcome 1: not one of those that go into the next index. */
