@@ -222,7 +222,7 @@ int rsm_volume_index_set_checksum(struct rsm_volume_index *index, uint64_t id,
 	if (r)
 		return r;
 	if (!data.parent || data.kind != RSM_NODE_FILE || data.data_version != data_version ||
-	    data.staged_bytes)
+	    (data.staged_bytes && !data.written))
 		return RSM_NODE_ABSENT;
 	r = rsm_vi_begin(index, &call, true, err);
 	if (r < 0)

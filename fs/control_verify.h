@@ -11,10 +11,17 @@
 #include "core/digest.h"
 #include "fs/control_request.h"
 
-/* A file that is to be read. */
+/* A file, or a folder that may not be listed. */
 struct rsmfs_verify_file {
 	uint64_t id, block, size;
 	char partition;
+	enum {
+		RSMFS_VERIFY_READ, /* it is to be read */
+		RSMFS_VERIFY_EMPTY,
+		RSMFS_VERIFY_UNHASHED,
+		RSMFS_VERIFY_STAGED,
+		RSMFS_VERIFY_REFUSED,
+	} what;
 };
 
 /* What became of the files of all cartridges. */
@@ -49,7 +56,9 @@ struct rsmfs_verify {
 /* Adds what `rest` names below the cartridge: a file, or all that is in a folder. */
 RSM_MUST_CHECK int rsmfs_verify_add(struct rsmfs_verify *verify, const char *rest,
 				    struct rsm_err *err);
-/* In the order in which the medium has them, each once. */
+/* Those that are to be read, in the order in which the medium has them, each once; the others go
+ * into the sums.
+ */
 void rsmfs_verify_sort(struct rsmfs_verify *verify);
 
 /* ---- control_verify_read.c ---- */

@@ -37,8 +37,8 @@ static bool may(const struct rsmfs_verify *verify, const struct rsm_node *node, 
 				 want);
 }
 
-static int put_file(struct rsmfs_verify *verify, const struct rsm_node *node,
-		    const struct rsm_extent *first, struct rsm_err *err)
+static int put(struct rsmfs_verify *verify, const struct rsmfs_verify_file *file,
+	       struct rsm_err *err)
 {
 	if (verify->count == verify->room) {
 		size_t room = verify->room ? 2 * verify->room : 256;
@@ -49,52 +49,44 @@ static int put_file(struct rsmfs_verify *verify, const struct rsm_node *node,
 		verify->files = grown;
 		verify->room = room;
 	}
-	verify->files[verify->count++] = (struct rsmfs_verify_file){
-		.id = node->id,
-		.block = first->start_block,
-		.size = node->size,
-		.partition = first->partition,
-	};
+	verify->files[verify->count++] = *file;
 	return 0;
 }
 
 static int add_file(struct rsmfs_verify *verify, const struct rsm_node *node, struct rsm_err *err)
 {
 	unsigned want = RSMFS_READ | (verify->update ? (unsigned)RSMFS_WRITE : 0);
+	struct rsmfs_verify_file file = { .id = node->id, .size = node->size };
 	enum rsm_checksum_state state;
 	enum rsm_residency residency;
 	enum rsm_digest_kind kind;
 	struct rsm_extent first;
 	int r;
 
-	if (!may(verify, node, want)) {
-		verify->sums.refused++;
-		return 0;
-	}
 	r = rsm_content_residency(verify->content, node->id, &residency, &first, err);
+	if (r == 0)
+		r = rsm_volume_index_checksum(verify->index, node->id, &state, &kind, err);
 	if (r)
 		return r < 0 ? r : 0; /* gone since */
-	if (residency == RSM_RESIDENT_STAGED) {
-		verify->sums.staged++;
-		return 0;
-	}
-	r = rsm_volume_index_checksum(verify->index, node->id, &state, &kind, err);
-	if (r)
-		return r < 0 ? r : 0;
-	if (state == RSM_CHECKSUM_NONE && (!verify->update || !node->size)) {
-		/* of nothing, nothing can differ */
-		verify->sums.unhashed += node->size != 0;
-		verify->sums.verified += node->size == 0;
-		return 0;
-	}
-	return put_file(verify, node, &first, err);
+	file.block = first.start_block;
+	file.partition = first.partition;
+	if (!may(verify, node, want))
+		file.what = RSMFS_VERIFY_REFUSED;
+	else if (residency == RSM_RESIDENT_STAGED)
+		file.what = RSMFS_VERIFY_STAGED;
+	else if (!node->size && state == RSM_CHECKSUM_NONE)
+		file.what = RSMFS_VERIFY_EMPTY; /* of nothing, nothing can differ */
+	else if (state == RSM_CHECKSUM_NONE && !verify->update)
+		file.what = RSMFS_VERIFY_UNHASHED;
+	return put(verify, &file, err);
 }
 
 static int add_folder(struct rsmfs_verify *verify, const struct rsm_node *node, struct rsm_err *err)
 {
 	if (node->id != RSM_NODE_ROOT && !may(verify, node, RSMFS_READ | RSMFS_EXECUTE)) {
-		verify->sums.refused++;
-		return 0;
+		struct rsmfs_verify_file folder = { .id = node->id, .what = RSMFS_VERIFY_REFUSED };
+
+		return put(verify, &folder, err);
 	}
 	if (verify->folder_count == verify->folder_room) {
 		size_t room = verify->folder_room ? 2 * verify->folder_room : 64;
@@ -187,18 +179,32 @@ int rsmfs_verify_add(struct rsmfs_verify *verify, const char *rest, struct rsm_e
 	return r;
 }
 
+static void count(struct rsmfs_verify *verify, const struct rsmfs_verify_file *file)
+{
+	switch (file->what) {
+	case RSMFS_VERIFY_READ: verify->total += file->size; break;
+	case RSMFS_VERIFY_EMPTY: verify->sums.verified++; break;
+	case RSMFS_VERIFY_UNHASHED: verify->sums.unhashed++; break;
+	case RSMFS_VERIFY_STAGED: verify->sums.staged++; break;
+	case RSMFS_VERIFY_REFUSED: verify->sums.refused++; break;
+	}
+}
+
 void rsmfs_verify_sort(struct rsmfs_verify *verify)
 {
+	uint64_t last = 0; /* no node has it */
 	size_t kept = 0;
 
 	if (verify->count)
 		qsort(verify->files, verify->count, sizeof(*verify->files), by_place);
 	verify->total = 0;
 	for (size_t i = 0; i < verify->count; i++) {
-		if (kept && verify->files[kept - 1].id == verify->files[i].id)
+		if (verify->files[i].id == last)
 			continue;
-		verify->files[kept++] = verify->files[i];
-		verify->total += verify->files[i].size;
+		last = verify->files[i].id;
+		count(verify, &verify->files[i]);
+		if (verify->files[i].what == RSMFS_VERIFY_READ)
+			verify->files[kept++] = verify->files[i];
 	}
 	verify->count = kept;
 }

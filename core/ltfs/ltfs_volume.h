@@ -11,7 +11,7 @@
 #include "core/ltfs/label.h"
 #include "core/volume.h"
 
-enum { RSM_LTFS_BLOCK_SIZE = 524288, RSM_LTFS_ROOT_VALUE_SIZE = 4096 };
+enum { RSM_LTFS_BLOCK_SIZE = 524288 };
 
 /* A fact of the volume index: the root's vendor keys are facts of their own names, newer than those
  * in the tree.
