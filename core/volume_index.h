@@ -281,6 +281,12 @@ RSM_MUST_CHECK int rsm_volume_index_staged(struct rsm_volume_index *index, uint6
 					   struct rsm_staged_range **ret_ranges, size_t *ret_count,
 					   struct rsm_err *err);
 
+/* How many blocks of the partition the files' extents name; a block that several name counts for
+ * each. Looks at all files, a few thousand at a time, and lets others at the index in between.
+ */
+RSM_MUST_CHECK int rsm_volume_index_count_blocks(struct rsm_volume_index *index, char partition,
+						 uint64_t *ret_blocks, struct rsm_err *err);
+
 /* All staged ranges of all nodes, waiting or written: what the staging area must keep. */
 RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,
 						rsm_volume_index_released *each, void *context,

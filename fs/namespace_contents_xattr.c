@@ -118,6 +118,9 @@ void rsmfs_node_getxattr(struct rsmfs *fs, struct rsmfs_call *call)
 
 	if (is_of_record(call)) {
 		r = get_root(fs, call, &value, &err);
+	} else if (rsmfs_ltfs_is_sync(call)) {
+		rsmfs_ltfs_sync(fs, call, true);
+		return;
 	} else {
 		r = rsmfs_contents_init(&at, fs, call, 0, &err);
 		if (r == RSMFS_CONTENTS_PARKED)
@@ -280,8 +283,11 @@ static void change(struct rsmfs *fs, struct rsmfs_call *call)
 			return;
 		if (r == RSMFS_CONTENTS_NONE)
 			r = rsm_err_set(&err, EROFS, "not an allocated cartridge");
-		else if (r == 0 && rsmfs_ltfs_is_sync(call)) {
-			rsmfs_ltfs_sync(fs, call);
+		else if (r == 0 && call->data && rsmfs_ltfs_is_sync(call)) {
+			rsmfs_ltfs_sync(fs, call, false);
+			return;
+		} else if (r == 0 && rsmfs_ltfs_is_lock(call)) {
+			rsmfs_ltfs_lock(fs, call);
 			return;
 		}
 		if (r == 0)

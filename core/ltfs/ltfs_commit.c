@@ -248,7 +248,9 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 		!kept.allow_policy_update || strcmp(kept.allow_policy_update, "false") != 0;
 	snprintf(source.header.uuid, sizeof source.header.uuid, "%s", ltfs->label.uuid);
 	snprintf(source.header.lock, sizeof source.header.lock, "%s",
-		 kept.lock && *kept.lock ? kept.lock : "unlocked");
+		 ltfs->lock_due[0]	   ? ltfs->lock_due
+		 : kept.lock && *kept.lock ? kept.lock
+					   : "unlocked");
 	snprintf(source.header.creator, sizeof source.header.creator, "%s - %s", rsm_ltfs_creator,
 		 why);
 
@@ -398,7 +400,7 @@ bool rsm_ltfs_is_dirty(struct rsm_volume *volume)
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
 
-	if (ltfs->read_only)
+	if (ltfs->read_only && !rsm_ltfs_is_being_unlocked(ltfs))
 		return false;
 	return rsm_volume_index_tree_version(index) != rsm_volume_index_indexed_version(index) ||
 	       ltfs->part[DATA].lacks_filemark || ltfs->part[INDEX].lacks_filemark ||
@@ -412,15 +414,19 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 	RSM_CLEANUP(rsm_index_snapshot_close) struct rsm_index_snapshot *snapshot = NULL;
 	uint64_t end;
-	bool changed;
+	bool changed, due;
 	int r;
 
+	rsm_ltfs_settle_lock(ltfs);
 	if (ltfs->read_only)
 		return force ? rsm_err_set(err, EROFS, "%s", ltfs->reason) : 0;
 	if (ltfs->doubtful)
 		return rsm_ltfs_refuse_doubtful(err);
 	if (!force && !rsm_ltfs_is_dirty(volume))
 		return 0;
+	due = rsm_ltfs_take_due(ltfs);
+	if (due)
+		what = RSM_COMMIT_FULL;
 	r = volume->ops->synchronize(volume, err);
 	for (int which = 0; r == 0 && which < PARTITIONS; which++)
 		if (ltfs->part[which].lacks_filemark)
@@ -450,5 +456,5 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	}
 	rsm_ltfs_write_coherency(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
-	return 0;
+	return due ? rsm_ltfs_write_due(ltfs, err) : 0;
 }

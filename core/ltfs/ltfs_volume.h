@@ -18,6 +18,13 @@ enum { RSM_LTFS_BLOCK_SIZE = 524288 };
  */
 #define RSM_LTFS_ROOT_KEYS "root_keys"
 
+/* Facts that a user sets; the next commit makes them true (ltfs_lock.c). */
+#define RSM_LTFS_LOCK_DUE    "lock_due" /* unlocked, locked, permlocked */
+#define RSM_LTFS_BARCODE_DUE "mam_barcode_due"
+
+/* Why a locked volume takes no changes. */
+#define RSM_LTFS_LOCKED "the volume is locked"
+
 enum rsm_ltfs_outcome {
 	RSM_LTFS_RELOADED = 1, /* the medium's index was read, and is the cached tree now */
 };
