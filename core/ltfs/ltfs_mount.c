@@ -121,14 +121,17 @@ static void refuse(struct rsm_ltfs_volume *ltfs, const char *why)
 	snprintf(ltfs->reason, sizeof ltfs->reason, "%s", why);
 }
 
-/* What it says would be lost with the next index. */
+/* What it says would be lost with the next index. The newest of several is the reason. */
 static void refuse_incremental(struct rsm_ltfs_volume *ltfs, uint64_t block, const char *why)
 {
-	ltfs->read_only = true;
-	snprintf(ltfs->reason, sizeof ltfs->reason,
+	char reason[sizeof ltfs->reason];
+
+	snprintf(reason, sizeof reason,
 		 "the incremental index at %c:%" PRIu64 " cannot be used: %.180s",
 		 ltfs->part[DATA].letter, block, why);
-	rsm_log_warning("%s", ltfs->reason);
+	rsm_log_warning("%s", reason);
+	if (!ltfs->read_only)
+		refuse(ltfs, reason);
 }
 
 /* The last whole index of a partition, which ends in front of block `end`. An incremental one needs
