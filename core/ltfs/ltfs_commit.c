@@ -91,7 +91,7 @@ static void make_root_keys(struct root_keys *keys, const struct rsm_volume_ident
 	snprintf(keys->owner, sizeof keys->owner, "%u:%u", identity->owner, identity->group);
 	snprintf(keys->mode, sizeof keys->mode, "%04o", identity->mode & 07777);
 	add_key(keys, "ltfs.vendor.rsmfs.pool", identity->pool);
-	add_key(keys, "ltfs.vendor.rsmfs.name", identity->name);
+	add_key(keys, RSM_LTFS_NAME_KEY, identity->name);
 	add_key(keys, "ltfs.vendor.rsmfs.lmid", identity->lmid);
 	if (keys->count == 0)
 		return;
@@ -370,6 +370,8 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 	/* an intent is replaced only when its index is certain not to be on the tape */
 	r = seek_append(ltfs, DATA, &end, err);
 	if (r == 0)
+		r = rsm_ltfs_save_volume_name(ltfs, identity, err);
+	if (r == 0)
 		r = rsm_ltfs_save_root_keys(ltfs, identity, err);
 	if (r == 0)
 		r = save_intent(ltfs, generation, &now, version, err);
@@ -455,6 +457,7 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 		if (r < 0)
 			return r;
 	}
+	rsm_ltfs_write_names(ltfs, identity);
 	rsm_ltfs_write_coherency(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
 	return 0;

@@ -6,6 +6,7 @@
 #include "core/ltfs/index_reader.h"
 #include "core/ltfs/index_writer.h"
 #include "core/ltfs/ltfs_volume.h"
+#include "core/ltfs/value.h"
 
 enum { INDEX, DATA, PARTITIONS, UNKNOWN };
 
@@ -135,6 +136,23 @@ RSM_MUST_CHECK int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
 					   struct rsm_err *err);
 /* Remembers in the volume index which index it is a copy of (facts). */
 RSM_MUST_CHECK int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+/* ---- ltfs_names.c ---- */
+
+/* The cartridge's name, as it stands among the root's vendor keys. */
+#define RSM_LTFS_NAME_KEY RSM_KEY_VENDOR "name"
+
+/* The cartridge's name becomes the volume's, unless that has one of its own. Before
+ * _save_root_keys, in the same transaction.
+ */
+RSM_MUST_CHECK int rsm_ltfs_save_volume_name(struct rsm_ltfs_volume *ltfs,
+					     const struct rsm_volume_identity *identity,
+					     struct rsm_err *err);
+/* An attribute of the medium's memory, where it is not so already; cut to fit. */
+void rsm_ltfs_put_text(struct rsm_tape_drive *drive, enum rsm_mam_id id, enum rsm_mam_format format,
+		       const char *text, size_t length, char fill);
+/* The volume's name and the pool, in the medium's memory. */
+void rsm_ltfs_write_names(struct rsm_ltfs_volume *ltfs, const struct rsm_volume_identity *identity);
+
 /* ---- ltfs_facts.c ---- */
 
 /* Part of _save_facts: what changes with each index. */

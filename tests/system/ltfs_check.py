@@ -11,6 +11,7 @@ lists). Written from the format's description alone; shares no code with rsmfs.
 """
 import argparse
 import base64
+import datetime
 import os
 import re
 import struct
@@ -411,6 +412,35 @@ class Volume:
                         raise Bad(f"{full!r} has other bytes than on the volume")
                 if f.read(1):
                     raise Bad(f"{full!r} is longer than on the volume")
+
+
+    def compare_metadata(self, folder):
+        """Raises Bad unless modes, times and attributes of all objects are the folder's as well."""
+        folder = os.fsencode(folder)
+        for node in self.nodes.values():
+            if not node.path:
+                continue
+            full = os.path.join(folder, self.shown_path(node))
+            st = os.lstat(full)
+            if nanoseconds(node.mtime) != st.st_mtime_ns:
+                raise Bad(f"{full!r} was modified at {st.st_mtime_ns}, on the volume at {node.mtime}")
+            if node.kind == "L":
+                continue
+            unix = node.xattrs.get("ltfs.vendor.rsmfs.unix", b"").split()[:3]
+            if unix != [f"{st.st_mode & 0o7777:04o}".encode(), b"%d" % st.st_uid, b"%d" % st.st_gid]:
+                raise Bad(f"{full!r} has mode {st.st_mode:o} of {st.st_uid}:{st.st_gid}, on the volume {unix}")
+            there = {k: v for k, v in node.xattrs.items() if not k.startswith("ltfs.")}
+            here = {k.removeprefix("user."): os.getxattr(full, k, follow_symlinks=False)
+                    for k in os.listxattr(full, follow_symlinks=False) if k.startswith("user.")}
+            if there != here:
+                raise Bad(f"{full!r} has the attributes {here}, on the volume {there}")
+
+
+def nanoseconds(time):
+    """Since 1970, of a time as the format writes it."""
+    seconds, fraction = time[:-1].split(".")
+    days = datetime.datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S") - datetime.datetime(1970, 1, 1)
+    return (days.days * 86400 + days.seconds) * 10**9 + int(fraction)
 
 
 def zeros(count):
