@@ -131,6 +131,16 @@ static void start_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_eleme
 		rsm_xml_fail(&reader->xml, EBADMSG, "a value of type %.32s", form);
 }
 
+/* Before 2.0 there was none. */
+static void settle_backup_time(struct rsm_ltfs_index_reader *reader)
+{
+	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(&reader->objects);
+	struct rsm_node_times *times = &top->node.times;
+
+	if (!top->has_backup_time && !reader->objects.incremental)
+		times->backed_up = times->created;
+}
+
 static void start_known(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
 			const XML_Char **attributes)
 {
@@ -150,7 +160,10 @@ static void start_known(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_elem
 		r = rsm_ltfs_objects_push(&reader->objects, self == DIRECTORY, &why);
 		reader->extents_end = 0;
 		break;
-	case CONTENTS: r = rsm_ltfs_objects_open(&reader->objects, &why); break;
+	case CONTENTS:
+		settle_backup_time(reader);
+		r = rsm_ltfs_objects_open(&reader->objects, &why);
+		break;
 	case XATTRS:
 		if (reader->objects.incremental)
 			r = rsm_ltfs_change_xattrs(&reader->objects, &why);
@@ -446,13 +459,11 @@ static int end_object(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_elemen
 		      struct rsm_err *why)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(&reader->objects);
-	struct rsm_node_times *times = &top->node.times;
 	uint32_t missing = reader->needed_of_new[self] & ~top->seen;
 
 	if (missing)
 		top->missing = rsm_ltfs_index_grammar[self].rules[__builtin_ctz(missing)].name;
-	if (!top->has_backup_time && !reader->objects.incremental) /* before 2.0 */
-		times->backed_up = times->created;
+	settle_backup_time(reader);
 	return rsm_ltfs_objects_pop(&reader->objects, why);
 }
 

@@ -335,14 +335,22 @@ static uint64_t covered(const struct rsm_snapshot_node *object)
 
 static void put_extent(struct writer *writer, const struct rsm_extent *extent, uint64_t count)
 {
+	uint64_t size = writer->source->block_size, block = extent->start_block;
+	uint64_t skip = extent->byte_offset;
+
+	/* others may leave out whole blocks */
+	if (size && skip >= size && !__builtin_add_overflow(block, skip / size, &block))
+		skip %= size;
+	else
+		block = extent->start_block;
 	PUT(writer, "<extent><fileoffset>");
 	put_number(writer, extent->file_offset);
 	PUT(writer, "</fileoffset><partition>");
 	put(writer, &extent->partition, 1);
 	PUT(writer, "</partition><startblock>");
-	put_number(writer, extent->start_block);
+	put_number(writer, block);
 	PUT(writer, "</startblock><byteoffset>");
-	put_number(writer, extent->byte_offset);
+	put_number(writer, skip);
 	PUT(writer, "</byteoffset><bytecount>");
 	put_number(writer, count);
 	PUT(writer, "</bytecount></extent>");

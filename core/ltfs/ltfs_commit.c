@@ -234,6 +234,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 
 	make_root_keys(&keys, identity);
 	source.volume_name = kept.volume_name ? kept.volume_name : "";
+	source.block_size = ltfs->label.block_size;
 	source.comment = kept.comment;
 	source.policy_xml = kept.policy;
 	source.unknown_xml = kept.unknown;

@@ -338,6 +338,7 @@ static void old_versions_lack_what_they_lacked(void **state)
 	assert_int_equal(node->extents[1].file_offset, 10);
 	assert_int_equal(node->extents[1].start_block, 7);
 	assert_int_equal(node->node.times.backed_up.tv_sec, 1767323045);
+	assert_int_equal(loader.nodes[0].node.times.backed_up.tv_sec, 1767323045);
 	assert_int_equal(loader.nodes[0].node.uid, 1);
 }
 

@@ -193,7 +193,7 @@ class Volume:
             "root": root, "first": first, "end": block + 1, "generation": number(root, "generationnumber"),
             "self": (text(here, "partition"), number(here, "startblock")),
             "back": back is not None and (text(back, "partition"), number(back, "startblock")) or None,
-            "highest": number(root, "highestfileuid"),
+            "highest": 0 if root.get("version", "").startswith("1.") else number(root, "highestfileuid"),
         }
         letter = self.label["index"] if n == self.index_at else self.label["data"]
         if index["self"] != (letter, first):
