@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/ltfs/index_change.h"
+#include "core/ltfs/index_parts.h"
 #include "core/ltfs/name.h"
 
 enum { FIRST_DATA_BLOCK = 4, NAME_POINTS_MAX = 255, ROOM_KEPT = 65536 };
@@ -23,6 +24,7 @@ void rsm_ltfs_objects_fini(struct rsm_ltfs_objects *objects)
 		rsm_text_fini(&objects->stack[i].exact);
 		rsm_text_fini(&objects->stack[i].target);
 		rsm_text_fini(&objects->stack[i].unknown);
+		rsm_text_fini(&objects->stack[i].parts);
 	}
 	free(objects->stack);
 	free(objects->xattrs);
@@ -65,6 +67,7 @@ int rsm_ltfs_objects_push(struct rsm_ltfs_objects *objects, bool folder, struct 
 	reuse(&top->exact);
 	reuse(&top->target);
 	reuse(&top->unknown);
+	reuse(&top->parts);
 	top->seen = top->given = 0;
 	top->missing = NULL;
 	top->found_uid = 0;
@@ -288,6 +291,18 @@ int rsm_ltfs_objects_hand_over(struct rsm_ltfs_objects *objects, struct rsm_err 
 	return r;
 }
 
+int rsm_ltfs_objects_part(struct rsm_ltfs_objects *objects, const char *place, struct rsm_text *xml,
+			  struct rsm_err *err)
+{
+	struct rsm_text *parts = &rsm_ltfs_objects_top(objects)->parts;
+
+	if (!xml->length)
+		return 0;
+	objects->unknown_bytes += rsm_ltfs_parts_add(parts, place, xml);
+	rsm_text_reset(xml);
+	return parts->failed ? rsm_err_oom(err) : 0;
+}
+
 /* ---- extents ---- */
 
 int rsm_ltfs_objects_extent(struct rsm_ltfs_objects *objects, const struct rsm_extent *extent,
@@ -456,6 +471,10 @@ int rsm_ltfs_objects_pop(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	int r;
 
+	if (top->parts.length)
+		rsm_text_append(&top->unknown, top->parts.data, top->parts.length);
+	if (top->unknown.failed)
+		return rsm_err_oom(err);
 	if (top->unknown.length)
 		top->node.flags |= RSM_NODE_HAS_UNKNOWN;
 	if (top->unknown.length && top->inserted)

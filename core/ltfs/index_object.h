@@ -37,13 +37,14 @@ struct rsm_ltfs_object {
 	struct rsm_text exact;	 /* the name as its creator spelled it; empty: none */
 	struct rsm_text target;	 /* of a link */
 	struct rsm_text unknown; /* elements that nobody knows, as XML */
+	struct rsm_text parts;	 /* the same within its parts, index_parts.h */
 };
 
 struct rsm_ltfs_objects {
 	struct rsm_index_loader *loader; /* or NULL */
 	bool incremental;		 /* index_change.h */
 	uint64_t highest_uid;
-	size_t unknown_bytes; /* in all of the stack */
+	size_t unknown_bytes; /* in all of the stack, and what is under way */
 	struct rsm_ltfs_object *stack;
 	size_t depth, room;
 	struct rsm_ltfs_xattr {
@@ -79,6 +80,9 @@ RSM_MUST_CHECK int rsm_ltfs_objects_uid(struct rsm_ltfs_objects *objects, uint64
 RSM_MUST_CHECK int rsm_ltfs_objects_key(struct rsm_text *text, bool encoded, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_ltfs_objects_xattr(struct rsm_ltfs_objects *objects, const char *key,
 					  const char *value, size_t length, struct rsm_err *err);
+/* Unknown elements of a part of the top; `xml` is left empty. */
+RSM_MUST_CHECK int rsm_ltfs_objects_part(struct rsm_ltfs_objects *objects, const char *place,
+					 struct rsm_text *xml, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_ltfs_objects_extent(struct rsm_ltfs_objects *objects,
 					   const struct rsm_extent *extent, struct rsm_err *err);
 

@@ -363,8 +363,16 @@ def unknown_elements_survive_a_rewrite(bench):
     maker.tree[""].more = unknown.format("root")
     maker.add("d", more=unknown.format("folder"))
     body = rng.randbytes(5000)
-    maker.file("d/f", [(0, "b", tape.put("b", body), 0, body)], more=unknown.format("file"))
+    block = tape.put("b", body)
+    maker.file("d/f", [(0, "b", block, 0, body[:4096]), (9000, "b", block + 1, 0, body[4096:])],
+               xattrs={"k": b"v", "x:y": b"z"}, more=unknown.format("file"))
     maker.add("l", "L", target="d/f", more=unknown.format("link"))
+    parts = {"extent": 2, "extentinfo": 1, "xattr": 2, "extendedattributes": 1}
+    paths = {"extent": "extentinfo/extent", "xattr": "extendedattributes/xattr"}
+    for part in parts:
+        tape.edit = lambda xml, before=tape.edit, part=part: before(xml).replace(
+            f"</{part}>", f'<unknown-{part} a="{part}">t</unknown-{part}></{part}>')
+    tape.edit = lambda xml, before=tape.edit: before(xml).replace("<contents>", "<contents><unknown>c</unknown>")
     for letter in "ba":
         tape.full(letter, maker.tree, 2, maker.uid, more=unknown.format("volume"))
     tape.write(f"{library}/slots/1006/MADE77L5", "MADE77L5")
@@ -394,7 +402,12 @@ def unknown_elements_survive_a_rewrite(bench):
             expect(other.findtext("inner") == f"te&xt {where}" and other.find("inner/empty") is not None,
                    f"{where}: what is in it")
             expect(other.find("inner").tail == f"<raw> & {where}", f"{where}: {other.find('inner').tail!r}")
-            expect(other.findtext("extent") == where, f"{where}: a name of the format's within it")
+            expect(other.find("extent").text == where, f"{where}: a name of the format's within it")
+        for part, count in parts.items():
+            found = [e for e in places["file"].findall(paths.get(part, part)) if e.findtext(f"unknown-{part}") == "t"]
+            expect(len(found) == count, f"of {count} <{part}> {len(found)} have what is unknown in them")
+        for where in ("root", "folder"):
+            expect(places[where].findtext("contents/unknown") == "c", f"of the {where}'s contents it is lost")
         mount = bench.mount(library)
 
 
