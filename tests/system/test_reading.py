@@ -96,7 +96,7 @@ class Maker:
         body = self.some(50)
         block = self.tape.put(self.data, body)
         names = ["a:b", "per%cent", "%41", "tab\there", "new\nline", "\x01\x02", "größe", "日本:x", "<&>\"'", "]]>", " ", "~",
-                 "x" * 255, "é" * 255 if os.environ.get("RSM_LONG_NAMES") else "é" * 127, "ends in space "]
+                 "x" * 255, "é" * 255, "🎞" * 255, "ends in space "]
         for i, name in enumerate(names):
             self.file(f"things/{name}", [(0, self.data, block, i, body[i:])], readonly=i % 2 == 0)
         for i, target in enumerate(["x", "../a", "/abs/o:lute", "a/b:c/d", "größe", "t" * 4000, " "]):
