@@ -1,3 +1,6 @@
+/* Without a loader nothing of this is looked at: an index that is whole but makes no sense must not
+ * pass for one that was torn, which the next one may bury.
+ */
 #include "core/ltfs/index_change.h"
 
 #include "core/ltfs/index_grammar.h"
@@ -113,11 +116,11 @@ int rsm_ltfs_change_open(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	int r;
 
-	if (!given(top, NAME))
-		return rsm_err_set(err, EBADMSG, "<contents> stands before <name>");
 	top->inserted = true;
 	if (!objects->loader)
 		return 0;
+	if (!given(top, NAME))
+		return rsm_err_set(err, EBADMSG, "<contents> stands before <name>");
 	r = locate(objects, err);
 	top->found_uid = top->node.uid;
 	if (r < 0 || !top->changes)
@@ -147,11 +150,11 @@ static int remove_it(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	bool placed = false;
 	int r;
 
+	if (!objects->loader)
+		return 0;
 	if (is_root(objects) || other || top->inserted)
 		return rsm_err_set(err, EBADMSG, "\"%.64s\" is removed and described",
 				   top->name.data);
-	if (!objects->loader)
-		return 0;
 	r = rsm_index_loader_find(objects->loader, top->node.parent, top->name.data, &there,
 				  &placed, err);
 	if (r) /* made and removed since the last index, or moved and found there already */
@@ -229,10 +232,10 @@ static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	int r;
 
-	if (top->linked && objects->has_extents)
-		return rsm_err_set(err, EBADMSG, "a file has both <symlink> and extents");
 	if (!objects->loader)
 		return 0;
+	if (top->linked && objects->has_extents)
+		return rsm_err_set(err, EBADMSG, "a file has both <symlink> and extents");
 	r = locate(objects, err);
 	if (r < 0)
 		return r;

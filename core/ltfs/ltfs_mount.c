@@ -124,11 +124,14 @@ static void refuse(struct rsm_ltfs_volume *ltfs, const char *why)
 /* What it says would be lost with the next index. The newest of several is the reason. */
 static void refuse_incremental(struct rsm_ltfs_volume *ltfs, uint64_t block, const char *why)
 {
-	char reason[sizeof ltfs->reason];
+	char reason[sizeof ltfs->reason], place[48];
+	size_t length;
 
-	snprintf(reason, sizeof reason,
-		 "the incremental index at %c:%" PRIu64 " cannot be used: %.180s",
-		 ltfs->part[DATA].letter, block, why);
+	length = (size_t)snprintf(place, sizeof place, "index at %c:%" PRIu64,
+				  ltfs->part[DATA].letter, block);
+	if (strncmp(why, place, length) == 0 && why[length] == ':')
+		why += length + 2; /* it says so itself */
+	snprintf(reason, sizeof reason, "the incremental %s cannot be used: %.180s", place, why);
 	rsm_log_warning("%s", reason);
 	if (!ltfs->read_only)
 		refuse(ltfs, reason);

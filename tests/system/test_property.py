@@ -219,6 +219,61 @@ class Twins:
         to = self.rng.choice((0, size // 2, size + self.rng.randrange(50_000), random_size(self.rng)))
         self.both(f"truncate {path!r} from {size} to {to}", lambda root: os.truncate(os.path.join(root, path), to))
 
+    def rewrite(self):
+        """As an editor or a log does: cut to nothing, or appended to, through a handle of its own."""
+        path = self.choose("F")
+        if not path:
+            return
+        flags = os.O_WRONLY | self.rng.choice((os.O_TRUNC, os.O_APPEND, os.O_APPEND, os.O_TRUNC | os.O_APPEND))
+        pieces = [self.rng.randbytes(self.rng.choice((1, 333, 4096, 50_000))) for _ in range(self.rng.randrange(4))]
+
+        def action(root):
+            fd = os.open(os.path.join(root, path), flags)
+            try:
+                for piece in pieces:
+                    os.write(fd, piece)
+                    os.lseek(fd, 0, os.SEEK_CUR if flags & os.O_TRUNC else os.SEEK_SET)
+            finally:
+                os.close(fd)
+
+        self.both(f"rewrite {path!r} with flags {flags:o}, {[len(p) for p in pieces]}", action)
+
+    def allocate(self):
+        path = self.choose("F")
+        if not path:
+            return
+        at, count = self.rng.randrange(100_000), self.rng.randrange(1, 100_000)
+
+        def action(root):
+            fd = os.open(os.path.join(root, path), os.O_RDWR)
+            try:
+                os.posix_fallocate(fd, at, count)
+            finally:
+                os.close(fd)
+
+        self.both(f"allocate {count} at {at} of {path!r}", action)
+
+    def copy_range(self):
+        """From one file to another, in the kernel."""
+        one, other = self.choose("F"), self.choose("F")
+        if not one or one == other:
+            return
+        size = os.path.getsize(os.path.join(self.plain, one))
+        at, to, count = self.rng.randrange(size + 1), self.rng.randrange(9000), self.rng.randrange(1, 200_000)
+
+        def action(root):
+            left, right = os.open(os.path.join(root, one), os.O_RDONLY), os.open(os.path.join(root, other), os.O_RDWR)
+            try:
+                done = 0
+                while step := os.copy_file_range(left, right, count - done, at + done, to + done):
+                    done += step
+                return done
+            finally:
+                os.close(left)
+                os.close(right)
+
+        self.both(f"copy {count} at {at} of {one!r} to {to} of {other!r}", action)
+
     def mkdir(self):
         path = self.new_path()
         if path.count(b"/") < 6:
@@ -329,8 +384,9 @@ class Twins:
     def step(self):
         self.rng.choices((self.create, self.overwrite, self.write_mapped, self.truncate, self.mkdir, self.symlink,
                           self.rename, self.exchange, self.unlink, self.rmdir, self.remove_tree, self.xattr,
-                          self.attributes, self.hold, self.use_held, self.let_go),
-                         (30, 14, 4, 8, 10, 5, 10, 3, 5, 2, 2, 10, 8, 3, 6, 2))[0]()
+                          self.attributes, self.hold, self.use_held, self.let_go, self.rewrite, self.allocate,
+                          self.copy_range),
+                         (30, 14, 4, 8, 10, 5, 10, 3, 5, 2, 2, 10, 8, 3, 6, 2, 8, 2, 3))[0]()
 
     # ---- the end of a round ----
 
@@ -401,7 +457,7 @@ def work(bench, rounds, steps, options=""):
             twins.step()
         twins.settle()
         twins.compare(f"round {number}")
-        ending = rng.choice(("nothing", "sync", "dismount", "mount", "mount", "reader", "reader"))
+        ending = rng.choice(("nothing", "sync", "dismount", "mount", "mount", "kill", "reader", "reader"))
         if number == rounds - 1:
             ending = "lost" if LONG or rng.random() < 0.5 else "reader"
         bench.note(f"ending: {ending}")
@@ -411,6 +467,9 @@ def work(bench, rounds, steps, options=""):
             mount.rsm("dismount", mount / "P/c", check=False)  # it may have gone already
         elif ending == "mount":
             mount.unmount()
+            mount = bench.mount(library, options=options)
+        elif ending == "kill":  # what was closed is safe
+            mount.kill()
             mount = bench.mount(library, options=options)
         elif ending in ("reader", "lost"):
             mount.rsm("sync")

@@ -347,6 +347,42 @@ def incremental_indexes_come_to_the_tree_they_describe(bench):
     print(f"seed {SEED}: {count} histories")
 
 
+@test()
+def an_incremental_index_of_no_use_is_not_buried(bench):
+    """The state before it is shown, read-only; why, the health says; nothing is written, taken over or not."""
+    rng = bench.rng
+    library = bench.library(type="LTO-5", cartridges=2, slots=8)
+    tape = Tape(UUID.format(88), 4096, version="2.5.0")
+    maker = Maker(tape, rng)
+    for letter in "ba":
+        tape.full(letter, maker.tree, 1, 1)
+    was = dict(maker.tree)
+    maker.add("first")
+    tape.incremental(was, maker.tree, 2, maker.uid, rng)
+    later = {**maker.tree, "second": Node("D", 99, random_times(rng))}
+    tape.edit = lambda xml: xml.replace("<name>second</name>", "<name>first</name><deleted/>")
+    tape.incremental(maker.tree, later, 3, 99, rng)
+    tape.write(f"{library}/slots/1006/MADE88L5", "MADE88L5")
+    images = [f"partition{n}.tap" for n in (0, 1)]
+    before = [read_file(f"{library}/slots/1006/MADE88L5/{n}") for n in images]
+    mount = bench.mount(library)
+    path = mount / "Import/LTO-5/MADE88L5"
+    wait_until("the cartridge is in Import", lambda: os.path.isdir(path), 30)
+    check_tree(path, maker)
+    expect("incremental index at b:11" in rsm_xattr(path, "health"), rsm_xattr(path, "health"))
+    os.mkdir(mount / "P")
+    bench.allow_error("incremental index at b:11 cannot be used")  # what it is called now is not written
+    os.rename(path, mount / "P/c")
+    expect_errno(errno.EROFS, os.mkdir, mount / "P/c/new")
+    mount.rsm("sync", check=False)
+    mount.unmount()
+    mount = bench.mount(library)
+    check_tree(mount / "P/c", maker)
+    mount.unmount()
+    folder = cartridge_folder(library, "MADE88L5")
+    expect([read_file(f"{folder}/{n}") for n in images] == before, "something was written")
+
+
 # ---- what nobody knows ----
 
 
