@@ -131,7 +131,7 @@ static void refuse_incremental(struct rsm_ltfs_volume *ltfs, uint64_t block, con
 				  ltfs->part[DATA].letter, block);
 	if (strncmp(why, place, length) == 0 && why[length] == ':')
 		why += length + 2; /* it says so itself */
-	snprintf(reason, sizeof reason, "the incremental %s cannot be used: %.180s", place, why);
+	snprintf(reason, sizeof reason, "the incremental %s cannot be used: %.160s", place, why);
 	rsm_log_warning("%s", reason);
 	if (!ltfs->read_only)
 		refuse(ltfs, reason);
