@@ -139,21 +139,37 @@ void rsm_drive_fail_works_locked(struct rsm_cartridge *cartridge)
 
 /* ---- the waiter's side ---- */
 
-static int await(struct rsm_manager *manager, struct work *work, const atomic_bool *cancel,
-		 struct rsm_err *err)
+/* Waits for the end a moment. False: it was given up before it began. */
+static bool wait_locked(struct rsm_manager *manager, struct work *work, const atomic_bool *cancel)
 {
-	RSM_LOCK_SCOPE(&manager->lock);
-	while (!work->done) {
-		if (cancel && atomic_load(cancel)) {
-			work->cancelled = true;
-			if (!work->runs) {
-				rsm_list_remove(&work->link);
-				return rsm_err_set(err, EINTR, "interrupted");
-			}
+	if (!work->done && cancel && atomic_load(cancel)) {
+		work->cancelled = true;
+		if (!work->runs) {
+			rsm_list_remove(&work->link);
+			return false;
 		}
+	}
+	if (!work->done)
 		rsm_cond_wait_until(&manager->changed, &manager->lock,
 				    rsm_manager_now(manager) + LOOK_NS);
+	return true;
+}
+
+static int await(struct rsm_manager *manager, struct work *work, void (*tick)(void *context),
+		 const atomic_bool *cancel, struct rsm_err *err)
+{
+	bool done = false, goes_on = true;
+
+	while (!done) {
+		rsm_mutex_lock(&manager->lock);
+		goes_on = wait_locked(manager, work, cancel);
+		done = work->done || !goes_on;
+		rsm_mutex_unlock(&manager->lock);
+		if (tick)
+			tick(work->context);
 	}
+	if (!goes_on)
+		return rsm_err_set(err, EINTR, "interrupted");
 	if (work->r < 0 && err)
 		*err = work->err;
 	return work->r;
@@ -162,6 +178,13 @@ static int await(struct rsm_manager *manager, struct work *work, const atomic_bo
 int rsm_volume_work_wait(struct rsm_manager *manager, int64_t medium, uid_t user,
 			 rsm_volume_work_step *step, void *context, const atomic_bool *cancel,
 			 struct rsm_err *err)
+{
+	return rsm_volume_work_watch(manager, medium, user, step, NULL, context, cancel, err);
+}
+
+int rsm_volume_work_watch(struct rsm_manager *manager, int64_t medium, uid_t user,
+			  rsm_volume_work_step *step, void (*tick)(void *context), void *context,
+			  const atomic_bool *cancel, struct rsm_err *err)
 {
 	struct work work = { .step = step, .context = context };
 	struct rsm_cartridge *cartridge;
@@ -177,7 +200,7 @@ int rsm_volume_work_wait(struct rsm_manager *manager, int64_t medium, uid_t user
 		rsm_mutex_lock(&manager->lock);
 		rsm_manager_wake_locked(manager);
 		rsm_mutex_unlock(&manager->lock);
-		r = await(manager, &work, cancel, err);
+		r = await(manager, &work, tick, cancel, err);
 	} else {
 		rsm_mutex_lock(&manager->lock);
 		while (work.runs)

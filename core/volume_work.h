@@ -41,5 +41,10 @@ typedef int rsm_volume_work_step(void *context, struct rsm_volume_session *sessi
 RSM_MUST_CHECK int rsm_volume_work_wait(struct rsm_manager *manager, int64_t medium, uid_t user,
 					rsm_volume_work_step *step, void *context,
 					const atomic_bool *cancel, struct rsm_err *err);
+/* The same; `tick` is called ten times a second by the waiting thread, to tell about progress. */
+RSM_MUST_CHECK int rsm_volume_work_watch(struct rsm_manager *manager, int64_t medium, uid_t user,
+					 rsm_volume_work_step *step, void (*tick)(void *context),
+					 void *context, const atomic_bool *cancel,
+					 struct rsm_err *err);
 
 #endif

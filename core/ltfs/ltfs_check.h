@@ -41,7 +41,7 @@ RSM_MUST_CHECK int rsm_ltfs_examine(struct rsm_volume *volume, struct rsm_ltfs_r
  */
 enum { RSM_LTFS_REOPEN = 1 };
 RSM_MUST_CHECK int rsm_ltfs_repair(struct rsm_volume *volume,
-				   const struct rsm_volume_identity *identity,
+				   const struct rsm_volume_identity *identity, bool even_nothing,
 				   struct rsm_text *ret_done, struct rsm_err *err);
 
 #endif

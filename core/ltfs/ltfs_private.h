@@ -130,8 +130,12 @@ RSM_MUST_CHECK int rsm_ltfs_load_chain(struct rsm_ltfs_volume *ltfs, const struc
 
 /* ---- ltfs_check.c and what it needs of ltfs_mount.c ---- */
 
+/* Is this the beginning of an index? Saves feeding data records to the parser. */
+bool rsm_ltfs_begins_index(const char *record, size_t length);
 /* The medium is at fault, not the drive. */
 bool rsm_ltfs_is_medium_error(int r, const struct rsm_err *err);
+/* A read came to where nothing more is, and no end of data either. */
+bool rsm_ltfs_is_end_not_found(int r, const struct rsm_err *err);
 /* Notes a finding; of REPAIR and LOSS the volume is read-only, the first one being the reason. */
 void rsm_ltfs_find(struct rsm_ltfs_volume *ltfs, enum rsm_finding_kind kind, int which,
 		   uint64_t block, const char *format, ...) RSM_PRINTF(5, 6);

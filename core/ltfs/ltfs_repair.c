@@ -59,9 +59,9 @@ void rsm_ltfs_report_of(const struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_repo
 
 /* ---- an end of data ---- */
 
-static bool is_end_not_found(int r, const struct rsm_err *err)
+bool rsm_ltfs_is_end_not_found(int r, const struct rsm_err *err)
 {
-	return r == -EIO && err->asc == 0x14 && err->ascq == 0x03;
+	return r == -EIO && err && err->asc == 0x14 && err->ascq == 0x03;
 }
 
 /* Reads on from where filemarks lead to the last record; *ret_end is the block behind it. Outcome
@@ -84,7 +84,7 @@ static int find_last_record(struct rsm_ltfs_volume *ltfs, int which, uint64_t *r
 	*ret_end = block;
 	if (r > 0)
 		return 1;
-	if (is_end_not_found(r, &own))
+	if (rsm_ltfs_is_end_not_found(r, &own))
 		return 0;
 	if (err)
 		*err = own;
@@ -143,9 +143,9 @@ static int check_repairable(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	return 0;
 }
 
-static int take_newest(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
+static int take_newest(struct rsm_ltfs_volume *ltfs, bool even_nothing, struct rsm_err *err)
 {
-	if (!ltfs->generation)
+	if (!ltfs->generation && !even_nothing)
 		return rsm_err_set(err, EROFS,
 				   "it holds no index, and no copy of one is known here: rsm check "
 				   "--deep --repair makes files of its blocks");
@@ -173,7 +173,7 @@ static void tell_done(struct rsm_ltfs_volume *ltfs, struct rsm_text *done)
 }
 
 int rsm_ltfs_repair(struct rsm_volume *volume, const struct rsm_volume_identity *identity,
-		    struct rsm_text *ret_done, struct rsm_err *err)
+		    bool even_nothing, struct rsm_text *ret_done, struct rsm_err *err)
 {
 	struct rsm_ltfs_volume *ltfs = rsm_ltfs_of(volume);
 	uint64_t generation;
@@ -189,7 +189,7 @@ int rsm_ltfs_repair(struct rsm_volume *volume, const struct rsm_volume_identity 
 		return r ? r : RSM_LTFS_REOPEN;
 	}
 	if (r == 0 && has_finding(ltfs, RSM_FINDING_REPAIR))
-		r = take_newest(ltfs, err);
+		r = take_newest(ltfs, even_nothing, err);
 	if (r < 0)
 		return r;
 	generation = ltfs->generation;

@@ -377,8 +377,9 @@ static void nothing_is_written_where_blocks_of_files_are_missing(void **state)
 	assert_int_equal(find("files have blocks up to b:11")->kind, RSM_FINDING_LOSS);
 	assert_read_only("the data end at b:11");
 	assert_true(has_file("one"));
-	assert_int_equal(rsm_ltfs_repair(bench.volume, NULL, &(struct rsm_text){ 0 }, &bench.err),
-			 -EROFS);
+	assert_int_equal(
+		rsm_ltfs_repair(bench.volume, NULL, false, &(struct rsm_text){ 0 }, &bench.err),
+		-EROFS);
 }
 
 static void given_a_damaged_newest_index(void)
@@ -419,7 +420,7 @@ static void an_older_index_is_taken_only_when_that_is_asked_for(void **state)
 		assert_read_only("rsm check --repair");
 		assert_string_equal(report(DATA_PARTITION).state, "damaged index");
 		assert_false(has_file("one"));
-		done(rsm_ltfs_repair(bench.volume, NULL, &done_text, &bench.err));
+		done(rsm_ltfs_repair(bench.volume, NULL, false, &done_text, &bench.err));
 		assert_false(status().read_only);
 		assert_true(status().index_generation > 3 - (uint64_t)i);
 		forget();
@@ -487,7 +488,7 @@ static void without_any_index_what_is_known_is_shown(void **state)
 	mount();
 	assert_read_only("neither partition holds an index");
 	assert_true(has_file("one"));
-	done(rsm_ltfs_repair(bench.volume, NULL, &done_text, &bench.err));
+	done(rsm_ltfs_repair(bench.volume, NULL, false, &done_text, &bench.err));
 	forget();
 	mount();
 	assert_true(has_file("one"));
@@ -502,8 +503,9 @@ static void a_strange_tape_without_index_is_an_empty_volume(void **state)
 	forget();
 	mount();
 	assert_read_only("neither partition holds an index");
-	assert_int_equal(rsm_ltfs_repair(bench.volume, NULL, &(struct rsm_text){ 0 }, &bench.err),
-			 -EROFS);
+	assert_int_equal(
+		rsm_ltfs_repair(bench.volume, NULL, false, &(struct rsm_text){ 0 }, &bench.err),
+		-EROFS);
 }
 
 /* ---- no end of data ---- */
@@ -529,11 +531,11 @@ static void a_partition_without_end_is_read_only_until_it_is_repaired(void **sta
 		assert_int_equal(report(which % 2).end, 0);
 		assert_string_equal(report(which % 2).state, "no end of data");
 
-		assert_int_equal(rsm_ltfs_repair(bench.volume, NULL, &done_text, &bench.err),
+		assert_int_equal(rsm_ltfs_repair(bench.volume, NULL, false, &done_text, &bench.err),
 				 RSM_LTFS_REOPEN);
 		mount();
 		assert_false(status().read_only);
-		done(rsm_ltfs_repair(bench.volume, NULL, &done_text, &bench.err));
+		done(rsm_ltfs_repair(bench.volume, NULL, false, &done_text, &bench.err));
 		forget();
 		mount();
 		assert_int_equal(found_count(), 0);
@@ -552,8 +554,9 @@ static void nothing_is_cut_off_that_a_file_needs(void **state)
 	lose_end(DATA_PARTITION);
 	mount();
 	assert_read_only("has no end of data");
-	assert_int_equal(rsm_ltfs_repair(bench.volume, NULL, &(struct rsm_text){ 0 }, &bench.err),
-			 -EROFS);
+	assert_int_equal(
+		rsm_ltfs_repair(bench.volume, NULL, false, &(struct rsm_text){ 0 }, &bench.err),
+		-EROFS);
 }
 
 static void a_damaged_image_is_readable_up_to_there(void **state)
@@ -573,8 +576,9 @@ static void a_damaged_image_is_readable_up_to_there(void **state)
 	assert_read_only("cannot be read to its end");
 	assert_string_equal(report(DATA_PARTITION).state, "unreadable");
 	assert_true(has_file("one"));
-	assert_int_equal(rsm_ltfs_repair(bench.volume, NULL, &(struct rsm_text){ 0 }, &bench.err),
-			 -EROFS);
+	assert_int_equal(
+		rsm_ltfs_repair(bench.volume, NULL, false, &(struct rsm_text){ 0 }, &bench.err),
+		-EROFS);
 }
 
 static const struct CMUnitTest tests[] = {
