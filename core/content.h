@@ -27,6 +27,7 @@ struct rsm_content;
 struct rsm_open_file;
 
 /* One piece of a file that is on the medium. Made by content, carried out by a drive worker. */
+enum { RSM_READ_LENT_MOST = 4 };
 struct rsm_medium_read {
 	struct rsm_list link; /* for whoever queues it */
 	struct rsm_content *content;
@@ -35,10 +36,17 @@ struct rsm_medium_read {
 	uint64_t start_block; /* normalised: byte_offset < block size is not guaranteed by media */
 	uint64_t byte_offset;
 	size_t count;
-	void *buffer;	/* to be filled with `count` bytes */
+	void *buffer;	/* to be filled with `count` bytes; NULL: the bytes are lent instead */
 	uint64_t order; /* for the queue's use */
+	/* Of a read without a buffer, when done() is called with 0: all its bytes in order, valid
+	 * until done() returns. `lender` is the medium's own.
+	 */
+	struct iovec lent[RSM_READ_LENT_MOST];
+	unsigned lent_count;
+	void *lender[RSM_READ_LENT_MOST];
 	/* Must be called exactly once, from any thread, without locks held. r: 0 or -errno with
-	 * err. */
+	 * err.
+	 */
 	void (*done)(struct rsm_medium_read *read, int r, const struct rsm_err *err);
 };
 
@@ -236,7 +244,11 @@ RSM_MUST_CHECK int rsm_content_allocate(struct rsm_open_file *file, int mode, ui
 void rsm_content_release(struct rsm_open_file *file);
 uint64_t rsm_content_file_id(const struct rsm_open_file *file);
 
-/* Flushes every open file and commits durably: syncfs, SIGTERM, rsm sync. */
+/* Flushes every open file and commits; what is written to a medium next need not get to the disk of
+ * the staging area first.
+ */
+RSM_MUST_CHECK int rsm_content_flush_open(struct rsm_content *content, struct rsm_err *err);
+/* The same, durably: syncfs, and what stays staged. */
 RSM_MUST_CHECK int rsm_content_sync(struct rsm_content *content, struct rsm_err *err);
 /* Commits what is open, from the housekeeper, so that nothing stays uncommitted for long. */
 RSM_MUST_CHECK int rsm_content_commit(struct rsm_content *content, struct rsm_err *err);

@@ -1,6 +1,5 @@
-/* Moving data between a volume in a drive and its contents.
- *
- * Migration, in batches; what remains if the process dies behind each step:
+/* Migration: what is staged goes to the volume in the drive, in batches; what remains if the
+ * process dies behind each step:
  *   1. records of some files are appended          waste on the tape; the files are staged as
  * before
  *   2. synchronising filemark                      the same
@@ -21,296 +20,6 @@
 
 enum { BATCH_FILES = 1000, BATCH_BYTES = 256 << 20, BATCH_LEAST = 4 << 20, STREAM_ON = 64 << 20 };
 #define STREAM_SIZE ((uint64_t)4 << 30)
-
-/* ---- block cache ---- */
-
-int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size, struct rsm_err *err)
-{
-	struct block_cache *cache = &worker->cache;
-
-	RSM_LOCK_SCOPE(&cache->lock);
-	for (int i = 0; i < CACHE_BLOCKS; i++) {
-		struct cached_block *block = &cache->blocks[i];
-
-		block->partition = 0;
-		if (block_size != cache->block_size) {
-			free(block->data);
-			block->data = NULL;
-		}
-	}
-	cache->want_partition = 0;
-	cache->content = block_size && worker->cartridge ? worker->cartridge->content : NULL;
-	if (block_size == cache->block_size)
-		return 0;
-	cache->block_size = 0;
-	free(worker->buffer);
-	worker->buffer = NULL;
-	worker->block_size = block_size;
-	if (block_size) {
-		worker->buffer = malloc((size_t)2 * block_size);
-		if (!worker->buffer)
-			return rsm_err_oom(err);
-	}
-	cache->block_size = block_size;
-	return 0;
-}
-
-void rsm_drive_cache_fini(struct block_cache *cache)
-{
-	for (int i = 0; i < CACHE_BLOCKS; i++)
-		free(cache->blocks[i].data);
-	rsm_mutex_fini(&cache->lock);
-}
-
-static struct cached_block *cache_find(struct block_cache *cache, char partition, uint64_t number)
-{
-	for (int i = 0; i < CACHE_BLOCKS; i++) {
-		struct cached_block *block = &cache->blocks[i];
-
-		if (block->partition == partition && block->block == number) {
-			block->stamp = ++cache->stamp;
-			return block;
-		}
-	}
-	return NULL;
-}
-
-/* The least recently used one, emptied; NULL when there is no memory. */
-static struct cached_block *cache_victim(struct block_cache *cache)
-{
-	struct cached_block *victim = &cache->blocks[0];
-
-	for (int i = 1; i < CACHE_BLOCKS; i++)
-		if (cache->blocks[i].partition == 0 ||
-		    (victim->partition && cache->blocks[i].stamp < victim->stamp))
-			victim = &cache->blocks[i];
-	if (!victim->data)
-		victim->data = malloc(cache->block_size);
-	if (!victim->data)
-		return NULL;
-	victim->partition = 0;
-	return victim;
-}
-
-/* Copies what the cache has of a read, from its beginning; returns how many bytes. */
-static size_t cache_copy(struct block_cache *cache, const struct rsm_medium_read *read, size_t done)
-{
-	while (cache->block_size && done < read->count) {
-		uint64_t at = read->byte_offset + done;
-		uint64_t number = read->start_block + at / cache->block_size;
-		size_t offset = at % cache->block_size;
-		struct cached_block *block = cache_find(cache, read->partition, number);
-		size_t n;
-
-		if (!block || block->length <= offset)
-			break;
-		n = block->length - offset;
-		if (n > read->count - done)
-			n = read->count - done;
-		memcpy((char *)read->buffer + done, block->data + offset, n);
-		done += n;
-		/* a short block ends its extent: what follows it is another one */
-		if (block->length < cache->block_size)
-			break;
-	}
-	return done;
-}
-
-static void note_sequence(struct block_cache *cache, const struct rsm_medium_read *read)
-{
-	cache->want_partition = read->partition;
-	cache->want_block =
-		read->start_block + (read->byte_offset + read->count) / cache->block_size;
-}
-
-bool rsm_drive_worker_read_cached(struct rsm_drive_worker *worker, struct rsm_medium_read *read)
-{
-	struct block_cache *cache = &worker->cache;
-	bool whole;
-
-	rsm_mutex_lock(&cache->lock);
-	whole = cache->content == read->content && cache_copy(cache, read, 0) == read->count;
-	if (whole)
-		note_sequence(cache, read);
-	rsm_mutex_unlock(&cache->lock);
-	return whole;
-}
-
-/* Reads a block of the medium into the cache. */
-static int load_block(struct rsm_drive_worker *worker, char partition, uint64_t number,
-		      struct rsm_err *err)
-{
-	struct block_cache *cache = &worker->cache;
-	struct cached_block *block;
-	size_t length;
-	int r;
-
-	rsm_mutex_lock(&cache->lock);
-	block = cache_victim(cache);
-	rsm_mutex_unlock(&cache->lock);
-	if (!block)
-		return rsm_err_oom(err);
-	/* only this thread fills blocks, and an empty one is nobody's: read without the lock */
-	r = worker->volume->ops->read_block(worker->volume, partition, number, block->data, &length,
-					    err);
-	if (r != 0)
-		return r;
-	RSM_LOCK_SCOPE(&cache->lock);
-	block->partition = partition;
-	block->block = number;
-	block->length = length;
-	block->stamp = ++cache->stamp;
-	worker->head_partition = partition;
-	worker->head_block = number + 1;
-	return 0;
-}
-
-/* ---- reads ---- */
-
-static int read_piece(struct rsm_drive_worker *worker, struct rsm_medium_read *read,
-		      struct rsm_err *err)
-{
-	struct block_cache *cache = &worker->cache;
-	size_t done = 0;
-
-	for (;;) {
-		uint64_t number;
-		size_t before = done;
-		int r;
-
-		rsm_mutex_lock(&cache->lock);
-		done = cache_copy(cache, read, done);
-		number = read->start_block + (read->byte_offset + done) / cache->block_size;
-		if (done == read->count)
-			note_sequence(cache, read);
-		rsm_mutex_unlock(&cache->lock);
-		if (done == read->count)
-			return 0;
-		if (done != before && (read->byte_offset + done) % cache->block_size != 0)
-			return rsm_err_set(err, EIO,
-					   "block %c:%" PRIu64 " is shorter than the index says",
-					   read->partition, number);
-		r = load_block(worker, read->partition, number, err);
-		if (r > 0)
-			return rsm_err_set(err, EIO,
-					   "block %c:%" PRIu64
-					   " is not there: the data end before it",
-					   read->partition, number);
-		if (r < 0)
-			return r;
-	}
-}
-
-static uint64_t first_block(const struct rsm_drive_worker *worker,
-			    const struct rsm_medium_read *read)
-{
-	return read->start_block + read->byte_offset / worker->block_size;
-}
-
-/* The next read in the direction of the tape, from where the head is. With the manager's lock. */
-static struct rsm_medium_read *next_read_locked(struct rsm_drive_worker *worker,
-						struct rsm_cartridge *cartridge)
-{
-	struct rsm_medium_read *ahead = NULL, *first = NULL;
-
-	if (!worker->volume) /* they will be told so in any order */
-		return rsm_list_is_empty(&cartridge->reads)
-			       ? NULL
-			       : RSM_CONTAINER_OF(cartridge->reads.next, struct rsm_medium_read,
-						  link);
-	RSM_LIST_FOR_EACH (item, &cartridge->reads) {
-		struct rsm_medium_read *read = RSM_CONTAINER_OF(item, struct rsm_medium_read, link);
-		uint64_t block = first_block(worker, read);
-
-		if (!first || read->partition < first->partition ||
-		    (read->partition == first->partition && block < first_block(worker, first)))
-			first = read;
-		if (read->partition == worker->head_partition && block + 1 >= worker->head_block &&
-		    (!ahead || block < first_block(worker, ahead)))
-			ahead = read;
-	}
-	return ahead ? ahead : first;
-}
-
-static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		    const struct rsm_medium_read *read, struct rsm_err *err)
-{
-	RSM_FREE char *path = NULL;
-
-	if (rsm_volume_index_path(rsm_content_index(cartridge->content), read->node, &path, NULL) !=
-	    0)
-		path = NULL;
-	rsm_err_wrap(err, -EIO, "%s in %s (home slot %u): reading %s", cartridge->barcode,
-		     worker->name, worker->medium.home_slot, path ? path : "a file");
-	rsm_log_error("%s", err->msg);
-	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
-		      worker->name, "file", path, "text", err->msg, NULL);
-}
-
-/* Not longer than a moment: while some go on reading, others' turns and dismounts come as well. */
-void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
-{
-	int64_t until = rsm_manager_now(worker->manager) + RSM_SECOND_NS;
-
-	while (rsm_manager_now(worker->manager) < until) {
-		struct rsm_medium_read *read;
-		struct rsm_err err;
-		int r;
-
-		rsm_mutex_lock(&worker->manager->lock);
-		read = next_read_locked(worker, cartridge);
-		if (read)
-			rsm_list_remove(&read->link);
-		rsm_mutex_unlock(&worker->manager->lock);
-		if (!read)
-			return;
-		if (!worker->volume)
-			r = rsm_err_set(&err, EIO, "%s holds no volume", cartridge->barcode);
-		else
-			r = read_piece(worker, read, &err);
-		if (r < 0 && worker->volume)
-			explain(worker, cartridge, read, &err);
-		read->done(read, r, r < 0 ? &err : NULL);
-	}
-}
-
-bool rsm_drive_read_ahead(struct rsm_drive_worker *worker)
-{
-	struct block_cache *cache = &worker->cache;
-	uint64_t number = 0;
-	char partition;
-	struct rsm_err err;
-
-	if (!worker->volume)
-		return false;
-	rsm_mutex_lock(&cache->lock);
-	partition = cache->want_partition;
-	if (partition)
-		for (number = cache->want_block; number < cache->want_block + READ_AHEAD_BLOCKS;
-		     number++) {
-			if (!cache_find(cache, partition, number))
-				break;
-		}
-	if (partition && number == cache->want_block + READ_AHEAD_BLOCKS)
-		partition = 0;
-	/* only where the head is: read-ahead never seeks */
-	if (partition != worker->head_partition || number != worker->head_block)
-		partition = 0;
-	rsm_mutex_unlock(&cache->lock);
-	if (!partition)
-		return false;
-	if (load_block(worker, partition, number, &err) != 0) {
-		/* whoever really wants this block will be told why it cannot be read */
-		rsm_mutex_lock(&cache->lock);
-		cache->want_partition = 0;
-		rsm_mutex_unlock(&cache->lock);
-		worker->head_partition = 0;
-		return false;
-	}
-	return true;
-}
-
-/* ---- migration ---- */
 
 struct batch_file {
 	struct rsm_migration *migration;
@@ -415,8 +124,8 @@ static bool hurries(struct rsm_drive_worker *worker)
 	return rsm_manager_hurries_locked(worker->manager);
 }
 
-/* Each range of a file begins a record of its own and is one extent (14.1). While a block is being
- * hashed, the next one goes to the other half of the buffer.
+/* Each range of a file begins a record of its own and is one extent (14.1). While blocks are
+ * being hashed, the next ones go to other places of the buffer.
  */
 static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct batch *batch, struct batch_file *file, size_t which,
@@ -432,7 +141,7 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	while (done < range->byte_count) {
 		uint64_t left = range->byte_count - done, block;
 		size_t n = left < worker->block_size ? (size_t)left : worker->block_size;
-		char *data = worker->buffer + (worker->second_half ? worker->block_size : 0);
+		char *data = worker->buffer + (size_t)worker->next_block * worker->block_size;
 		int r;
 
 		if (hurries(worker))
@@ -453,7 +162,7 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 			return rsm_err_set(err, EIO, "records are not contiguous at block %" PRIu64,
 					   block);
 		done += n;
-		worker->second_half = !worker->second_half;
+		worker->next_block = (worker->next_block + 1) % WRITE_BLOCKS;
 	}
 	file->extent_count++;
 	return 0;
