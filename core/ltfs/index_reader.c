@@ -425,6 +425,10 @@ static int end_object(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
 
 	if (!top->has_backup_time) /* before 2.0 */
 		times->backed_up = times->created;
+	if (top->node.kind == RSM_NODE_FILE && !top->linked) {
+		reader->header.files++;
+		reader->header.bytes += top->node.size;
+	}
 	return rsm_ltfs_objects_pop(&reader->objects, why);
 }
 
@@ -547,6 +551,19 @@ static int set_facts(struct rsm_ltfs_index_reader *reader, struct rsm_err *err)
 						      facts[i].value, err);
 	}
 	return r;
+}
+
+int rsm_ltfs_index_reader_peek(const struct rsm_ltfs_index_reader *reader,
+			       struct rsm_ltfs_index_header *ret_header)
+{
+	const struct rsm_ltfs_index_header *header = &reader->header;
+	bool tree = header->incremental ? reader->keeper.depth : reader->objects.depth;
+
+	if (reader->xml.result || !tree || !header->creator[0] || !header->uuid[0] ||
+	    !header->generation || !header->self_partition || !header->self_block)
+		return 1;
+	*ret_header = *header;
+	return 0;
 }
 
 int rsm_ltfs_index_reader_finish(struct rsm_ltfs_index_reader *reader,

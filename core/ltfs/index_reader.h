@@ -22,6 +22,7 @@ struct rsm_ltfs_index_header {
 	uint64_t highest_uid; /* the larger of the element and all uids seen */
 	char lock[16];	      /* "unlocked", "locked", "permlocked" */
 	bool incremental; /* root element ltfsincrementalindex: header only, no tree is loaded */
+	uint64_t files, bytes; /* of a full index: how many files, and what they hold */
 	char creator[1025];
 };
 
@@ -45,6 +46,12 @@ RSM_DEFINE_CLEANUP(rsm_ltfs_index_reader_free, struct rsm_ltfs_index_reader)
 RSM_MUST_CHECK int rsm_ltfs_index_reader_feed(struct rsm_ltfs_index_reader *reader,
 					      const void *bytes, size_t length,
 					      struct rsm_err *err);
+/* What the index says of itself, as far as it was fed: once the root folder has begun. Outcome 1:
+ * it has not, or something was missing until then. highest_uid, files and bytes are not known.
+ */
+RSM_MUST_CHECK int rsm_ltfs_index_reader_peek(const struct rsm_ltfs_index_reader *reader,
+					      struct rsm_ltfs_index_header *ret_header);
+
 /* The document is over. -EBADMSG: it is not a whole and valid index. */
 RSM_MUST_CHECK int rsm_ltfs_index_reader_finish(struct rsm_ltfs_index_reader *reader,
 						struct rsm_ltfs_index_header *ret_header,

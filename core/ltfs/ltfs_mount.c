@@ -19,7 +19,7 @@
 enum { LAST_LABEL_BLOCK = 3 };
 
 /* Is this the beginning of an index? Saves feeding data records to the parser. */
-static bool looks_like_index(const char *record, size_t length)
+bool rsm_ltfs_looks_like_index(const void *record, size_t length)
 {
 	char head[512];
 	size_t n = length < sizeof head - 1 ? length : sizeof head - 1;
@@ -33,7 +33,6 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 			uint64_t *ret_records, uint64_t *ret_bytes, bool *ret_closed,
 			struct rsm_err *err)
 {
-	uint64_t records = 0, bytes = 0;
 	bool last = false;
 
 	for (;;) {
@@ -50,17 +49,15 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 		if (last)
 			return rsm_err_set(err, EBADMSG,
 					   "a short record stands in the middle of the index");
-		if (records == 0 && !looks_like_index(ltfs->block, length))
+		if (*ret_records == 0 && !rsm_ltfs_looks_like_index(ltfs->block, length))
 			return rsm_err_set(err, EBADMSG, "no index begins there");
+		++*ret_records; /* also of one that turns out not to be whole */
 		last = length < ltfs->label.block_size;
 		r = rsm_ltfs_index_reader_feed(reader, ltfs->block, length, err);
 		if (r < 0)
 			return r;
-		records++;
-		bytes += length;
+		*ret_bytes += length;
 	}
-	*ret_records = records;
-	*ret_bytes = bytes;
 	return 0;
 }
 
@@ -89,7 +86,7 @@ int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 				header.self_partition, header.self_block);
 	if (r < 0) {
 		rsm_err_wrap(err, r, "index at %c:%" PRIu64, ltfs->part[which].letter, block);
-		return 1;
+		return records ? 1 : RSM_LTFS_NOTHING;
 	}
 	*ret_header = header;
 	*ret_end = block + records + (closed ? 1 : 0);

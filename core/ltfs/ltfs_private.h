@@ -59,9 +59,14 @@ RSM_MUST_CHECK int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64
 RSM_MUST_CHECK int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_block,
 				     struct rsm_err *err);
 
+/* Is this the beginning of an index? Saves feeding data records to the parser. */
+bool rsm_ltfs_looks_like_index(const void *record, size_t length);
+
 /* Reads and parses the index whose first record is at `block`; loader NULL: header only. Outcome 1:
- * there is no whole, valid index of this volume there (err tells why).
+ * there is no whole, valid index of this volume there (err tells why); NOTHING: there is not even
+ * the beginning of one.
  */
+enum { RSM_LTFS_NOTHING = 2 };
 RSM_MUST_CHECK int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 				       struct rsm_index_loader *loader,
 				       struct rsm_ltfs_index_header *ret_header, uint64_t *ret_end,
@@ -72,13 +77,18 @@ RSM_MUST_CHECK int rsm_ltfs_find_current(struct rsm_ltfs_volume *ltfs, int *ret_
 					 struct rsm_ltfs_index_header *ret_header,
 					 struct rsm_err *err);
 
-/* Writes an index construct of `snapshot` to a partition at its append position. */
+/* Writes an index construct of `snapshot` to a partition at its append position; `tree`: the volume
+ * index that it was taken from, whose facts go with it. */
 RSM_MUST_CHECK int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
+					struct rsm_volume_index *tree,
 					struct rsm_index_snapshot *snapshot,
 					const struct rsm_volume_identity *identity,
 					uint64_t generation, uint64_t back_block,
 					const struct timespec *update_time, const char *why,
 					struct rsm_err *err);
+
+/* NULL: the volume is not one of LTFS. */
+struct rsm_ltfs_volume *rsm_ltfs_volume_of(struct rsm_volume *volume);
 
 int rsm_ltfs_refuse_doubtful(struct rsm_err *err);
 
