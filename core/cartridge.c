@@ -50,6 +50,7 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 	cartridge->library = medium->location == RSM_AT_OFFLINE ? 0 : medium->library;
 	rsm_list_init(&cartridge->reads);
 	rsm_list_init(&cartridge->mounts);
+	rsm_list_init(&cartridge->works);
 	return cartridge;
 }
 

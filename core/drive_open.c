@@ -144,6 +144,10 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 		rsm_list_remove(item);
 		rsm_list_append(&cartridge->mounts, item);
 	}
+	RSM_LIST_FOR_EACH_SAFE (item, &other->works) {
+		rsm_list_remove(item);
+		rsm_list_append(&cartridge->works, item);
+	}
 	rsm_list_remove(&other->link);
 	rsm_list_append(&manager->cartridges, &other->link); /* found after ours */
 	if (other->references)
