@@ -19,6 +19,7 @@ struct rsm_ltfs_index_reader {
 	char uuid[RSM_UUID_SIZE]; /* "": any */
 	struct rsm_ltfs_index_header header;
 	unsigned version;
+	bool at_tree; /* the root folder has begun */
 	struct rsm_ltfs_objects objects;
 
 	uint8_t path[NESTED_MAX]; /* of enum rsm_ltfs_element */
@@ -209,6 +210,8 @@ static void XMLCALL start_element(void *data, const XML_Char *name, const XML_Ch
 		return;
 	}
 	*seen |= bit;
+	if (reader->depth == 1 && !strcmp(name, "directory"))
+		reader->at_tree = true;
 	if (rule->self == IGNORED || rule->self == POLICY) {
 		start_skipping(reader, parent, rule->self, name, attributes);
 	} else if (reader->depth == NESTED_MAX) {
@@ -557,9 +560,8 @@ int rsm_ltfs_index_reader_peek(const struct rsm_ltfs_index_reader *reader,
 			       struct rsm_ltfs_index_header *ret_header)
 {
 	const struct rsm_ltfs_index_header *header = &reader->header;
-	bool tree = header->incremental ? reader->keeper.depth : reader->objects.depth;
 
-	if (reader->xml.result || !tree || !header->creator[0] || !header->uuid[0] ||
+	if (reader->xml.result || !reader->at_tree || !header->creator[0] || !header->uuid[0] ||
 	    !header->generation || !header->self_partition || !header->self_block)
 		return 1;
 	*ret_header = *header;

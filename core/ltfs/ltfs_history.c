@@ -17,64 +17,86 @@
 
 enum { LAST_LABEL_BLOCK = 3, FIRST_INDEX_BLOCK = 5, SENSE_MEDIUM_ERROR = 3 };
 
-struct walk {
-	struct rsm_ltfs_volume *ltfs;
-	const struct rsm_ltfs_search *search;
-	int which;
+struct rsm_ltfs_history {
+	uint64_t most_records;
+	bool begun;
+	int which;	 /* partition; PARTITIONS: it is over */
+	uint64_t from;	 /* what lies before it is still to be looked at */
 	uint64_t linked; /* the next point that back pointers lead to, on the data partition */
-	uint64_t *back;	 /* where those of the data partition's points lead */
+	uint64_t *back;	 /* where those of all points lead */
 	size_t back_count, back_room;
 };
+
+/* One call of _next. */
+struct walk {
+	struct rsm_ltfs_history *history;
+	struct rsm_ltfs_volume *ltfs;
+	int which;
+	struct rsm_ltfs_point *point; /* to be filled in */
+};
+
+int rsm_ltfs_history_new(uint64_t most_records, struct rsm_ltfs_history **ret_history,
+			 struct rsm_err *err)
+{
+	struct rsm_ltfs_history *history = calloc(1, sizeof *history);
+
+	if (!history)
+		return rsm_err_oom(err);
+	history->most_records = most_records;
+	*ret_history = history;
+	return 0;
+}
+
+void rsm_ltfs_history_free(struct rsm_ltfs_history *history)
+{
+	if (!history)
+		return;
+	free(history->back);
+	free(history);
+}
 
 static bool is_of_the_tape(const struct rsm_err *err)
 {
 	return err->key == SENSE_MEDIUM_ERROR;
 }
 
-static int check_cancel(const struct walk *walk, struct rsm_err *err)
-{
-	const atomic_bool *cancel = walk->search->cancel;
-
-	return cancel && atomic_load(cancel) ? rsm_err_set(err, EINTR, "interrupted") : 0;
-}
-
 /* ---- one point ---- */
 
-static int remember_back(struct walk *walk, uint64_t block, struct rsm_err *err)
+static int remember_back(struct rsm_ltfs_history *history, uint64_t block, struct rsm_err *err)
 {
-	if (walk->back_count == walk->back_room) {
-		size_t room = walk->back_room ? 2 * walk->back_room : 64;
-		uint64_t *grown = reallocarray(walk->back, room, sizeof *grown);
+	if (history->back_count == history->back_room) {
+		size_t room = history->back_room ? 2 * history->back_room : 64;
+		uint64_t *grown = reallocarray(history->back, room, sizeof *grown);
 
 		if (!grown)
 			return rsm_err_oom(err);
-		walk->back = grown;
-		walk->back_room = room;
+		history->back = grown;
+		history->back_room = room;
 	}
-	walk->back[walk->back_count++] = block;
+	history->back[history->back_count++] = block;
 	return 0;
 }
 
-static int show(struct walk *walk, struct rsm_ltfs_point *point, struct rsm_err *err)
+/* Says how the point belongs to the others. */
+static int place(struct walk *walk, struct rsm_ltfs_point *point, struct rsm_err *err)
 {
 	const struct rsm_ltfs_volume *ltfs = walk->ltfs;
-	int r = 0;
+	struct rsm_ltfs_history *history = walk->history;
+	bool data = walk->which == DATA;
 
 	point->partition = ltfs->part[walk->which].letter;
-	if (!point->torn) {
-		point->current = point->partition == ltfs->self_partition &&
-				 point->block == ltfs->part[walk->which].index_block;
-		point->linked =
-			point->current || (walk->which == DATA && point->block == walk->linked);
-		/* an index follows what it points at: anything else would go in circles */
-		if (point->back_partition == ltfs->part[DATA].letter &&
-		    (walk->which == INDEX || point->back_block < point->block)) {
-			r = remember_back(walk, point->back_block, err);
-			if (point->linked && walk->which == DATA)
-				walk->linked = point->back_block;
-		}
-	}
-	return r < 0 ? r : walk->search->found(walk->search->context, point, err);
+	if (point->torn)
+		return 0;
+	point->current = point->partition == ltfs->self_partition &&
+			 point->block == ltfs->part[walk->which].index_block;
+	point->linked = point->current || (data && point->block == history->linked);
+	/* an index follows what it points at: anything else would go in circles */
+	if (point->back_partition != ltfs->part[DATA].letter ||
+	    (data && point->back_block >= point->block))
+		return 0;
+	if (data && point->linked)
+		history->linked = point->back_block;
+	return remember_back(history, point->back_block, err);
 }
 
 static void describe(struct rsm_ltfs_point *point, uint64_t block,
@@ -152,38 +174,36 @@ static int skim(struct walk *walk, uint64_t block, uint64_t end,
 	return r == -ENOMEM || r == -ENODEV ? r : r != 0; /* the whole of it says what is wrong */
 }
 
-/* What stands from `block` to the filemark (or end of data) at `end`; 0: that is not known. */
+/* What stands from `block` to the filemark (or end of data) at `end`; 0: that is not known. Outcome
+ * 1: no index.
+ */
 static int look_at(struct walk *walk, uint64_t block, uint64_t end, struct rsm_err *err)
 {
 	struct rsm_ltfs_index_header header;
-	struct rsm_ltfs_point point;
 	uint64_t behind, bytes;
-	struct rsm_err why;
 	bool skimmed = false;
 	int r = 1;
 
-	if (end && end - block > walk->search->most_records) {
-		r = skim(walk, block, end, &header, &why);
+	if (end && end - block > walk->history->most_records) {
+		r = skim(walk, block, end, &header, err);
 		skimmed = r == 0;
 	}
 	if (r == 1)
 		r = rsm_ltfs_read_index(walk->ltfs, walk->which, block, NULL, &header, &behind,
-					&bytes, &why);
-	if (r == RSM_LTFS_NOTHING)
-		return 0;
-	if (r < 0) {
-		*err = why;
+					&bytes, err);
+	if (r < 0)
 		return r;
-	}
+	if (r == RSM_LTFS_NOTHING)
+		return 1;
 	if (r > 0) {
-		describe_torn(&point, block, why.msg);
+		describe_torn(walk->point, block, err->msg);
 	} else {
-		describe(&point, block, &header);
-		point.counted = !skimmed && !header.incremental;
-		point.files = point.counted ? header.files : 0;
-		point.bytes = point.counted ? header.bytes : 0;
+		describe(walk->point, block, &header);
+		walk->point->counted = !skimmed && !header.incremental;
+		walk->point->files = walk->point->counted ? header.files : 0;
+		walk->point->bytes = walk->point->counted ? header.bytes : 0;
 	}
-	return show(walk, &point, err);
+	return place(walk, walk->point, err);
 }
 
 /* ---- one partition ---- */
@@ -212,38 +232,49 @@ static int mark_before(struct walk *walk, uint64_t from, uint64_t *ret_mark, str
 }
 
 /* The last block before `from` that a back pointer names; 0: there is none. */
-static uint64_t pointed_at_before(const struct walk *walk, uint64_t from)
+static uint64_t pointed_at_before(const struct rsm_ltfs_history *history, uint64_t from)
 {
-	uint64_t best = walk->linked < from ? walk->linked : 0;
+	uint64_t best = history->linked < from ? history->linked : 0;
 
-	for (size_t i = 0; i < walk->back_count; i++)
-		if (walk->back[i] < from && walk->back[i] > best)
-			best = walk->back[i];
+	for (size_t i = 0; i < history->back_count; i++)
+		if (history->back[i] < from && history->back[i] > best)
+			best = history->back[i];
 	return best >= FIRST_INDEX_BLOCK ? best : 0;
 }
 
-static int walk_partition(struct walk *walk, int which, struct rsm_err *err)
-{
-	uint64_t from = walk->ltfs->part[which].end, mark = 0;
-	int r = 0;
+/* One filemark further. 0: a point; outcome 1: none yet; END: the partition is through. */
+enum { THROUGH = 2 };
 
-	walk->which = which;
-	while (r == 0 && from > LAST_LABEL_BLOCK + 1) {
-		r = check_cancel(walk, err);
-		if (r == 0)
-			r = mark_before(walk, from, &mark, err);
-		if (r > 0)
-			return 0;
-		if (r == 0) {
-			if (mark + 1 < from)
-				r = look_at(walk, mark + 1, from, err);
-			from = mark;
-		} else if (which == DATA && is_of_the_tape(err)) {
-			from = pointed_at_before(walk, from);
-			r = from ? look_at(walk, from, 0, err) : 0;
-		}
+static int step(struct walk *walk, struct rsm_err *err)
+{
+	struct rsm_ltfs_history *history = walk->history;
+	uint64_t from = history->from, mark = 0;
+	int r;
+
+	if (from <= LAST_LABEL_BLOCK + 1)
+		return THROUGH;
+	r = mark_before(walk, from, &mark, err);
+	if (r > 0)
+		return THROUGH;
+	if (r == 0) {
+		history->from = mark;
+		return mark + 1 < from ? look_at(walk, mark + 1, from, err) : 1;
 	}
-	return r;
+	if (walk->which == INDEX || !is_of_the_tape(err))
+		return r;
+	history->from = pointed_at_before(history, from);
+	return history->from ? look_at(walk, history->from, 0, err) : THROUGH;
+}
+
+static void begin_partition(struct rsm_ltfs_history *history, const struct rsm_ltfs_volume *ltfs,
+			    int which)
+{
+	history->begun = true;
+	history->which = which;
+	if (which < PARTITIONS)
+		history->from = ltfs->part[which].end;
+	if (which == DATA)
+		history->linked = ltfs->part[DATA].index_block;
 }
 
 static struct rsm_ltfs_volume *get_ltfs(struct rsm_volume *volume, struct rsm_err *err)
@@ -255,69 +286,53 @@ static struct rsm_ltfs_volume *get_ltfs(struct rsm_volume *volume, struct rsm_er
 	return ltfs;
 }
 
-int rsm_ltfs_search_history(struct rsm_volume *volume, const struct rsm_ltfs_search *search,
-			    struct rsm_err *err)
+int rsm_ltfs_history_next(struct rsm_ltfs_history *history, struct rsm_volume *volume,
+			  struct rsm_ltfs_point *ret_point, struct rsm_err *err)
 {
 	struct rsm_ltfs_volume *ltfs = get_ltfs(volume, err);
-	struct walk walk = { .ltfs = ltfs, .search = search };
+	struct walk walk = { .history = history, .ltfs = ltfs, .point = ret_point };
+	struct rsm_err why;
 	int r;
 
 	if (!ltfs)
 		return -EMEDIUMTYPE;
-	r = ltfs->read_only || ltfs->doubtful ? 0 : volume->ops->synchronize(volume, err);
-	walk.linked = ltfs->part[DATA].index_block;
-	if (r == 0)
-		r = walk_partition(&walk, INDEX, err);
-	if (r == 0)
-		r = walk_partition(&walk, DATA, err);
-	free(walk.back);
-	return r < 0 ? r : 0;
-}
-
-/* ---- one generation ---- */
-
-struct wanted {
-	uint64_t generation;
-	char data_partition;
-	unsigned rank; /* of what was found: 0 nothing, 3 the best */
-	struct rsm_ltfs_point point;
-};
-
-static int take_wanted(void *context, const struct rsm_ltfs_point *point, struct rsm_err *err)
-{
-	struct wanted *wanted = context;
-	unsigned rank = 1;
-
-	(void)err;
-	if (point->torn || point->generation != wanted->generation)
-		return 0;
-	if (point->partition == wanted->data_partition)
-		rank = point->linked ? 3 : 2;
-	if (rank > wanted->rank) {
-		wanted->rank = rank;
-		wanted->point = *point;
+	if (!ltfs->read_only && !ltfs->doubtful) {
+		r = volume->ops->synchronize(volume, err);
+		if (r < 0)
+			return r;
 	}
-	return rank == 3;
+	if (!history->begun)
+		begin_partition(history, ltfs, INDEX);
+	while (history->which < PARTITIONS) {
+		walk.which = history->which;
+		r = step(&walk, &why);
+		if (r < 0) {
+			if (err)
+				*err = why;
+			return r;
+		}
+		if (r == 0)
+			return 0;
+		if (r == THROUGH)
+			begin_partition(history, ltfs, history->which + 1);
+	}
+	return RSM_LTFS_HISTORY_END;
 }
 
-int rsm_ltfs_find_point(struct rsm_volume *volume, uint64_t generation, const atomic_bool *cancel,
-			struct rsm_ltfs_point *ret_point, struct rsm_err *err)
+static unsigned rank(const struct rsm_volume *volume, const struct rsm_ltfs_point *point)
 {
-	struct wanted wanted = { .generation = generation,
-				 .data_partition = volume ? volume->data_partition : 0 };
-	const struct rsm_ltfs_search search = {
-		.found = take_wanted, .context = &wanted, .cancel = cancel, .most_records = 1
-	};
-	int r = rsm_ltfs_search_history(volume, &search, err);
-
-	if (r < 0)
-		return r;
-	if (!wanted.rank)
-		return rsm_err_set(err, ENOENT, "generation %" PRIu64 " is not on the medium",
-				   generation);
-	*ret_point = wanted.point;
-	return 0;
+	if (!point->partition || point->torn)
+		return 0;
+	return point->partition != volume->data_partition ? 1 : point->linked ? 3 : 2;
 }
+
+bool rsm_ltfs_point_is_better(const struct rsm_volume *volume, const struct rsm_ltfs_point *point,
+			      const struct rsm_ltfs_point *best)
+{
+	return rank(volume, point) > rank(volume, best);
+}
+
+/* ---- the tree of a point ---- */
 
 /* What a mount would note of the index (ltfs_facts.c), as far as it is about the tree. */
 static int set_facts(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_point *point,

@@ -11,8 +11,6 @@
 #ifndef RSM_CORE_LTFS_LTFS_HISTORY_H
 #define RSM_CORE_LTFS_LTFS_HISTORY_H
 
-#include <stdatomic.h>
-
 #include "core/ltfs/index_reader.h"
 #include "core/ltfs/ltfs_volume.h"
 
@@ -39,33 +37,33 @@ struct rsm_ltfs_point {
 	char why[256];
 };
 
-/* 0: go on; 1: it was enough; negative: passed on. */
-typedef int rsm_ltfs_point_found(void *context, const struct rsm_ltfs_point *point,
-				 struct rsm_err *err);
+struct rsm_ltfs_history;
 
-struct rsm_ltfs_search {
-	rsm_ltfs_point_found *found;
-	void *context;
-	const atomic_bool *cancel; /* -EINTR when it becomes true; may be NULL */
-	/* Longer indexes are not read as a whole, but their first and last record: they have no
-	 * counts. UINT64_MAX: all are. */
-	uint64_t most_records;
-};
-enum { RSM_LTFS_SEARCH_RECORDS = 64 };
-
-/* Shows every point, the index partition's first, on each partition from the end of data on. What
- * cannot be read is gone around by back pointers. -EMEDIUMTYPE: not an LTFS volume.
+/* Longer indexes than `most_records` are not read as a whole, but their first and last record: they
+ * have no counts. UINT64_MAX: all are.
  */
-RSM_MUST_CHECK int rsm_ltfs_search_history(struct rsm_volume *volume,
-					   const struct rsm_ltfs_search *search,
-					   struct rsm_err *err);
+enum { RSM_LTFS_HISTORY_RECORDS = 64 };
+RSM_MUST_CHECK int rsm_ltfs_history_new(uint64_t most_records,
+					struct rsm_ltfs_history **ret_history, struct rsm_err *err);
+void rsm_ltfs_history_free(struct rsm_ltfs_history *history);
+RSM_DEFINE_CLEANUP(rsm_ltfs_history_free, struct rsm_ltfs_history)
 
-/* The point of that generation: one that is linked is preferred to one that is not, the data
- * partition's to the index partition's. -ENOENT.
+enum rsm_ltfs_history_outcome { RSM_LTFS_HISTORY_END = 1 };
+
+/* The next point: the index partition's first, on each partition from the end of data on. What
+ * cannot be read is gone around by back pointers. Between two calls the volume may be written to,
+ * also opened anew (then it is another `volume`): what is added meanwhile is not shown.
+ * -EMEDIUMTYPE: not an LTFS volume.
  */
-RSM_MUST_CHECK int rsm_ltfs_find_point(struct rsm_volume *volume, uint64_t generation,
-				       const atomic_bool *cancel, struct rsm_ltfs_point *ret_point,
-				       struct rsm_err *err);
+RSM_MUST_CHECK int rsm_ltfs_history_next(struct rsm_ltfs_history *history,
+					 struct rsm_volume *volume,
+					 struct rsm_ltfs_point *ret_point, struct rsm_err *err);
+
+/* Which of two points of one generation is meant by its number: one that is linked rather than one
+ * that is not, the data partition's rather than the index partition's. `best` may be all zero.
+ */
+bool rsm_ltfs_point_is_better(const struct rsm_volume *volume, const struct rsm_ltfs_point *point,
+			      const struct rsm_ltfs_point *best);
 
 /* Reads the tree of the point for a volume index at `path` (rsm_index_loader_new), with the facts
  * that a mount would set. File numbers that were given since are not given again.
