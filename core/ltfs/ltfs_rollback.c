@@ -95,8 +95,9 @@ int rsm_ltfs_rollback(struct rsm_volume *volume, const struct rsm_ltfs_point *po
 		r = keep_lock(ltfs, tree, err);
 	if (r == 0)
 		r = rsm_volume_index_snapshot(tree, &snapshot, err);
-	if (r == 0)
-		r = write_both(ltfs, tree, snapshot, identity, back, err);
+	if (r < 0)
+		return r;
+	r = write_both(ltfs, tree, snapshot, identity, back, err);
 	ltfs->doubtful = true; /* what is cached is not what is on the tape */
 	if (r == 0)
 		*ret_generation = ltfs->generation;
