@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/ltfs/index_change.h"
 #include "core/ltfs/name.h"
 
 enum { FIRST_DATA_BLOCK = 4, NAME_POINTS_MAX = 255, ROOM_KEPT = 65536 };
@@ -64,8 +65,10 @@ int rsm_ltfs_objects_push(struct rsm_ltfs_objects *objects, bool folder, struct 
 	reuse(&top->exact);
 	reuse(&top->target);
 	reuse(&top->unknown);
-	top->seen = 0;
-	top->inserted = top->late = top->linked = top->has_backup_time = false;
+	top->seen = top->given = 0;
+	top->missing = NULL;
+	top->found_uid = 0;
+	top->inserted = top->late = top->linked = top->has_backup_time = top->changes = false;
 	top->node = (struct rsm_node){
 		.kind = folder ? RSM_NODE_FOLDER : RSM_NODE_FILE,
 		.parent = objects->depth > 1 ? top[-1].node.id : 0,
@@ -176,8 +179,10 @@ int rsm_ltfs_objects_uid(struct rsm_ltfs_objects *objects, uint64_t uid, struct 
 	if (objects->depth == 1 && uid != 1)
 		return rsm_err_set(err, EBADMSG, "the root's <fileuid> is %llu, not 1",
 				   (unsigned long long)uid);
-	if (objects->depth > 1 && uid == 1 && top->node.kind == RSM_NODE_FOLDER)
-		return rsm_err_set(err, EBADMSG, "another folder has the root's <fileuid>");
+	if (objects->depth > 1 && uid == 1 &&
+	    (top->node.kind == RSM_NODE_FOLDER || objects->incremental))
+		return rsm_err_set(err, EBADMSG, "another %s has the root's <fileuid>",
+				   top->node.kind == RSM_NODE_FOLDER ? "folder" : "object");
 	if (objects->depth > 1 && uid == 1)
 		uid = 0; /* a file with the root's: it gets one of its own */
 	if (uid > objects->highest_uid)
@@ -266,8 +271,9 @@ int rsm_ltfs_objects_xattr(struct rsm_ltfs_objects *objects, const char *key, co
 	return objects->bytes.failed ? rsm_err_oom(err) : 0;
 }
 
-static int hand_over_xattrs(struct rsm_ltfs_objects *objects, uint64_t id, struct rsm_err *err)
+int rsm_ltfs_objects_hand_over(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
+	uint64_t id = rsm_ltfs_objects_top(objects)->node.id;
 	const char *bytes = objects->bytes.data;
 	int r = 0;
 
@@ -310,9 +316,9 @@ static int compare_extents(const void *one, const void *other)
 	return (a->file_offset > b->file_offset) - (a->file_offset < b->file_offset);
 }
 
-static int check_extents(struct rsm_ltfs_objects *objects, struct rsm_node *node,
-			 struct rsm_err *err)
+int rsm_ltfs_objects_check_extents(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
+	struct rsm_node *node = &rsm_ltfs_objects_top(objects)->node;
 	struct rsm_extent *extents = objects->extents;
 	size_t count = objects->extent_count;
 	uint64_t end = 0;
@@ -378,7 +384,15 @@ static void settle_mode(struct rsm_node *node)
 		node->mode |= 0200;
 }
 
-static int insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
+int rsm_ltfs_objects_settle(struct rsm_ltfs_object *top, struct rsm_err *err)
+{
+	int r = settle_name(top, err);
+
+	settle_mode(&top->node);
+	return r;
+}
+
+int rsm_ltfs_objects_insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	bool root = objects->depth == 1;
@@ -395,24 +409,25 @@ static int insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		return rsm_err_fold(err, r, "loading a volume index");
 	if (top->node.uid > objects->highest_uid)
 		objects->highest_uid = top->node.uid;
-	return hand_over_xattrs(objects, top->node.id, err);
+	return rsm_ltfs_objects_hand_over(objects, err);
 }
 
 int rsm_ltfs_objects_open(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
-	int r = settle_name(top, err);
+	int r;
 
-	settle_mode(&top->node);
-	return r ? r : insert(objects, err);
+	if (objects->incremental)
+		return rsm_ltfs_change_open(objects, err);
+	r = rsm_ltfs_objects_settle(top, err);
+	return r ? r : rsm_ltfs_objects_insert(objects, err);
 }
 
 static int finish_folder(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
-	int r = settle_name(top, err);
+	int r = rsm_ltfs_objects_settle(top, err);
 
-	settle_mode(&top->node);
 	if (r || !top->late || !objects->loader)
 		return r;
 	return rsm_index_loader_update(objects->loader, &top->node,
@@ -430,11 +445,10 @@ static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		top->node.kind = RSM_NODE_LINK;
 		top->node.size = top->target.length;
 	}
-	r = check_extents(objects, &top->node, err);
+	r = rsm_ltfs_objects_check_extents(objects, err);
 	if (!r)
-		r = settle_name(top, err);
-	settle_mode(&top->node);
-	return r ? r : insert(objects, err);
+		r = rsm_ltfs_objects_settle(top, err);
+	return r ? r : rsm_ltfs_objects_insert(objects, err);
 }
 
 int rsm_ltfs_objects_pop(struct rsm_ltfs_objects *objects, struct rsm_err *err)
@@ -446,9 +460,10 @@ int rsm_ltfs_objects_pop(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		top->node.flags |= RSM_NODE_HAS_UNKNOWN;
 	if (top->unknown.length && top->inserted)
 		top->late = true;
-	r = top->node.kind == RSM_NODE_FOLDER ? finish_folder(objects, err)
-					      : finish_file(objects, err);
-	if (!r && top->unknown.length && objects->loader)
+	r = objects->incremental		? rsm_ltfs_change_finish(objects, err)
+	    : top->node.kind == RSM_NODE_FOLDER ? finish_folder(objects, err)
+						: finish_file(objects, err);
+	if (!r && top->unknown.length && top->inserted && objects->loader)
 		r = rsm_index_loader_unknown(objects->loader, top->node.id, top->unknown.data, err);
 	objects->unknown_bytes -= top->unknown.length;
 	objects->depth--;

@@ -18,11 +18,19 @@ enum {
 	RSM_LTFS_OBJECT_MAX = 4 * RSM_LTFS_VALUE_MAX, /* of all attributes of an object */
 };
 
+/* Bits of `given`: an element of an object. */
+#define RSM_LTFS_GIVEN(element) (1U << ((element)-FIRST_OF_OBJECT))
+enum { RSM_LTFS_GIVEN_XATTRS = 1 << 24, RSM_LTFS_GIVEN_EXTENTS = 1 << 25 };
+
 struct rsm_ltfs_object {
 	struct rsm_node node;
-	uint32_t seen; /* elements, a bit each; the reader's */
-	bool inserted; /* the loader knows it */
-	bool late;     /* something came after that */
+	uint32_t seen;	     /* elements, a bit each; the reader's */
+	uint32_t given;	     /* the same in bits that mean the same in folders and files */
+	const char *missing; /* of an incremental index: a full one would need this element */
+	uint64_t found_uid;  /* likewise: of the folder when its contents began */
+	bool changes;	     /* likewise: it was there before */
+	bool inserted;	     /* the loader knows it */
+	bool late;	     /* something came after that */
 	bool has_backup_time;
 	bool linked;		 /* has a link target */
 	struct rsm_text name;	 /* NFC; of the root: the volume's name */
@@ -33,6 +41,7 @@ struct rsm_ltfs_object {
 
 struct rsm_ltfs_objects {
 	struct rsm_index_loader *loader; /* or NULL */
+	bool incremental;		 /* index_change.h */
 	uint64_t highest_uid;
 	size_t unknown_bytes; /* in all of the stack */
 	struct rsm_ltfs_object *stack;
@@ -72,6 +81,20 @@ RSM_MUST_CHECK int rsm_ltfs_objects_xattr(struct rsm_ltfs_objects *objects, cons
 					  const char *value, size_t length, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_ltfs_objects_extent(struct rsm_ltfs_objects *objects,
 					   const struct rsm_extent *extent, struct rsm_err *err);
+
+/* ---- for index_change.c ---- */
+
+/* Sorts and checks the extents that were gathered for the file on top. */
+RSM_MUST_CHECK int rsm_ltfs_objects_check_extents(struct rsm_ltfs_objects *objects,
+						  struct rsm_err *err);
+/* Exact name and mode, from what is known of them. */
+RSM_MUST_CHECK int rsm_ltfs_objects_settle(struct rsm_ltfs_object *top, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_ltfs_objects_insert(struct rsm_ltfs_objects *objects, struct rsm_err *err);
+/* The attributes that were gathered become the top's, which the loader knows. */
+RSM_MUST_CHECK int rsm_ltfs_objects_hand_over(struct rsm_ltfs_objects *objects,
+					      struct rsm_err *err);
+
+/* ---- in both kinds of indexes ---- */
 
 /* The folder's children begin. */
 RSM_MUST_CHECK int rsm_ltfs_objects_open(struct rsm_ltfs_objects *objects, struct rsm_err *err);

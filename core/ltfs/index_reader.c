@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/ltfs/index_change.h"
 #include "core/ltfs/index_grammar.h"
 #include "core/ltfs/index_keeper.h"
 #include "core/ltfs/index_object.h"
@@ -26,6 +27,8 @@ struct rsm_ltfs_index_reader {
 	size_t depth;
 	uint32_t seen[PARENTS]; /* of the open element of that kind; objects have their own */
 	uint32_t needed[PARENTS];
+	uint32_t needed_of_new[PARENTS]; /* objects of incremental indexes */
+	bool expects_changes;
 	uint8_t hint[PARENTS]; /* the rule that is likely to be next */
 
 	struct rsm_text text; /* of the element that is open, if it is one with text */
@@ -66,24 +69,14 @@ static const struct rsm_ltfs_rule *find_rule(struct rsm_ltfs_index_reader *reade
 		if (at >= table->count)
 			at = 0;
 		if (!strcmp(table->rules[at].name, name)) {
+			if (table->rules[at].need == CHANGE_ONLY && !reader->header.incremental)
+				return NULL;
 			reader->hint[parent] = (uint8_t)(at + (table->rules[at].need != MANY));
 			*ret_bit = 1U << at;
 			return &table->rules[at];
 		}
 	}
 	return NULL;
-}
-
-static void compute_needed(struct rsm_ltfs_index_reader *reader)
-{
-	for (size_t parent = 0; parent < PARENTS; parent++) {
-		for (size_t i = 0; i < rsm_ltfs_index_grammar[parent].count; i++) {
-			enum rsm_ltfs_need need = rsm_ltfs_index_grammar[parent].rules[i].need;
-
-			if (need == NEEDED || (need == NEEDED_FROM_2 && reader->version >= 20000))
-				reader->needed[parent] |= 1U << i;
-		}
-	}
 }
 
 static const char *attribute(const XML_Char **attributes, const char *name)
@@ -106,9 +99,17 @@ static void start_document(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_e
 		return;
 	}
 	snprintf(reader->header.version, sizeof reader->header.version, "%s", version);
-	snprintf(reader->header.lock, sizeof reader->header.lock, "unlocked");
-	reader->header.incremental = self == INCREMENTAL;
-	compute_needed(reader);
+	rsm_ltfs_index_needed(reader->version, self == INCREMENTAL, reader->needed,
+			      reader->needed_of_new);
+	if (self == INCREMENTAL) {
+		reader->header.incremental = reader->objects.incremental = true;
+		if (!reader->expects_changes)
+			reader->objects.loader = NULL;
+	} else if (reader->expects_changes) {
+		rsm_xml_fail(&reader->xml, EBADMSG, "it is not an incremental index");
+	} else {
+		snprintf(reader->header.lock, sizeof reader->header.lock, "unlocked");
+	}
 }
 
 static void start_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
@@ -151,7 +152,14 @@ static void start_known(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_elem
 		reader->extents_end = 0;
 		break;
 	case CONTENTS: r = rsm_ltfs_objects_open(&reader->objects, &why); break;
+	case XATTRS:
+		if (reader->objects.incremental)
+			r = rsm_ltfs_change_xattrs(&reader->objects, &why);
+		break;
 	case XATTR: reader->base64 = false; break;
+	case EXTENTS:
+		rsm_ltfs_objects_top(&reader->objects)->given |= RSM_LTFS_GIVEN_EXTENTS;
+		break;
 	case EXTENT: reader->extent = (struct rsm_extent){ .indexed = true }; break;
 	default:
 		if (self >= FIRST_TEXT)
@@ -263,6 +271,24 @@ static void take_lock(struct rsm_ltfs_index_reader *reader)
 	snprintf(reader->header.lock, sizeof reader->header.lock, "%s", known ? text : "unlocked");
 }
 
+static bool take_place(struct rsm_ltfs_index_reader *reader, bool partition)
+{
+	struct rsm_ltfs_index_header *header = &reader->header;
+	const char *text = reader->text.data;
+
+	switch (innermost(reader)) {
+	case BACK_LOCATION:
+		return partition ? rsm_xml_letter(text, &header->back_partition)
+				 : rsm_xml_number(text, &header->back_block);
+	case BACK_INCREMENTAL:
+		return partition ? rsm_xml_letter(text, &header->incremental_partition)
+				 : rsm_xml_number(text, &header->incremental_block);
+	default:
+		return partition ? rsm_xml_letter(text, &header->self_partition)
+				 : rsm_xml_number(text, &header->self_block);
+	}
+}
+
 /* False: the text is not of the element's form. */
 static bool take_header_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self)
 {
@@ -270,7 +296,6 @@ static bool take_header_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs
 	const char *text = reader->text.data;
 	struct rsm_text swap;
 	uint64_t number;
-	bool back = innermost(reader) == BACK_LOCATION;
 
 	switch (self) {
 	case CREATOR:
@@ -299,10 +324,7 @@ static bool take_header_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs
 		return true;
 	case LOCK: take_lock(reader); return true;
 	case PLACE_PARTITION:
-		return rsm_xml_letter(text,
-				      back ? &header->back_partition : &header->self_partition);
-	case PLACE_BLOCK:
-		return rsm_xml_number(text, back ? &header->back_block : &header->self_block);
+	case PLACE_BLOCK: return take_place(reader, self == PLACE_PARTITION);
 	default: return false;
 	}
 }
@@ -328,6 +350,7 @@ static bool take_node_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_e
 	int r = 0;
 
 	top->late = top->inserted;
+	top->given |= RSM_LTFS_GIVEN(self);
 	switch (self) {
 	case NAME:
 		r = rsm_ltfs_objects_name(&reader->objects, &reader->text, reader->encoded, &why);
@@ -349,6 +372,7 @@ static bool take_node_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_e
 	case SYMLINK:
 		r = rsm_ltfs_objects_target(&reader->objects, &reader->text, reader->encoded, &why);
 		break;
+	case DELETED: return !reader->text.length;
 	default: break; /* OPEN_FOR_WRITE: what is on the medium is what there is */
 	}
 	if (r < 0)
@@ -421,12 +445,16 @@ static int end_extent(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
 	return rsm_ltfs_objects_extent(&reader->objects, &reader->extent, why);
 }
 
-static int end_object(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
+static int end_object(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
+		      struct rsm_err *why)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(&reader->objects);
 	struct rsm_node_times *times = &top->node.times;
+	uint32_t missing = reader->needed_of_new[self] & ~top->seen;
 
-	if (!top->has_backup_time) /* before 2.0 */
+	if (missing)
+		top->missing = rsm_ltfs_index_grammar[self].rules[__builtin_ctz(missing)].name;
+	if (!top->has_backup_time && !reader->objects.incremental) /* before 2.0 */
 		times->backed_up = times->created;
 	if (top->node.kind == RSM_NODE_FILE && !top->linked) {
 		reader->header.files++;
@@ -470,7 +498,7 @@ static void XMLCALL end_element(void *data, const XML_Char *name)
 		return;
 	switch (self) {
 	case DIRECTORY:
-	case PLAIN_FILE: r = end_object(reader, &why); break;
+	case PLAIN_FILE: r = end_object(reader, self, &why); break;
 	case XATTR:
 		r = rsm_ltfs_objects_xattr(&reader->objects, reader->key.data, reader->value.data,
 					   reader->value.length, &why);
@@ -507,6 +535,11 @@ int rsm_ltfs_index_reader_new(struct rsm_index_loader *loader, const char *uuid,
 	return 0;
 }
 
+void rsm_ltfs_index_reader_expect_changes(struct rsm_ltfs_index_reader *reader)
+{
+	reader->expects_changes = true;
+}
+
 void rsm_ltfs_index_reader_free(struct rsm_ltfs_index_reader *reader)
 {
 	if (!reader)
@@ -539,9 +572,11 @@ static int set_facts(struct rsm_ltfs_index_reader *reader, struct rsm_err *err)
 		{ "comment", reader->comment.length ? reader->comment.data : NULL },
 		{ "policy", reader->policy.length ? reader->policy.data : NULL },
 		{ "unknown", reader->unknown.length ? reader->unknown.data : NULL },
-		{ "allow_policy_update", header->allow_policy_update ? "true" : "false" },
+		{ "allow_policy_update", header->incremental	       ? NULL
+					 : header->allow_policy_update ? "true"
+								       : "false" },
 		{ "volume_name", reader->objects.stack[0].name.data },
-		{ "lock", header->lock },
+		{ "lock", header->lock[0] ? header->lock : NULL },
 		{ "index_creator", header->creator },
 		{ "update_time", time },
 	};
@@ -573,7 +608,7 @@ int rsm_ltfs_index_reader_finish(struct rsm_ltfs_index_reader *reader,
 {
 	int r = rsm_xml_parse(&reader->xml, "", 0, true, err);
 
-	if (!r && reader->objects.loader && !reader->header.incremental)
+	if (!r && reader->objects.loader)
 		r = set_facts(reader, err);
 	if (r < 0)
 		return r;

@@ -446,13 +446,20 @@ static void put_place(struct writer *writer, char partition, uint64_t block)
 	PUT(writer, "</startblock>");
 }
 
+const char *rsm_ltfs_index_version(const struct rsm_ltfs_index_header *header)
+{
+	return header->incremental_partition ? "2.5.0" : "2.4.0";
+}
+
 static void put_header(struct writer *writer)
 {
 	const struct rsm_ltfs_index_source *source = writer->source;
 	const struct rsm_ltfs_index_header *header = &source->header;
 	size_t comment = source->comment ? cut(source->comment, COMMENT_MAX) : 0;
 
-	PUT(writer, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ltfsindex version=\"2.4.0\">\n");
+	PUT(writer, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ltfsindex version=\"");
+	put_string(writer, rsm_ltfs_index_version(header));
+	PUT(writer, "\">\n");
 	put_creator(writer, header->creator);
 	if (comment) {
 		PUT(writer, "<comment>");
@@ -472,6 +479,11 @@ static void put_header(struct writer *writer)
 		PUT(writer, "<previousgenerationlocation>");
 		put_place(writer, header->back_partition, header->back_block);
 		PUT(writer, "</previousgenerationlocation>\n");
+	}
+	if (header->incremental_partition) {
+		PUT(writer, "<previousincrementallocation>");
+		put_place(writer, header->incremental_partition, header->incremental_block);
+		PUT(writer, "</previousincrementallocation>\n");
 	}
 	PUT(writer, "<allowpolicyupdate>");
 	put_bool(writer, header->allow_policy_update);

@@ -245,6 +245,10 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which, struct rsm_vol
 	source.header.self_block = start + 1;
 	source.header.back_partition = back_block ? ltfs->part[DATA].letter : 0;
 	source.header.back_block = back_block;
+	if (which == DATA && part->incremental_block) {
+		source.header.incremental_partition = part->letter;
+		source.header.incremental_block = part->incremental_block;
+	}
 	source.header.allow_policy_update =
 		!kept.allow_policy_update || strcmp(kept.allow_policy_update, "false") != 0;
 	snprintf(source.header.uuid, sizeof source.header.uuid, "%s", ltfs->label.uuid);
@@ -262,6 +266,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which, struct rsm_vol
 	if (sink.near_end && which == DATA)
 		ltfs->full = true;
 	part->index_block = start + 1;
+	part->incremental_block = 0;
 	part->index_generation = generation;
 	part->end = start + 1 + sink.records + 1;
 	part->ends_with_index = true;
@@ -271,7 +276,8 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which, struct rsm_vol
 	ltfs->unsynchronized = false;
 	ltfs->index_bytes = sink.bytes;
 	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", source.header.creator);
-	snprintf(ltfs->index_version, sizeof ltfs->index_version, "2.4.0");
+	snprintf(ltfs->index_version, sizeof ltfs->index_version, "%s",
+		 rsm_ltfs_index_version(&source.header));
 	return 0;
 }
 

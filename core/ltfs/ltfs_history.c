@@ -77,26 +77,41 @@ static int remember_back(struct rsm_ltfs_history *history, uint64_t block, struc
 	return 0;
 }
 
+/* The index before it. An index follows what it points at: anything else would go in circles. */
+static uint64_t previous(const struct walk *walk, const struct rsm_ltfs_point *point)
+{
+	uint64_t limit = walk->which == DATA ? point->block : UINT64_MAX, back = 0;
+
+	if (point->back_partition == walk->ltfs->part[DATA].letter && point->back_block < limit)
+		back = point->back_block;
+	if (point->incremental_block > back && point->incremental_block < limit)
+		back = point->incremental_block;
+	return back;
+}
+
+static uint64_t newest_block(const struct ltfs_partition *part)
+{
+	return part->incremental_block ? part->incremental_block : part->index_block;
+}
+
 /* Says how the point belongs to the others. */
 static int place(struct walk *walk, struct rsm_ltfs_point *point, struct rsm_err *err)
 {
 	const struct rsm_ltfs_volume *ltfs = walk->ltfs;
 	struct rsm_ltfs_history *history = walk->history;
 	bool data = walk->which == DATA;
+	uint64_t back;
 
 	point->partition = ltfs->part[walk->which].letter;
 	if (point->torn)
 		return 0;
 	point->current = point->partition == ltfs->self_partition &&
-			 point->block == ltfs->part[walk->which].index_block;
+			 point->block == newest_block(&ltfs->part[walk->which]);
 	point->linked = point->current || (data && point->block == history->linked);
-	/* an index follows what it points at: anything else would go in circles */
-	if (point->back_partition != ltfs->part[DATA].letter ||
-	    (data && point->back_block >= point->block))
-		return 0;
-	if (data && point->linked)
-		history->linked = point->back_block;
-	return remember_back(history, point->back_block, err);
+	back = previous(walk, point);
+	if (back && data && point->linked)
+		history->linked = back;
+	return back ? remember_back(history, back, err) : 0;
 }
 
 static void describe(struct rsm_ltfs_point *point, uint64_t block,
@@ -106,6 +121,7 @@ static void describe(struct rsm_ltfs_point *point, uint64_t block,
 		.block = block,
 		.back_partition = header->back_partition,
 		.back_block = header->back_block,
+		.incremental_block = header->incremental_partition ? header->incremental_block : 0,
 		.generation = header->generation,
 		.update_time = header->update_time,
 		.incremental = header->incremental,
@@ -274,7 +290,7 @@ static void begin_partition(struct rsm_ltfs_history *history, const struct rsm_l
 	if (which < PARTITIONS)
 		history->from = ltfs->part[which].end;
 	if (which == DATA)
-		history->linked = ltfs->part[DATA].index_block;
+		history->linked = newest_block(&ltfs->part[DATA]);
 }
 
 static struct rsm_ltfs_volume *get_ltfs(struct rsm_volume *volume, struct rsm_err *err)
@@ -371,30 +387,53 @@ static int highest_uid(struct rsm_ltfs_volume *ltfs, uint64_t *ret_uid, struct r
 	return r;
 }
 
+static int load_full(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_point *point,
+		     struct rsm_index_loader *loader, struct rsm_ltfs_index_header *ret_header,
+		     struct rsm_err *err)
+{
+	int which = point->partition == ltfs->part[INDEX].letter ? INDEX : DATA;
+	uint64_t end, bytes;
+
+	return rsm_ltfs_read_index(ltfs, which, point->block, loader, ret_header, &end, &bytes,
+				   err);
+}
+
+/* The full index that it builds on, and what those up to it change. */
+static int load_incremental(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_point *point,
+			    struct rsm_index_loader *loader,
+			    struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
+{
+	struct ltfs_chain chain = { 0 };
+	uint64_t end, bytes, bad;
+	int r = rsm_ltfs_read_index(ltfs, DATA, point->block, NULL, ret_header, &end, &bytes, err);
+
+	if (r == 0)
+		r = rsm_ltfs_follow_chain(ltfs, ret_header, &chain, err);
+	if (r == 0)
+		r = rsm_ltfs_load_chain(ltfs, &chain, loader, ret_header, &bytes, &bad, err);
+	rsm_ltfs_chain_fini(&chain);
+	return r;
+}
+
 int rsm_ltfs_load_point(struct rsm_volume *volume, const struct rsm_ltfs_point *point,
 			const char *path, struct rsm_index_loader **ret_loader, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_index_loader_free) struct rsm_index_loader *loader = NULL;
 	struct rsm_ltfs_volume *ltfs = get_ltfs(volume, err);
 	struct rsm_ltfs_index_header header;
-	uint64_t end, bytes, uid = 0;
-	int which, r;
+	uint64_t uid = 0;
+	int r;
 
 	if (!ltfs)
 		return -EMEDIUMTYPE;
-	which = point->partition == ltfs->part[INDEX].letter ? INDEX : DATA;
-	if (point->incremental)
-		return rsm_err_set(err, EOPNOTSUPP,
-				   "generation %" PRIu64 " is an incremental index",
-				   point->generation);
 	r = rsm_index_loader_new(path, &loader, err);
 	if (r == 0)
 		r = highest_uid(ltfs, &uid, err);
 	if (r == 0)
-		r = rsm_ltfs_read_index(ltfs, which, point->block, loader, &header, &end, &bytes,
-					err);
+		r = (point->incremental ? load_incremental : load_full)(ltfs, point, loader,
+									&header, err);
 	if (r > 0)
-		return rsm_err_set(err, EBADMSG, "%s", err ? err->msg : "");
+		return -EBADMSG; /* it has the words */
 	if (r == 0 && header.generation != point->generation)
 		r = rsm_err_set(err, EBADMSG, "another index stands at %c:%" PRIu64 " now",
 				point->partition, point->block);

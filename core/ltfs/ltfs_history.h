@@ -17,8 +17,9 @@
 struct rsm_ltfs_point {
 	char partition; /* where it stands: letter and first block */
 	uint64_t block;
-	char back_partition; /* 0: no back pointer */
+	char back_partition; /* 0: no back pointer; of an incremental one: the last full one */
 	uint64_t back_block;
+	uint64_t incremental_block; /* the last incremental one before, 0: none is named */
 	uint64_t generation;
 	struct timespec update_time;
 	char version[16];

@@ -61,9 +61,10 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 	return 0;
 }
 
-int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
-			struct rsm_index_loader *loader, struct rsm_ltfs_index_header *ret_header,
-			uint64_t *ret_end, uint64_t *ret_bytes, struct rsm_err *err)
+static int read_document(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
+			 struct rsm_index_loader *loader, bool changes,
+			 struct rsm_ltfs_index_header *ret_header, uint64_t *ret_end,
+			 uint64_t *ret_bytes, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_ltfs_index_reader_free) struct rsm_ltfs_index_reader *reader = NULL;
 	struct rsm_ltfs_index_header header;
@@ -74,6 +75,8 @@ int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 	r = rsm_ltfs_seek(ltfs, which, block, err);
 	if (r == 0)
 		r = rsm_ltfs_index_reader_new(loader, ltfs->label.uuid, &reader, err);
+	if (r == 0 && changes)
+		rsm_ltfs_index_reader_expect_changes(reader);
 	if (r == 0)
 		r = feed_records(ltfs, reader, &records, &bytes, &closed, err);
 	if (r == 0)
@@ -91,6 +94,65 @@ int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 	*ret_header = header;
 	*ret_end = block + records + (closed ? 1 : 0);
 	*ret_bytes = bytes;
+	return 0;
+}
+
+int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
+			struct rsm_index_loader *loader, struct rsm_ltfs_index_header *ret_header,
+			uint64_t *ret_end, uint64_t *ret_bytes, struct rsm_err *err)
+{
+	return read_document(ltfs, which, block, loader, false, ret_header, ret_end, ret_bytes,
+			     err);
+}
+
+int rsm_ltfs_apply_index(struct rsm_ltfs_volume *ltfs, uint64_t block,
+			 struct rsm_index_loader *loader, struct rsm_ltfs_index_header *ret_header,
+			 uint64_t *ret_end, uint64_t *ret_bytes, struct rsm_err *err)
+{
+	return read_document(ltfs, DATA, block, loader, true, ret_header, ret_end, ret_bytes, err);
+}
+
+static void refuse(struct rsm_ltfs_volume *ltfs, const char *why)
+{
+	ltfs->read_only = true;
+	snprintf(ltfs->reason, sizeof ltfs->reason, "%s", why);
+}
+
+/* What it says would be lost with the next index. */
+static void refuse_incremental(struct rsm_ltfs_volume *ltfs, uint64_t block, const char *why)
+{
+	ltfs->read_only = true;
+	snprintf(ltfs->reason, sizeof ltfs->reason,
+		 "the incremental index at %c:%" PRIu64 " cannot be used: %.180s",
+		 ltfs->part[DATA].letter, block, why);
+	rsm_log_warning("%s", ltfs->reason);
+}
+
+/* The last whole index of a partition, which ends in front of block `end`. An incremental one needs
+ * those that it builds on, and is on the data partition. Outcome 1: the partition is as if it were
+ * not there.
+ */
+static int take_last(struct rsm_ltfs_volume *ltfs, int which,
+		     const struct rsm_ltfs_index_header *header, uint64_t end, struct rsm_err *err)
+{
+	struct ltfs_partition *part = &ltfs->part[which];
+	int r;
+
+	if (header->incremental) {
+		if (which != DATA || header->self_block >= ltfs->incremental_limit)
+			return 1;
+		r = rsm_ltfs_follow_chain(ltfs, header, &ltfs->chain, err);
+		if (r > 0)
+			refuse_incremental(ltfs, header->self_block, err ? err->msg : "");
+		if (r)
+			return r;
+		part->incremental_block = header->self_block;
+		part->index_block = ltfs->chain.full;
+	} else {
+		part->index_block = header->self_block;
+	}
+	part->index_generation = header->generation;
+	part->ends_with_index = end == part->end;
 	return 0;
 }
 
@@ -123,14 +185,10 @@ static int walk_back(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_mark
 		if (position.block + 1 < part->end) {
 			r = rsm_ltfs_read_index(ltfs, which, position.block + 1, NULL, ret_header,
 						&end, &ltfs->index_bytes, err);
-			if (r < 0)
+			if (r == 0)
+				r = take_last(ltfs, which, ret_header, end, err);
+			if (r <= 0)
 				return r;
-			if (r == 0 && !ret_header->incremental) {
-				part->index_block = position.block + 1;
-				part->index_generation = ret_header->generation;
-				part->ends_with_index = end == part->end;
-				return 0;
-			}
 		}
 		from = position.block;
 	}
@@ -145,7 +203,7 @@ static int find_last_index(struct rsm_ltfs_volume *ltfs, int which,
 	bool closed;
 	int r;
 
-	part->index_block = 0;
+	part->index_block = part->incremental_block = 0;
 	part->ends_with_index = false;
 	r = walk_back(ltfs, which, &mark, ret_header, err);
 	if (r < 0)
@@ -153,13 +211,10 @@ static int find_last_index(struct rsm_ltfs_volume *ltfs, int which,
 	closed = mark && mark + 1 == part->end;
 	part->lacks_filemark = part->ends_with_index && !closed;
 	part->stray_filemark = !part->ends_with_index && closed;
+	/* others do not find what an incremental index says: a full one has to follow */
+	if (part->incremental_block)
+		part->ends_with_index = false;
 	return r;
-}
-
-static void refuse(struct rsm_ltfs_volume *ltfs, const char *why)
-{
-	ltfs->read_only = true;
-	snprintf(ltfs->reason, sizeof ltfs->reason, "%s", why);
 }
 
 /* 12.2 and 11: both last indexes are looked for on the tape itself. */
@@ -256,6 +311,7 @@ static int fast_path(struct rsm_ltfs_volume *ltfs, int *ret_which,
 			return r;
 		ltfs->part[which].index_block = info[which].block;
 		ltfs->part[which].index_generation = info[which].generation;
+		ltfs->part[which].incremental_block = 0;
 		ltfs->part[which].ends_with_index = true;
 	}
 	r = rsm_ltfs_read_index(ltfs, INDEX, info[INDEX].block, NULL, ret_header, &end,
@@ -345,25 +401,43 @@ static enum cached compare_cached(struct rsm_ltfs_volume *ltfs,
 	return CACHED_OTHER;
 }
 
+/* Outcome 1: an incremental index turned out to be of no use, and another one has to be found. */
+static int load_current(struct rsm_ltfs_volume *ltfs, int which, struct rsm_index_loader *loader,
+			struct rsm_ltfs_index_header *header, struct rsm_err *err)
+{
+	uint64_t end, bad;
+	int r;
+
+	if (which == DATA && ltfs->part[DATA].incremental_block) {
+		r = rsm_ltfs_load_chain(ltfs, &ltfs->chain, loader, header, &ltfs->index_bytes,
+					&bad, err);
+		if (r == 0 || (r < 0 && r != -EBADMSG))
+			return r;
+		/* the full one was readable a moment ago; it may be found again, or not */
+		ltfs->incremental_limit = bad > ltfs->chain.full ? bad : 0;
+		refuse_incremental(ltfs, bad, err ? err->msg : "");
+		return 1;
+	}
+	r = rsm_ltfs_read_index(ltfs, which, ltfs->part[which].index_block, loader, header, &end,
+				&ltfs->index_bytes, err);
+	return r > 0 ? -EBADMSG : r;
+}
+
 static int reload(struct rsm_ltfs_volume *ltfs, int which, struct rsm_ltfs_index_header *header,
 		  struct rsm_text *ret_conflicts, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_index_loader_free) struct rsm_index_loader *loader = NULL;
 	char path[4200];
-	uint64_t end;
 	int r;
 
 	snprintf(path, sizeof path, "%s/index.db", rsm_content_folder(ltfs->content));
 	r = rsm_index_loader_new(path, &loader, err);
 	if (r < 0)
 		return r;
-	r = rsm_ltfs_read_index(ltfs, which, ltfs->part[which].index_block, loader, header, &end,
-				&ltfs->index_bytes, err);
-	if (r > 0)
-		return -EBADMSG;
+	r = load_current(ltfs, which, loader, header, err);
 	if (r == 0)
 		r = rsm_index_loader_finish(loader, header->highest_uid, err);
-	if (r < 0)
+	if (r)
 		return r;
 	r = rsm_content_replace(ltfs->content, RSM_STEAL(loader), ret_conflicts, err);
 	return r ? r : rsm_ltfs_save_root_keys(ltfs, NULL, err);
@@ -402,42 +476,75 @@ static void check_lock(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index
 		refuse(ltfs, "the volume had a permanent write error");
 }
 
+/* Makes the cached tree that of the current index. An incremental index that is of no use shows
+ * only when it is applied; each time there are fewer to choose from.
+ */
+static int bring_tree(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header *ret_header,
+		      struct rsm_text *ret_conflicts, bool *ret_reloaded, struct rsm_err *err)
+{
+	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
+	uint64_t version;
+	int which, r;
+
+	for (;;) {
+		*ret_reloaded = false;
+		r = rsm_ltfs_find_current(ltfs, &which, ret_header, err);
+		if (r < 0)
+			return r;
+		switch (compare_cached(ltfs, ret_header)) {
+		case CACHED_SAME: break;
+		case CACHED_INTENT:
+			/* we died between the index on the tape and the note that it is there */
+			r = rsm_volume_index_get_number(index, "intent_version", &version, 0, err);
+			if (r == 0)
+				r = rsm_content_indexed_to(ltfs->content, version, err);
+			break;
+		case CACHED_OTHER:
+			r = reload(ltfs, which, ret_header, ret_conflicts, err);
+			*ret_reloaded = true;
+			break;
+		}
+		if (r == 0)
+			return 0;
+		if (r < 0)
+			return rsm_err_wrap(err, r, "index of generation %" PRIu64,
+					    ret_header->generation);
+	}
+}
+
+/* An incremental index need not repeat it. */
+static int inherit_lock(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header *header,
+			struct rsm_err *err)
+{
+	RSM_FREE char *lock = NULL;
+	int r;
+
+	if (header->lock[0])
+		return 0;
+	r = rsm_volume_index_get_fact(rsm_content_index(ltfs->content), "lock", &lock, err);
+	if (r == 0)
+		snprintf(header->lock, sizeof header->lock, "%s", lock ? lock : "unlocked");
+	return r;
+}
+
 int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 		   const struct rsm_ltfs_label *label, struct rsm_text *ret_conflicts,
 		   struct rsm_volume **ret_volume, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_ltfs_volume_free) struct rsm_ltfs_volume *ltfs = NULL;
 	struct rsm_ltfs_index_header header;
-	struct rsm_volume_index *index = rsm_content_index(content);
-	uint64_t version;
-	int which, r, outcome = 0;
+	bool reloaded = false;
+	int r;
 
 	r = rsm_ltfs_volume_new(drive, content, label, &ltfs, err);
 	if (r == 0)
-		r = rsm_ltfs_find_current(ltfs, &which, &header, err);
+		r = bring_tree(ltfs, &header, ret_conflicts, &reloaded, err);
+	if (r == 0 && !reloaded)
+		r = check_unindexed(ltfs, err);
+	if (r == 0)
+		r = inherit_lock(ltfs, &header, err);
 	if (r < 0)
 		return r;
-
-	switch (compare_cached(ltfs, &header)) {
-	case CACHED_SAME: break;
-	case CACHED_INTENT:
-		/* we died between the index on the tape and the note that it is there */
-		r = rsm_volume_index_get_number(index, "intent_version", &version, 0, err);
-		if (r == 0)
-			r = rsm_content_indexed_to(content, version, err);
-		break;
-	case CACHED_OTHER:
-		r = reload(ltfs, which, &header, ret_conflicts, err);
-		outcome = RSM_LTFS_RELOADED;
-		break;
-	}
-	if (r < 0)
-		return rsm_err_wrap(err, r, "index of generation %" PRIu64, header.generation);
-	if (outcome != RSM_LTFS_RELOADED) {
-		r = check_unindexed(ltfs, err);
-		if (r < 0)
-			return r;
-	}
 	ltfs->generation = header.generation;
 	ltfs->back_block = header.back_block;
 	ltfs->self_partition = header.self_partition;
@@ -450,9 +557,9 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	if (r == 0)
 		r = rsm_ltfs_save_medium_facts(ltfs, header.lock, err);
 	if (r == 0)
-		r = rsm_volume_index_commit(index, true, err);
+		r = rsm_volume_index_commit(rsm_content_index(content), true, err);
 	if (r < 0)
 		return r;
 	*ret_volume = &RSM_STEAL(ltfs)->volume;
-	return outcome;
+	return reloaded ? RSM_LTFS_RELOADED : 0;
 }

@@ -13,13 +13,23 @@ enum { INDEX, DATA, PARTITIONS, UNKNOWN };
 struct ltfs_partition {
 	uint32_t number; /* physical */
 	char letter;
-	uint64_t index_block; /* first block of its newest index; 0: none */
+	uint64_t index_block; /* first block of its newest full index; 0: none */
 	uint64_t index_generation;
-	uint64_t end;	      /* block number of end of data */
-	bool ends_with_index; /* nothing behind that index but its filemark */
-	bool lacks_filemark;  /* ends with an index, and not even its filemark is behind it */
-	bool stray_filemark;  /* ends with a filemark that belongs to no whole index */
+	uint64_t
+		incremental_block; /* of the newest index, if it is one that builds on that; or 0 */
+	uint64_t end;		   /* block number of end of data */
+	bool ends_with_index;	   /* nothing behind that index but its filemark */
+	bool lacks_filemark;	   /* ends with an index, and not even its filemark is behind it */
+	bool stray_filemark;	   /* ends with a filemark that belongs to no whole index */
 };
+
+/* A full index on the data partition and the incremental ones that build on it. */
+struct ltfs_chain {
+	uint64_t full;
+	uint64_t *blocks; /* newest first */
+	size_t count, room;
+};
+void rsm_ltfs_chain_fini(struct ltfs_chain *chain);
 
 struct rsm_ltfs_volume {
 	struct rsm_volume volume;
@@ -27,6 +37,8 @@ struct rsm_ltfs_volume {
 	struct rsm_content *content;
 	struct rsm_ltfs_label label;
 	struct ltfs_partition part[PARTITIONS];
+	struct ltfs_chain chain;    /* up to part[DATA].incremental_block */
+	uint64_t incremental_limit; /* incremental indexes from this block on cannot be used */
 
 	uint64_t generation;	     /* of the current index */
 	char self_partition;	     /* where the current index stands */
@@ -71,6 +83,30 @@ RSM_MUST_CHECK int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, 
 				       struct rsm_index_loader *loader,
 				       struct rsm_ltfs_index_header *ret_header, uint64_t *ret_end,
 				       uint64_t *ret_bytes, struct rsm_err *err);
+
+/* The same of the incremental index at `block` of the data partition, which changes the tree in the
+ * loader (settled).
+ */
+RSM_MUST_CHECK int rsm_ltfs_apply_index(struct rsm_ltfs_volume *ltfs, uint64_t block,
+					struct rsm_index_loader *loader,
+					struct rsm_ltfs_index_header *ret_header, uint64_t *ret_end,
+					uint64_t *ret_bytes, struct rsm_err *err);
+
+/* ---- ltfs_incremental.c ---- */
+
+/* Follows the pointers of an incremental index. Outcome 1: they do not lead to a full index, `err`
+ * tells why.
+ */
+RSM_MUST_CHECK int rsm_ltfs_follow_chain(struct rsm_ltfs_volume *ltfs,
+					 const struct rsm_ltfs_index_header *newest,
+					 struct ltfs_chain *ret_chain, struct rsm_err *err);
+/* Loads the tree; the header is the newest index's, with the highest uid of all. Outcome 1 or
+ * -EBADMSG: what the index at *ret_bad says cannot be.
+ */
+RSM_MUST_CHECK int rsm_ltfs_load_chain(struct rsm_ltfs_volume *ltfs, const struct ltfs_chain *chain,
+				       struct rsm_index_loader *loader,
+				       struct rsm_ltfs_index_header *ret_header,
+				       uint64_t *ret_bytes, uint64_t *ret_bad, struct rsm_err *err);
 
 /* Finds the newest index of each partition and which of them is current (12.1, 12.2, 11). */
 RSM_MUST_CHECK int rsm_ltfs_find_current(struct rsm_ltfs_volume *ltfs, int *ret_which,

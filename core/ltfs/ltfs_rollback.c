@@ -27,10 +27,10 @@ static int check_room(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	return rsm_err_set(err, ENOSPC, "there is no room for two more indexes");
 }
 
-/* What an index on the data partition may point at: the point itself, if it stands there. */
+/* What a full index on the data partition may point at: the point itself, if it is such a one. */
 static uint64_t back_pointer(const struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_point *point)
 {
-	if (point->partition == ltfs->part[DATA].letter)
+	if (point->partition == ltfs->part[DATA].letter && !point->incremental)
 		return point->block;
 	return point->back_partition == ltfs->part[DATA].letter ? point->back_block
 								: ltfs->part[DATA].index_block;

@@ -61,6 +61,7 @@ int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *conten
 	ltfs->content = content;
 	ltfs->label = *label;
 	ltfs->head = UNKNOWN;
+	ltfs->incremental_limit = UINT64_MAX;
 	ltfs->part[INDEX].letter = label->index_partition;
 	ltfs->part[DATA].letter = label->data_partition;
 	/* the label was read on physical partition 0: its location tells which letter that is */
@@ -77,6 +78,7 @@ void rsm_ltfs_volume_free(struct rsm_ltfs_volume *ltfs)
 {
 	if (!ltfs)
 		return;
+	rsm_ltfs_chain_fini(&ltfs->chain);
 	free(ltfs->block);
 	free(ltfs);
 }
