@@ -20,20 +20,28 @@
 
 /* ---- a folder for trees ---- */
 
-int rsm_generation_make_folder(struct rsm_manager *manager, uint64_t number, char **ret_folder,
+int rsm_generation_make_folder(struct rsm_manager *manager, uint64_t *ret_number, char **ret_folder,
 			       struct rsm_err *err)
 {
 	RSM_FREE char *folder = NULL;
+	uint64_t number;
 	int r;
 
+	rsm_mutex_lock(&manager->lock);
+	number = ++manager->last_view;
+	rsm_mutex_unlock(&manager->lock);
+	if (number > RSM_GENERATION_FOLDERS)
+		return rsm_err_set(err, EDQUOT, "too many generations were looked at");
 	if (asprintf(&folder, "%s/.views/%" PRIu64, manager->staging_folder, number) < 0)
 		return rsm_err_oom(err);
 	r = rsm_file_remove_tree(folder, err);
 	if (r == 0)
 		r = rsm_file_make_folders(folder, 0700, err);
-	if (r == 0)
-		*ret_folder = RSM_STEAL(folder);
-	return r;
+	if (r < 0)
+		return r;
+	*ret_number = number;
+	*ret_folder = RSM_STEAL(folder);
+	return 0;
 }
 
 int rsm_generation_tidy(struct rsm_manager *manager, struct rsm_err *err)
@@ -316,10 +324,7 @@ int rsm_generation_rollback_wait(const struct rsm_generation_asker *asker, uint6
 	uint64_t number;
 	int r;
 
-	rsm_mutex_lock(&asker->manager->lock);
-	number = ++asker->manager->last_view;
-	rsm_mutex_unlock(&asker->manager->lock);
-	r = rsm_generation_make_folder(asker->manager, number, &folder, err);
+	r = rsm_generation_make_folder(asker->manager, &number, &folder, err);
 	if (r == 0)
 		r = search_new(asker->manager, generation, &search, err);
 	rollback.search = search;

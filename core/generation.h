@@ -40,9 +40,11 @@ RSM_MUST_CHECK int rsm_generation_rollback_wait(const struct rsm_generation_aske
 						uint64_t *ret_made, struct rsm_err *err);
 
 /* A folder below the staging area for a generation's tree, with nothing in it; whoever asks for it
- * removes it. What a crash leaves there goes with the next start (_tidy).
+ * removes it. What a crash leaves there goes with the next start (_tidy). Numbers are given once in
+ * a manager's life; -EDQUOT when there are no more.
  */
-RSM_MUST_CHECK int rsm_generation_make_folder(struct rsm_manager *manager, uint64_t number,
+enum { RSM_GENERATION_FOLDERS = 0xFFFFF };
+RSM_MUST_CHECK int rsm_generation_make_folder(struct rsm_manager *manager, uint64_t *ret_number,
 					      char **ret_folder, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_generation_tidy(struct rsm_manager *manager, struct rsm_err *err);
 

@@ -234,10 +234,7 @@ static int view_new(struct rsm_manager *manager, struct rsm_view **ret_view, str
 	view->references = 1;
 	rsm_list_init(&view->link);
 	rsm_list_init(&view->reads);
-	rsm_mutex_lock(&manager->lock);
-	view->info.number = ++manager->last_view;
-	rsm_mutex_unlock(&manager->lock);
-	r = rsm_generation_make_folder(manager, view->info.number, &view->folder, err);
+	r = rsm_generation_make_folder(manager, &view->info.number, &view->folder, err);
 	if (r == 0)
 		r = rsm_content_open_volume(view->folder, manager->space, &callbacks,
 					    &view->content, err);

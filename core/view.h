@@ -4,7 +4,7 @@
  * are answered from a database of its own in the staging area (in constant memory), and files are
  * read from the medium where that generation has them. Views end with _close, with the manager, or
  * when the cartridge comes to hold another volume; what a crash leaves of them goes at the start.
- * Numbers are given once in a manager's life.
+ * Numbers are given once in a manager's life, 1 to RSM_GENERATION_FOLDERS.
  * Threads: any.
  */
 #ifndef RSM_CORE_VIEW_H
@@ -12,7 +12,7 @@
 
 #include "core/generation.h"
 
-enum { RSM_VIEWS_MAX = 64, RSM_VIEW_NUMBER_MAX = 0xFFFFF };
+enum { RSM_VIEWS_MAX = 64 };
 
 struct rsm_view_info {
 	uint64_t number;
