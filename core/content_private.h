@@ -157,8 +157,11 @@ struct rsm_content {
 	struct rsm_mutex reads_lock;
 	struct rsm_list reads; /* [reads_lock] struct read_pending, waiting for the medium */
 	atomic_uint reading;
+	pthread_cond_t reads_ended; /* with reads_lock */
 };
 
+/* Until none is under way: before closing. */
+void rsm_content_wait_for_reads(struct rsm_content *content);
 void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
 bool rsm_content_is_dirty(struct rsm_content *content);
 void rsm_content_now(struct timespec *ret_now);

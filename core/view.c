@@ -96,12 +96,15 @@ static void read_done(struct rsm_medium_read *of_cartridge, int r, const struct 
 	rsm_list_remove(&read->link);
 	rsm_mutex_unlock(&manager->lock);
 	rsm_content_used(read->read.content);
-	rsm_manager_content_unref(manager, read->read.content);
 	if (r < 0 && err) {
 		why = *err;
 		rsm_err_wrap(&why, r, "generation %" PRIu64, read->view->info.generation);
 	}
+	/* what is lent is so until this call returns */
+	read->of->lent_count = read->read.lent_count;
+	memcpy(read->of->lent, read->read.lent, sizeof read->of->lent);
 	read->of->done(read->of, r, r < 0 && err ? &why : NULL);
+	rsm_manager_content_unref(manager, read->read.content);
 	read_unref(read);
 }
 
