@@ -94,6 +94,8 @@ void rsm_drive_adopt(struct rsm_drive_worker *worker);
 
 /* ---- volume_work.c ---- */
 
+/* What was found wrong with the volume, or put right since, goes to the events, each once. */
+void rsm_drive_tell_findings(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* Does a step of the first piece of work that the cartridge has. */
 void rsm_drive_do_work(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* The cartridge leaves: what is not done will not be. With the lock. */

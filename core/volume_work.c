@@ -3,6 +3,7 @@
  */
 #include "core/volume_work.h"
 
+#include "base/log.h"
 #include "core/drive_private.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
@@ -29,6 +30,43 @@ static void finish_locked(struct rsm_manager *manager, struct work *work, int r,
 
 /* ---- the worker's side ---- */
 
+static void tell(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		 const char *event, const struct rsm_volume_finding *finding)
+{
+	char partition[2] = { finding->partition, '\0' };
+
+	rsm_event_add(worker->manager->catalog, event, "medium", cartridge->barcode, "drive",
+		      worker->name, "partition", partition, "text", finding->text, NULL);
+}
+
+void rsm_drive_tell_findings(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_volume_finding *findings;
+	size_t count;
+
+	if (!worker->volume || !worker->volume->ops->findings)
+		return;
+	findings = worker->volume->ops->findings(worker->volume, &count);
+	for (size_t i = 0; i < count; i++) {
+		struct rsm_volume_finding *finding = &findings[i];
+
+		if (finding->kind == RSM_FINDING_NOTE)
+			continue;
+		if (!finding->told) {
+			rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name,
+					finding->text);
+			tell(worker, cartridge, "damage", finding);
+		}
+		if (finding->mended && !finding->told_mended) {
+			rsm_log_info("%s in %s: repaired: %s", cartridge->barcode, worker->name,
+				     finding->text);
+			tell(worker, cartridge, "repair", finding);
+		}
+		finding->told = true;
+		finding->told_mended = finding->mended;
+	}
+}
+
 static int do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		   struct work *work, struct rsm_err *err)
 {
@@ -53,6 +91,7 @@ static int do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartri
 		opened = rsm_drive_renew(worker, cartridge, r < 0 ? &other : err);
 	else
 		rsm_drive_note_status(worker, cartridge, false);
+	rsm_drive_tell_findings(worker, cartridge);
 	return r < 0 || opened == 0 ? r : opened;
 }
 
