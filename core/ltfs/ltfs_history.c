@@ -15,7 +15,7 @@
 
 #include "core/ltfs/ltfs_private.h"
 
-enum { LAST_LABEL_BLOCK = 3, FIRST_INDEX_BLOCK = 5, SENSE_MEDIUM_ERROR = 3 };
+enum { LAST_LABEL_BLOCK = 3, FIRST_INDEX_BLOCK = 5 };
 
 struct rsm_ltfs_history {
 	uint64_t most_records;
@@ -53,11 +53,6 @@ void rsm_ltfs_history_free(struct rsm_ltfs_history *history)
 		return;
 	free(history->back);
 	free(history);
-}
-
-static bool is_of_the_tape(const struct rsm_err *err)
-{
-	return err->key == SENSE_MEDIUM_ERROR;
 }
 
 /* ---- one point ---- */
@@ -163,7 +158,11 @@ static bool looks_like_end(const char *record, size_t length)
 	return false;
 }
 
-/* A long index, by its first and last record. Outcome 1: it has to be read as a whole. */
+/* A long index, by its first and last record. Outcome 1: it has to be read as a whole; NOTHING: it
+ * is none.
+ */
+enum { NOTHING = 2 };
+
 static int skim(struct walk *walk, uint64_t block, uint64_t end,
 		struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
 {
@@ -173,7 +172,7 @@ static int skim(struct walk *walk, uint64_t block, uint64_t end,
 	int r = read_record(walk, block, &length, err);
 
 	if (r == 0 && !rsm_ltfs_looks_like_index(ltfs->block, length))
-		return RSM_LTFS_NOTHING;
+		return NOTHING;
 	if (r == 0)
 		r = rsm_ltfs_index_reader_new(NULL, ltfs->label.uuid, &reader, err);
 	if (r == 0)
@@ -187,7 +186,7 @@ static int skim(struct walk *walk, uint64_t block, uint64_t end,
 		r = read_record(walk, end - 1, &length, err);
 	if (r == 0 && !looks_like_end(ltfs->block, length))
 		r = 1;
-	return r == -ENOMEM || r == -ENODEV ? r : r != 0; /* the whole of it says what is wrong */
+	return r == -ENOMEM ? r : r != 0; /* the whole of it says what is wrong */
 }
 
 /* What stands from `block` to the filemark (or end of data) at `end`; 0: that is not known. Outcome
@@ -209,7 +208,7 @@ static int look_at(struct walk *walk, uint64_t block, uint64_t end, struct rsm_e
 					&bytes, err);
 	if (r < 0)
 		return r;
-	if (r == RSM_LTFS_NOTHING)
+	if (r == NOTHING || (r > 0 && !walk->ltfs->begins_like_index))
 		return 1;
 	if (r > 0) {
 		describe_torn(walk->point, block, err->msg);
@@ -276,7 +275,7 @@ static int step(struct walk *walk, struct rsm_err *err)
 		history->from = mark;
 		return mark + 1 < from ? look_at(walk, mark + 1, from, err) : 1;
 	}
-	if (walk->which == INDEX || !is_of_the_tape(err))
+	if (walk->which == INDEX || !rsm_ltfs_is_medium_error(r, err))
 		return r;
 	history->from = pointed_at_before(history, from);
 	return history->from ? look_at(walk, history->from, 0, err) : THROUGH;

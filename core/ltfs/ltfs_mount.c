@@ -33,6 +33,7 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 			uint64_t *ret_records, uint64_t *ret_bytes, bool *ret_closed,
 			struct rsm_err *err)
 {
+	uint64_t records = 0, bytes = 0;
 	bool last = false;
 
 	for (;;) {
@@ -49,20 +50,17 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 		if (last)
 			return rsm_err_set(err, EBADMSG,
 					   "a short record stands in the middle of the index");
-<<<<<<< HEAD
-		if (*ret_records == 0 && !rsm_ltfs_looks_like_index(ltfs->block, length))
-			return rsm_err_set(err, EBADMSG, "no index begins there");
-		++*ret_records; /* also of one that turns out not to be whole */
-=======
-		if (records == 0 && !looks_like_index(ltfs->block, length))
+		if (records == 0 && !rsm_ltfs_looks_like_index(ltfs->block, length))
 			return rsm_err_set(err, ENOMSG, "no index begins there");
->>>>>>> recover
 		last = length < ltfs->label.block_size;
 		r = rsm_ltfs_index_reader_feed(reader, ltfs->block, length, err);
 		if (r < 0)
 			return r;
-		*ret_bytes += length;
+		records++;
+		bytes += length;
 	}
+	*ret_records = records;
+	*ret_bytes = bytes;
 	return 0;
 }
 
@@ -102,7 +100,7 @@ static int read_document(struct rsm_ltfs_volume *ltfs, int which, uint64_t block
 				header.self_partition, header.self_block);
 	if (r < 0) {
 		rsm_err_wrap(err, r, "index at %c:%" PRIu64, ltfs->part[which].letter, block);
-		return records ? 1 : RSM_LTFS_NOTHING;
+		return 1;
 	}
 	*ret_header = header;
 	*ret_end = block + records + (closed ? 1 : 0);

@@ -100,10 +100,9 @@ RSM_MUST_CHECK int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, ui
 bool rsm_ltfs_looks_like_index(const void *record, size_t length);
 
 /* Reads and parses the index whose first record is at `block`; loader NULL: header only. Outcome 1:
- * there is no whole, valid index of this volume there (err tells why); NOTHING: there is not even
- * the beginning of one.
+ * there is no whole, valid index of this volume there (err tells why, begins_like_index what it
+ * looked like).
  */
-enum { RSM_LTFS_NOTHING = 2 };
 RSM_MUST_CHECK int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 				       struct rsm_index_loader *loader,
 				       struct rsm_ltfs_index_header *ret_header, uint64_t *ret_end,
