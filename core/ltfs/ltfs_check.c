@@ -122,7 +122,6 @@ static int full_check(struct rsm_ltfs_volume *ltfs, int *ret_which,
 			return rsm_err_wrap(err, r, "partition %c", ltfs->part[which].letter);
 		found[which] = r == 0;
 	}
-	ltfs->memory_stale = true;
 	if (!found[INDEX] && !found[DATA])
 		return 1;
 	*ret_which = INDEX;
@@ -155,8 +154,8 @@ static bool was_newer(struct rsm_ltfs_volume *ltfs, int which,
 	       (!part->memory.generation || part->memory.generation > newest);
 }
 
-int rsm_ltfs_find_current(struct rsm_ltfs_volume *ltfs, int *ret_which,
-			  struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
+static int look(struct rsm_ltfs_volume *ltfs, bool thorough, int *ret_which,
+		struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
 {
 	int r = 0;
 
@@ -173,13 +172,20 @@ int rsm_ltfs_find_current(struct rsm_ltfs_volume *ltfs, int *ret_which,
 		r = rsm_ltfs_fast_path(ltfs, ret_which, ret_header, err);
 	else
 		r = 1;
-	if (r == 0 || r == -ENODEV || r == -ENOMEM)
+	if ((r == 0 && !thorough) || r == -ENODEV || r == -ENOMEM)
 		return r;
+	ltfs->memory_stale = r != 0;
 	r = full_check(ltfs, ret_which, ret_header, err);
 	if (r == 0)
 		for (int which = 0; which < PARTITIONS; which++)
 			ltfs->newest_lost = ltfs->newest_lost || was_newer(ltfs, which, ret_header);
 	return r;
+}
+
+int rsm_ltfs_find_current(struct rsm_ltfs_volume *ltfs, int *ret_which,
+			  struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
+{
+	return look(ltfs, false, ret_which, ret_header, err);
 }
 
 /* ---- with the tree ---- */
@@ -279,21 +285,32 @@ static void judge_index_partition(struct rsm_ltfs_volume *ltfs)
 			      part->index_generation, ltfs->generation);
 }
 
-static void judge_newest(struct rsm_ltfs_volume *ltfs, bool known)
+/* A tree that was loaded once although a newer index was lost is cached from then on, but that does
+ * not make it the newest one: only an index that is written here does.
+ */
+static int judge_newest(struct rsm_ltfs_volume *ltfs, bool known, struct rsm_err *err)
 {
+	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
 	const struct ltfs_partition *part = &ltfs->part[DATA];
-	uint64_t place = part->torn_block ? part->torn_block : part->memory.block;
+	uint64_t place = part->torn_block ? part->torn_block : part->memory.block, doubted;
+	int r = rsm_volume_index_get_number(index, "doubted_generation", &doubted, 0, err);
+
+	if (r < 0 || !(ltfs->newest_kept || ltfs->newest_lost))
+		return r;
 
 	if (ltfs->newest_kept)
 		rsm_ltfs_find(ltfs, RSM_FINDING_MENDS, DATA, place,
 			      "the newest index on the tape is damaged; it is known here, and "
 			      "written again as generation %" PRIu64,
 			      ltfs->generation + 1);
-	else if (ltfs->newest_lost && (!known || part->memory.generation > ltfs->generation))
-		rsm_ltfs_find(ltfs, RSM_FINDING_REPAIR, DATA, place,
-			      "a newer index was on the tape and cannot be read; this is "
-			      "generation %" PRIu64,
-			      ltfs->generation);
+	if (ltfs->newest_kept ||
+	    (known && part->memory.generation <= ltfs->generation && doubted != ltfs->generation))
+		return 0;
+	rsm_ltfs_find(ltfs, RSM_FINDING_REPAIR, DATA, place,
+		      "a newer index was on the tape and cannot be read; this is generation "
+		      "%" PRIu64,
+		      ltfs->generation);
+	return rsm_volume_index_set_number(index, "doubted_generation", ltfs->generation, err);
 }
 
 int rsm_ltfs_judge(struct rsm_ltfs_volume *ltfs, bool has_index, bool known, struct rsm_err *err)
@@ -318,12 +335,56 @@ int rsm_ltfs_judge(struct rsm_ltfs_volume *ltfs, bool has_index, bool known, str
 						ltfs->part[INDEX].used, err);
 	if (r < 0)
 		return r;
-	judge_newest(ltfs, known);
+	r = judge_newest(ltfs, known, err);
+	if (r < 0)
+		return r;
 	judge_data_partition(ltfs, known);
 	judge_index_partition(ltfs);
 	if (ltfs->memory_stale)
 		rsm_ltfs_find(ltfs, RSM_FINDING_NOTE, UNKNOWN, 0,
 			      "the medium's memory does not tell how the partitions end; they were "
 			      "looked at");
+	return 0;
+}
+
+/* ---- again, of a volume that is open ---- */
+
+int rsm_ltfs_examine(struct rsm_volume *volume, struct rsm_ltfs_report *ret_report,
+		     struct rsm_err *err)
+{
+	struct rsm_ltfs_volume *open = rsm_ltfs_of(volume);
+	RSM_CLEANUP(rsm_ltfs_volume_free) struct rsm_ltfs_volume *ltfs = NULL;
+	struct rsm_ltfs_index_header header;
+	bool known = false;
+	int which, r;
+
+	if (!open)
+		return 1;
+	r = open->read_only ? 0 : volume->ops->synchronize(volume, err);
+	if (r == 0)
+		r = rsm_ltfs_volume_new(open->drive, open->content, &open->label, &ltfs, err);
+	if (r < 0)
+		return r;
+	open->head = UNKNOWN;
+	open->at_end = false;
+	r = look(ltfs, true, &which, &header, err);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		known = rsm_ltfs_is_cached(ltfs, &header);
+		ltfs->generation = header.generation;
+		ltfs->newest_kept = open->newest_kept;
+	} else {
+		ltfs->generation = open->generation;
+	}
+	r = rsm_ltfs_judge(ltfs, r == 0, known, err);
+	if (r < 0)
+		return r;
+	rsm_ltfs_report_of(ltfs, ret_report);
+	if (open->refusal || (open->read_only && !ltfs->read_only)) {
+		ret_report->read_only = true;
+		if (!ltfs->read_only)
+			snprintf(ret_report->reason, sizeof ret_report->reason, "%s", open->reason);
+	}
 	return 0;
 }

@@ -24,10 +24,14 @@ struct rsm_ltfs_report {
 	uint64_t generation; /* of the tree; 0: there is no index */
 	bool read_only;
 	char reason[256];
+	struct rsm_volume_finding findings[RSM_VOLUME_FINDINGS];
+	size_t finding_count;
 };
-/* As the volume is now. Outcome 1: it is no LTFS volume. */
-RSM_MUST_CHECK int rsm_ltfs_report(struct rsm_volume *volume, struct rsm_ltfs_report *ret_report,
-				   struct rsm_err *err);
+/* Looks at both partitions again, at all that a mount looks at when nothing is as it should be.
+ * What was appended since the last index counts as such. Outcome 1: it is no LTFS volume.
+ */
+RSM_MUST_CHECK int rsm_ltfs_examine(struct rsm_volume *volume, struct rsm_ltfs_report *ret_report,
+				    struct rsm_err *err);
 
 /* Does what a mount does not do without being asked, and then all that a commit does: makes an end
  * of data behind the last block that can be read, and takes the newest index that is whole where a

@@ -389,6 +389,11 @@ static enum cached compare_cached(struct rsm_ltfs_volume *ltfs,
 	return CACHED_OTHER;
 }
 
+bool rsm_ltfs_is_cached(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index_header *header)
+{
+	return compare_cached(ltfs, header) != CACHED_OTHER;
+}
+
 /* Generation and time of the index that the cached tree was last in. */
 static int recall_index(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header *header,
 			struct rsm_err *err)

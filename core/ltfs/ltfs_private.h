@@ -149,6 +149,9 @@ RSM_MUST_CHECK int rsm_ltfs_fast_path(struct rsm_ltfs_volume *ltfs, int *ret_whi
 RSM_MUST_CHECK int rsm_ltfs_find_last_index(struct rsm_ltfs_volume *ltfs, int which,
 					    struct rsm_ltfs_index_header *ret_header,
 					    struct rsm_err *err);
+/* Is the cached tree that of this index (or of one that was being written when we died)? */
+bool rsm_ltfs_is_cached(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index_header *header);
+void rsm_ltfs_report_of(const struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_report *ret_report);
 /* With the tree in place (`known`: it was cached): notes all that is not as it should be. */
 RSM_MUST_CHECK int rsm_ltfs_judge(struct rsm_ltfs_volume *ltfs, bool has_index, bool known,
 				  struct rsm_err *err);

@@ -33,18 +33,14 @@ static const char *state_of(const struct rsm_ltfs_volume *ltfs, int which)
 	return part->index_block ? "data behind index" : "no index";
 }
 
-int rsm_ltfs_report(struct rsm_volume *volume, struct rsm_ltfs_report *ret_report,
-		    struct rsm_err *err)
+void rsm_ltfs_report_of(const struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_report *ret_report)
 {
-	struct rsm_ltfs_volume *ltfs = rsm_ltfs_of(volume);
-
-	(void)err;
-	if (!ltfs)
-		return 1;
 	*ret_report = (struct rsm_ltfs_report){
 		.generation = ltfs->generation,
 		.read_only = ltfs->read_only,
+		.finding_count = ltfs->finding_count,
 	};
+	memcpy(ret_report->findings, ltfs->findings, sizeof ret_report->findings);
 	snprintf(ret_report->reason, sizeof ret_report->reason, "%s", ltfs->reason);
 	for (int which = 0; which < PARTITIONS; which++) {
 		const struct ltfs_partition *part = &ltfs->part[which];
@@ -59,7 +55,6 @@ int rsm_ltfs_report(struct rsm_volume *volume, struct rsm_ltfs_report *ret_repor
 			.end = part->end_lost || part->unreadable ? 0 : part->end,
 		};
 	}
-	return 0;
 }
 
 /* ---- an end of data ---- */

@@ -56,7 +56,9 @@ static struct rsm_ltfs_partition_report report(uint32_t partition)
 {
 	struct rsm_ltfs_report report;
 
-	done(rsm_ltfs_report(bench.volume, &report, &bench.err));
+	done(rsm_ltfs_examine(bench.volume, &report, &bench.err));
+	assert_int_equal(report.read_only, status().read_only);
+	assert_string_equal(report.reason, status().reason);
 	return report.partitions[partition];
 }
 
@@ -413,7 +415,9 @@ static void an_older_index_is_taken_only_when_that_is_asked_for(void **state)
 		forget();
 		mount();
 		assert_int_equal(find("a newer index was on the tape")->kind, RSM_FINDING_REPAIR);
+		mount(); /* that it was seen once does not make it the newest */
 		assert_read_only("rsm check --repair");
+		assert_string_equal(report(DATA_PARTITION).state, "damaged index");
 		assert_false(has_file("one"));
 		done(rsm_ltfs_repair(bench.volume, NULL, &done_text, &bench.err));
 		assert_false(status().read_only);
