@@ -5,6 +5,12 @@
  * filemarks is a point if it is a whole index of this volume that says that it stands there. Where
  * the tape cannot be read, the walk goes on at the nearest index that a back pointer of a later one
  * names. Each step leads to a lower block, so it ends.
+ *
+ * A file's contents may look like an index, and whoever wrote them may want them to be taken for
+ * one: what it says would be believed of files that are not his. An index has a filemark of its own
+ * in front and one behind; the records of files have neither. So what shares a filemark with an
+ * index behind it are files' records, and so is what is followed by the end of data, unless the
+ * mount has found it to be the newest index; what a pointer of an index leads to is one.
  */
 #include "core/ltfs/ltfs_history.h"
 
@@ -20,10 +26,12 @@ enum { LAST_LABEL_BLOCK = 3, FIRST_INDEX_BLOCK = 5 };
 struct rsm_ltfs_history {
 	uint64_t most_records;
 	bool begun;
-	int which;	 /* partition; PARTITIONS: it is over */
-	uint64_t from;	 /* what lies before it is still to be looked at */
-	uint64_t linked; /* the next point that back pointers lead to, on the data partition */
-	uint64_t *back;	 /* where those of all points lead */
+	int which;	   /* partition; PARTITIONS: it is over */
+	uint64_t from;	   /* what lies before it is still to be looked at */
+	bool open;	   /* `from` is the end of data, not a filemark */
+	bool before_index; /* what begins at the filemark `from` begins like an index */
+	uint64_t linked;   /* the next point that back pointers lead to, on the data partition */
+	uint64_t *back;	   /* where those of all points lead */
 	size_t back_count, back_room;
 };
 
@@ -89,6 +97,28 @@ static uint64_t newest_block(const struct ltfs_partition *part)
 	return part->incremental_block ? part->incremental_block : part->index_block;
 }
 
+static bool is_newest(const struct walk *walk, uint64_t block)
+{
+	return block == newest_block(&walk->ltfs->part[walk->which]);
+}
+
+static bool is_named(const struct rsm_ltfs_history *history, uint64_t block)
+{
+	for (size_t i = 0; i < history->back_count; i++)
+		if (history->back[i] == block)
+			return true;
+	return false;
+}
+
+/* Where the index in that place has filemarks of its own, or others vouch for it. */
+static bool is_believable(const struct walk *walk, uint64_t block)
+{
+	const struct rsm_ltfs_history *history = walk->history;
+
+	return (!history->open && !history->before_index) || is_newest(walk, block) ||
+	       (walk->which == DATA && is_named(history, block));
+}
+
 /* Says how the point belongs to the others. */
 static int place(struct walk *walk, struct rsm_ltfs_point *point, struct rsm_err *err)
 {
@@ -100,8 +130,7 @@ static int place(struct walk *walk, struct rsm_ltfs_point *point, struct rsm_err
 	point->partition = ltfs->part[walk->which].letter;
 	if (point->torn)
 		return 0;
-	point->current = point->partition == ltfs->self_partition &&
-			 point->block == newest_block(&ltfs->part[walk->which]);
+	point->current = point->partition == ltfs->self_partition && is_newest(walk, point->block);
 	point->linked = point->current || (data && point->block == history->linked);
 	back = previous(walk, point);
 	if (back && data && point->linked)
@@ -208,15 +237,25 @@ static int look_at(struct walk *walk, uint64_t block, uint64_t end, struct rsm_e
 					&bytes, err);
 	if (r < 0)
 		return r;
-	if (r == NOTHING || (r > 0 && !walk->ltfs->begins_like_index))
+	if (r == NOTHING || (r > 0 && !walk->ltfs->begins_like_index)) {
+		walk->history->before_index = false;
 		return 1;
-	if (r > 0) {
+	}
+	if (r == 0 && end && !is_believable(walk, block)) {
+		/* records of a file, for certain: they are not what the index before them ends at
+		 */
+		describe_torn(walk->point, block,
+			      "it has no filemarks of its own, it is what a file holds");
+		walk->history->before_index = false;
+	} else if (r > 0) {
 		describe_torn(walk->point, block, err->msg);
+		walk->history->before_index = true;
 	} else {
 		describe(walk->point, block, &header);
 		walk->point->counted = !skimmed && !header.incremental;
 		walk->point->files = walk->point->counted ? header.files : 0;
 		walk->point->bytes = walk->point->counted ? header.bytes : 0;
+		walk->history->before_index = true;
 	}
 	return place(walk, walk->point, err);
 }
@@ -257,7 +296,7 @@ static uint64_t pointed_at_before(const struct rsm_ltfs_history *history, uint64
 	return best >= FIRST_INDEX_BLOCK ? best : 0;
 }
 
-/* One filemark further. 0: a point; outcome 1: none yet; END: the partition is through. */
+/* One filemark further. 0: a point; outcome 1: none yet; THROUGH: the partition is. */
 enum { THROUGH = 2 };
 
 static int step(struct walk *walk, struct rsm_err *err)
@@ -273,12 +312,23 @@ static int step(struct walk *walk, struct rsm_err *err)
 		return THROUGH;
 	if (r == 0) {
 		history->from = mark;
-		return mark + 1 < from ? look_at(walk, mark + 1, from, err) : 1;
+		r = 1;
+		if (mark + 1 < from)
+			r = look_at(walk, mark + 1, from, err);
+		else
+			history->before_index = false; /* two filemarks in a row */
+		history->open = false;
+		return r;
 	}
 	if (walk->which == INDEX || !rsm_ltfs_is_medium_error(r, err))
 		return r;
-	history->from = pointed_at_before(history, from);
-	return history->from ? look_at(walk, history->from, 0, err) : THROUGH;
+	from = pointed_at_before(history, from);
+	if (!from)
+		return THROUGH;
+	history->from = from - 1; /* the filemark in front of it */
+	r = look_at(walk, from, 0, err);
+	history->open = false;
+	return r;
 }
 
 static void begin_partition(struct rsm_ltfs_history *history, const struct rsm_ltfs_volume *ltfs,
@@ -286,6 +336,8 @@ static void begin_partition(struct rsm_ltfs_history *history, const struct rsm_l
 {
 	history->begun = true;
 	history->which = which;
+	history->open = true;
+	history->before_index = false;
 	if (which < PARTITIONS)
 		history->from = ltfs->part[which].end;
 	if (which == DATA)

@@ -26,14 +26,13 @@ struct rsm_ltfs_point {
 	char creator[1025];
 	bool incremental; /* describes changes only */
 	bool current;	  /* the volume as it is mounted */
-	/* Back pointers lead here from the current one. Otherwise a rollback has left it behind (or
-	 * somebody has made it up: it may be a file's contents).
-	 */
+	/* Back pointers lead here from the current one. Otherwise a rollback has left it behind. */
 	bool linked;
 	bool counted; /* it was read as a whole: */
 	uint64_t files, bytes;
-	/* An index begins there, but it is not whole, or not what it says; only place and `why` are
-	 * set then, and nobody can go back to it. */
+	/* An index begins there, but it is not whole, or not what it says, or what a file holds;
+	 * only place and `why` are set then, and nobody can go back to it.
+	 */
 	bool torn;
 	char why[256];
 };

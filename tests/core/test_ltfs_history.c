@@ -310,7 +310,8 @@ static void doubled_filemarks_are_passed_over(void **state)
 }
 
 /* An index of this volume that says that it stands at `block` and follows `back`. */
-static void put_index(unsigned number, unsigned block, unsigned back, const char *of)
+static void make_index(struct rsm_text *xml, unsigned number, unsigned block, unsigned back,
+		       const char *of)
 {
 	static const char times[] = "<readonly>false</readonly>"
 				    "<creationtime>2026-01-02T03:04:05.000000006Z</creationtime>"
@@ -318,9 +319,8 @@ static void put_index(unsigned number, unsigned block, unsigned back, const char
 				    "<modifytime>2026-01-02T03:04:05.000000006Z</modifytime>"
 				    "<accesstime>2026-01-02T03:04:05.000000006Z</accesstime>"
 				    "<backuptime>2026-01-02T03:04:05.000000006Z</backuptime>";
-	RSM_TEXT struct rsm_text xml = { 0 };
 
-	rsm_text_printf(&xml,
+	rsm_text_printf(xml,
 			"<?xml version=\"1.0\" encoding=\"UTF-8\"?><ltfsindex version=\"2.4.0\">"
 			"<creator>by hand</creator><volumeuuid>%s</volumeuuid>"
 			"<generationnumber>%u</generationnumber>"
@@ -332,9 +332,26 @@ static void put_index(unsigned number, unsigned block, unsigned back, const char
 			"<highestfileuid>1</highestfileuid><directory><name></name>%s"
 			"<fileuid>1</fileuid><contents/></directory></ltfsindex>",
 			of, number, block, back, times);
+}
+
+static void put_index(unsigned number, unsigned block, unsigned back, const char *of)
+{
+	RSM_TEXT struct rsm_text xml = { 0 };
+
+	make_index(&xml, number, block, back, of);
 	put_filemark();
 	put_record(xml.data);
 	put_filemark();
+}
+
+static void put_data_like_index(unsigned number, unsigned expected)
+{
+	RSM_TEXT struct rsm_text xml = { 0 };
+	uint64_t block;
+
+	make_index(&xml, number, expected, 5, uuid);
+	done(bench.volume->ops->append(bench.volume, xml.data, xml.length, &block, &bench.err));
+	assert_int_equal(block, expected);
 }
 
 static void pointers_in_circles_lead_nowhere(void **state)
@@ -359,6 +376,29 @@ static void an_index_that_belongs_elsewhere_is_no_point(void **state)
 	mount();
 	list();
 	assert_points("a:5=4! b:20? b:17? b:14=4 b:11=3 b:8=2 b:5=1");
+}
+
+/* Somebody who may write to a cartridge puts a file on it that is an index, of this volume and in
+ * this place, and has it written between two indexes, or behind the last one.
+ */
+static void what_a_file_holds_is_no_generation(void **state)
+{
+	uint64_t block;
+
+	(void)state;
+	put_data_like_index(9, 16);
+	list();
+	assert_points("a:5=4! b:16? b:14=4 b:11=3 b:8=2 b:5=1");
+	assert_non_null(strstr(bench.points[1].why, "a file"));
+	add_folder("four");
+	put_data_like_index(9, 20);
+	done(bench.volume->ops->append(bench.volume, "<ltfsindex", 10, &block, &bench.err));
+	add_folder("five");
+	list();
+	assert_points("a:5=6! b:23=6 b:20? b:18=5 b:16? b:14=4 b:11=3 b:8=2 b:5=1");
+	roll_back(2); /* what is left behind stays known */
+	list();
+	assert_points("a:5=7! b:26=7 b:23=6- b:20? b:18=5- b:16? b:14=4- b:11=3- b:8=2 b:5=1");
 }
 
 /* Another system's: changes since the full index at `full`. */
@@ -635,6 +675,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(doubled_filemarks_are_passed_over),
 	TEST(pointers_in_circles_lead_nowhere),
 	TEST(an_index_that_belongs_elsewhere_is_no_point),
+	TEST(what_a_file_holds_is_no_generation),
 	TEST(an_incremental_index_is_a_generation_like_others),
 	TEST(what_cannot_be_read_is_gone_around_by_back_pointers),
 	TEST(an_old_generation_can_be_read),
