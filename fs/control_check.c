@@ -335,13 +335,14 @@ static int check_volume(struct rsmfs_request *request, const struct rsm_medium *
 static int check_switches(const struct rsmfs_verb_call *call, struct rsm_err *err)
 {
 	bool list = rsmfs_verb_flag(call, "list");
-	bool rollback = rsmfs_verb_flag(call, "rollback"), view = rsmfs_verb_flag(call, "view");
+	bool rollback = rsmfs_verb_flag(call, "rollback");
+	bool view = rsmfs_verb_flag(call, "view"), unview = rsmfs_verb_flag(call, "unview");
 	bool check = rsmfs_verb_flag(call, "deep") || rsmfs_verb_flag(call, "repair");
 
-	if (list + rollback + view + check > 1)
+	if (list + rollback + view + unview + check > 1)
 		return rsm_err_set(err, EINVAL,
-				   "check: --list, --rollback, --view, and --deep or --repair are "
-				   "asked for one at a time");
+				   "check: --list, --rollback, --view, --unview, and --deep or "
+				   "--repair are asked for one at a time");
 	if ((rollback || rsmfs_verb_flag(call, "repair")) && !rsmfs_verb_flag(call, "yes"))
 		return rsm_err_set(err, EINVAL, "check: %s changes the cartridge; say --yes",
 				   rollback ? "--rollback" : "--repair");
@@ -374,7 +375,7 @@ int rsmfs_run_check(struct rsmfs_request *request, struct rsm_err *err)
 	if (r < 0)
 		return r;
 	if (rsmfs_verb_flag(call, "list") || rsmfs_verb_flag(call, "rollback") ||
-	    rsmfs_verb_flag(call, "view"))
+	    rsmfs_verb_flag(call, "view") || rsmfs_verb_flag(call, "unview"))
 		return rsmfs_run_generations(request, &medium, err);
 	r = check_rights(request, &medium, err);
 	return r ? r : check_volume(request, &medium, err);

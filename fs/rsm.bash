@@ -44,7 +44,7 @@ _rsm()
 	--holds) words="media pools" ;;
 	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
 	--priority | --timeout | --limit | --slots | --drives | --ports | --cartridges | \
-		--capacity | --rollback | --view) return ;;
+		--capacity | --rollback | --view | --unview) return ;;
 	*)
 		if [[ -z $verb ]]; then
 			words="$(rsm help 2>/dev/null | sed -n 's/^  \([a-z]*\) .*/\1/p')

@@ -211,7 +211,7 @@ static int write_construct(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_i
 	return r < 0 ? r : 0;
 }
 
-int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
+int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which, struct rsm_volume_index *tree,
 			 struct rsm_index_snapshot *snapshot,
 			 const struct rsm_volume_identity *identity, uint64_t generation,
 			 uint64_t back_block, const struct timespec *update_time, const char *why,
@@ -225,7 +225,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	uint64_t start = 0;
 	int r;
 
-	r = get_kept_facts(rsm_content_index(ltfs->content), &kept, err);
+	r = get_kept_facts(tree, &kept, err);
 	if (r == 0)
 		r = rsm_index_snapshot_rewind(snapshot, err);
 	if (r == 0)
@@ -375,8 +375,8 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 	if (r == 0)
 		r = save_intent(ltfs, generation, &now, version, err);
 	if (r == 0)
-		r = rsm_ltfs_write_index(ltfs, DATA, snapshot, identity, generation, back, &now,
-					 "Sync", err);
+		r = rsm_ltfs_write_index(ltfs, DATA, rsm_content_index(ltfs->content), snapshot,
+					 identity, generation, back, &now, "Sync", err);
 	if (r < 0)
 		return r;
 	ltfs->generation = generation;
@@ -390,9 +390,9 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 static int commit_index_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_snapshot *snapshot,
 				  const struct rsm_volume_identity *identity, struct rsm_err *err)
 {
-	int r = rsm_ltfs_write_index(ltfs, INDEX, snapshot, identity, ltfs->generation,
-				     ltfs->part[DATA].index_block, &ltfs->update_time, "Unmount",
-				     err);
+	int r = rsm_ltfs_write_index(ltfs, INDEX, rsm_content_index(ltfs->content), snapshot,
+				     identity, ltfs->generation, ltfs->part[DATA].index_block,
+				     &ltfs->update_time, "Unmount", err);
 
 	if (r < 0)
 		return r;

@@ -18,7 +18,8 @@
 
 enum { LAST_LABEL_BLOCK = 3 };
 
-bool rsm_ltfs_begins_index(const char *record, size_t length)
+/* Is this the beginning of an index? Saves feeding data records to the parser. */
+bool rsm_ltfs_looks_like_index(const void *record, size_t length)
 {
 	char head[512];
 	size_t n = length < sizeof head - 1 ? length : sizeof head - 1;
@@ -49,7 +50,7 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 		if (last)
 			return rsm_err_set(err, EBADMSG,
 					   "a short record stands in the middle of the index");
-		if (records == 0 && !rsm_ltfs_begins_index(ltfs->block, length))
+		if (records == 0 && !rsm_ltfs_looks_like_index(ltfs->block, length))
 			return rsm_err_set(err, ENOMSG, "no index begins there");
 		last = length < ltfs->label.block_size;
 		r = rsm_ltfs_index_reader_feed(reader, ltfs->block, length, err);

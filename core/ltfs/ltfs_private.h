@@ -96,8 +96,12 @@ RSM_MUST_CHECK int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64
 RSM_MUST_CHECK int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_block,
 				     struct rsm_err *err);
 
+/* Is this the beginning of an index? Saves feeding data records to the parser. */
+bool rsm_ltfs_looks_like_index(const void *record, size_t length);
+
 /* Reads and parses the index whose first record is at `block`; loader NULL: header only. Outcome 1:
- * there is no whole, valid index of this volume there (err tells why).
+ * there is no whole, valid index of this volume there (err tells why, begins_like_index what it
+ * looked like).
  */
 RSM_MUST_CHECK int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 				       struct rsm_index_loader *loader,
@@ -130,8 +134,6 @@ RSM_MUST_CHECK int rsm_ltfs_load_chain(struct rsm_ltfs_volume *ltfs, const struc
 
 /* ---- ltfs_check.c and what it needs of ltfs_mount.c ---- */
 
-/* Is this the beginning of an index? Saves feeding data records to the parser. */
-bool rsm_ltfs_begins_index(const char *record, size_t length);
 /* The medium is at fault, not the drive. */
 bool rsm_ltfs_is_medium_error(int r, const struct rsm_err *err);
 /* A read came to where nothing more is, and no end of data either. */
@@ -163,13 +165,18 @@ RSM_MUST_CHECK int rsm_ltfs_find_current(struct rsm_ltfs_volume *ltfs, int *ret_
 					 struct rsm_ltfs_index_header *ret_header,
 					 struct rsm_err *err);
 
-/* Writes an index construct of `snapshot` to a partition at its append position. */
+/* Writes an index construct of `snapshot` to a partition at its append position; `tree`: the volume
+ * index that it was taken from, whose facts go with it. */
 RSM_MUST_CHECK int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
+					struct rsm_volume_index *tree,
 					struct rsm_index_snapshot *snapshot,
 					const struct rsm_volume_identity *identity,
 					uint64_t generation, uint64_t back_block,
 					const struct timespec *update_time, const char *why,
 					struct rsm_err *err);
+
+/* NULL: the volume is not one of LTFS. */
+struct rsm_ltfs_volume *rsm_ltfs_volume_of(struct rsm_volume *volume);
 
 int rsm_ltfs_refuse_doubtful(struct rsm_err *err);
 

@@ -189,7 +189,7 @@ static int take_index(struct rsm_ltfs_scan *scan, struct rsm_ltfs_volume *ltfs,
 	uint64_t end, bytes;
 	int r;
 
-	if (!rsm_ltfs_begins_index(scan->record, length))
+	if (!rsm_ltfs_looks_like_index(scan->record, length))
 		return 1;
 	r = rsm_ltfs_read_index(ltfs, scan->which, part->at, NULL, &header, &end, &bytes, err);
 	if (r < 0)

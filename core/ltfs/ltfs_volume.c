@@ -44,6 +44,11 @@ static struct rsm_ltfs_volume *of(struct rsm_volume *volume)
 	return RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 }
 
+struct rsm_ltfs_volume *rsm_ltfs_volume_of(struct rsm_volume *volume)
+{
+	return volume->ops == &ops ? of(volume) : NULL;
+}
+
 int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *content,
 			const struct rsm_ltfs_label *label, struct rsm_ltfs_volume **ret_ltfs,
 			struct rsm_err *err)
