@@ -245,6 +245,18 @@ RSM_MUST_CHECK int rsm_volume_index_staged(struct rsm_volume_index *index, uint6
 					   struct rsm_staged_range **ret_ranges, size_t *ret_count,
 					   struct rsm_err *err);
 
+/* All extents of all nodes, a few rows at a time: others come in between. `each` is called under
+ * the lock, must not call back, and returns true to go on.
+ */
+typedef bool rsm_volume_index_extent(void *context, uint64_t id, const struct rsm_extent *extent);
+RSM_MUST_CHECK int rsm_volume_index_each_extent(struct rsm_volume_index *index,
+						rsm_volume_index_extent *each, void *context,
+						struct rsm_err *err);
+/* One behind the last block of the partition that an extent names; 0: there is none. */
+RSM_MUST_CHECK int rsm_volume_index_used(struct rsm_volume_index *index, char partition,
+					 uint64_t block_size, uint64_t *ret_end,
+					 struct rsm_err *err);
+
 /* All staged ranges of all nodes, waiting or written: what the staging area must keep. */
 RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,
 						rsm_volume_index_released *each, void *context,

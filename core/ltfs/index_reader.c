@@ -21,6 +21,7 @@ struct rsm_ltfs_index_reader {
 	char uuid[RSM_UUID_SIZE]; /* "": any */
 	struct rsm_ltfs_index_header header;
 	unsigned version;
+	bool at_tree; /* the root folder has begun */
 	struct rsm_ltfs_objects objects;
 
 	uint8_t path[NESTED_MAX]; /* of enum rsm_ltfs_element */
@@ -234,6 +235,8 @@ static void XMLCALL start_element(void *data, const XML_Char *name, const XML_Ch
 		return;
 	}
 	*seen |= bit;
+	if (reader->depth == 1 && !strcmp(name, "directory"))
+		reader->at_tree = true;
 	if (rule->self == IGNORED || rule->self == POLICY) {
 		start_skipping(reader, parent, rule->self, name, attributes);
 	} else if (reader->depth == NESTED_MAX) {
@@ -505,6 +508,10 @@ static int end_object(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_elemen
 	if (missing)
 		top->missing = rsm_ltfs_index_grammar[self].rules[__builtin_ctz(missing)].name;
 	settle_backup_time(reader);
+	if (top->node.kind == RSM_NODE_FILE && !top->linked) {
+		reader->header.files++;
+		reader->header.bytes += top->node.size;
+	}
 	return rsm_ltfs_objects_pop(&reader->objects, why);
 }
 
@@ -634,6 +641,18 @@ static int set_facts(struct rsm_ltfs_index_reader *reader, struct rsm_err *err)
 						      facts[i].value, err);
 	}
 	return r;
+}
+
+int rsm_ltfs_index_reader_peek(const struct rsm_ltfs_index_reader *reader,
+			       struct rsm_ltfs_index_header *ret_header)
+{
+	const struct rsm_ltfs_index_header *header = &reader->header;
+
+	if (reader->xml.result || !reader->at_tree || !header->creator[0] || !header->uuid[0] ||
+	    !header->generation || !header->self_partition || !header->self_block)
+		return 1;
+	*ret_header = *header;
+	return 0;
 }
 
 int rsm_ltfs_index_reader_finish(struct rsm_ltfs_index_reader *reader,

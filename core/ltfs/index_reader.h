@@ -25,6 +25,7 @@ struct rsm_ltfs_index_header {
 			   */
 	char incremental_partition; /* the incremental index before that, 0: there is none */
 	uint64_t incremental_block;
+	uint64_t files, bytes; /* of a full index: how many files, and what they hold */
 	char creator[1025];
 };
 
@@ -52,6 +53,12 @@ RSM_DEFINE_CLEANUP(rsm_ltfs_index_reader_free, struct rsm_ltfs_index_reader)
 RSM_MUST_CHECK int rsm_ltfs_index_reader_feed(struct rsm_ltfs_index_reader *reader,
 					      const void *bytes, size_t length,
 					      struct rsm_err *err);
+/* What the index says of itself, as far as it was fed: once the root folder has begun. Outcome 1:
+ * it has not, or something was missing until then. highest_uid, files and bytes are not known.
+ */
+RSM_MUST_CHECK int rsm_ltfs_index_reader_peek(const struct rsm_ltfs_index_reader *reader,
+					      struct rsm_ltfs_index_header *ret_header);
+
 /* The document is over. -EBADMSG: it is not a whole and valid index. */
 RSM_MUST_CHECK int rsm_ltfs_index_reader_finish(struct rsm_ltfs_index_reader *reader,
 						struct rsm_ltfs_index_header *ret_header,

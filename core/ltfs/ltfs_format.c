@@ -279,14 +279,14 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 	ltfs->generation = 1;
 	ltfs->update_time = ltfs->label.format_time;
 	if (r == 0)
-		r = rsm_ltfs_write_index(ltfs, DATA, snapshot, identity, 1, 0, &ltfs->update_time,
-					 "Format", err);
+		r = rsm_ltfs_write_index(ltfs, DATA, rsm_content_index(ltfs->content), snapshot,
+					 identity, 1, 0, &ltfs->update_time, "Format", err);
 	if (r == 0)
 		r = write_label_construct(ltfs, INDEX, serial, err);
 	if (r == 0)
-		r = rsm_ltfs_write_index(ltfs, INDEX, snapshot, identity, 1,
-					 ltfs->part[DATA].index_block, &ltfs->update_time, "Format",
-					 err);
+		r = rsm_ltfs_write_index(ltfs, INDEX, rsm_content_index(ltfs->content), snapshot,
+					 identity, 1, ltfs->part[DATA].index_block,
+					 &ltfs->update_time, "Format", err);
 	if (r < 0)
 		return r;
 	ltfs->self_partition = ltfs->part[INDEX].letter;

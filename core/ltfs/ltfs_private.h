@@ -5,6 +5,7 @@
 #include "changer/medium_memory.h"
 #include "core/ltfs/index_reader.h"
 #include "core/ltfs/index_writer.h"
+#include "core/ltfs/ltfs_check.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/ltfs/value.h"
 
@@ -22,6 +23,15 @@ struct ltfs_partition {
 	bool ends_with_index;	   /* nothing behind that index but its filemark */
 	bool lacks_filemark;	   /* ends with an index, and not even its filemark is behind it */
 	bool stray_filemark;	   /* ends with a filemark that belongs to no whole index */
+
+	/* what a look at all of it found (ltfs_check.c) */
+	uint64_t index_end;  /* one behind that index and its filemark */
+	uint64_t torn_block; /* behind that index something begins like one and is none; or 0 */
+	bool torn_closed;    /* and a filemark is behind it */
+	bool end_lost;	     /* it has no end of data: `end` is as far as filemarks lead */
+	bool unreadable;     /* likewise, for a medium error is in the way */
+	uint64_t used;	     /* one behind the last block that a file has there */
+	struct rsm_coherency memory; /* generation 0: MAM says nothing of use */
 };
 
 /* A full index on the data partition and the incremental ones that build on it. */
@@ -55,12 +65,27 @@ struct rsm_ltfs_volume {
 	bool at_end;	     /* the drive stands at the data partition's append position */
 	bool unsynchronized; /* records since the last synchronising filemark */
 	bool memory_missing; /* the drive has no MAM */
+
+	/* by the look at both partitions */
+	bool memory_stale;    /* MAM does not tell how the partitions end */
+	bool newest_lost;     /* a newer index must have been there than any that can be read */
+	bool newest_kept;     /* and the cached tree is of that one */
+	bool data_index_lost; /* the index partition has a tree that the data partition lacks */
+	const char
+		*refusal; /* it is read-only without damage, too: protected, locked ...; or NULL */
+	bool begins_like_index; /* what was last found to be no index */
+	struct rsm_volume_finding findings[RSM_VOLUME_FINDINGS];
+	size_t finding_count;
+
 	bool read_only, full, permanently_locked;
 	char reason[256];
 	uint64_t capacity, remaining; /* bytes; of the data partition, as last asked */
 	uint64_t appended_since;      /* bytes since then */
 	void *block;		      /* label.block_size bytes, for indexes */
 };
+
+/* NULL: it is none of LTFS. */
+struct rsm_ltfs_volume *rsm_ltfs_of(struct rsm_volume *volume);
 
 /* Positions the drive at `block` of the partition; -EIO when the tape does not have it. */
 RSM_MUST_CHECK int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
@@ -72,8 +97,12 @@ RSM_MUST_CHECK int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64
 RSM_MUST_CHECK int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_block,
 				     struct rsm_err *err);
 
+/* Is this the beginning of an index? Saves feeding data records to the parser. */
+bool rsm_ltfs_looks_like_index(const void *record, size_t length);
+
 /* Reads and parses the index whose first record is at `block`; loader NULL: header only. Outcome 1:
- * there is no whole, valid index of this volume there (err tells why).
+ * there is no whole, valid index of this volume there (err tells why, begins_like_index what it
+ * looked like).
  */
 RSM_MUST_CHECK int rsm_ltfs_read_index(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,
 				       struct rsm_index_loader *loader,
@@ -104,18 +133,51 @@ RSM_MUST_CHECK int rsm_ltfs_load_chain(struct rsm_ltfs_volume *ltfs, const struc
 				       struct rsm_ltfs_index_header *ret_header,
 				       uint64_t *ret_bytes, uint64_t *ret_bad, struct rsm_err *err);
 
-/* Finds the newest index of each partition and which of them is current (12.1, 12.2, 11). */
+/* ---- ltfs_check.c and what it needs of ltfs_mount.c ---- */
+
+/* The medium is at fault, not the drive. */
+bool rsm_ltfs_is_medium_error(int r, const struct rsm_err *err);
+/* A read came to where nothing more is, and no end of data either. */
+bool rsm_ltfs_is_end_not_found(int r, const struct rsm_err *err);
+/* Notes a finding; of REPAIR and LOSS the volume is read-only, the first one being the reason. */
+void rsm_ltfs_find(struct rsm_ltfs_volume *ltfs, enum rsm_finding_kind kind, int which,
+		   uint64_t block, const char *format, ...) RSM_PRINTF(5, 6);
+/* What both partitions' coherency information says goes to part[].memory. */
+RSM_MUST_CHECK int rsm_ltfs_read_memory(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+/* 12.1. Outcome 1: MAM does not tell, or is not to be believed. */
+RSM_MUST_CHECK int rsm_ltfs_fast_path(struct rsm_ltfs_volume *ltfs, int *ret_which,
+				      struct rsm_ltfs_index_header *ret_header,
+				      struct rsm_err *err);
+/* Outcome 1: the partition has no whole index. */
+RSM_MUST_CHECK int rsm_ltfs_find_last_index(struct rsm_ltfs_volume *ltfs, int which,
+					    struct rsm_ltfs_index_header *ret_header,
+					    struct rsm_err *err);
+/* Is the cached tree that of this index (or of one that was being written when we died)? */
+bool rsm_ltfs_is_cached(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index_header *header);
+void rsm_ltfs_report_of(const struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_report *ret_report);
+/* With the tree in place (`known`: it was cached): notes all that is not as it should be. */
+RSM_MUST_CHECK int rsm_ltfs_judge(struct rsm_ltfs_volume *ltfs, bool has_index, bool known,
+				  struct rsm_err *err);
+
+/* Finds the newest index of each partition and which of them is current (12.1, 12.2, 11). Outcome
+ * 1: there is none.
+ */
 RSM_MUST_CHECK int rsm_ltfs_find_current(struct rsm_ltfs_volume *ltfs, int *ret_which,
 					 struct rsm_ltfs_index_header *ret_header,
 					 struct rsm_err *err);
 
-/* Writes an index construct of `snapshot` to a partition at its append position. */
+/* Writes an index construct of `snapshot` to a partition at its append position; `tree`: the volume
+ * index that it was taken from, whose facts go with it. */
 RSM_MUST_CHECK int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
+					struct rsm_volume_index *tree,
 					struct rsm_index_snapshot *snapshot,
 					const struct rsm_volume_identity *identity,
 					uint64_t generation, uint64_t back_block,
 					const struct timespec *update_time, const char *why,
 					struct rsm_err *err);
+
+/* NULL: the volume is not one of LTFS. */
+struct rsm_ltfs_volume *rsm_ltfs_volume_of(struct rsm_volume *volume);
 
 int rsm_ltfs_refuse_doubtful(struct rsm_err *err);
 

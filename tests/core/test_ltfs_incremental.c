@@ -33,7 +33,7 @@
 #define XATTR(key, value) "<xattr><key>" key "</key><value>" value "</value></xattr>"
 #define GONE(kind, name)  "<" kind "><name>" name "</name><deleted/></" kind ">"
 /* a file, and a folder that only leads to something */
-#define FULL_FILE(name, uid) PLAIN(OBJECT(name, uid) LENGTH(10) EXTENTS(EXTENT(0, 9, 10)))
+#define FULL_FILE(name, uid) PLAIN(OBJECT(name, uid) LENGTH(10) EXTENTS(EXTENT(0, 5, 10)))
 #define LEAD(name, inside)   FOLDER(NAME(name) CONTENTS(inside))
 #define AT(partition, block)                                                                       \
 	"<partition>" partition "</partition><startblock>" block "</startblock>"
