@@ -3,6 +3,8 @@
  */
 #include "core/ltfs/index_change.h"
 
+#include <string.h>
+
 #include "core/ltfs/index_grammar.h"
 
 static bool given(const struct rsm_ltfs_object *top, enum rsm_ltfs_element element)
@@ -85,6 +87,7 @@ static int locate(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		return rsm_err_set(err, EBADMSG, "\"%.64s\" becomes an object of another kind",
 				   top->name.data);
 	if (same) {
+		top->found_size = there.size;
 		merge(top, &there);
 		return 0;
 	}
@@ -197,8 +200,33 @@ static int finish_folder(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		       : 0;
 }
 
+/* What is known of a checksum once contents or attributes change. *ret_stale: one that was computed
+ * here and is of what the file held before.
+ */
+static void settle_hash(struct rsm_ltfs_objects *objects, uint64_t old_size,
+			char ret_stale[RSM_HASH_PLACE_SIZE])
+{
+	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
+	bool contents = top->given & RSM_LTFS_GIVEN_EXTENTS || given(top, LENGTH);
+	enum rsm_digest_kind kind = rsm_node_measured(top->node.flags);
+
+	*ret_stale = '\0';
+	if (contents)
+		top->node.flags &= ~(uint32_t)RSM_NODE_MEASURED;
+	if (!(top->given & RSM_LTFS_GIVEN_XATTRS)) {
+		if (contents && kind != RSM_DIGEST_NONE)
+			rsm_hash_place_format(kind, old_size, NULL, 0, ret_stale);
+	} else if (top->given & RSM_LTFS_GIVEN_EXTENTS) {
+		rsm_ltfs_objects_settle_hash(objects);
+	} else if (!contents && kind != RSM_DIGEST_NONE &&
+		   !rsm_ltfs_objects_drop_hash_place(objects)) {
+		top->node.flags &= ~(uint32_t)RSM_NODE_MEASURED;
+	}
+}
+
 static int change_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
+	char stale[RSM_HASH_PLACE_SIZE];
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	bool link = top->node.kind == RSM_NODE_LINK;
 	int r = 0;
@@ -217,10 +245,14 @@ static int change_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 							 objects->extents, objects->extent_count,
 							 err);
 	}
+	settle_hash(objects, top->found_size, stale);
 	if (r == 0)
 		r = rsm_ltfs_objects_settle(top, err);
 	if (r == 0)
 		r = change(objects, err);
+	if (r == 0 && *stale)
+		r = rsm_index_loader_xattr(objects->loader, top->node.id, RSM_KEY_HASH, stale,
+					   strlen(stale), err);
 	if (r < 0 || !(top->given & RSM_LTFS_GIVEN_XATTRS))
 		return r;
 	r = rsm_index_loader_clear_xattrs(objects->loader, top->node.id, err);
@@ -247,6 +279,8 @@ static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		top->node.size = top->target.length;
 	}
 	r = rsm_ltfs_objects_check_extents(objects, err);
+	if (r == 0 && !top->linked)
+		rsm_ltfs_objects_settle_hash(objects);
 	if (r == 0)
 		r = rsm_ltfs_objects_settle(top, err);
 	return r ? r : insert_new(objects, err);

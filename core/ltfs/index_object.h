@@ -28,6 +28,7 @@ struct rsm_ltfs_object {
 	uint32_t given;	     /* the same in bits that mean the same in folders and files */
 	const char *missing; /* of an incremental index: a full one would need this element */
 	uint64_t found_uid;  /* likewise: of the folder when its contents began */
+	uint64_t found_size; /* likewise: of the file, before it is changed */
 	bool changes;	     /* likewise: it was there before */
 	bool inserted;	     /* the loader knows it */
 	bool late;	     /* something came after that */
@@ -52,6 +53,7 @@ struct rsm_ltfs_objects {
 	} * xattrs;			   /* of the top object, not yet handed over */
 	size_t xattr_count, xattr_room;
 	struct rsm_text bytes;
+	size_t place; /* of RSM_KEY_HASH among xattrs, counted from 1; 0: it is not there */
 	struct rsm_extent *extents; /* of the file on top */
 	size_t extent_count, extent_room;
 	bool has_extents; /* also when all of them were empty */
@@ -94,6 +96,10 @@ RSM_MUST_CHECK int rsm_ltfs_objects_check_extents(struct rsm_ltfs_objects *objec
 /* Exact name and mode, from what is known of them. */
 RSM_MUST_CHECK int rsm_ltfs_objects_settle(struct rsm_ltfs_object *top, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_ltfs_objects_insert(struct rsm_ltfs_objects *objects, struct rsm_err *err);
+/* Of a file whose extents were checked: is its checksum of these contents? */
+void rsm_ltfs_objects_settle_hash(struct rsm_ltfs_objects *objects);
+/* The text that tells what the checksum is of is not kept; false: there was none. */
+bool rsm_ltfs_objects_drop_hash_place(struct rsm_ltfs_objects *objects);
 /* The attributes that were gathered become the top's, which the loader knows. */
 RSM_MUST_CHECK int rsm_ltfs_objects_hand_over(struct rsm_ltfs_objects *objects,
 					      struct rsm_err *err);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "core/ltfs/index_writer.h"
 #include "core/ltfs/ltfs_volume.h"
+#include "core/ltfs/value.h"
 #include "tests/base/test.h"
 #include "tests/changer/library_rig.h"
 #include "tests/core/fake_medium.h"
@@ -412,6 +413,60 @@ static void great_and_doubled_uids_are_found(void **state)
 	assert_int_equal(rsm_volume_index_lookup(index, 1, "a", &node, &err), RSM_NODE_ABSENT);
 }
 
+/* The text with the list in the place of its %s. */
+static void put_into(const char *text, const char *list, char *to, size_t size)
+{
+	const char *at = strstr(text, "%s");
+
+	snprintf(to, size, "%.*s%s%s", (int)(at - text), text, list, at + 2);
+}
+
+static void a_checksum_stays_with_the_contents_it_is_of(void **state)
+{
+	static const struct rsm_extent extent = { 0, 5, 0, 10, 'b', true };
+	static const char *const changes[] = {
+		/* what changes, and whether the checksum is of the contents after that */
+		"<readonly>true</readonly>",
+		"<extendedattributes>%s</extendedattributes>",
+		"<extendedattributes>%s</extendedattributes>" EXTENTS(EXTENT(0, 5, 10)),
+		EXTENTS(EXTENT(0, 6, 10)),
+		LENGTH(9),
+		"<extendedattributes>%s</extendedattributes>" EXTENTS(EXTENT(0, 6, 10)),
+	};
+	char place[RSM_HASH_PLACE_SIZE], hash[400], base[2048], inside[1024], change[2048];
+	const char *list = change;
+	struct rsm_err err;
+
+	(void)state;
+	rsm_hash_place_format(RSM_DIGEST_SHA256, 10, &extent, 1, place);
+	snprintf(hash, sizeof hash, XATTR("ltfs.hash.sha256sum", "00") XATTR(RSM_KEY_HASH, "%s"),
+		 place);
+	snprintf(base, sizeof base,
+		 FULL(PLAIN(OBJECT("f", 2)
+				    LENGTH(10) "<extendedattributes>%s"
+					       "</extendedattributes>" EXTENTS(EXTENT(0, 5, 10)))),
+		 hash);
+	for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+		RSM_CLEANUP(rsm_volume_index_close) struct rsm_volume_index *index = NULL;
+		RSM_TEXT struct rsm_text value = { 0 };
+		bool same = i < 3;
+		int r;
+
+		if (strstr(changes[i], "%s"))
+			put_into(changes[i], hash, inside, sizeof inside);
+		else
+			snprintf(inside, sizeof inside, "%s", changes[i]);
+		snprintf(change, sizeof change, CHANGE(PLAIN(NAME("f") UID(2) "%s")), inside);
+		assert_done(load(base, &list, 1, &index, &err), &err);
+		assert_int_equal(rsm_node_measured(get_node(index, 2).flags),
+				 same ? RSM_DIGEST_SHA256 : RSM_DIGEST_NONE);
+		/* what is left of one that is not, tells so */
+		r = rsm_volume_index_get_xattr(index, 2, RSM_KEY_HASH, &value, &err);
+		assert_int_equal(r, same ? RSM_NODE_ABSENT : 0);
+		assert_xattr(index, 2, "ltfs.hash.sha256sum", "00");
+	}
+}
+
 static int make_folder(void **state)
 {
 	(void)state;
@@ -771,6 +826,7 @@ static const struct CMUnitTest tests[] = {
 	DOCUMENT(what_cannot_be_is_refused),
 	DOCUMENT(changes_follow_each_other),
 	DOCUMENT(only_what_is_mentioned_changes),
+	DOCUMENT(a_checksum_stays_with_the_contents_it_is_of),
 	DOCUMENT(great_and_doubled_uids_are_found),
 	TAPE(the_newest_state_is_the_full_index_and_all_behind_it),
 	TAPE(what_we_write_behind_them_is_a_full_index),
