@@ -203,6 +203,10 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 		rsm_list_remove(item);
 		rsm_list_append(&cartridge->mounts, item);
 	}
+	RSM_LIST_FOR_EACH_SAFE (item, &other->works) {
+		rsm_list_remove(item);
+		rsm_list_append(&cartridge->works, item);
+	}
 	rsm_list_remove(&other->link);
 	rsm_list_append(&manager->cartridges, &other->link); /* found after ours */
 	if (other->references)
@@ -332,6 +336,7 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 		rsm_event_add(catalog_of(worker), "conflict", "medium", cartridge->barcode, "file",
 			      conflicts.data + at, NULL);
 	}
+	rsm_drive_tell_findings(worker, cartridge);
 	if (r == RSM_LTFS_RELOADED)
 		rsm_log_info("%s in %s: its index was read", cartridge->barcode, worker->name);
 	return rsm_drive_cache_reset(worker, (uint32_t)label->block_size, err);
