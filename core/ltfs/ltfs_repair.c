@@ -64,9 +64,7 @@ bool rsm_ltfs_is_end_not_found(int r, const struct rsm_err *err)
 	return r == -EIO && err && err->asc == 0x14 && err->ascq == 0x03;
 }
 
-/* Reads on from where filemarks lead to the last record; *ret_end is the block behind it. Outcome
- * 1: there is an end of data after all.
- */
+/* Reads on from where filemarks lead to the last record; *ret_end is the block behind it. */
 static int find_last_record(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_end,
 			    struct rsm_err *err)
 {
@@ -82,9 +80,7 @@ static int find_last_record(struct rsm_ltfs_volume *ltfs, int which, uint64_t *r
 	       r == -ENOBUFS || r == RSM_TAPE_FILEMARK)
 		block++;
 	*ret_end = block;
-	if (r > 0)
-		return 1;
-	if (rsm_ltfs_is_end_not_found(r, &own))
+	if (r == RSM_TAPE_END_OF_DATA || rsm_ltfs_is_end_not_found(r, &own))
 		return 0;
 	if (err)
 		*err = own;
@@ -102,8 +98,8 @@ static int make_end(struct rsm_ltfs_volume *ltfs, int which, struct rsm_text *do
 				  ltfs->label.block_size, &part->used, err);
 	if (r == 0)
 		r = find_last_record(ltfs, which, &end, err);
-	if (r != 0)
-		return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
 	if (part->used > end || part->memory.block >= end)
 		return rsm_err_set(err, EROFS,
 				   "partition %c can be read up to block %" PRIu64
