@@ -3,9 +3,10 @@ accepts the volume, and what was on it is there, or is told to be lost."""
 import errno
 import json
 import os
+import pty
 import struct
 
-from harness import (cartridge_folder, expect, expect_errno, places, random_bytes, read_file, rsm_xattr, test,
+from harness import (RSM, cartridge_folder, expect, expect_errno, places, random_bytes, read_file, rsm_xattr, test,
                      wait_until, write_file)
 from test_foreign import foreign_library
 
@@ -304,6 +305,58 @@ def a_volume_without_any_index(bench):
         assert_good(bench, folder, history=False)
     except AssertionError as e:  # there is nothing that the first index could point back to
         expect("the chain of indexes ends at block" in str(e), str(e))
+
+
+@test()
+def a_label_in_one_partition_only(bench):
+    library = bench.library(cartridges=2)
+    folder = written(bench, library)
+    image = Image(folder, 0)
+    image.blocks = []
+    image.save()
+    mount = bench.mount(library)
+    check(mount, code=1)
+    expect("partition a has no LTFS label" in health(mount), f"health: {health(mount)}")
+    assert_files(mount)
+    expect_errno(errno.EROFS, write_file, mount / "P/c/new", b"1")
+    report(mount, "--repair", "--yes")
+    expect(health(mount) == "good", f"health: {health(mount)}")
+    assert_files(mount)
+    mount.unmount()
+    assert_good(bench, folder)
+
+
+@test()
+def a_repair_asks_on_a_terminal(bench):
+    library = bench.library(cartridges=2)
+    folder = written(bench, library)
+    Image(folder, 1).save(tail=b"\xfe\xff\xff\xff")
+    mount = bench.mount(library)
+    for answer, code in (("n", 1), ("y", 0), ("y", 0)):
+        shown, status = on_terminal([RSM, "-m", mount.point, "check", "P/c", "--repair"], answer)
+        expect(status == code, f"exit code {status} after {answer}", shown)
+        if code or "repaired" in shown:
+            expect("has no end of data" in shown and "Go on?" in shown, shown)
+    expect("Go on?" not in shown and "consistent" in shown, "there is nothing left to ask about", shown)
+
+
+def on_terminal(argv, answer):
+    """Runs it on a terminal of its own, types the answer; what was shown, and the exit code."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execv(argv[0], argv)
+    os.write(master, answer.encode() + b"\n")
+    shown = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(master)
+    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 @test()
