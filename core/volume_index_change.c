@@ -47,8 +47,8 @@ static const char *const texts[STATEMENTS] = {
 	[FORGET_XATTRS] = "DELETE FROM xattr WHERE id IN doomed",
 	[FORGET_UNKNOWN] = "DELETE FROM unknown WHERE id IN doomed",
 	[FORGET_NODES] = "DELETE FROM node WHERE id IN doomed",
-	[CHANGE] = "UPDATE node SET flags=(?2 & ~12)|(flags & 12),size=?3,mode=?4,owner=?5,grp=?6,"
-		   "times=?7,data_version=?8,stamp=?9 WHERE id=?1",
+	[CHANGE] = ("UPDATE node SET flags=(?2 & ~12)|(flags & 12),size=?3,mode=?4,owner=?5,grp=?6,"
+		    "times=?7,data_version=?8,stamp=?9 WHERE id=?1"),
 	[RENAME] = "UPDATE node SET name=?2 WHERE id=?1",
 	[GET_EXTENTS] = "SELECT extents FROM node WHERE id=?1",
 	[SET_EXTENTS] = "UPDATE node SET extents=?2 WHERE id=?1",

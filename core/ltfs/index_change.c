@@ -1,4 +1,9 @@
+/* Without a loader nothing of this is looked at: an index that is whole but makes no sense must not
+ * pass for one that was torn, which the next one may bury.
+ */
 #include "core/ltfs/index_change.h"
+
+#include <string.h>
 
 #include "core/ltfs/index_grammar.h"
 
@@ -82,6 +87,7 @@ static int locate(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		return rsm_err_set(err, EBADMSG, "\"%.64s\" becomes an object of another kind",
 				   top->name.data);
 	if (same) {
+		top->found_size = there.size;
 		merge(top, &there);
 		return 0;
 	}
@@ -113,11 +119,11 @@ int rsm_ltfs_change_open(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	int r;
 
-	if (!given(top, NAME))
-		return rsm_err_set(err, EBADMSG, "<contents> stands before <name>");
 	top->inserted = true;
 	if (!objects->loader)
 		return 0;
+	if (!given(top, NAME))
+		return rsm_err_set(err, EBADMSG, "<contents> stands before <name>");
 	r = locate(objects, err);
 	top->found_uid = top->node.uid;
 	if (r < 0 || !top->changes)
@@ -147,11 +153,11 @@ static int remove_it(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	bool placed = false;
 	int r;
 
+	if (!objects->loader)
+		return 0;
 	if (is_root(objects) || other || top->inserted)
 		return rsm_err_set(err, EBADMSG, "\"%.64s\" is removed and described",
 				   top->name.data);
-	if (!objects->loader)
-		return 0;
 	r = rsm_index_loader_find(objects->loader, top->node.parent, top->name.data, &there,
 				  &placed, err);
 	if (r) /* made and removed since the last index, or moved and found there already */
@@ -194,8 +200,33 @@ static int finish_folder(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		       : 0;
 }
 
+/* What is known of a checksum once contents or attributes change. *ret_stale: one that was computed
+ * here and is of what the file held before.
+ */
+static void settle_hash(struct rsm_ltfs_objects *objects, uint64_t old_size,
+			char ret_stale[RSM_HASH_PLACE_SIZE])
+{
+	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
+	bool contents = top->given & RSM_LTFS_GIVEN_EXTENTS || given(top, LENGTH);
+	enum rsm_digest_kind kind = rsm_node_measured(top->node.flags);
+
+	*ret_stale = '\0';
+	if (contents)
+		top->node.flags &= ~(uint32_t)RSM_NODE_MEASURED;
+	if (!(top->given & RSM_LTFS_GIVEN_XATTRS)) {
+		if (contents && kind != RSM_DIGEST_NONE)
+			rsm_hash_place_format(kind, old_size, NULL, 0, ret_stale);
+	} else if (top->given & RSM_LTFS_GIVEN_EXTENTS) {
+		rsm_ltfs_objects_settle_hash(objects);
+	} else if (!contents && kind != RSM_DIGEST_NONE &&
+		   !rsm_ltfs_objects_drop_hash_place(objects)) {
+		top->node.flags &= ~(uint32_t)RSM_NODE_MEASURED;
+	}
+}
+
 static int change_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
+	char stale[RSM_HASH_PLACE_SIZE];
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	bool link = top->node.kind == RSM_NODE_LINK;
 	int r = 0;
@@ -214,10 +245,14 @@ static int change_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 							 objects->extents, objects->extent_count,
 							 err);
 	}
+	settle_hash(objects, top->found_size, stale);
 	if (r == 0)
 		r = rsm_ltfs_objects_settle(top, err);
 	if (r == 0)
 		r = change(objects, err);
+	if (r == 0 && *stale)
+		r = rsm_index_loader_xattr(objects->loader, top->node.id, RSM_KEY_HASH, stale,
+					   strlen(stale), err);
 	if (r < 0 || !(top->given & RSM_LTFS_GIVEN_XATTRS))
 		return r;
 	r = rsm_index_loader_clear_xattrs(objects->loader, top->node.id, err);
@@ -229,10 +264,10 @@ static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	int r;
 
-	if (top->linked && objects->has_extents)
-		return rsm_err_set(err, EBADMSG, "a file has both <symlink> and extents");
 	if (!objects->loader)
 		return 0;
+	if (top->linked && objects->has_extents)
+		return rsm_err_set(err, EBADMSG, "a file has both <symlink> and extents");
 	r = locate(objects, err);
 	if (r < 0)
 		return r;
@@ -244,6 +279,8 @@ static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		top->node.size = top->target.length;
 	}
 	r = rsm_ltfs_objects_check_extents(objects, err);
+	if (r == 0 && !top->linked)
+		rsm_ltfs_objects_settle_hash(objects);
 	if (r == 0)
 		r = rsm_ltfs_objects_settle(top, err);
 	return r ? r : insert_new(objects, err);

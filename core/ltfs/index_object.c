@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/ltfs/index_change.h"
+#include "core/ltfs/index_parts.h"
 #include "core/ltfs/name.h"
 
 enum { FIRST_DATA_BLOCK = 4, NAME_POINTS_MAX = 255, ROOM_KEPT = 65536 };
@@ -23,6 +24,7 @@ void rsm_ltfs_objects_fini(struct rsm_ltfs_objects *objects)
 		rsm_text_fini(&objects->stack[i].exact);
 		rsm_text_fini(&objects->stack[i].target);
 		rsm_text_fini(&objects->stack[i].unknown);
+		rsm_text_fini(&objects->stack[i].parts);
 	}
 	free(objects->stack);
 	free(objects->xattrs);
@@ -65,6 +67,7 @@ int rsm_ltfs_objects_push(struct rsm_ltfs_objects *objects, bool folder, struct 
 	reuse(&top->exact);
 	reuse(&top->target);
 	reuse(&top->unknown);
+	reuse(&top->parts);
 	top->seen = top->given = 0;
 	top->missing = NULL;
 	top->found_uid = 0;
@@ -74,7 +77,7 @@ int rsm_ltfs_objects_push(struct rsm_ltfs_objects *objects, bool folder, struct 
 		.parent = objects->depth > 1 ? top[-1].node.id : 0,
 		.uid = objects->depth > 1 ? 0 : 1,
 	};
-	objects->xattr_count = objects->extent_count = 0;
+	objects->xattr_count = objects->extent_count = objects->place = 0;
 	objects->has_extents = false;
 	reuse(&objects->bytes);
 	return 0;
@@ -261,6 +264,8 @@ int rsm_ltfs_objects_xattr(struct rsm_ltfs_objects *objects, const char *key, co
 	if (r < 0)
 		return r;
 	xattr = &objects->xattrs[objects->xattr_count++];
+	if (!objects->place && !strcmp(key, RSM_KEY_HASH))
+		objects->place = objects->xattr_count;
 	xattr->key = objects->bytes.length;
 	rsm_text_append(&objects->bytes, key, strlen(key) + 1);
 	xattr->value = objects->bytes.length;
@@ -286,6 +291,18 @@ int rsm_ltfs_objects_hand_over(struct rsm_ltfs_objects *objects, struct rsm_err 
 	objects->xattr_count = 0;
 	reuse(&objects->bytes);
 	return r;
+}
+
+int rsm_ltfs_objects_part(struct rsm_ltfs_objects *objects, const char *place, struct rsm_text *xml,
+			  struct rsm_err *err)
+{
+	struct rsm_text *parts = &rsm_ltfs_objects_top(objects)->parts;
+
+	if (!xml->length)
+		return 0;
+	objects->unknown_bytes += rsm_ltfs_parts_add(parts, place, xml);
+	rsm_text_reset(xml);
+	return parts->failed ? rsm_err_oom(err) : 0;
 }
 
 /* ---- extents ---- */
@@ -392,6 +409,39 @@ int rsm_ltfs_objects_settle(struct rsm_ltfs_object *top, struct rsm_err *err)
 	return r;
 }
 
+/* A digest that is of these contents is noted as such. One that is not keeps the text that tells
+ * what it was of: other software has changed the file.
+ */
+void rsm_ltfs_objects_settle_hash(struct rsm_ltfs_objects *objects)
+{
+	struct rsm_node *node = &rsm_ltfs_objects_top(objects)->node;
+	const struct rsm_ltfs_xattr *place;
+	enum rsm_digest_kind kind;
+
+	if (!objects->place)
+		return;
+	place = &objects->xattrs[objects->place - 1];
+	kind = rsm_hash_place_match(objects->bytes.data + place->value, place->length, node->size,
+				    objects->extents, objects->extent_count);
+	if (kind == RSM_DIGEST_NONE)
+		return;
+	node->flags |= (uint32_t)kind * (RSM_NODE_MEASURED / 7);
+	rsm_ltfs_objects_drop_hash_place(objects);
+}
+
+bool rsm_ltfs_objects_drop_hash_place(struct rsm_ltfs_objects *objects)
+{
+	struct rsm_ltfs_xattr *place;
+
+	if (!objects->place)
+		return false;
+	place = &objects->xattrs[objects->place - 1];
+	objects->xattr_count--;
+	memmove(place, place + 1, (objects->xattr_count + 1 - objects->place) * sizeof *place);
+	objects->place = 0;
+	return true;
+}
+
 int rsm_ltfs_objects_insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
@@ -446,6 +496,8 @@ static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		top->node.size = top->target.length;
 	}
 	r = rsm_ltfs_objects_check_extents(objects, err);
+	if (!r && !top->linked)
+		rsm_ltfs_objects_settle_hash(objects);
 	if (!r)
 		r = rsm_ltfs_objects_settle(top, err);
 	return r ? r : rsm_ltfs_objects_insert(objects, err);
@@ -456,6 +508,10 @@ int rsm_ltfs_objects_pop(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	int r;
 
+	if (top->parts.length)
+		rsm_text_append(&top->unknown, top->parts.data, top->parts.length);
+	if (top->unknown.failed)
+		return rsm_err_oom(err);
 	if (top->unknown.length)
 		top->node.flags |= RSM_NODE_HAS_UNKNOWN;
 	if (top->unknown.length && top->inserted)

@@ -28,6 +28,7 @@ struct rsm_ltfs_object {
 	uint32_t given;	     /* the same in bits that mean the same in folders and files */
 	const char *missing; /* of an incremental index: a full one would need this element */
 	uint64_t found_uid;  /* likewise: of the folder when its contents began */
+	uint64_t found_size; /* likewise: of the file, before it is changed */
 	bool changes;	     /* likewise: it was there before */
 	bool inserted;	     /* the loader knows it */
 	bool late;	     /* something came after that */
@@ -37,13 +38,14 @@ struct rsm_ltfs_object {
 	struct rsm_text exact;	 /* the name as its creator spelled it; empty: none */
 	struct rsm_text target;	 /* of a link */
 	struct rsm_text unknown; /* elements that nobody knows, as XML */
+	struct rsm_text parts;	 /* the same within its parts, index_parts.h */
 };
 
 struct rsm_ltfs_objects {
 	struct rsm_index_loader *loader; /* or NULL */
 	bool incremental;		 /* index_change.h */
 	uint64_t highest_uid;
-	size_t unknown_bytes; /* in all of the stack */
+	size_t unknown_bytes; /* in all of the stack, and what is under way */
 	struct rsm_ltfs_object *stack;
 	size_t depth, room;
 	struct rsm_ltfs_xattr {
@@ -51,6 +53,7 @@ struct rsm_ltfs_objects {
 	} * xattrs;			   /* of the top object, not yet handed over */
 	size_t xattr_count, xattr_room;
 	struct rsm_text bytes;
+	size_t place; /* of RSM_KEY_HASH among xattrs, counted from 1; 0: it is not there */
 	struct rsm_extent *extents; /* of the file on top */
 	size_t extent_count, extent_room;
 	bool has_extents; /* also when all of them were empty */
@@ -79,6 +82,9 @@ RSM_MUST_CHECK int rsm_ltfs_objects_uid(struct rsm_ltfs_objects *objects, uint64
 RSM_MUST_CHECK int rsm_ltfs_objects_key(struct rsm_text *text, bool encoded, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_ltfs_objects_xattr(struct rsm_ltfs_objects *objects, const char *key,
 					  const char *value, size_t length, struct rsm_err *err);
+/* Unknown elements of a part of the top; `xml` is left empty. */
+RSM_MUST_CHECK int rsm_ltfs_objects_part(struct rsm_ltfs_objects *objects, const char *place,
+					 struct rsm_text *xml, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_ltfs_objects_extent(struct rsm_ltfs_objects *objects,
 					   const struct rsm_extent *extent, struct rsm_err *err);
 
@@ -90,6 +96,10 @@ RSM_MUST_CHECK int rsm_ltfs_objects_check_extents(struct rsm_ltfs_objects *objec
 /* Exact name and mode, from what is known of them. */
 RSM_MUST_CHECK int rsm_ltfs_objects_settle(struct rsm_ltfs_object *top, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_ltfs_objects_insert(struct rsm_ltfs_objects *objects, struct rsm_err *err);
+/* Of a file whose extents were checked: is its checksum of these contents? */
+void rsm_ltfs_objects_settle_hash(struct rsm_ltfs_objects *objects);
+/* The text that tells what the checksum is of is not kept; false: there was none. */
+bool rsm_ltfs_objects_drop_hash_place(struct rsm_ltfs_objects *objects);
 /* The attributes that were gathered become the top's, which the loader knows. */
 RSM_MUST_CHECK int rsm_ltfs_objects_hand_over(struct rsm_ltfs_objects *objects,
 					      struct rsm_err *err);

@@ -7,6 +7,7 @@
 #include "core/ltfs/index_grammar.h"
 #include "core/ltfs/index_keeper.h"
 #include "core/ltfs/index_object.h"
+#include "core/ltfs/index_parts.h"
 #include "core/ltfs/name.h"
 #include "core/ltfs/xml.h"
 
@@ -41,6 +42,7 @@ struct rsm_ltfs_index_reader {
 
 	struct rsm_ltfs_keeper keeper; /* of elements that are not in the grammar */
 	struct rsm_text unknown, policy;
+	struct rsm_text part; /* unknown elements of the extent or attribute that is open */
 };
 
 /* ---- the beginnings of elements ---- */
@@ -132,6 +134,16 @@ static void start_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_eleme
 		rsm_xml_fail(&reader->xml, EBADMSG, "a value of type %.32s", form);
 }
 
+/* Before 2.0 there was none. */
+static void settle_backup_time(struct rsm_ltfs_index_reader *reader)
+{
+	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(&reader->objects);
+	struct rsm_node_times *times = &top->node.times;
+
+	if (!top->has_backup_time && !reader->objects.incremental)
+		times->backed_up = times->created;
+}
+
 static void start_known(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
 			const XML_Char **attributes)
 {
@@ -151,7 +163,10 @@ static void start_known(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_elem
 		r = rsm_ltfs_objects_push(&reader->objects, self == DIRECTORY, &why);
 		reader->extents_end = 0;
 		break;
-	case CONTENTS: r = rsm_ltfs_objects_open(&reader->objects, &why); break;
+	case CONTENTS:
+		settle_backup_time(reader);
+		r = rsm_ltfs_objects_open(&reader->objects, &why);
+		break;
 	case XATTRS:
 		if (reader->objects.incremental)
 			r = rsm_ltfs_change_xattrs(&reader->objects, &why);
@@ -185,6 +200,8 @@ static void start_skipping(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_e
 		into = &reader->unknown;
 	else if (parent == DIRECTORY || parent == PLAIN_FILE)
 		into = &rsm_ltfs_objects_top(&reader->objects)->unknown;
+	else if (parent == CONTENTS || (parent >= XATTRS && parent <= EXTENT))
+		into = &reader->part;
 	rsm_ltfs_keeper_begin(&reader->keeper, into, self == POLICY);
 	rsm_ltfs_keeper_start(&reader->keeper, name, attributes);
 }
@@ -436,26 +453,61 @@ static void end_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element
 static int end_extent(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
 {
 	bool placed = reader->seen[EXTENT] & 1;
+	char place[RSM_LTFS_PLACE_SIZE];
+	int r;
 
 	if (!placed) /* before 2.0 */
 		reader->extent.file_offset = reader->extents_end;
 	if (__builtin_add_overflow(reader->extent.file_offset, reader->extent.byte_count,
 				   &reader->extents_end))
 		return rsm_err_set(why, EBADMSG, "an extent ends beyond all files");
-	return rsm_ltfs_objects_extent(&reader->objects, &reader->extent, why);
+	rsm_ltfs_part_of_extent(&reader->extent, place);
+	r = rsm_ltfs_objects_part(&reader->objects, place, &reader->part, why);
+	return r ? r : rsm_ltfs_objects_extent(&reader->objects, &reader->extent, why);
+}
+
+static int end_xattr(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
+{
+	char place[RSM_LTFS_PLACE_SIZE];
+	int r;
+
+	if (!rsm_ltfs_part_of_xattr(reader->key.data, place)) {
+		reader->objects.unknown_bytes -= reader->part.length;
+		rsm_text_reset(&reader->part);
+	}
+	r = rsm_ltfs_objects_part(&reader->objects, place, &reader->part, why);
+	return r ? r
+		 : rsm_ltfs_objects_xattr(&reader->objects, reader->key.data, reader->value.data,
+					  reader->value.length, why);
+}
+
+/* An unknown element is over. What is in an extent or attribute waits for that to be known. */
+static void end_part(struct rsm_ltfs_index_reader *reader)
+{
+	enum rsm_ltfs_element parent = innermost(reader);
+	struct rsm_err why;
+	int r;
+
+	if (parent != CONTENTS && parent != XATTRS && parent != EXTENTS)
+		return;
+	r = rsm_ltfs_objects_part(&reader->objects,
+				  parent == CONTENTS ? RSM_LTFS_PART_CONTENTS
+				  : parent == XATTRS ? RSM_LTFS_PART_XATTRS
+						     : RSM_LTFS_PART_EXTENTS,
+				  &reader->part, &why);
+	if (r < 0)
+		rsm_xml_fail_with(&reader->xml, r, &why);
 }
 
 static int end_object(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
 		      struct rsm_err *why)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(&reader->objects);
-	struct rsm_node_times *times = &top->node.times;
 	uint32_t missing = reader->needed_of_new[self] & ~top->seen;
 
 	if (missing)
 		top->missing = rsm_ltfs_index_grammar[self].rules[__builtin_ctz(missing)].name;
-	if (!top->has_backup_time && !reader->objects.incremental) /* before 2.0 */
-		times->backed_up = times->created;
+	settle_backup_time(reader);
 	if (top->node.kind == RSM_NODE_FILE && !top->linked) {
 		reader->header.files++;
 		reader->header.bytes += top->node.size;
@@ -487,6 +539,8 @@ static void XMLCALL end_element(void *data, const XML_Char *name)
 		return;
 	if (reader->keeper.depth) {
 		rsm_ltfs_keeper_end(&reader->keeper, name);
+		if (!reader->keeper.depth)
+			end_part(reader);
 		return;
 	}
 	self = reader->path[--reader->depth];
@@ -499,10 +553,7 @@ static void XMLCALL end_element(void *data, const XML_Char *name)
 	switch (self) {
 	case DIRECTORY:
 	case PLAIN_FILE: r = end_object(reader, self, &why); break;
-	case XATTR:
-		r = rsm_ltfs_objects_xattr(&reader->objects, reader->key.data, reader->value.data,
-					   reader->value.length, &why);
-		break;
+	case XATTR: r = end_xattr(reader, &why); break;
 	case EXTENT: r = end_extent(reader, &why); break;
 	default: break;
 	}
@@ -552,6 +603,7 @@ void rsm_ltfs_index_reader_free(struct rsm_ltfs_index_reader *reader)
 	rsm_text_fini(&reader->comment);
 	rsm_text_fini(&reader->unknown);
 	rsm_text_fini(&reader->policy);
+	rsm_text_fini(&reader->part);
 	rsm_ltfs_keeper_fini(&reader->keeper);
 	free(reader);
 }

@@ -17,6 +17,7 @@
 struct rsm_ltfs_index_source {
 	struct rsm_index_snapshot *snapshot;
 	struct rsm_ltfs_index_header header;
+	uint64_t block_size;	 /* of the volume: offsets in blocks are below it; 0: any */
 	const char *volume_name; /* the root's name; "" is fine */
 	const char *comment;	 /* or NULL */
 	const char *policy_xml;	 /* kept dataplacementpolicy element, or NULL */

@@ -280,42 +280,22 @@ int rsm_ltfs_write_label(struct rsm_ltfs_volume *ltfs, int which, const char *se
 
 /* ---- MAM of a new volume (6.1) ---- */
 
-static void put_attribute(struct rsm_tape_drive *drive, enum rsm_mam_id id,
-			  enum rsm_mam_format format, const char *text, size_t length, char fill)
-{
-	char value[160];
-	struct rsm_err err;
-	size_t n = strlen(text);
-	int r;
-
-	memset(value, fill, sizeof value);
-	if (n >= length && fill == '\0')
-		n = length - 1;
-	if (n > length)
-		n = length;
-	memcpy(value, text, n);
-	r = rsm_medium_memory_write(drive, 0, id, format, value, length, &err);
-	if (r < 0 && r != -EOPNOTSUPP)
-		rsm_log_warning("MAM attribute %04Xh is not written, ignoring: %s", (unsigned)id,
-				err.msg);
-}
-
 static void write_attributes(struct rsm_ltfs_volume *ltfs,
 			     const struct rsm_volume_identity *identity)
 {
 	static const char utf8 = (char)0x81;
 	static const char unlocked;
 
-	put_attribute(ltfs->drive, RSM_MAM_APPLICATION_VENDOR, RSM_MAM_ASCII, "RSMFS", 8, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_APPLICATION_NAME, RSM_MAM_ASCII, "LTFS", 32, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_APPLICATION_VERSION, RSM_MAM_ASCII, RSM_VERSION, 8, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_FORMAT_VERSION, RSM_MAM_ASCII, "2.4.0", 16, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_BARCODE, RSM_MAM_ASCII,
-		      identity && identity->barcode ? identity->barcode : "", 32, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_MEDIUM_TEXT, RSM_MAM_TEXT,
-		      identity && identity->name ? identity->name : "", 160, '\0');
-	put_attribute(ltfs->drive, RSM_MAM_MEDIA_POOL, RSM_MAM_TEXT,
-		      identity && identity->pool ? identity->pool : "", 160, '\0');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_APPLICATION_VENDOR, RSM_MAM_ASCII, "RSMFS", 8, ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_APPLICATION_NAME, RSM_MAM_ASCII, "LTFS", 32, ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_APPLICATION_VERSION, RSM_MAM_ASCII, RSM_VERSION, 8,
+			  ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_FORMAT_VERSION, RSM_MAM_ASCII, "2.4.0", 16, ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_BARCODE, RSM_MAM_ASCII,
+			  identity && identity->barcode ? identity->barcode : "", 32, ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_MEDIUM_TEXT, RSM_MAM_TEXT, "", 160, '\0');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_MEDIA_POOL, RSM_MAM_TEXT, "", 160, '\0');
+	rsm_ltfs_write_names(ltfs, identity);
 	if (rsm_medium_memory_write(ltfs->drive, 0, RSM_MAM_TEXT_LOCALISATION, RSM_MAM_BINARY,
 				    &utf8, 1, NULL) < 0 ||
 	    rsm_medium_memory_write(ltfs->drive, 0, RSM_MAM_VOLUME_LOCK, RSM_MAM_BINARY, &unlocked,
@@ -333,6 +313,8 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 
 	/* nothing that an earlier medium held counts any more */
 	r = rsm_content_forget_unindexed(ltfs->content, err);
+	if (r == 0)
+		r = rsm_ltfs_save_volume_name(ltfs, identity, err);
 	if (r == 0)
 		r = rsm_ltfs_save_root_keys(ltfs, identity, err);
 	if (r == 0)

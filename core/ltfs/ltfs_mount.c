@@ -131,13 +131,19 @@ static void refuse(struct rsm_ltfs_volume *ltfs, const char *why)
 	ltfs->read_only = true;
 }
 
-/* What it says would be lost with the next index. */
+/* What it says would be lost with the next index. The newest of several is the reason. */
 static void refuse_incremental(struct rsm_ltfs_volume *ltfs, uint64_t block, const char *why)
 {
+	char place[48];
+	size_t length;
+
+	length = (size_t)snprintf(place, sizeof place, "index at %c:%" PRIu64,
+				  ltfs->part[DATA].letter, block);
+	if (strncmp(why, place, length) == 0 && why[length] == ':')
+		why += length + 2; /* it says so itself */
 	rsm_ltfs_find(ltfs, RSM_FINDING_REPAIR, DATA, block,
-		      "the incremental index at %c:%" PRIu64 " cannot be used: %.140s",
-		      ltfs->part[DATA].letter, block, why);
-	rsm_log_warning("%s", ltfs->reason);
+		      "the incremental %s cannot be used: %.140s", place, why);
+	rsm_log_warning("the incremental %s cannot be used: %s", place, why);
 }
 
 /* The last whole index of a partition, which ends in front of block `end`. An incremental one needs
@@ -507,8 +513,9 @@ static void check_lock(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index
 
 	if (rsm_tape_drive_medium(ltfs->drive, &medium, &err) == 0 && medium.write_protected)
 		refuse(ltfs, "the cartridge is write-protected");
+	ltfs->locked = !ltfs->read_only && strcmp(header->lock, "locked") == 0;
 	if (strcmp(header->lock, "locked") == 0 || strcmp(header->lock, "permlocked") == 0)
-		refuse(ltfs, "the volume is locked");
+		refuse(ltfs, RSM_LTFS_LOCKED);
 	if (rsm_medium_memory_read(ltfs->drive, 0, RSM_MAM_VOLUME_LOCK, &lock, 1, &length, &err) ==
 		    0 &&
 	    (lock == 2 || (lock >= 4 && lock <= 6)))
@@ -602,6 +609,7 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	if (r < 0)
 		return r;
 	check_lock(ltfs, &header);
+	rsm_ltfs_settle_lock(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include "core/ltfs/index_writer.h"
 #include "core/ltfs/ltfs_check.h"
 #include "core/ltfs/ltfs_volume.h"
+#include "core/ltfs/value.h"
 
 enum { INDEX, DATA, PARTITIONS, UNKNOWN };
 
@@ -77,7 +78,9 @@ struct rsm_ltfs_volume {
 	struct rsm_volume_finding findings[RSM_VOLUME_FINDINGS];
 	size_t finding_count;
 
-	bool read_only, full, permanently_locked;
+	bool read_only, full;
+	bool locked;	   /* by the advisory lock, which can be taken away */
+	char lock_due[12]; /* what the commit that is being made sets; "": it stays */
 	char reason[256];
 	uint64_t capacity, remaining; /* bytes; of the data partition, as last asked */
 	uint64_t appended_since;      /* bytes since then */
@@ -206,6 +209,23 @@ RSM_MUST_CHECK int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
 					   struct rsm_err *err);
 /* Remembers in the volume index which index it is a copy of (facts). */
 RSM_MUST_CHECK int rsm_ltfs_save_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+/* ---- ltfs_names.c ---- */
+
+/* The cartridge's name, as it stands among the root's vendor keys. */
+#define RSM_LTFS_NAME_KEY RSM_KEY_VENDOR "name"
+
+/* The cartridge's name becomes the volume's, unless that has one of its own. Before
+ * _save_root_keys, in the same transaction.
+ */
+RSM_MUST_CHECK int rsm_ltfs_save_volume_name(struct rsm_ltfs_volume *ltfs,
+					     const struct rsm_volume_identity *identity,
+					     struct rsm_err *err);
+/* An attribute of the medium's memory, where it is not so already; cut to fit. */
+void rsm_ltfs_put_text(struct rsm_tape_drive *drive, enum rsm_mam_id id, enum rsm_mam_format format,
+		       const char *text, size_t length, char fill);
+/* The volume's name and the pool, in the medium's memory. */
+void rsm_ltfs_write_names(struct rsm_ltfs_volume *ltfs, const struct rsm_volume_identity *identity);
+
 /* ---- ltfs_facts.c ---- */
 
 /* Part of _save_facts: what changes with each index. */
@@ -213,6 +233,18 @@ RSM_MUST_CHECK int rsm_ltfs_save_shown_facts(struct rsm_ltfs_volume *ltfs, struc
 /* What the medium's memory tells, once a mount. lock: of the index. */
 RSM_MUST_CHECK int rsm_ltfs_save_medium_facts(struct rsm_ltfs_volume *ltfs, const char *lock,
 					      struct rsm_err *err);
+/* ---- ltfs_lock.c ---- */
+
+/* A commit begins: is there something that it, a full one then, is to tell the medium besides the
+ * tree? Fills in lock_due.
+ */
+bool rsm_ltfs_take_due(struct rsm_ltfs_volume *ltfs);
+bool rsm_ltfs_is_being_unlocked(struct rsm_ltfs_volume *ltfs);
+/* A volume that is only locked, and is to be unlocked, can be written. */
+void rsm_ltfs_settle_lock(struct rsm_ltfs_volume *ltfs);
+/* Behind the indexes: what is due goes to the medium's memory; a lock holds from now on. */
+RSM_MUST_CHECK int rsm_ltfs_write_due(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+
 void rsm_ltfs_ask_capacity(struct rsm_ltfs_volume *ltfs);
 
 RSM_MUST_CHECK int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *content,

@@ -1,14 +1,18 @@
 """Checksums: stored when a file is written to its medium, gone when it changes, compared by rsm verify."""
+import contextlib
 import hashlib
 import json
 import os
+import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
 import time
 import zlib
 
+from foreign import Foreign
 from harness import (RSM, expect, expect_errno, cartridge_folder, places, random_bytes, read_file, sha256,
                      test, wait_until, write_file)
 
@@ -206,3 +210,121 @@ def verify_can_be_interrupted(bench):
                lambda: mount.rsm("dismount", mount / "P/c", check=False).returncode == 0 or
                os.getxattr(mount / "P/c", "user.rsm.barcode").decode() in places(library) and
                places(library)[barcode_of(mount, "P/c")].startswith("slots"), 10)
+
+
+@test()
+def a_change_of_another_system_is_no_damage(bench):
+    """It keeps our checksum of what the file once was: stale, not shown, replaced when the user says so."""
+    library = bench.library(cartridges=2)
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c/d")
+    for name in ("changed", "same", "moved", "d/hit"):
+        write_file(mount / f"P/c/{name}", random_bytes(600_000, name))
+    mount.rsm("sync")
+    barcode = barcode_of(mount, "P/c")
+    mount.unmount()
+    foreign = Foreign(cartridge_folder(library, barcode))
+    key = "ltfs.vendor.rsmfs.hash"
+    for name in ("changed", "same", "moved", "d/hit"):
+        expect(foreign.volume.nodes[name].xattrs[key].startswith(b"sha256sum 600000 "), f"{name} lacks {key}")
+    foreign.rewrite("changed", b"by another system")
+    foreign.rewrite("moved", random_bytes(600_000, "moved"))
+    foreign.commit()
+    # what is damaged is damage still
+    payload = random_bytes(600_000, "d/hit")[1000:1064]
+    flip(find_image(cartridge_folder(library, barcode), payload), payload, 5)
+
+    mount = bench.mount(library)
+    base = mount / "P/c"
+    mount.rsm("mount", base)
+    expect(read_file(f"{base}/changed") == b"by another system", "the other system's change is not here")
+    for name in ("changed", "moved"):
+        expect(stored(f"{base}/{name}") is None, f"{name}: a stale checksum is shown")
+        expect(os.listxattr(f"{base}/{name}") == [], "listed", os.listxattr(f"{base}/{name}"))
+    expect(stored(f"{base}/same") == sha256(f"{base}/same"), "the true one is gone")
+    result = mount.rsm("verify", base, check=False)
+    expect(result.returncode == 1 and sorted(result.stdout.splitlines()) == [
+        "2 verified, 1 differ, 0 cannot be read, 0 without checksum, 1 with a stale checksum",
+        "P/c/changed\tstale\tstale checksum: another system changed the file",
+        "P/c/d/hit\tdiffers\tdiffers from its checksum (sha256sum)"], "the report", result.stdout)
+    result = mount.rsm("verify", f"{base}/changed")
+    expect(result.returncode == 0, "a stale checksum counts as damage")
+    # it stays known as stale over our own index
+    write_file(f"{base}/new", b"makes another index")
+    mount.rsm("sync")
+    mount.unmount()
+    shutil.rmtree(f"{library}/catalog")
+    shutil.rmtree(f"{library}/staging")
+    mount = bench.mount(library)
+    mount.rsm("inventory", "--full")
+    wait_until("the cartridge is back", lambda: os.path.isdir(base), 30)
+    expect("1 with a stale checksum" in mount.rsm("verify", f"{base}/changed").stdout, "it is taken for true")
+    shown = json.loads(mount.rsm("--json", "verify", "--update", base, check=False).stdout)["summary"][0]
+    expect((shown["verified"], shown["differ"], shown["stale"], shown["updated"]) == (3, 1, 0, 2), shown)
+    expect(stored(f"{base}/changed") == hashlib.sha256(b"by another system").hexdigest(), "not stored")
+    expect(stored(f"{base}/d/hit") == hashlib.sha256(random_bytes(600_000, "d/hit")).hexdigest(),
+           "what differs got a new checksum")
+    mount.rsm("sync")
+    mount.unmount()
+    nodes = Foreign(cartridge_folder(library, barcode)).volume.nodes
+    expect(nodes["changed"].xattrs[key].startswith(b"sha256sum 17 "), nodes["changed"].xattrs)
+    mount = bench.mount(library)
+    expect(mount.rsm("verify", f"{base}/changed", f"{base}/moved").stdout ==
+           "2 verified, 0 differ, 0 cannot be read, 0 without checksum\n", "it is not verified now")
+
+
+@test()
+def verify_of_several_and_update(bench):
+    """Several paths on several cartridges: each file once; missing checksums are made on demand only."""
+    library = bench.library(cartridges=3)
+    mount = bench.mount(library, options="hash=none")
+    for cartridge in ("a", "b"):
+        os.makedirs(mount / f"P/{cartridge}/d")
+        for name in ("one", "d/two"):
+            write_file(mount / f"P/{cartridge}/{name}", random_bytes(300_000, cartridge + name))
+    mount.rsm("sync")
+    mount.unmount()
+    mount = bench.mount(library)
+    write_file(mount / "P/a/three", random_bytes(10_000, 3))
+    a, b = mount / "P/a", mount / "P/b"
+    result = mount.rsm("verify", f"{a}/d", a, f"{b}/one", a)
+    expect(result.stdout == "1 verified, 0 differ, 0 cannot be read, 3 without checksum\n", result.stdout)
+    result = mount.rsm("verify", "--update", f"{b}/one", f"{a}/d", a)
+    expect(result.stdout == "1 verified, 0 differ, 0 cannot be read, 0 without checksum, 3 checksums stored\n",
+           result.stdout)
+    expect(stored(f"{b}/one") == sha256(f"{b}/one") and stored(f"{b}/d/two") is None, "stored")
+    result = mount.rsm("verify", a, b)
+    expect(result.stdout == "4 verified, 0 differ, 0 cannot be read, 1 without checksum\n", result.stdout)
+    # one that cannot be had does not keep back the others
+    expect(mount.rsm("verify", a, mount / "P/none", check=False).returncode == 1, "a name that is not there")
+    mount.rsm("dismount", b)
+    mount.rsm("disable", barcode_of(mount, "P/b"))
+    result = mount.rsm("verify", b, a, check=False)
+    expect(result.returncode == 1 and "3 verified" in result.stdout, "the result", result.stdout, result.stderr)
+
+
+@test()
+def verify_on_a_terminal_shows_how_far_it_is(bench):
+    """A bar, bytes and the file's name; gone when it is done."""
+    library = bench.library(cartridges=2, capacity="2G")
+    with open(f"{library}/library.conf") as f:
+        conf = re.sub(r"(?m)^(timing|\w+_s|rate_mb_s) *=.*$", "", f.read())
+    write_file(f"{library}/library.conf", (conf + "timing = real\nrobot_s = 0\nload_s = 0\nunload_s = 0\n"
+                                           "rate_mb_s = 70\n").encode())
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    for i in range(2):
+        write_file(mount / f"P/c/file{i}", random_bytes(60_000_000, i))
+    mount.rsm("sync")
+    master, slave = pty.openpty()
+    tool = subprocess.Popen([RSM, "-m", mount.point, "verify", mount / "P/c"], stdin=slave, stdout=slave,
+                            stderr=slave)
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(master, 65536):
+            shown += piece
+    os.close(master)
+    expect(tool.wait(60) == 0, shown[-500:])
+    expect(b"2 verified, 0 differ" in shown, shown[-500:])
+    expect(re.search(rb"\[#+\.*\] ?[0-9.]+", shown) and b"P/c/file" in shown, "no bar", shown[:500])
