@@ -175,6 +175,23 @@ static int take_last(struct rsm_ltfs_volume *ltfs, int which,
 	return 0;
 }
 
+/* Outcome 1: what follows the filemark looks like an index, but is what a file holds. */
+static int pass_over_contents(struct rsm_ltfs_volume *ltfs, int which, uint64_t mark,
+			      struct rsm_err *err)
+{
+	bool contents = false;
+	int r = rsm_ltfs_is_contents(ltfs, which, mark, &contents, err);
+
+	if (r == 0 && contents) {
+		ltfs->begins_like_index = false;
+		rsm_log_warning("what stands at %c:%" PRIu64 " looks like an index, but is what a "
+				"file holds",
+				ltfs->part[which].letter, mark + 1);
+		return 1;
+	}
+	return r;
+}
+
 /* Walks backwards over the filemarks of a partition to its last whole index. *ret_mark is the last
  * filemark of all. Outcome 1: there is no index.
  */
@@ -204,6 +221,8 @@ static int walk_back(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_mark
 		if (position.block + 1 < part->end) {
 			r = rsm_ltfs_read_index(ltfs, which, position.block + 1, NULL, ret_header,
 						&end, &ltfs->index_bytes, err);
+			if (r == 0)
+				r = pass_over_contents(ltfs, which, position.block, err);
 			if (r == 0)
 				r = take_last(ltfs, which, ret_header, end, err);
 			if (r <= 0)

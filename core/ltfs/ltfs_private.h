@@ -120,6 +120,11 @@ RSM_MUST_CHECK int rsm_ltfs_apply_index(struct rsm_ltfs_volume *ltfs, uint64_t b
 					struct rsm_ltfs_index_header *ret_header, uint64_t *ret_end,
 					uint64_t *ret_bytes, struct rsm_err *err);
 
+/* Whether the whole index that follows the filemark at `mark` is what a file holds
+ * (ltfs_believe.c). */
+RSM_MUST_CHECK int rsm_ltfs_is_contents(struct rsm_ltfs_volume *ltfs, int which, uint64_t mark,
+					bool *ret_is_contents, struct rsm_err *err);
+
 /* ---- ltfs_incremental.c ---- */
 
 /* Follows the pointers of an incremental index. Outcome 1: they do not lead to a full index, `err`
