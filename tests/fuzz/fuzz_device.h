@@ -2,8 +2,8 @@
  * that plays a script.
  *
  * The script has for each command: what to do (FUZZ_*; other values: GOOD), the length of the data
- * (2 bytes, big-endian) and the data; for FUZZ_CHECK a byte of length and sense data. At its end the
- * device is gone.
+ * (2 bytes, big-endian) and the data; for FUZZ_CHECK a byte of length and sense data. At its end
+ * the device is gone.
  */
 #ifndef RSM_TESTS_FUZZ_FUZZ_DEVICE_H
 #define RSM_TESTS_FUZZ_FUZZ_DEVICE_H

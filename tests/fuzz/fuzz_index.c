@@ -45,8 +45,8 @@ static struct rsm_volume_index *load(const void *data, size_t size, const char *
 		FUZZ_PROMISE(rsm_volume_index_open(path, &index, &err) == 0, "%s", err.msg);
 	} else {
 		/* what only a loader finds: no number is left to give, too many names */
-		FUZZ_PROMISE(r == 0 || r == -EBADMSG || r == -EFBIG || r == -ENAMETOOLONG,
-			     "%d %s", r, err.msg);
+		FUZZ_PROMISE(r == 0 || r == -EBADMSG || r == -EFBIG || r == -ENAMETOOLONG, "%d %s",
+			     r, err.msg);
 		unlink(loaded);
 	}
 	return index;
@@ -112,8 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int r = read_index(data, size, 524288, NULL, &whole, &err);
 	int again = read_index(data, size, 1 + size % 61, NULL, &pieces, &other);
 
-	FUZZ_PROMISE(r == again, "in pieces: %d %s; whole: %d %s", again,
-		     again ? other.msg : "", r, r ? err.msg : "");
+	FUZZ_PROMISE(r == again, "in pieces: %d %s; whole: %d %s", again, again ? other.msg : "", r,
+		     r ? err.msg : "");
 	if (r == 0) {
 		FUZZ_PROMISE(whole.highest_uid == pieces.highest_uid &&
 				     whole.generation == pieces.generation &&

@@ -21,7 +21,7 @@ static void check_label(const struct rsm_ltfs_label *label)
 	FUZZ_PROMISE(again.location == label->location, "%c", again.location);
 	other = again;
 	other.location = label->location == label->index_partition ? label->data_partition
-								    : label->index_partition;
+								   : label->index_partition;
 	r = rsm_ltfs_label_compare(label, &other, &err);
 	FUZZ_PROMISE(r == 0, "%s", err.msg);
 	FUZZ_PROMISE(rsm_ltfs_label_compare(label, &again, &err) < 0, "same location");

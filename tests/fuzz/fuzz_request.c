@@ -131,9 +131,9 @@ static void check_acl(const uint8_t *data, size_t size)
 	if (rsmfs_acl_to_mode(data, size, &mode, &minimal, &err) == 0) {
 		FUZZ_PROMISE((mode & ~07777U) == 0, "%o", mode);
 		FUZZ_PROMISE(rsmfs_acl_chmod(data, size, 0705, &changed, &err) == 0, "%s", err.msg);
-		FUZZ_PROMISE(rsmfs_acl_to_mode(changed.data, changed.length, &mode, &minimal,
-					       &err) == 0,
-			     "%s", err.msg);
+		FUZZ_PROMISE(
+			rsmfs_acl_to_mode(changed.data, changed.length, &mode, &minimal, &err) == 0,
+			"%s", err.msg);
 		FUZZ_PROMISE((mode & 0777) == 0705, "%o", mode);
 	}
 	mode = 0666;
