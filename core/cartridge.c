@@ -134,8 +134,10 @@ static void content_read(void *context, struct rsm_medium_read *read)
 	rsm_mutex_unlock(&manager->lock);
 	if (offline)
 		rsm_manager_request_medium(manager, cartridge);
-	if (cached || r < 0)
-		read->done(read, r, r < 0 ? &err : NULL);
+	if (cached)
+		rsm_drive_worker_answer_cached(worker, read);
+	else if (r < 0)
+		read->done(read, r, &err);
 }
 
 static void content_cancel(void *context, struct rsm_medium_read *read)

@@ -31,6 +31,7 @@ static void content_free(struct rsm_content *content)
 		}
 	free(content->nodes);
 	rsm_mutex_fini(&content->lock);
+	pthread_cond_destroy(&content->reads_ended);
 	rsm_mutex_fini(&content->reads_lock);
 	rsm_mutex_fini(&content->commit_lock);
 	free(content->folder);
@@ -71,6 +72,7 @@ int rsm_content_open_volume(const char *folder, struct rsm_staging_space *space,
 		return rsm_err_oom(err);
 	rsm_mutex_init(&content->lock);
 	rsm_mutex_init(&content->reads_lock);
+	rsm_cond_init(&content->reads_ended);
 	rsm_mutex_init(&content->commit_lock);
 	rsm_list_init(&content->reads);
 	content->folder = strdup(folder);
@@ -115,6 +117,7 @@ void rsm_content_close_volume(struct rsm_content *content)
 
 	if (!content)
 		return;
+	rsm_content_wait_for_reads(content);
 	flush_the_rest(content);
 	if (rsm_content_commit(content, &err) < 0)
 		rsm_log_error("contents of a cartridge: %s", err.msg);

@@ -27,6 +27,7 @@ struct rsm_content;
 struct rsm_open_file;
 
 /* One piece of a file that is on the medium. Made by content, carried out by a drive worker. */
+enum { RSM_READ_LENT_MOST = 4 };
 struct rsm_medium_read {
 	struct rsm_list link; /* for whoever queues it */
 	struct rsm_content *content;
@@ -35,10 +36,17 @@ struct rsm_medium_read {
 	uint64_t start_block; /* normalised: byte_offset < block size is not guaranteed by media */
 	uint64_t byte_offset;
 	size_t count;
-	void *buffer;	/* to be filled with `count` bytes */
+	void *buffer;	/* to be filled with `count` bytes; NULL: the bytes are lent instead */
 	uint64_t order; /* for the queue's use */
+	/* Of a read without a buffer, when done() is called with 0: all its bytes in order, valid
+	 * until done() returns. `lender` is the medium's own.
+	 */
+	struct iovec lent[RSM_READ_LENT_MOST];
+	unsigned lent_count;
+	void *lender[RSM_READ_LENT_MOST];
 	/* Must be called exactly once, from any thread, without locks held. r: 0 or -errno with
-	 * err. */
+	 * err.
+	 */
 	void (*done)(struct rsm_medium_read *read, int r, const struct rsm_err *err);
 };
 

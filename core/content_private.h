@@ -156,9 +156,12 @@ struct rsm_content {
 	struct rsm_mutex reads_lock;
 	struct rsm_list reads; /* [reads_lock] struct read_pending, waiting for the medium */
 	atomic_uint reading;
+	pthread_cond_t reads_ended; /* with reads_lock */
 };
 
 void rsm_content_used(struct rsm_content *content);
+/* Until none is under way: before closing. */
+void rsm_content_wait_for_reads(struct rsm_content *content);
 RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
 void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
 bool rsm_content_is_dirty(struct rsm_content *content);

@@ -4,16 +4,18 @@
 
 #include "base/file.h"
 
-/* A read is put together in one buffer: what is on local disk is copied while the node is locked,
- * what is on the medium is read straight into its place, by one rsm_medium_read a piece. The last
- * piece to arrive answers. A read under way holds `left` once for the issuer and once a piece;
- * `left` reaches 0 exactly once, because an interrupt finds the read only in content->reads and
- * holds it under the same lock.
+/* A read that is one piece of the medium is answered with the medium's own bytes. Any other is put
+ * together in one buffer: what is on local disk is copied while the node is locked, what is on the
+ * medium is read straight into its place, by one rsm_medium_read a piece. The last piece to arrive
+ * answers, from its done(), for what is lent is so until that returns; nothing else does, and from
+ * then on no interrupt finds the read. A read under way is held in `holders` once by the issuer,
+ * once a piece, and by interrupts that found it; the last one frees it.
  */
 
 struct read_piece {
 	struct rsm_medium_read read;
 	struct read_pending *pending;
+	size_t at;     /* in the read's data */
 	bool finished; /* [reads_lock] */
 };
 
@@ -21,11 +23,12 @@ struct read_pending {
 	struct rsm_list link; /* [reads_lock] in content->reads */
 	struct rsm_content *content;
 	struct rsm_content_read *request;
-	unsigned left;	  /* [reads_lock] */
+	unsigned holders; /* [reads_lock] */
+	size_t awaited;	  /* [reads_lock] pieces */
 	bool interrupted; /* [reads_lock] */
 	int r;		  /* [reads_lock] of the first piece that failed */
 	struct rsm_err err;
-	char *data;
+	char *data; /* NULL: nothing, or the medium lends it */
 	size_t size;
 	size_t count, room;
 	struct read_piece *pieces;
@@ -43,8 +46,24 @@ RSM_DEFINE_CLEANUP(pending_free, struct read_pending)
 
 /* ---- putting a read together, under the node's lock ---- */
 
+static int get_buffer(struct read_pending *pending, struct rsm_err *err)
+{
+	if (!pending->data)
+		pending->data = malloc(pending->size);
+	return pending->data ? 0 : rsm_err_oom(err);
+}
+
+static int add_zeros(struct read_pending *pending, size_t at, uint64_t length, struct rsm_err *err)
+{
+	int r = get_buffer(pending, err);
+
+	if (r == 0)
+		memset(pending->data + at, 0, length);
+	return r;
+}
+
 static int add_piece(struct read_pending *pending, const struct rsm_extent *extent, uint64_t node,
-		     uint64_t offset, size_t length, char *into, struct rsm_err *err)
+		     uint64_t offset, size_t length, size_t at, struct rsm_err *err)
 {
 	struct read_piece *piece;
 
@@ -66,7 +85,7 @@ static int add_piece(struct read_pending *pending, const struct rsm_extent *exte
 	piece->read.start_block = extent->start_block;
 	piece->read.byte_offset = extent->byte_offset + (offset - extent->file_offset);
 	piece->read.count = length;
-	piece->read.buffer = into;
+	piece->at = at;
 	return 0;
 }
 
@@ -90,7 +109,7 @@ static size_t find_extent(const struct rsm_open_node *node, uint64_t offset)
 
 /* [offset, end) has no staged bytes: extents, and zeros between them. */
 static int add_from_medium(struct rsm_content *content, struct rsm_open_node *node,
-			   struct read_pending *pending, uint64_t offset, uint64_t end, char *into,
+			   struct read_pending *pending, uint64_t offset, uint64_t end, size_t at,
 			   struct rsm_err *err)
 {
 	uint64_t limit = end < node->cut ? end : node->cut;
@@ -109,8 +128,10 @@ static int add_from_medium(struct rsm_content *content, struct rsm_open_node *no
 		if (extent->file_offset >= limit)
 			break;
 		if (extent->file_offset > offset) {
-			memset(into, 0, extent->file_offset - offset);
-			into += extent->file_offset - offset;
+			r = add_zeros(pending, at, extent->file_offset - offset, err);
+			if (r)
+				return r;
+			at += extent->file_offset - offset;
 			offset = extent->file_offset;
 		}
 		if (offset - extent->file_offset >= extent->byte_count)
@@ -118,46 +139,53 @@ static int add_from_medium(struct rsm_content *content, struct rsm_open_node *no
 		count = extent->byte_count - (offset - extent->file_offset);
 		if (count > limit - offset)
 			count = limit - offset;
-		r = add_piece(pending, extent, node->id, offset, count, into, err);
+		r = add_piece(pending, extent, node->id, offset, count, at, err);
 		if (r)
 			return r;
-		into += count;
+		at += count;
 		offset += count;
 	}
-	if (offset < end)
-		memset(into, 0, end - offset);
-	return 0;
+	return offset < end ? add_zeros(pending, at, end - offset, err) : 0;
 }
 
-static int read_staged(struct rsm_content *content, const struct rsm_open_node *node,
-		       const struct rsm_staged_range *range, uint64_t offset, size_t length,
-		       char *into, struct rsm_err *err)
+static int add_staged(struct rsm_content *content, const struct rsm_open_node *node,
+		      struct read_pending *pending, const struct rsm_staged_range *range,
+		      uint64_t offset, size_t length, size_t at, struct rsm_err *err)
 {
 	size_t got;
-	int r;
+	int r = get_buffer(pending, err);
 
+	if (r)
+		return r;
 	if (range->store == RSM_STORE_OWN && node->own_fd >= 0) {
-		r = rsm_file_read_at(node->own_fd, into, length, offset, &got);
+		r = rsm_file_read_at(node->own_fd, pending->data + at, length, offset, &got);
 		if (!r && got == length)
 			return 0; /* else that one has the words */
 	}
 	return rsm_staging_read(content->staging, node->id, range->store,
-				range->store_offset + (offset - range->file_offset), into, length,
-				err);
+				range->store_offset + (offset - range->file_offset),
+				pending->data + at, length, err);
+}
+
+static int add_buffered(const struct rsm_open_node *node, struct read_pending *pending,
+			uint64_t offset, struct rsm_err *err)
+{
+	int r = get_buffer(pending, err);
+
+	if (r == 0)
+		memcpy(pending->data, node->buffer + offset, pending->size);
+	return r;
 }
 
 static int compose(struct rsm_content *content, struct rsm_open_node *node,
 		   struct read_pending *pending, uint64_t offset, struct rsm_err *err)
 {
 	uint64_t end = offset + pending->size;
-	char *into = pending->data;
-	size_t i = rsm_ranges_find(&node->ranges, offset);
+	size_t at = 0, i = rsm_ranges_find(&node->ranges, offset);
 	int r = 0;
 
-	if (node->has_buffer) {
-		memcpy(into, node->buffer + offset, pending->size);
-		return 0;
-	}
+	if (node->has_buffer)
+		return add_buffered(node, pending, offset, err);
 	while (!r && offset < end) {
 		const struct rsm_staged_range *range =
 			i < node->ranges.count ? &node->ranges.at[i] : NULL;
@@ -166,16 +194,21 @@ static int compose(struct rsm_content *content, struct rsm_open_node *node,
 		if (range && range->file_offset <= offset) {
 			if (range->file_offset + range->byte_count < end)
 				next = range->file_offset + range->byte_count;
-			r = read_staged(content, node, range, offset, next - offset, into, err);
+			r = add_staged(content, node, pending, range, offset, next - offset, at,
+				       err);
 			i++;
 		} else {
 			if (range && range->file_offset < end)
 				next = range->file_offset;
-			r = add_from_medium(content, node, pending, offset, next, into, err);
+			r = add_from_medium(content, node, pending, offset, next, at, err);
 		}
-		into += next - offset;
+		at += next - offset;
 		offset = next;
 	}
+	if (!r && pending->count > 1)
+		r = get_buffer(pending, err);
+	for (size_t k = 0; !r && pending->data && k < pending->count; k++)
+		pending->pieces[k].read.buffer = pending->data + pending->pieces[k].at;
 	return r;
 }
 
@@ -191,51 +224,59 @@ static int prepare(struct rsm_content *content, struct rsm_open_node *node,
 	pending->size = request->size;
 	if (pending->size > node->row.size - request->offset)
 		pending->size = node->row.size - request->offset;
-	if (!pending->size)
-		return 0;
-	pending->data = malloc(pending->size);
-	if (!pending->data)
-		return rsm_err_oom(err);
-	return compose(content, node, pending, request->offset, err);
+	return pending->size ? compose(content, node, pending, request->offset, err) : 0;
 }
 
 /* ---- carrying it out ---- */
 
-static void answer(struct rsm_content_read *request, int r, void *data, size_t size,
+static void answer(struct rsm_content_read *request, int r, const struct read_pending *pending,
 		   const struct rsm_err *err)
 {
-	struct iovec iov = { .iov_base = data, .iov_len = size };
+	struct iovec own = { 0 };
+	const struct iovec *iov = &own;
+	int count = 0;
 
 	request->pending = NULL;
-	if (r < 0)
+	if (r < 0) {
 		request->done(request, r, NULL, 0, err);
-	else
-		request->done(request, 0, &iov, size ? 1 : 0, NULL);
+		return;
+	}
+	if (pending->data) {
+		own = (struct iovec){ pending->data, pending->size };
+		count = 1;
+	} else if (pending->count) { /* a single piece, which covers all */
+		iov = pending->pieces[0].read.lent;
+		count = (int)pending->pieces[0].read.lent_count;
+	}
+	request->done(request, 0, iov, count, NULL);
 }
 
-/* Gives up one of `left`; the last one answers and frees. */
 static void let_go(struct read_pending *pending)
 {
 	struct rsm_content *content = pending->content;
-	bool last;
 
-	rsm_mutex_lock(&content->reads_lock);
-	last = --pending->left == 0;
-	if (last)
-		rsm_list_remove(&pending->link);
-	rsm_mutex_unlock(&content->reads_lock);
-	if (!last)
+	RSM_LOCK_SCOPE(&content->reads_lock);
+	if (--pending->holders)
 		return;
 	rsm_content_used(content);
-	answer(pending->request, pending->r, pending->data, pending->size, &pending->err);
 	pending_free(pending);
-	content->reading--; /* last: the content may be closed from here on */
+	if (--content->reading == 0) /* it may be closed when the lock is free */
+		pthread_cond_broadcast(&content->reads_ended);
+}
+
+/* A read that was answered is let go of a moment later. */
+void rsm_content_wait_for_reads(struct rsm_content *content)
+{
+	RSM_LOCK_SCOPE(&content->reads_lock);
+	while (content->reading)
+		rsm_cond_wait(&content->reads_ended, &content->reads_lock);
 }
 
 static void piece_done(struct rsm_medium_read *read, int r, const struct rsm_err *err)
 {
 	struct read_piece *piece = RSM_CONTAINER_OF(read, struct read_piece, read);
 	struct read_pending *pending = piece->pending;
+	bool last;
 
 	rsm_mutex_lock(&pending->content->reads_lock);
 	piece->finished = true;
@@ -246,7 +287,12 @@ static void piece_done(struct rsm_medium_read *read, int r, const struct rsm_err
 		else
 			rsm_err_set(&pending->err, -r, "read from the medium");
 	}
+	last = --pending->awaited == 0;
+	if (last)
+		rsm_list_remove(&pending->link);
 	rsm_mutex_unlock(&pending->content->reads_lock);
+	if (last)
+		answer(pending->request, pending->r, pending, &pending->err);
 	let_go(pending);
 }
 
@@ -284,7 +330,8 @@ static void carry_out(struct rsm_content *content, struct rsm_content_read *requ
 {
 	pending->content = content;
 	pending->request = request;
-	pending->left = 1 + (unsigned)pending->count;
+	pending->awaited = pending->count;
+	pending->holders = 1 + (unsigned)pending->count;
 	for (size_t i = 0; i < pending->count; i++) {
 		struct read_piece *piece = &pending->pieces[i];
 
@@ -318,7 +365,7 @@ void rsm_content_read_file(struct rsm_open_file *file, struct rsm_content_read *
 		r = prepare(file->content, file->node, request, pending, &err);
 	if (r < 0 || !pending->count) {
 		rsm_content_used(file->content);
-		answer(request, r, pending ? pending->data : NULL, r < 0 ? 0 : pending->size, &err);
+		answer(request, r, pending, &err);
 		return;
 	}
 	carry_out(file->content, request, RSM_STEAL(pending));
@@ -335,7 +382,7 @@ void rsm_content_interrupt(struct rsm_open_file *file, struct rsm_content_read *
 
 		if (pending->request == request) {
 			found = pending;
-			found->left++;
+			found->holders++;
 			found->interrupted = true;
 			break;
 		}

@@ -1,32 +1,24 @@
 /* drive_private.h - what the files of a drive worker share: drive_worker.c (the loop), drive_open.c
- * (what is on the medium), drive_robot.c (fetching and taking home), drive_io.c (reads, migration,
- * commits).
+ * (what is on the medium), drive_robot.c (fetching and taking home), drive_read.c (reads),
+ * drive_migrate.c (migration, commits).
  */
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
 
+#include "core/block_cache.h"
 #include "core/hasher.h"
 #include "core/manager_private.h"
 
-enum { CACHE_BLOCKS = 16, READ_AHEAD_BLOCKS = 8 };
+enum { READ_AHEAD_BLOCKS = 8 };
 
-struct cached_block {
-	char partition; /* 0: empty */
-	uint64_t block;
-	size_t length;
-	uint64_t stamp;
-	char *data;
-};
-
-/* Recently read blocks; its lock is taken after every other and held for a memcpy. */
-struct block_cache {
+/* Answers reads whose bytes are there, while the worker reads the next ones. */
+struct courier {
 	struct rsm_mutex lock;
-	struct cached_block blocks[CACHE_BLOCKS]; /* [lock] */
-	const struct rsm_content *content;	  /* [lock] whose blocks these are */
-	uint32_t block_size;			  /* [lock] 0: nothing is cached */
-	uint64_t stamp;				  /* [lock] */
-	char want_partition;			  /* [lock] of the last read */
-	uint64_t want_block;			  /* [lock] where it ended */
+	pthread_cond_t changed;
+	struct rsm_list reads; /* [lock] rsm_medium_read, complete */
+	bool stop;	       /* [lock] */
+	bool runs;
+	pthread_t thread;
 };
 
 struct rsm_drive_worker {
@@ -57,7 +49,8 @@ struct rsm_drive_worker {
 	uint64_t head_block;
 	struct rsm_hasher *hasher; /* NULL: no checksums (yet) */
 	bool hasher_failed;
-	struct block_cache cache;
+	struct rsm_block_cache cache;
+	struct courier courier;
 };
 
 /* ---- drive_open.c ---- */
@@ -98,11 +91,23 @@ RSM_MUST_CHECK int rsm_drive_take_home(struct rsm_drive_worker *worker,
  */
 void rsm_drive_adopt(struct rsm_drive_worker *worker);
 
-/* ---- drive_io.c ---- */
+/* ---- drive_read.c ---- */
 
 void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* True when a block was read ahead. */
 bool rsm_drive_read_ahead(struct rsm_drive_worker *worker);
+/* Another medium, or none: forgets the cached blocks, makes room for blocks of that size (0: none).
+ */
+RSM_MUST_CHECK int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size,
+					 struct rsm_err *err);
+void rsm_courier_init(struct courier *courier);
+RSM_MUST_CHECK int rsm_courier_start(struct rsm_drive_worker *worker, struct rsm_err *err);
+/* When no more reads come: returns when all have been answered. */
+void rsm_courier_stop(struct courier *courier);
+void rsm_courier_fini(struct courier *courier);
+
+/* ---- drive_migrate.c ---- */
+
 /* Writes a batch of staged files; false: nothing was there to write. */
 RSM_MUST_CHECK int rsm_drive_migrate(struct rsm_drive_worker *worker,
 				     struct rsm_cartridge *cartridge, bool *ret_wrote,
@@ -110,8 +115,5 @@ RSM_MUST_CHECK int rsm_drive_migrate(struct rsm_drive_worker *worker,
 RSM_MUST_CHECK int rsm_drive_commit(struct rsm_drive_worker *worker,
 				    struct rsm_cartridge *cartridge, enum rsm_volume_commit what,
 				    struct rsm_err *err);
-RSM_MUST_CHECK int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size,
-					 struct rsm_err *err);
-void rsm_drive_cache_fini(struct block_cache *cache);
 
 #endif

@@ -38,7 +38,8 @@ int rsm_drive_worker_new(struct rsm_manager *manager, struct rsm_library *librar
 	worker->row = row;
 	worker->enabled = enabled;
 	snprintf(worker->name, sizeof worker->name, "drive %u", worker->element);
-	rsm_mutex_init(&worker->cache.lock);
+	rsm_block_cache_init(&worker->cache);
+	rsm_courier_init(&worker->courier);
 	rsm_cond_init(&worker->wake);
 	*ret_worker = worker;
 	return 0;
@@ -49,7 +50,8 @@ void rsm_drive_worker_free(struct rsm_drive_worker *worker)
 	if (!worker)
 		return;
 	rsm_volume_free(worker->volume);
-	rsm_drive_cache_fini(&worker->cache);
+	rsm_courier_fini(&worker->courier);
+	rsm_block_cache_fini(&worker->cache);
 	pthread_cond_destroy(&worker->wake);
 	rsm_hasher_free(worker->hasher);
 	free(worker->buffer);
@@ -644,11 +646,12 @@ static void *run(void *argument)
 
 int rsm_drive_worker_start(struct rsm_drive_worker *worker, struct rsm_err *err)
 {
-	int r;
+	int r = rsm_courier_start(worker, err);
 
+	if (r < 0)
+		return r;
 	rsm_drive_adopt(worker);
 	r = pthread_create(&worker->thread, NULL, run, worker);
-
 	if (r != 0)
 		return rsm_err_set(err, r, "thread of %s: %s", worker->name, strerror(r));
 	worker->runs = true;
@@ -660,4 +663,5 @@ void rsm_drive_worker_join(struct rsm_drive_worker *worker)
 	if (worker->runs)
 		pthread_join(worker->thread, NULL);
 	worker->runs = false;
+	rsm_courier_stop(&worker->courier);
 }

@@ -38,8 +38,11 @@ void rsm_drive_worker_free(struct rsm_drive_worker *worker);
 /* Has the worker look what there is to do. With the manager's lock. */
 void rsm_drive_worker_wake_locked(struct rsm_drive_worker *worker);
 
-/* Completes a read from the blocks that the worker has in memory; false: it has to be queued. */
+/* Reads from the blocks that the worker has in memory; false: it has to be queued. True: _answer
+ * has to be called, without locks, which calls done().
+ */
 bool rsm_drive_worker_read_cached(struct rsm_drive_worker *worker, struct rsm_medium_read *read);
+void rsm_drive_worker_answer_cached(struct rsm_drive_worker *worker, struct rsm_medium_read *read);
 
 struct rsm_drive_view {
 	int64_t library, row; /* row: in the catalogue */
