@@ -11,14 +11,17 @@
 
 static void check_sense(const uint8_t *data, size_t size)
 {
-	struct rsm_scsi_answer answer = { .status = RSM_SCSI_CHECK_CONDITION };
+	const uint8_t statuses[] = { RSM_SCSI_GOOD,	     RSM_SCSI_CHECK_CONDITION,
+				     RSM_SCSI_BUSY,	     RSM_SCSI_RESERVATION_CONFLICT,
+				     RSM_SCSI_TASK_SET_FULL, size ? data[0] : 0xFF };
+	struct rsm_scsi_answer answer = { 0 };
 	struct rsm_sense sense;
 	struct rsm_err err;
 
 	answer.sense_length = (uint8_t)(size < sizeof answer.sense ? size : sizeof answer.sense);
 	memcpy(answer.sense, data, answer.sense_length);
-	for (unsigned status = 0; status < 256; status += 2) {
-		answer.status = (uint8_t)status;
+	for (size_t i = 0; i < sizeof statuses; i++) {
+		answer.status = statuses[i];
 		rsm_sense_decode(&answer, &sense);
 		FUZZ_PROMISE(rsm_cause_name(sense.cause), "cause %d", sense.cause);
 		if (sense.cause != RSM_CAUSE_NONE)
