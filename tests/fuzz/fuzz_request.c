@@ -9,23 +9,25 @@
 #include "fs/wire.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { WORDS = 256 };
-
 /* As control.c cuts a request. */
 static int cut(char *text, size_t size, char **words)
 {
 	int count = 0;
 
-	for (char *p = text; p < text + size && *p && count < WORDS; p += strlen(p) + 1)
+	for (char *p = text; p < text + size && *p; p += strlen(p) + 1)
 		words[count++] = p;
 	return count;
 }
 
 static int parse(char *text, size_t size, struct rsmfs_verb_call *call, struct rsm_err *err)
 {
-	char *words[WORDS + 1] = { NULL };
+	char **words = calloc(size + 2, sizeof *words);
+	int r;
 
-	return rsmfs_verb_parse(cut(text, size, words), words, call, err);
+	FUZZ_PROMISE(words, "out of memory");
+	r = rsmfs_verb_parse(cut(text, size, words), words, call, err);
+	free(words);
+	return r;
 }
 
 static void check_request(char *text, size_t size)
