@@ -244,7 +244,11 @@ RSM_MUST_CHECK int rsm_content_allocate(struct rsm_open_file *file, int mode, ui
 void rsm_content_release(struct rsm_open_file *file);
 uint64_t rsm_content_file_id(const struct rsm_open_file *file);
 
-/* Flushes every open file and commits durably: syncfs, SIGTERM, rsm sync. */
+/* Flushes every open file and commits; what is written to a medium next need not get to the disk of
+ * the staging area first.
+ */
+RSM_MUST_CHECK int rsm_content_flush_open(struct rsm_content *content, struct rsm_err *err);
+/* The same, durably: syncfs, and what stays staged. */
 RSM_MUST_CHECK int rsm_content_sync(struct rsm_content *content, struct rsm_err *err);
 /* Commits what is open, from the housekeeper, so that nothing stays uncommitted for long. */
 RSM_MUST_CHECK int rsm_content_commit(struct rsm_content *content, struct rsm_err *err);

@@ -270,6 +270,18 @@ int rsm_content_commit(struct rsm_content *content, struct rsm_err *err)
 	return r ? rsm_err_fold(err, r, "commit") : 0;
 }
 
+int rsm_content_flush_open(struct rsm_content *content, struct rsm_err *err)
+{
+	bool queued = false;
+	int r = rsm_content_flush_all(content, &queued, err);
+
+	if (r == 0)
+		r = rsm_content_commit(content, err);
+	if (queued)
+		rsm_content_want(content, RSM_WANT_MIGRATION);
+	return r > 0 ? rsm_err_fold(err, r, "flush") : r;
+}
+
 int rsm_content_sync(struct rsm_content *content, struct rsm_err *err)
 {
 	bool queued = false;

@@ -124,8 +124,8 @@ static bool hurries(struct rsm_drive_worker *worker)
 	return rsm_manager_hurries_locked(worker->manager);
 }
 
-/* Each range of a file begins a record of its own and is one extent (14.1). While a block is being
- * hashed, the next one goes to the other half of the buffer.
+/* Each range of a file begins a record of its own and is one extent (14.1). While blocks are
+ * being hashed, the next ones go to other places of the buffer.
  */
 static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct batch *batch, struct batch_file *file, size_t which,
@@ -141,7 +141,7 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	while (done < range->byte_count) {
 		uint64_t left = range->byte_count - done, block;
 		size_t n = left < worker->block_size ? (size_t)left : worker->block_size;
-		char *data = worker->buffer + (worker->second_half ? worker->block_size : 0);
+		char *data = worker->buffer + (size_t)worker->next_block * worker->block_size;
 		int r;
 
 		if (hurries(worker))
@@ -162,7 +162,7 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 			return rsm_err_set(err, EIO, "records are not contiguous at block %" PRIu64,
 					   block);
 		done += n;
-		worker->second_half = !worker->second_half;
+		worker->next_block = (worker->next_block + 1) % WRITE_BLOCKS;
 	}
 	file->extent_count++;
 	return 0;

@@ -20,7 +20,7 @@ int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size, 
 		worker->block_size = 0;
 	}
 	if (block_size && !worker->buffer) {
-		worker->buffer = malloc((size_t)2 * block_size);
+		worker->buffer = malloc((size_t)WRITE_BLOCKS * block_size);
 		if (!worker->buffer) {
 			rsm_block_cache_reset(&worker->cache, NULL, 0);
 			return rsm_err_oom(err);

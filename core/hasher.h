@@ -17,7 +17,11 @@ RSM_DEFINE_CLEANUP(rsm_hasher_free, struct rsm_hasher)
 
 /* A file begins; one that was not finished is forgotten. */
 void rsm_hasher_begin(struct rsm_hasher *hasher);
-/* The bytes must stay as they are until the next call of the hasher's returns. */
+/* The bytes must stay as they are until RSM_HASHER_DEPTH more pieces have been added, or another
+ * call of the hasher's has returned. It waits only when so many are left to be done: one sleep a
+ * piece would cost more than the arithmetic.
+ */
+enum { RSM_HASHER_DEPTH = 7 };
 void rsm_hasher_add(struct rsm_hasher *hasher, const void *bytes, size_t length);
 void rsm_hasher_add_zeros(struct rsm_hasher *hasher, uint64_t count);
 /* *ret_key: under which the digest is stored. */

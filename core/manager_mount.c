@@ -449,6 +449,7 @@ static int sync_one(struct sync *sync, int64_t medium, struct rsm_err *err)
 	struct rsm_cartridge *cartridge;
 	struct rsm_content_use use;
 	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+	struct rsm_err sync_err;
 	struct rsm_medium m;
 	unsigned outcome;
 
@@ -459,7 +460,7 @@ static int sync_one(struct sync *sync, int64_t medium, struct rsm_err *err)
 		r = rsm_cartridge_open_content(cartridge, m.volume_uuid,
 					       m.label_work == RSM_LABEL_FORMAT, err);
 		if (r == 0)
-			r = rsm_content_sync(cartridge->content, err);
+			r = rsm_content_flush_open(cartridge->content, err);
 	}
 	if (r >= 0)
 		r = look_at(sync, cartridge, &m, &use, err);
@@ -475,6 +476,10 @@ static int sync_one(struct sync *sync, int64_t medium, struct rsm_err *err)
 	outcome = cartridge->outcome_number;
 	rsm_mutex_unlock(&manager->lock);
 	r = sync_loop(sync, cartridge, outcome, err);
+	/* what stays staged is made safe where it is */
+	if (r < 0 && r != -EINTR && cartridge->content &&
+	    rsm_content_sync(cartridge->content, &sync_err) < 0)
+		rsm_log_error("%s: %s", cartridge->barcode, sync_err.msg);
 	rsm_mutex_lock(&manager->lock);
 	cartridge->syncs--;
 	rsm_mutex_unlock(&manager->lock);
