@@ -167,6 +167,7 @@ fuzz_one()
 	set -- -max_total_time="$fuzz_seconds" -max_len=8192 -timeout=300 -rss_limit_mb=2048 \
 		-artifact_prefix="$folder/finding-$target-" -print_final_stats=1
 	[ ! -f "tests/fuzz/dict/$target.dict" ] || set -- "$@" "-dict=tests/fuzz/dict/$target.dict"
+	[ "$target" != volume ] || set -- "$@" -close_fd_mask=2 # it logs
 	nice -n 10 "$folder/fuzz_$target" "$@" "$folder/new-$target" "tests/fuzz/corpus/$target" 2>&1
 }
 
