@@ -71,15 +71,16 @@ static void vary(struct trial *trial, uint64_t *state)
 
 static void replay_file(struct trial *trial, const char *path, unsigned variations)
 {
+	size_t size, cuts = variations < CUTS ? variations : CUTS;
 	uint64_t state = 0x9e3779b97f4a7c15;
 	struct rsm_err err;
 	char *data;
-	size_t size;
 
 	FUZZ_PROMISE(rsm_file_load(path, FILE_LIMIT, &data, &size, &err) == 0, "%s", err.msg);
-	for (size_t i = 0; i <= CUTS && (i == 0 || variations); i++) {
-		snprintf(trial->name, sizeof trial->name, "%s, cut %zu times %d", path, i, CUTS);
-		trial->size = size - size * i / CUTS;
+	for (size_t i = 0; i <= cuts; i++) {
+		snprintf(trial->name, sizeof trial->name, "%s, less %zu of %zu parts", path, i,
+			 cuts);
+		trial->size = i ? size - size * i / cuts : size;
 		memcpy(trial->data, data, size);
 		try_input(trial);
 	}
