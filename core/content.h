@@ -98,6 +98,11 @@ void rsm_content_refuse_changes(struct rsm_content *content, int code, const cha
  */
 void rsm_content_set_room(struct rsm_content *content, uint64_t bytes);
 
+/* By how much the index on the medium may still grow; UINT64_MAX: unknown. Making more names and
+ * attributes is -ENOSPC.
+ */
+void rsm_content_set_index_room(struct rsm_content *content, uint64_t bytes);
+
 /* While the staging area is full, writers fail with -ENOSPC instead of waiting for room that cannot
  * come: the cartridge takes no more of what is staged for it.
  */

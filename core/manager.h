@@ -178,6 +178,9 @@ RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
 /* Free: queues the writing of the free label. */
 RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
 					   struct rsm_err *err);
+/* Takes it into use or out of it. Enabled: one whose writing was given up is tried again. */
+RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium,
+					     bool enabled, struct rsm_err *err);
 /* Pools changed: writes the automatic export beside the catalogue. */
 void rsm_manager_pools_changed(struct rsm_manager *manager);
 

@@ -147,6 +147,11 @@ RSM_MUST_CHECK int rsm_volume_index_totals(struct rsm_volume_index *index,
 					   struct rsm_volume_totals *ret_totals,
 					   struct rsm_err *err);
 
+/* About how many bytes an LTFS index of the tree has, rather too many than too few; no scan. */
+uint64_t rsm_volume_index_document_bytes(struct rsm_volume_index *index);
+
+enum { RSM_INDEX_NODE_BYTES = 950 }; /* what a node takes in it, besides names and attributes */
+
 /* ---- names ---- */
 
 enum rsm_volume_index_outcome { RSM_NODE_ABSENT = 1 };

@@ -413,7 +413,7 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	RSM_CLEANUP(rsm_ltfs_volume_free) struct rsm_ltfs_volume *ltfs = NULL;
 	struct rsm_ltfs_index_header header;
 	struct rsm_volume_index *index = rsm_content_index(content);
-	uint64_t version;
+	uint64_t version, again = 0;
 	int which, r, outcome = 0;
 
 	r = rsm_ltfs_volume_new(drive, content, label, &ltfs, err);
@@ -430,11 +430,17 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 		if (r == 0)
 			r = rsm_content_indexed_to(content, version, err);
 		break;
-	case CACHED_OTHER:
+	case CACHED_OTHER: again = 1; break;
+	}
+	/* what was written by the intent is ours as well: nothing of it is in conflict */
+	if (r == 0 && !again)
+		r = rsm_volume_index_get_number(index, "read_again", &again, 0, err);
+	if (r == 0 && again) {
 		r = reload(ltfs, which, &header, ret_conflicts, err);
 		outcome = RSM_LTFS_RELOADED;
-		break;
 	}
+	if (r == 0 && again)
+		r = rsm_volume_index_set_fact(index, "read_again", NULL, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "index of generation %" PRIu64, header.generation);
 	if (outcome != RSM_LTFS_RELOADED) {
