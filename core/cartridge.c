@@ -284,6 +284,7 @@ static int open_content(struct rsm_cartridge *cartridge, const char *folder,
 	if (r < 0)
 		return rsm_err_wrap(err, r, "contents of %s", cartridge->barcode);
 	rsm_content_set_owner(*ret_content, cartridge);
+	rsm_content_set_hash(*ret_content, manager->options.hash);
 	rsm_content_set_stream_size(*ret_content, manager->options.stream_size
 							  ? manager->options.stream_size
 							  : STREAM_SIZE);

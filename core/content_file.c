@@ -154,6 +154,8 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 	rsm_content_date(&row->times);
 	rsm_mutex_lock(&content->commit_lock);
 	r = rsm_volume_index_create(content->index, parent, name, row, NULL, err);
+	if (r == 0)
+		rsm_content_running_end(content, row->id); /* of an earlier file, perhaps */
 	rsm_mutex_unlock(&content->commit_lock);
 	if (!r)
 		r = rsm_content_hold(content, row->id, &node, err);

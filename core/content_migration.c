@@ -33,7 +33,7 @@ static bool is_busy(struct rsm_content *content, uint64_t id)
 	return busy;
 }
 
-/* What went in parts need not go again. */
+/* What went in parts need not go again, but may have to be digested. */
 static void leave_out_written(struct rsm_migration *migration)
 {
 	size_t kept = 0;
@@ -63,6 +63,48 @@ static int find_whole(struct rsm_content *content, struct rsm_migration *migrati
 	return r;
 }
 
+/* The running digest, if it has all that went in parts. */
+static bool continue_digest(struct rsm_content *content, struct rsm_migration *migration,
+			    uint64_t waiting)
+{
+	uint64_t from = migration->size;
+
+	for (size_t i = 0; i < migration->range_count && from == migration->size; i++)
+		if (!migration->ranges[i].written)
+			from = migration->ranges[i].file_offset;
+	/* a gap might be a hole, or a part that was given up already */
+	if (from == 0 || migration->size - from != waiting)
+		return false;
+	if (!rsm_content_running_lend(content, migration->id, from, waiting, &migration->digest))
+		return false;
+	migration->digest_of = content;
+	migration->digest_from = from;
+	return migration->digest != NULL;
+}
+
+static int find_digest(struct rsm_content *content, struct rsm_migration *migration,
+		       struct rsm_err *err)
+{
+	uint64_t covered = 0, waiting = 0;
+
+	for (size_t i = 0; i < migration->range_count; i++) {
+		covered += migration->ranges[i].byte_count;
+		if (!migration->ranges[i].written)
+			waiting += migration->ranges[i].byte_count;
+	}
+	if (continue_digest(content, migration, waiting)) {
+		leave_out_written(migration);
+		return 0;
+	}
+	if (covered != waiting) { /* went in parts: it is whole if none has been given up */
+		migration->whole = covered == migration->size;
+		if (!migration->whole)
+			leave_out_written(migration);
+		return 0;
+	}
+	return find_whole(content, migration, err);
+}
+
 /* What is staged of the file. Outcome RSM_NODE_ABSENT: it was removed, and forgotten, just now. */
 static int fill(struct rsm_content *content, struct rsm_migration *migration, struct rsm_err *err)
 {
@@ -73,15 +115,14 @@ static int fill(struct rsm_content *content, struct rsm_migration *migration, st
 	 * _migrated will say so */
 	r = rsm_volume_index_staged(content->index, migration->id, &migration->ranges,
 				    &migration->range_count, &why);
-	if (!r) {
-		leave_out_written(migration);
-		r = find_whole(content, migration, &why);
-	}
+	if (!r)
+		r = find_digest(content, migration, &why);
 	if (r == -ENOENT)
 		return RSM_NODE_ABSENT;
 	if (r && err)
 		*err = why;
 	return r ? rsm_err_fold(err, r, "staged ranges of file %" PRIu64, migration->id) : 0;
+>>>>>>> robust
 }
 
 int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
@@ -112,10 +153,61 @@ int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
 	}
 }
 
+int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
+			       struct rsm_migration **ret_migration, struct rsm_err *err)
+{
+	for (;;) {
+		RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = NULL;
+		struct rsm_node node;
+		int r = rsm_volume_index_next_staged(content->index, after, &node, &after, err);
+
+		if (r)
+			return r;
+		if (is_busy(content, node.id))
+			continue;
+		migration = calloc(1, sizeof *migration);
+		if (!migration)
+			return rsm_err_oom(err);
+		migration->id = node.id;
+		migration->data_version = node.data_version;
+		migration->close_order = after;
+		migration->size = node.size;
+		r = fill(content, migration, err);
+		if (r == RSM_NODE_ABSENT)
+			continue;
+		if (r == 0)
+			*ret_migration = RSM_STEAL(migration);
+		return r;
+	}
+<<<<<<< HEAD
+	migration = calloc(1, sizeof *migration);
+	if (!migration)
+		return rsm_err_oom(err);
+	migration->id = node.id;
+	migration->data_version = node.data_version;
+	migration->close_order = order;
+	migration->size = node.size;
+	/* changed since the row was read: then these ranges do not belong to data_version, and
+	 * _migrated will say so */
+	r = rsm_volume_index_staged(content->index, node.id, &migration->ranges,
+				    &migration->range_count, err);
+	if (!r)
+		r = find_digest(content, migration, err);
+	if (r)
+		return rsm_err_fold(err, r, "staged ranges of file %" PRIu64, node.id);
+	*ret_migration = RSM_STEAL(migration);
+	return 0;
+=======
+>>>>>>> robust
+}
+
 void rsm_migration_free(struct rsm_migration *migration)
 {
 	if (!migration)
 		return;
+	if (migration->digest_of)
+		rsm_content_running_return(migration->digest_of, migration->id,
+					   migration->digest_good, !migration->part_of);
 	if (migration->part_of)
 		rsm_content_end_part(migration);
 	free(migration->ranges);
@@ -183,7 +275,7 @@ int rsm_content_migration_read(struct rsm_content *content, const struct rsm_mig
 
 /* ---- what has been written ---- */
 
-int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration *migration,
+int rsm_content_migrated(struct rsm_content *content, struct rsm_migration *migration,
 			 const struct rsm_extent *extents, size_t count, struct rsm_err *err)
 {
 	struct rsm_open_node *node;
@@ -454,6 +546,7 @@ int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *er
 	if (!r)
 		r = rsm_volume_index_commit(content->index, true, err);
 	rsm_mutex_unlock(&content->commit_lock);
+	rsm_content_running_end(content, 0);
 	if (!r)
 		r = rsm_content_live_ids(content, &ids, err);
 	for (size_t i = 0; ids && ids[i]; i++) {
@@ -524,6 +617,7 @@ int rsm_content_replace(struct rsm_content *content, struct rsm_index_loader *lo
 	order = rsm_volume_index_last_close_order(content->index);
 	if (content->close_order < order)
 		content->close_order = order;
+	rsm_content_running_end(content, 0);
 	for (size_t i = 0; ids[i]; i++)
 		renew(content, ids[i]);
 	content->callbacks.changed(content->callbacks.context, content, 0);
