@@ -71,6 +71,8 @@ struct rsm_cartridge {
 	uint64_t safe_order;	  /* [lock] files closed up to this one are in an index on it */
 	/* as its drive last found the volume */
 	bool read_only;		 /* [lock] nothing that is staged can be written to it */
+	bool unwritable;	 /* [lock] writing it has failed again and again */
+	unsigned write_failures; /* [lock] in a row, of the medium */
 	char reason[256];	 /* [lock] why; "": it has no volume yet */
 	bool no_room;		 /* [lock] its data partition is full */
 	struct rsm_err failure;	 /* [lock] why the last write failed */

@@ -149,6 +149,9 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 		rsm_content_want(content, RSM_WANT_ROOM);
 		return RSM_CONTENT_WAIT;
 	}
+	r = rsm_content_take_index_room(content, rsm_content_index_cost(name, NULL), err);
+	if (r)
+		return r;
 	row->kind = RSM_NODE_FILE;
 	row->size = 0;
 	rsm_content_date(&row->times);
@@ -157,6 +160,8 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 	if (r == 0)
 		rsm_content_running_end(content, row->id); /* of an earlier file, perhaps */
 	rsm_mutex_unlock(&content->commit_lock);
+	if (r)
+		rsm_content_give_index_room(content, rsm_content_index_cost(name, NULL));
 	if (!r)
 		r = rsm_content_hold(content, row->id, &node, err);
 	if (r)

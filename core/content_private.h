@@ -18,6 +18,7 @@
 #define RSM_CORE_CONTENT_PRIVATE_H
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/mutex.h"
 #include "core/content.h"
@@ -138,6 +139,8 @@ struct rsm_content {
 	atomic_bool full;
 	atomic_bool room_known;
 	atomic_int_fast64_t room;
+	atomic_bool index_room_known;
+	atomic_int_fast64_t index_room; /* bytes that may be added to the index */
 	atomic_int refuse_code;
 
 	/* While staged copies are given up after an index, nodes stay in the table, so that what
@@ -172,6 +175,16 @@ void rsm_content_used(struct rsm_content *content);
 /* Until none is under way: before closing. */
 void rsm_content_wait_for_reads(struct rsm_content *content);
 RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
+/* Something that will take `bytes` in an index is about to be made; -ENOSPC. Given back if it comes
+ * to nothing, or when something goes.
+ */
+RSM_MUST_CHECK int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes,
+					       struct rsm_err *err);
+void rsm_content_give_index_room(struct rsm_content *content, uint64_t bytes);
+static inline uint64_t rsm_content_index_cost(const char *name, const char *target)
+{
+	return RSM_INDEX_NODE_BYTES + 2 * strlen(name) + (target ? strlen(target) : 0);
+}
 void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
 bool rsm_content_is_dirty(struct rsm_content *content);
 void rsm_content_now(struct timespec *ret_now);

@@ -428,6 +428,30 @@ void rsm_volume_index_touch(struct rsm_volume_index *index)
 		index->state.tree_version++;
 }
 
+/* A row is about a third of its element; what rows have beyond the usual is text, or an attribute
+ * that grows by a third. Many extents make an element longer than that: what the last index took
+ * (fact index_bytes) is the least.
+ */
+uint64_t rsm_volume_index_document_bytes(struct rsm_volume_index *index)
+{
+	enum { PAGE = 4096, EMPTY = 192 * 1024, USUAL_ROW = 256 };
+	uint64_t nodes, bytes, usual, last = 0;
+	sqlite3_int64 pages = 0, unused = 0;
+
+	if (rsm_volume_index_get_number(index, "index_bytes", &last, 0, NULL) < 0)
+		last = 0;
+	RSM_LOCK_SCOPE(&index->lock);
+	nodes = index->state.totals.folders + index->state.totals.files +
+		index->state.totals.links + 1;
+	bytes = nodes * RSM_INDEX_NODE_BYTES;
+	usual = EMPTY + nodes * USUAL_ROW;
+	if (index->db && rsm_sqlite_number(index->db, "PRAGMA page_count", &pages, NULL) == 0 &&
+	    rsm_sqlite_number(index->db, "PRAGMA freelist_count", &unused, NULL) == 0 &&
+	    (uint64_t)(pages - unused) * PAGE > usual)
+		bytes += ((uint64_t)(pages - unused) * PAGE - usual) * 3 / 2;
+	return bytes > last ? bytes : last;
+}
+
 int rsm_volume_index_totals(struct rsm_volume_index *index, struct rsm_volume_totals *ret_totals,
 			    struct rsm_err *err)
 {
