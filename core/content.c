@@ -34,6 +34,7 @@ static void content_free(struct rsm_content *content)
 	pthread_cond_destroy(&content->reads_ended);
 	rsm_mutex_fini(&content->reads_lock);
 	rsm_mutex_fini(&content->commit_lock);
+	rsm_content_running_fini(content);
 	free(content->folder);
 	free(content);
 }
@@ -74,6 +75,7 @@ int rsm_content_open_volume(const char *folder, struct rsm_staging_space *space,
 	rsm_mutex_init(&content->reads_lock);
 	rsm_cond_init(&content->reads_ended);
 	rsm_mutex_init(&content->commit_lock);
+	rsm_content_running_init(content);
 	rsm_list_init(&content->reads);
 	content->folder = strdup(folder);
 	content->space = space;
@@ -198,6 +200,11 @@ void rsm_content_give_index_room(struct rsm_content *content, uint64_t bytes)
 void rsm_content_set_full(struct rsm_content *content, bool full)
 {
 	content->full = full;
+}
+
+void rsm_content_set_hash(struct rsm_content *content, enum rsm_digest_kind kind)
+{
+	content->hash = kind;
 }
 
 void rsm_content_set_stream_size(struct rsm_content *content, uint64_t bytes)

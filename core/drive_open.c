@@ -59,6 +59,34 @@ void rsm_drive_identity_fini(struct drive_identity *identity)
 
 /* ---- status ---- */
 
+/* That a place of the medium could not be read or written outlasts what goes well elsewhere on it:
+ * until it is formatted.
+ */
+enum { MEDIUM_ERROR = 0x03 }; /* a sense key */
+static const char *const lasting[] = { "read error ", "write error " };
+
+static bool is_lasting(const char *health)
+{
+	for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
+		if (strncmp(health, lasting[i], strlen(lasting[i])) == 0)
+			return true;
+	return false;
+}
+
+void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			  bool writing, const struct rsm_err *failure)
+{
+	struct rsm_medium *m = &worker->medium;
+	struct rsm_err err;
+
+	if (failure->key != MEDIUM_ERROR || rsm_medium_is_unwritable(m))
+		return; /* the drive's own, or the way to it */
+	snprintf(m->health, sizeof m->health, "%s%02X/%02X/%02X in %s", lasting[writing],
+		 failure->key, failure->asc, failure->ascq, worker->name);
+	if (rsm_medium_set_health(catalog_of(worker), cartridge->id, m->health, &err) < 0)
+		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
+}
+
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded)
 {
@@ -85,8 +113,9 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 		m.capacity = status.capacity;
 		m.remaining = status.remaining;
 		m.index_generation = status.index_generation;
-		snprintf(m.health, sizeof m.health, "%s",
-			 status.reason[0] ? status.reason : "good");
+		if (status.reason[0] || !is_lasting(m.health))
+			snprintf(m.health, sizeof m.health, "%s",
+				 status.reason[0] ? status.reason : "good");
 	}
 	r = loaded ? rsm_medium_set_loaded(catalog_of(worker), &m, &err)
 		   : rsm_medium_set_written(catalog_of(worker), &m, &err);
@@ -396,8 +425,8 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 					      RSM_LABEL_NONE, err);
 	if (r == 0)
 		r = rsm_drive_cache_reset(worker, RSM_LTFS_BLOCK_SIZE, err);
-	if (r == 0) /* whatever was wrong with it is not any more */
-		snprintf(worker->medium.health, sizeof worker->medium.health, "good");
+	if (r == 0)
+		worker->medium.health[0] = '\0';
 	if (r == 0)
 		rsm_event_add(catalog_of(worker), "format", "medium", cartridge->barcode, "drive",
 			      worker->name, "volume", worker->medium.volume_uuid, NULL);
@@ -426,6 +455,8 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 			return format(worker, cartridge, err);
 	} else if (may_free(worker, probe)) {
 		r = write_free_label(worker, err);
+		if (r == 0)
+			m->health[0] = '\0';
 		return r ? r
 			 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
 						     RSM_LABEL_FREE, RSM_LABEL_NONE, err);

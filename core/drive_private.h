@@ -9,7 +9,7 @@
 #include "core/hasher.h"
 #include "core/manager_private.h"
 
-enum { READ_AHEAD_BLOCKS = 8 };
+enum { READ_AHEAD_BLOCKS = 8, WRITE_BLOCKS = RSM_HASHER_DEPTH + 1 };
 
 /* Answers reads whose bytes are there, while the worker reads the next ones. */
 struct courier {
@@ -42,8 +42,8 @@ struct rsm_drive_worker {
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
 	struct rsm_medium medium;  /* as of the load */
 	bool prevented;		   /* removal is */
-	char *buffer;		   /* of two blocks, written in turn */
-	bool second_half;	   /* is the one that is next */
+	char *buffer;		   /* of WRITE_BLOCKS blocks, written in turn */
+	unsigned next_block;	   /* of them */
 	uint32_t block_size;
 	char head_partition; /* where the last read was */
 	uint64_t head_block;
@@ -75,6 +75,9 @@ void rsm_drive_identity_fini(struct drive_identity *identity);
 /* What the volume tells of itself goes to the catalogue and to the contents' room. */
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded);
+/* A medium error that a read or write met: the catalogue remembers it as the medium's health. */
+void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			  bool writing, const struct rsm_err *failure);
 
 /* ---- drive_robot.c ---- */
 

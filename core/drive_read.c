@@ -20,7 +20,7 @@ int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size, 
 		worker->block_size = 0;
 	}
 	if (block_size && !worker->buffer) {
-		worker->buffer = malloc((size_t)2 * block_size);
+		worker->buffer = malloc((size_t)WRITE_BLOCKS * block_size);
 		if (!worker->buffer) {
 			rsm_block_cache_reset(&worker->cache, NULL, 0);
 			return rsm_err_oom(err);
@@ -203,6 +203,7 @@ static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		path = NULL;
 	rsm_err_wrap(err, -EIO, "%s in %s (home slot %u): reading %s", cartridge->barcode,
 		     worker->name, worker->medium.home_slot, path ? path : "a file");
+	rsm_drive_note_error(worker, cartridge, false, err);
 	rsm_log_error("%s", err->msg);
 	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
 		      worker->name, "file", path, "text", err->msg, NULL);

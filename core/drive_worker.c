@@ -8,6 +8,11 @@
 
 #define RETRY_FIRST_NS (5 * RSM_SECOND_NS)
 #define RETRY_MOST_NS  (600 * RSM_SECOND_NS)
+/* How long ago somebody looked for a free medium who will do so again, and how long what turns up
+ * stays in its drive for him.
+ */
+#define FREE_WANTED_NS (RSM_SECOND_NS)
+#define FREE_STAYS_NS  (RSM_SECOND_NS / 4)
 enum { LOADS_FAILED_MOST = 5, WRITES_FAILED_MOST = 4 };
 
 const char *rsm_drive_state_name(enum rsm_drive_state state)
@@ -150,6 +155,7 @@ static void write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *
 	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
 	report(worker, cartridge, err);
+	rsm_drive_note_error(worker, cartridge, true, err);
 	rsm_mutex_lock(&worker->manager->lock);
 	/* the index that a failed write keeps from being written is no second failure */
 	known = cartridge->retry_at_ns > rsm_manager_now(worker->manager);
@@ -186,6 +192,20 @@ static void note_label_work_locked(struct rsm_cartridge *cartridge)
 
 /* ---- fetching and taking home ---- */
 
+/* Nobody asked for it but us: it does not linger. But who waits for a free medium (mkdir, while the
+ * library is looked through) may take this one, and then its label is written while it is here.
+ */
+static void leave_soon_locked(struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	int64_t now = rsm_manager_now(manager);
+
+	if (manager->free_wanted_ns && now - manager->free_wanted_ns < FREE_WANTED_NS)
+		cartridge->stay_until_ns = now + FREE_STAYS_NS;
+	else
+		cartridge->leave = true;
+}
+
 static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge, bool identify)
 {
 	struct rsm_manager *manager = worker->manager;
@@ -199,10 +219,10 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	cartridge->failure = (struct rsm_err){ 0 };
 	worker->state = RSM_DRIVE_IDLE;
 	worker->failures = 0;
-	/* nobody asked for it but us: it does not linger */
+	cartridge->stay_until_ns = 0;
 	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
 	    rsm_list_is_empty(&cartridge->reads))
-		cartridge->leave = true;
+		leave_soon_locked(cartridge);
 	note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
 	rsm_manager_wake_locked(manager);
@@ -438,7 +458,9 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 									: cartridge->loaded_at_ns;
 	at = rsm_mount_queue_leave_ns(cartridge, &view);
 	if (at <= now) {
-		/* nothing that could be written goes home unwritten */
+		/* nothing that could be written goes home unwritten: it would come back for it */
+		if (cartridge->label_at_ns && cartridge->retry_at_ns <= now)
+			return STEP_LABEL;
 		if (may_migrate_locked(cartridge) && cartridge->retry_at_ns <= now)
 			return STEP_MIGRATE;
 		return STEP_LEAVE;
@@ -543,6 +565,7 @@ static void label(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 
 	rsm_mutex_lock(&manager->lock);
 	cartridge->renew = false;
+	cartridge->stay_until_ns = 0; /* it has an owner, who may go on with it */
 	rsm_mutex_unlock(&manager->lock);
 	if (r == 0 && (m.label_work == RSM_LABEL_FORMAT || m.label_work == RSM_LABEL_FREE))
 		r = rsm_drive_renew(worker, cartridge, &err);

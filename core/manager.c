@@ -465,7 +465,7 @@ static void stop_housekeeper(struct rsm_manager *manager)
 
 /* Flushing calls back for what it queues, so it is done without the lock, one cartridge at a time.
  */
-static void flush_contents(struct rsm_manager *manager)
+static void flush_contents(struct rsm_manager *manager, bool durably)
 {
 	struct rsm_list *at;
 	struct rsm_err err;
@@ -479,7 +479,8 @@ static void flush_contents(struct rsm_manager *manager)
 			continue;
 		cartridge->references++; /* keeps it in the table, and its contents open */
 		rsm_mutex_unlock(&manager->lock);
-		if (rsm_content_sync(content, &err) < 0)
+		if ((durably ? rsm_content_sync(content, &err)
+			     : rsm_content_flush_open(content, &err)) < 0)
 			rsm_log_error("%s: %s", cartridge->barcode, err.msg);
 		rsm_mutex_lock(&manager->lock);
 		rsm_cartridge_note_work_locked(cartridge);
@@ -519,7 +520,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 		      uint64_t *ret_left_files, unsigned *ret_left_media)
 {
 	stop_housekeeper(manager);
-	flush_contents(manager);
+	flush_contents(manager, false);
 	rsm_mutex_lock(&manager->lock);
 	manager->stopping = true;
 	manager->hurry = hurry;
@@ -534,6 +535,8 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 		rsm_drive_worker_join(manager->workers[i]);
 	}
 	fail_all_waiting(manager);
+	if (!hurry || !atomic_load(hurry))
+		flush_contents(manager, true); /* of what stays staged */
 	*ret_left_files = 0;
 	*ret_left_media = 0;
 	rsm_mutex_lock(&manager->lock);

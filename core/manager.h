@@ -138,8 +138,8 @@ RSM_MUST_CHECK int rsm_manager_mount_wait(struct rsm_manager *manager, const int
 RSM_MUST_CHECK int rsm_manager_dismount_wait(struct rsm_manager *manager, int64_t medium,
 					     bool deferred, const atomic_bool *cancel,
 					     struct rsm_err *err);
-/* Waits until all of a medium (0: of every medium) is on it and indexed there, label work included.
- * progress may be NULL.
+/* Waits until all that a medium (0: every medium) has now is on it and indexed there, label work
+ * included; who goes on writing does not make it longer. progress may be NULL.
  */
 RSM_MUST_CHECK int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t medium,
 					 void (*progress)(void *context, uint64_t done,

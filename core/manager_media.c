@@ -83,6 +83,10 @@ int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocatio
 	RSM_FREE char *pool = NULL;
 	int r = rsm_allocate(manager->catalog, allocation, ret_medium, err);
 
+	if (r == -ENOSPC) {
+		RSM_LOCK_SCOPE(&manager->lock);
+		manager->free_wanted_ns = rsm_manager_now(manager);
+	}
 	if (r < 0)
 		return r;
 	if (ret_medium->label_work == RSM_LABEL_FORMAT)
@@ -501,13 +505,4 @@ int rsm_manager_space(struct rsm_manager *manager, int64_t medium, uint64_t *ret
 	if (m.state == RSM_MEDIUM_COMPLETE || m.write_protected)
 		*ret_free = 0;
 	return 0;
-}
-
-bool rsm_manager_was_ejected(struct rsm_manager *manager, int64_t medium)
-{
-	struct rsm_cartridge *cartridge;
-
-	RSM_LOCK_SCOPE(&manager->lock);
-	cartridge = rsm_cartridge_find_locked(manager, medium);
-	return cartridge && cartridge->ejected;
 }

@@ -354,6 +354,36 @@ int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm
 			       "i", id);
 }
 
+static int set_ejected_locked(struct rsm_catalog *catalog, int64_t id, bool ejected,
+			      struct rsm_err *err)
+{
+	if (ejected)
+		return rsm_catalog_run(catalog, err,
+				       "INSERT OR REPLACE INTO setting (key, value) "
+				       "VALUES ('ejected ' || ?1, '1')",
+				       "i", id);
+	return rsm_catalog_run(catalog, err, "DELETE FROM setting WHERE key = 'ejected ' || ?1",
+			       "i", id);
+}
+
+int rsm_medium_set_ejected(struct rsm_catalog *catalog, int64_t id, bool ejected,
+			   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return set_ejected_locked(catalog, id, ejected, err);
+}
+
+bool rsm_medium_is_ejected(struct rsm_catalog *catalog, int64_t id)
+{
+	int64_t any = 0;
+
+	RSM_LOCK_SCOPE(&catalog->lock);
+	return rsm_catalog_number(catalog, &any, NULL,
+				  "SELECT 1 FROM setting WHERE key = 'ejected ' || ?1", "i",
+				  id) == 0;
+}
+
 int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t library,
 				enum rsm_location_kind location, uint32_t element,
 				struct rsm_err *err)
@@ -369,6 +399,8 @@ int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t
 				    "location <> 0 AND id <> (SELECT medium FROM side WHERE id = "
 				    "?4)",
 				    "idui", library, (int)location, element, id);
+	if (r == 0 && location != RSM_AT_PORT)
+		r = set_ejected_locked(catalog, id, false, err);
 	if (r < 0)
 		return r;
 	return rsm_catalog_run(catalog, err,

@@ -122,6 +122,11 @@ RSM_MUST_CHECK int rsm_medium_set_location(struct rsm_catalog *catalog, int64_t 
 					   enum rsm_location_kind location, uint32_t element,
 					   struct rsm_err *err);
 
+/* It was put into a port for a person to take; so it is until it is somewhere else. */
+RSM_MUST_CHECK int rsm_medium_set_ejected(struct rsm_catalog *catalog, int64_t id, bool ejected,
+					  struct rsm_err *err);
+bool rsm_medium_is_ejected(struct rsm_catalog *catalog, int64_t id);
+
 /* What a load found out: counts a mount; capacity, remaining, write_protected, index_generation,
  * health as in *medium.
  */

@@ -9,13 +9,28 @@
 
 /* ---- transactions ---- */
 
-/* Some errors (disk full) take the whole transaction back: then memory goes back as well. */
+static uint64_t greater(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Some errors (disk full) take the whole transaction back: then memory goes back as well, but for
+ * the numbers. What has been given out is known by its id to whoever has it open, and a version to
+ * whoever looked at the tree: neither is given a second time.
+ */
 static void notice_rollback(struct rsm_volume_index *index)
 {
+	struct rsm_vi_state given = index->state;
+
 	if (!index->db || !index->in_transaction || !sqlite3_get_autocommit(index->db))
 		return;
 	index->in_transaction = false;
 	index->state = index->saved;
+	index->state.next_id = greater(index->state.next_id, given.next_id);
+	index->state.highest_uid = greater(index->state.highest_uid, given.highest_uid);
+	index->state.tree_version = greater(index->state.tree_version, given.tree_version);
+	index->state.last_close_order =
+		greater(index->state.last_close_order, given.last_close_order);
 	index->clean = index->clean_saved;
 	index->version_limit = index->id_limit = 0;
 	index->touched_count = 0; /* a folder among them may be gone */

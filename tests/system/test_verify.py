@@ -9,7 +9,7 @@ import subprocess
 import time
 import zlib
 
-from harness import (RSM, expect, expect_errno, cartridge_folder, places, random_bytes, read_file, sha256,
+from harness import (RSM, expect, expect_errno, cartridge_folder, places, random_bytes, read_file, rsm_xattr, sha256,
                      test, wait_until, write_file)
 
 KEY = "user.ltfs.hash.sha256sum"
@@ -91,6 +91,45 @@ def checksums_are_stored_and_stay_true(bench):
     mount.unmount()
     mount = bench.mount(library)
     expect(stored(f"{base}/renamed") == before, "the checksum was lost over a mount")
+
+
+@test()
+def a_growing_file_is_on_its_way_to_the_tape_and_keeps_its_checksum(bench):
+    """Written in order, it goes in parts while it is open; a header that is changed at the end does no harm."""
+    library = bench.library(cartridges=2)
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    data = random_bytes(100 << 20, 7)
+    files = {}
+    for name in ("in-order", "with-a-header"):
+        files[name] = open(mount / f"P/c/{name}", "wb")
+        before = 0
+        for at in range(0, len(data), 1 << 20):
+            files[name].write(data[at:at + (1 << 20)])
+        os.fsync(files[name].fileno())
+
+        def grown():
+            folder = cartridge_folder(library, barcode_of(mount, "P/c"))
+            size = os.path.getsize(f"{folder}/partition1.tap") if os.path.exists(f"{folder}/partition1.tap") else 0
+            return size - before > 60 << 20
+
+        wait_until(f"{name} is on its way while it is open", grown, 60)
+        before = os.path.getsize(f"{cartridge_folder(library, barcode_of(mount, 'P/c'))}/partition1.tap")
+    files["with-a-header"].seek(0)
+    files["with-a-header"].write(b"HEADER")
+    for f in files.values():
+        f.close()
+    mount.rsm("sync")
+    whole = {"in-order": data, "with-a-header": b"HEADER" + data[6:]}
+    for name, expected in whole.items():
+        expect(rsm_xattr(mount / f"P/c/{name}", "residency") == "medium", f"{name} is not on the medium")
+        expect(stored(mount / f"P/c/{name}") == hashlib.sha256(expected).hexdigest(), f"the checksum of {name}")
+    mount.unmount()
+    mount = bench.mount(library)
+    for name, expected in whole.items():
+        expect(sha256(mount / f"P/c/{name}") == hashlib.sha256(expected).hexdigest(), f"{name} differs")
+    shown = json.loads(mount.rsm("--json", "verify", mount / "P/c").stdout)
+    expect(shown["summary"][0]["verified"] == 2, "both are verified", shown)
 
 
 @test()
