@@ -122,7 +122,6 @@ static int fill(struct rsm_content *content, struct rsm_migration *migration, st
 	if (r && err)
 		*err = why;
 	return r ? rsm_err_fold(err, r, "staged ranges of file %" PRIu64, migration->id) : 0;
->>>>>>> robust
 }
 
 int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
@@ -151,54 +150,6 @@ int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
 			*ret_migration = RSM_STEAL(migration);
 		return r;
 	}
-}
-
-int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
-			       struct rsm_migration **ret_migration, struct rsm_err *err)
-{
-	for (;;) {
-		RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = NULL;
-		struct rsm_node node;
-		int r = rsm_volume_index_next_staged(content->index, after, &node, &after, err);
-
-		if (r)
-			return r;
-		if (is_busy(content, node.id))
-			continue;
-		migration = calloc(1, sizeof *migration);
-		if (!migration)
-			return rsm_err_oom(err);
-		migration->id = node.id;
-		migration->data_version = node.data_version;
-		migration->close_order = after;
-		migration->size = node.size;
-		r = fill(content, migration, err);
-		if (r == RSM_NODE_ABSENT)
-			continue;
-		if (r == 0)
-			*ret_migration = RSM_STEAL(migration);
-		return r;
-	}
-<<<<<<< HEAD
-	migration = calloc(1, sizeof *migration);
-	if (!migration)
-		return rsm_err_oom(err);
-	migration->id = node.id;
-	migration->data_version = node.data_version;
-	migration->close_order = order;
-	migration->size = node.size;
-	/* changed since the row was read: then these ranges do not belong to data_version, and
-	 * _migrated will say so */
-	r = rsm_volume_index_staged(content->index, node.id, &migration->ranges,
-				    &migration->range_count, err);
-	if (!r)
-		r = find_digest(content, migration, err);
-	if (r)
-		return rsm_err_fold(err, r, "staged ranges of file %" PRIu64, node.id);
-	*ret_migration = RSM_STEAL(migration);
-	return 0;
-=======
->>>>>>> robust
 }
 
 void rsm_migration_free(struct rsm_migration *migration)

@@ -19,6 +19,7 @@ struct world {
 	struct rsm_manager *manager;
 	struct rsm_err err;
 	unsigned dismount_delay_s;
+	unsigned migrate_delay_ms; /* 0: 20 */
 	uint64_t staging_limit, stream_size; /* 0: the default */
 	enum rsm_digest_kind hash;
 	atomic_uint rooms; /* how often there was room again */
@@ -37,7 +38,7 @@ static inline void world_start(struct world *world)
 		.libraries = world->libraries,
 		.library_count = 1,
 		.dismount_delay_s = world->dismount_delay_s,
-		.migrate_delay_ms = 20,
+		.migrate_delay_ms = world->migrate_delay_ms ? world->migrate_delay_ms : 20,
 		.label_delay_ms = 600000,
 		.index_interval_s = 300,
 		.staging_limit = world->staging_limit,
