@@ -187,6 +187,11 @@ RSM_MUST_CHECK int rsm_content_set_xattr(struct rsm_content *content, uint64_t i
 RSM_MUST_CHECK int rsm_content_list_xattrs(struct rsm_content *content, uint64_t id,
 					   struct rsm_text *ret_keys, struct rsm_err *err);
 
+/* rsm_volume_index_set_checksum of a volume that is in use. Committed when it returns. */
+RSM_MUST_CHECK int rsm_content_set_checksum(struct rsm_content *content, uint64_t id,
+					    uint64_t data_version, enum rsm_digest_kind kind,
+					    const char *hash, bool alone, struct rsm_err *err);
+
 /* A fact of the volume index that goes into the next index on the medium (comment, volume_name);
  * NULL removes. Committed when it returns.
  */

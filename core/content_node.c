@@ -276,6 +276,8 @@ void rsm_content_overlay(struct rsm_content *content, struct rsm_node *row)
 	if (!found)
 		return;
 	live.parent = row->parent; /* a rename does not go through the open node */
+	live.flags &= ~(uint32_t)RSM_NODE_TABLE_FLAGS;
+	live.flags |= row->flags & RSM_NODE_TABLE_FLAGS;
 	*row = live;
 }
 

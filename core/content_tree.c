@@ -331,6 +331,30 @@ int rsm_content_set_xattr(struct rsm_content *content, uint64_t id, const char *
 	return r > 0 ? rsm_err_fold(err, r, "extended attribute %s", key) : r;
 }
 
+int rsm_content_set_checksum(struct rsm_content *content, uint64_t id, uint64_t data_version,
+			     enum rsm_digest_kind kind, const char *hash, bool alone,
+			     struct rsm_err *err)
+{
+	struct rsm_open_node *node;
+	int r = rsm_content_check_changes(content, err);
+
+	if (!r)
+		r = rsm_content_hold(content, id, &node, err);
+	if (r)
+		return r;
+	if (node->dirty_data || node->gone) {
+		r = RSM_NODE_ABSENT;
+	} else {
+		RSM_LOCK_SCOPE(&content->commit_lock);
+		r = rsm_volume_index_set_checksum(content->index, id, data_version, kind, hash,
+						  alone, err);
+		if (!r)
+			r = rsm_volume_index_commit(content->index, false, err);
+	}
+	rsm_content_let_go(content, node);
+	return r;
+}
+
 int rsm_content_set_fact(struct rsm_content *content, const char *key, const char *value,
 			 struct rsm_err *err)
 {

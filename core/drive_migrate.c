@@ -403,12 +403,17 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 static bool identity_is_current(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 				const struct drive_identity *written)
 {
-	struct rsm_medium now;
+	struct drive_identity identity = { 0 };
+	const struct rsm_medium *now = &identity.medium;
+	bool current =
+		rsm_drive_identity(worker, cartridge->id, &identity, NULL) == 0 &&
+		strcmp(now->name, written->medium.name) == 0 && now->pool == written->medium.pool &&
+		now->mode == written->medium.mode && now->owner == written->medium.owner &&
+		now->group == written->medium.group && now->state == written->medium.state &&
+		strcmp(identity.acl, written->acl) == 0;
 
-	return rsm_medium_get(worker->manager->catalog, cartridge->id, &now, NULL) == 0 &&
-	       strcmp(now.name, written->medium.name) == 0 && now.pool == written->medium.pool &&
-	       now.mode == written->medium.mode && now.owner == written->medium.owner &&
-	       now.group == written->medium.group && now.state == written->medium.state;
+	rsm_drive_identity_fini(&identity);
+	return current;
 }
 
 /* Files that were closed in this order do not wait to be written; the next index has them all. */

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "changer/medium_memory.h"
+#include "core/acl_text.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
@@ -24,6 +25,22 @@ static struct rsm_catalog *catalog_of(struct rsm_drive_worker *worker)
 }
 
 /* ---- identity ---- */
+
+static int get_acl(struct rsm_drive_worker *worker, int64_t medium, char **ret_acl,
+		   struct rsm_err *err)
+{
+	RSM_TEXT struct rsm_text access = { 0 }, inherited = { 0 }, text = { 0 };
+	int r = rsm_catalog_get_xattr(catalog_of(worker), 'm', medium, RSM_ACL_ACCESS, &access,
+				      err);
+
+	if (r >= 0)
+		r = rsm_catalog_get_xattr(catalog_of(worker), 'm', medium, RSM_ACL_DEFAULT,
+					  &inherited, err);
+	if (r < 0)
+		return r;
+	rsm_acl_text_format(&access, &inherited, &text);
+	return rsm_text_take(&text, ret_acl, err);
+}
 
 int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		       struct drive_identity *ret_identity, struct rsm_err *err)
@@ -35,6 +52,8 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		return rsm_err_set(err, ENOENT, "the cartridge is not in the catalogue any more");
 	if (r == 0)
 		r = rsm_pool_path(catalog_of(worker), m->pool, &ret_identity->pool, err);
+	if (r == 0)
+		r = get_acl(worker, medium, &ret_identity->acl, err);
 	if (r < 0)
 		return r;
 	ret_identity->identity = (struct rsm_volume_identity){
@@ -44,6 +63,7 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		.side = m->guid,
 		.state = m->state == RSM_MEDIUM_COMPLETE ? "complete" : "allocated",
 		.barcode = m->barcode,
+		.acl = ret_identity->acl,
 		.mode = m->mode,
 		.owner = m->owner,
 		.group = m->group,
@@ -54,7 +74,8 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 void rsm_drive_identity_fini(struct drive_identity *identity)
 {
 	free(identity->pool);
-	identity->pool = NULL;
+	free(identity->acl);
+	identity->pool = identity->acl = NULL;
 }
 
 /* ---- status ---- */
@@ -143,12 +164,13 @@ static char *root_key(struct rsm_volume_index *index, const char *name)
 	return text;
 }
 
-enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEYS };
+enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
 
 static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
 			     char *keys[KEYS])
 {
-	static const char *const names[KEYS] = { "pool", "name", "lmid", "state", "owner", "mode" };
+	static const char *const names[KEYS] = { "pool",  "name", "lmid", "state",
+						 "owner", "mode", "acl" };
 
 	for (int i = 0; i < KEYS; i++)
 		keys[i] = root_key(rsm_content_index(content), names[i]);
@@ -156,6 +178,7 @@ static void fill_vendor_keys(struct rsm_content *content, struct rsm_identificat
 	found->name = keys[KEY_NAME];
 	found->lmid = keys[KEY_LMID];
 	found->state = keys[KEY_STATE];
+	found->acl = keys[KEY_ACL];
 	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
 			   sscanf(keys[KEY_OWNER], "%u:%u", &found->owner, &found->group) == 2 &&
 			   sscanf(keys[KEY_MODE], "%o", &found->mode) == 1;
@@ -425,7 +448,7 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 					      RSM_LABEL_NONE, err);
 	if (r == 0)
 		r = rsm_drive_cache_reset(worker, RSM_LTFS_BLOCK_SIZE, err);
-	if (r == 0)
+	if (r == 0) /* whatever was wrong with it is not any more */
 		worker->medium.health[0] = '\0';
 	if (r == 0)
 		rsm_event_add(catalog_of(worker), "format", "medium", cartridge->barcode, "drive",

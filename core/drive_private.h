@@ -67,7 +67,7 @@ RSM_MUST_CHECK int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_c
 struct drive_identity {
 	struct rsm_volume_identity identity;
 	struct rsm_medium medium;
-	char *pool;
+	char *pool, *acl;
 };
 RSM_MUST_CHECK int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 				      struct drive_identity *ret_identity, struct rsm_err *err);

@@ -147,6 +147,13 @@ RSM_MUST_CHECK int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t me
 					 void *context, const atomic_bool *cancel,
 					 struct rsm_err *err);
 
+/* Sets a volume's lock (ltfs-format.md 18.1): "unlocked", "locked", "permlocked"; waits until the
+ * medium has it. -EROFS: locked for good, or it takes no changes anyway; -EBUSY: open writers.
+ */
+RSM_MUST_CHECK int rsm_manager_set_lock(struct rsm_manager *manager, int64_t medium,
+					const char *lock, const atomic_bool *cancel,
+					struct rsm_err *err);
+
 /* ---- media and pools: the catalogue's calls, with the contents and the queue seen to ---- */
 
 /* Are there cartridges that nobody has looked at yet? What seems to be missing may be found there.

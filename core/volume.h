@@ -38,6 +38,7 @@ struct rsm_volume_status {
 /* The vendor keys of the index root (contract 8), as the catalogue knows them at that moment. */
 struct rsm_volume_identity {
 	const char *pool, *name, *lmid, *side, *state, *barcode;
+	const char *acl; /* acl_text.h; "" or NULL: none */
 	uint32_t mode, owner, group;
 };
 

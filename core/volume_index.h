@@ -28,6 +28,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "core/digest.h"
 
 #define RSM_NODE_ROOT	((uint64_t)1)
 #define RSM_NODE_ID_MAX (((uint64_t)1 << 40) - 1)
@@ -48,7 +49,19 @@ enum {
 	RSM_NODE_HAS_XATTRS = 1 << 2,  /* has rows in the xattr table (any key) */
 	RSM_NODE_HAS_UNKNOWN = 1 << 3, /* has preserved unknown elements */
 	RSM_NODE_DAMAGED = 1 << 4,     /* its extents cannot be right: reading is EIO */
+	RSM_NODE_MEASURED = 7 << 5,    /* an rsm_digest_kind: the checksum of that kind is of just
+					  these contents; NONE: whose any is, nobody here knows */
+	/* what the tables know, not who changes a row */
+	RSM_NODE_TABLE_FLAGS = RSM_NODE_HAS_XATTRS | RSM_NODE_HAS_UNKNOWN | RSM_NODE_MEASURED,
 };
+
+/* What RSM_NODE_MEASURED says. */
+static inline enum rsm_digest_kind rsm_node_measured(uint32_t flags)
+{
+	unsigned kind = (flags & RSM_NODE_MEASURED) >> 5;
+
+	return kind < RSM_DIGEST_KINDS ? (enum rsm_digest_kind)kind : RSM_DIGEST_NONE;
+}
 
 struct rsm_node {
 	uint64_t id;
@@ -249,6 +262,29 @@ RSM_MUST_CHECK int rsm_volume_index_list_xattrs(struct rsm_volume_index *index, 
 /* What has been committed is durable when it returns; cheap if it is. */
 RSM_MUST_CHECK int rsm_volume_index_sync(struct rsm_volume_index *index, struct rsm_err *err);
 
+/* ---- checksums of contents (digest.h): attributes that must not lie ---- */
+
+enum rsm_checksum_state {
+	RSM_CHECKSUM_NONE,
+	RSM_CHECKSUM_CLAIMED,  /* somebody stored it; nobody here computed it */
+	RSM_CHECKSUM_MEASURED, /* computed over these contents, by an rsmfs */
+	RSM_CHECKSUM_STALE,    /* an rsmfs computed it over what the file was before another system
+				  changed it: it says nothing of the contents now */
+};
+
+/* The one to compare with: that was measured, else the best. *ret_kind: NONE with NONE. */
+RSM_MUST_CHECK int rsm_volume_index_checksum(struct rsm_volume_index *index, uint64_t id,
+					     enum rsm_checksum_state *ret_state,
+					     enum rsm_digest_kind *ret_kind, struct rsm_err *err);
+
+/* `hash` was computed over the contents `data_version`, all of which are on the medium. It becomes
+ * the file's measured checksum; `alone`: the others, which are of other contents, go. Outcome
+ * ABSENT, and nothing is changed: the file is gone, or not what it was.
+ */
+RSM_MUST_CHECK int rsm_volume_index_set_checksum(struct rsm_volume_index *index, uint64_t id,
+						 uint64_t data_version, enum rsm_digest_kind kind,
+						 const char *hash, bool alone, struct rsm_err *err);
+
 /* ---- extents and staged ranges of a file ---- */
 
 /* Ordered by file_offset; the array is the caller's. */
@@ -258,6 +294,12 @@ RSM_MUST_CHECK int rsm_volume_index_extents(struct rsm_volume_index *index, uint
 RSM_MUST_CHECK int rsm_volume_index_staged(struct rsm_volume_index *index, uint64_t id,
 					   struct rsm_staged_range **ret_ranges, size_t *ret_count,
 					   struct rsm_err *err);
+
+/* How many blocks of the partition the files' extents name; a block that several name counts for
+ * each. Looks at all files, a few thousand at a time, and lets others at the index in between.
+ */
+RSM_MUST_CHECK int rsm_volume_index_count_blocks(struct rsm_volume_index *index, char partition,
+						 uint64_t *ret_blocks, struct rsm_err *err);
 
 /* All staged ranges of all nodes, waiting or written: what the staging area must keep. */
 RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,

@@ -66,9 +66,7 @@ const char rsm_vi_insert_sql[] =
 	"born,stamp,close_order,written,unindexed,staged,extents,target)"
 	" VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)";
 
-/* the bits of RSM_NODE_HAS_XATTRS and HAS_UNKNOWN are the tables', not the caller's */
-#define SET_NODE                                                                                   \
-	"flags=(?2 & ~12)|(flags & 12),size=?3,mode=?4,owner=?5,grp=?6,times=?7,data_version=?8"
+#define SET_NODE RSM_VI_SET_FLAGS ",size=?3,mode=?4,owner=?5,grp=?6,times=?7,data_version=?8"
 
 static const char *const texts[RSM_VI_STATEMENTS] = {
 	[RSM_VI_BEGIN] = "BEGIN IMMEDIATE",
@@ -100,7 +98,7 @@ static const char *const texts[RSM_VI_STATEMENTS] = {
 	[RSM_VI_SET_XATTR] = "INSERT OR REPLACE INTO xattr VALUES(?1,?2,?3)",
 	[RSM_VI_DELETE_XATTR] = "DELETE FROM xattr WHERE id=?1 AND key=?2",
 	[RSM_VI_DELETE_HASHES] = "DELETE FROM xattr WHERE id=?1 AND key>='ltfs.hash.'"
-				 " AND key<'ltfs.hash/'",
+				 " AND key<'ltfs.hash/' OR id=?1 AND key='" RSM_DIGEST_PLACE "'",
 	[RSM_VI_LIST_XATTRS] = "SELECT key FROM xattr WHERE id=?1 ORDER BY key",
 	[RSM_VI_HAS_XATTR] = "SELECT 1 FROM xattr WHERE id=?1 LIMIT 1",
 	[RSM_VI_SET_FLAG] = "UPDATE node SET flags=(flags & ~?2)|?3 WHERE id=?1",

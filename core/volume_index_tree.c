@@ -104,7 +104,7 @@ static int make(struct rsm_volume_index *index, uint64_t parent, const char *nam
 		return rsm_err_set(err, EINVAL, "%s: a link has a target and nothing else has",
 				   name);
 	made.parent = parent;
-	made.flags &= ~table_flags;
+	made.flags &= ~(uint32_t)RSM_NODE_TABLE_FLAGS;
 	if (link_target)
 		made.size = strlen(link_target);
 	else if (made.kind == RSM_NODE_FOLDER)

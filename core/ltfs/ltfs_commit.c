@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/ltfs/value.h"
 
 /* ---- the stream of an index into records ---- */
 
@@ -68,7 +69,7 @@ static int take_bytes(void *context, const void *bytes, size_t length, struct rs
 
 /* ---- our vendor keys on the root (contract 8) ---- */
 
-enum { ROOT_KEYS = 8 };
+enum { ROOT_KEYS = 9 };
 
 struct root_keys {
 	struct rsm_snapshot_xattr xattrs[ROOT_KEYS];
@@ -99,6 +100,7 @@ static void make_root_keys(struct root_keys *keys, const struct rsm_volume_ident
 	add_key(keys, "ltfs.vendor.rsmfs.mode", keys->mode);
 	add_key(keys, "ltfs.vendor.rsmfs.side", identity->side);
 	add_key(keys, "ltfs.vendor.rsmfs.state", identity->state);
+	add_key(keys, RSM_KEY_ACL, identity->acl);
 }
 
 /* The cached tree has the root's keys of the index that it was read from. What was written since is
@@ -114,13 +116,10 @@ int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
 
 	make_root_keys(&keys, identity);
 	r = rsm_volume_index_set_fact(index, RSM_LTFS_ROOT_KEYS, keys.count ? "1" : NULL, err);
-	for (size_t i = 0; r == 0 && i < keys.count; i++) {
-		char value[RSM_LTFS_ROOT_VALUE_SIZE];
-
-		snprintf(value, sizeof value, "%.*s", (int)keys.xattrs[i].length,
-			 (const char *)keys.xattrs[i].value);
-		r = rsm_volume_index_set_fact(index, keys.xattrs[i].key, value, err);
-	}
+	if (r == 0) /* the only one that a cartridge can lose */
+		r = rsm_volume_index_set_fact(index, RSM_KEY_ACL, NULL, err);
+	for (size_t i = 0; r == 0 && i < keys.count; i++)
+		r = rsm_volume_index_set_fact(index, keys.xattrs[i].key, keys.xattrs[i].value, err);
 	return r;
 }
 
@@ -249,7 +248,9 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 		!kept.allow_policy_update || strcmp(kept.allow_policy_update, "false") != 0;
 	snprintf(source.header.uuid, sizeof source.header.uuid, "%s", ltfs->label.uuid);
 	snprintf(source.header.lock, sizeof source.header.lock, "%s",
-		 kept.lock && *kept.lock ? kept.lock : "unlocked");
+		 ltfs->lock_due[0]	   ? ltfs->lock_due
+		 : kept.lock && *kept.lock ? kept.lock
+					   : "unlocked");
 	snprintf(source.header.creator, sizeof source.header.creator, "%s - %s", rsm_ltfs_creator,
 		 why);
 
@@ -418,7 +419,7 @@ bool rsm_ltfs_is_dirty(struct rsm_volume *volume)
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
 
-	if (ltfs->read_only)
+	if (ltfs->read_only && !rsm_ltfs_is_being_unlocked(ltfs))
 		return false;
 	return rsm_volume_index_tree_version(index) != rsm_volume_index_indexed_version(index) ||
 	       ltfs->part[DATA].lacks_filemark || ltfs->part[INDEX].lacks_filemark ||
@@ -432,15 +433,19 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 	RSM_CLEANUP(rsm_index_snapshot_close) struct rsm_index_snapshot *snapshot = NULL;
 	uint64_t end;
-	bool changed;
+	bool changed, due;
 	int r;
 
+	rsm_ltfs_settle_lock(ltfs);
 	if (ltfs->read_only)
 		return force ? rsm_err_set(err, EROFS, "%s", ltfs->reason) : 0;
 	if (ltfs->doubtful)
 		return rsm_ltfs_refuse_doubtful(err);
 	if (!force && !rsm_ltfs_is_dirty(volume))
 		return 0;
+	due = rsm_ltfs_take_due(ltfs);
+	if (due)
+		what = RSM_COMMIT_FULL;
 	r = volume->ops->synchronize(volume, err);
 	for (int which = 0; r == 0 && which < PARTITIONS; which++)
 		if (ltfs->part[which].lacks_filemark)
@@ -470,5 +475,5 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	}
 	rsm_ltfs_write_coherency(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
-	return 0;
+	return due ? rsm_ltfs_write_due(ltfs, err) : 0;
 }

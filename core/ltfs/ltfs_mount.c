@@ -397,8 +397,9 @@ static void check_lock(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index
 
 	if (rsm_tape_drive_medium(ltfs->drive, &medium, &err) == 0 && medium.write_protected)
 		refuse(ltfs, "the cartridge is write-protected");
+	ltfs->locked = !ltfs->read_only && strcmp(header->lock, "locked") == 0;
 	if (strcmp(header->lock, "locked") == 0 || strcmp(header->lock, "permlocked") == 0)
-		refuse(ltfs, "the volume is locked");
+		refuse(ltfs, RSM_LTFS_LOCKED);
 	if (rsm_medium_memory_read(ltfs->drive, 0, RSM_MAM_VOLUME_LOCK, &lock, 1, &length, &err) ==
 		    0 &&
 	    (lock == 2 || (lock >= 4 && lock <= 6)))
@@ -454,6 +455,7 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", header.creator);
 	snprintf(ltfs->index_version, sizeof ltfs->index_version, "%s", header.version);
 	check_lock(ltfs, &header);
+	rsm_ltfs_settle_lock(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
 	if (r == 0)
