@@ -30,7 +30,8 @@ enum {
 	CLEAR_FLAG,
 	STATEMENTS
 };
-_Static_assert((int)STATEMENTS == (int)RSM_VI_LOADER_CHANGES, "a loader has room for these statements");
+_Static_assert((int)STATEMENTS == (int)RSM_VI_LOADER_CHANGES,
+	       "a loader has room for these statements");
 
 #define FOUND "SELECT " RSM_VI_NODE_COLUMNS ",EXISTS(SELECT 1 FROM placed WHERE id=node.id)"
 
@@ -39,16 +40,16 @@ static const char *const texts[STATEMENTS] = {
 	[BY_ID] = FOUND " FROM node WHERE id=?1",
 	[BY_UID] = FOUND " FROM node WHERE uid=?1 ORDER BY id",
 	[PLACE] = "INSERT OR IGNORE INTO placed VALUES(?1)",
-	[DOOM] = "WITH RECURSIVE below(id) AS (VALUES(?1) UNION SELECT node.id FROM below"
-		 " JOIN node INDEXED BY node_name ON node.parent=below.id)"
-		 " INSERT INTO doomed SELECT id FROM below",
+	[DOOM] = ("WITH RECURSIVE below(id) AS (VALUES(?1) UNION SELECT node.id FROM below"
+		  " JOIN node INDEXED BY node_name ON node.parent=below.id)"
+		  " INSERT INTO doomed SELECT id FROM below"),
 	[DOOMED] = "SELECT kind,size FROM doomed JOIN node USING(id)",
 	[PLACED_DOOMED] = "SELECT 1 FROM doomed JOIN placed USING(id) LIMIT 1",
 	[FORGET_XATTRS] = "DELETE FROM xattr WHERE id IN doomed",
 	[FORGET_UNKNOWN] = "DELETE FROM unknown WHERE id IN doomed",
 	[FORGET_NODES] = "DELETE FROM node WHERE id IN doomed",
-	[CHANGE] = "UPDATE node SET flags=(?2 & ~12)|(flags & 12),size=?3,mode=?4,owner=?5,grp=?6,"
-		   "times=?7,data_version=?8,stamp=?9 WHERE id=?1",
+	[CHANGE] = ("UPDATE node SET flags=(?2 & ~12)|(flags & 12),size=?3,mode=?4,owner=?5,grp=?6,"
+		    "times=?7,data_version=?8,stamp=?9 WHERE id=?1"),
 	[RENAME] = "UPDATE node SET name=?2 WHERE id=?1",
 	[GET_EXTENTS] = "SELECT extents FROM node WHERE id=?1",
 	[SET_EXTENTS] = "UPDATE node SET extents=?2 WHERE id=?1",
