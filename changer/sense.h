@@ -27,7 +27,7 @@ enum rsm_cause {
 	RSM_CAUSE_WRITE_PROTECTED, /* 07 */
 	RSM_CAUSE_BLANK,	   /* 08, not end of data */
 	RSM_CAUSE_END_OF_DATA,	   /* 08/00/05, or 03/.. with end-of-data detected */
-	RSM_CAUSE_END_NOT_FOUND, /* xx/14/03: nothing more can be read, and it is no end of data */
+	RSM_CAUSE_END_NOT_FOUND, /* 03/14/03: nothing more can be read, and it is no end of data */
 	RSM_CAUSE_ABORTED,	 /* 0B */
 	RSM_CAUSE_VOLUME_OVERFLOW,	      /* 0D: physical end of medium */
 	RSM_CAUSE_FILEMARK,		      /* filemark bit */

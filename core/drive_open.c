@@ -443,6 +443,29 @@ static void note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridg
 				err.msg);
 }
 
+/* One partition has its label, the other has none: it is read by that one, if there is something to
+ * be read; a format that was cut short left nothing.
+ */
+static int mount_half(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		      struct rsm_ltfs_probe *probe, struct rsm_err *err)
+{
+	struct rsm_volume_status status;
+	bool expected = strcasecmp(probe->label.uuid, worker->medium.volume_uuid) == 0;
+	int r = mount_ltfs(worker, cartridge, &probe->label, err);
+
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	worker->volume->ops->status(worker->volume, &status);
+	if (expected || status.index_generation > 1) {
+		probe->kind = RSM_PROBE_LTFS;
+		snprintf(probe->label_type, sizeof probe->label_type, "LTFS");
+		return 0;
+	}
+	rsm_volume_free(worker->volume);
+	worker->volume = NULL;
+	return 0;
+}
+
 static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct rsm_err *err)
 {
@@ -473,9 +496,14 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
 		return do_label_work(worker, cartridge, &probe, err);
 
+	if (probe.half) {
+		r = mount_half(worker, cartridge, &probe, err);
+		if (r < 0)
+			return r;
+	}
 	expected = m->volume_uuid[0] && probe.kind == RSM_PROBE_LTFS &&
 		   strcasecmp(probe.label.uuid, m->volume_uuid) == 0;
-	if (probe.kind == RSM_PROBE_LTFS) {
+	if (probe.kind == RSM_PROBE_LTFS && !worker->volume) {
 		r = mount_ltfs(worker, cartridge, &probe.label, err);
 		if (r == -EBADMSG && !expected && err)
 			snprintf(probe.label_info, sizeof probe.label_info, "%.127s", err->msg);

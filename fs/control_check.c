@@ -18,6 +18,7 @@ struct check {
 	bool deep, repair;
 	/* the worker's, until the work is done */
 	enum stage stage;
+	unsigned reopened;
 	struct rsm_ltfs_scan *scan;
 	struct rsm_ltfs_report report;
 	bool is_ltfs;
@@ -49,6 +50,8 @@ static int repair(struct check *check, struct rsm_volume_session *session, struc
 	r = rsm_ltfs_repair(session->volume, session->identity, check->deep, &check->done, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s", session->barcode);
+	if (r == RSM_LTFS_REOPEN && check->reopened++)
+		return rsm_err_set(err, EIO, "%s: there is still no end of data", session->barcode);
 	if (r == RSM_LTFS_REOPEN) {
 		session->reopen = true;
 		return RSM_VOLUME_WORK_MORE;

@@ -313,10 +313,41 @@ static int judge_newest(struct rsm_ltfs_volume *ltfs, bool known, struct rsm_err
 	return rsm_volume_index_set_number(index, "doubted_generation", ltfs->generation, err);
 }
 
+/* Is there nothing on the partition but, perhaps, the beginning of its label? */
+static bool is_as_good_as_blank(struct rsm_ltfs_volume *ltfs, int which)
+{
+	const struct ltfs_partition *part = &ltfs->part[which];
+	char serial[7], implementation[14];
+	size_t length;
+
+	if (part->end_lost || part->unreadable || part->end > FIRST_BLOCK)
+		return false;
+	if (part->end == 0)
+		return true;
+	return rsm_ltfs_seek(ltfs, which, 0, NULL) == 0 &&
+	       rsm_tape_drive_read(ltfs->drive, ltfs->block, ltfs->label.block_size, &length,
+				   NULL) == 0 &&
+	       rsm_vol1_parse(ltfs->block, length, serial, implementation) == RSM_VOL1_LTFS &&
+	       strcmp(serial, ltfs->label.serial) == 0;
+}
+
+static void judge_labels(struct rsm_ltfs_volume *ltfs)
+{
+	int which = ltfs->label.alone == ltfs->part[DATA].letter ? INDEX : DATA;
+
+	if (!ltfs->label.alone)
+		return;
+	ltfs->label_missing = is_as_good_as_blank(ltfs, which);
+	rsm_ltfs_find(ltfs, ltfs->label_missing ? RSM_FINDING_REPAIR : RSM_FINDING_LOSS, which, 0,
+		      "partition %c has no LTFS label%s", ltfs->part[which].letter,
+		      ltfs->label_missing ? "" : ", but something else");
+}
+
 int rsm_ltfs_judge(struct rsm_ltfs_volume *ltfs, bool has_index, bool known, struct rsm_err *err)
 {
 	int r = 0;
 
+	judge_labels(ltfs);
 	for (int which = 0; which < PARTITIONS; which++)
 		judge_end(ltfs, which);
 	if (!has_index) {

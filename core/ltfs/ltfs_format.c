@@ -90,6 +90,40 @@ static int read_labels(struct rsm_tape_drive *drive, unsigned partition, char *b
 	return r < 0 ? rsm_err_wrap(err, r, "label of partition %u", partition) : 0;
 }
 
+/* Only one partition has a label: the volume may be readable by that. The label becomes what that
+ * of partition 0 would be, but for `alone`.
+ */
+static void probe_half(struct rsm_tape_drive *drive, char *buf, struct rsm_ltfs_probe *probe)
+{
+	struct rsm_tape_medium medium;
+	char serial[7];
+
+	if (rsm_tape_drive_medium(drive, &medium, NULL) < 0 || medium.partitions != 2)
+		return;
+	for (unsigned partition = 0; !probe->half && partition < 2; partition++) {
+		struct rsm_ltfs_label label;
+		bool here;
+
+		if (read_labels(drive, partition, buf, serial, &label, NULL) < 0 ||
+		    (medium.max_block_bytes && label.block_size > medium.max_block_bytes))
+			continue;
+		probe->half = true;
+		label.alone = label.location;
+		here = label.location == label.index_partition;
+		if (partition == 1)
+			label.location = here ? label.data_partition : label.index_partition;
+		snprintf(label.serial, sizeof label.serial, "%s", serial);
+		snprintf(probe->serial, sizeof probe->serial, "%s", serial);
+		probe->label = label;
+	}
+	if (!probe->half)
+		return;
+	probe->kind = RSM_PROBE_FOREIGN;
+	snprintf(probe->label_type, sizeof probe->label_type, "damaged LTFS");
+	snprintf(probe->label_info, sizeof probe->label_info, "only partition %c has an LTFS label",
+		 probe->label.alone);
+}
+
 static int probe_ltfs(struct rsm_tape_drive *drive, char *buf, struct rsm_ltfs_probe *probe,
 		      struct rsm_err *err)
 {
@@ -107,6 +141,10 @@ static int probe_ltfs(struct rsm_tape_drive *drive, char *buf, struct rsm_ltfs_p
 	r = read_labels(drive, 0, buf, probe->serial, &probe->label, err);
 	if (r == 0)
 		r = read_labels(drive, 1, buf, serial, &other, err);
+	if (r == -EBADMSG || rsm_ltfs_is_medium_error(r, err)) {
+		probe_half(drive, buf, probe);
+		return r == -EBADMSG || !probe->half ? r : rsm_err_wrap(err, -EBADMSG, "label");
+	}
 	if (r == 0)
 		r = rsm_ltfs_label_compare(&probe->label, &other, err);
 	if (r == 0 && strcmp(serial, probe->serial) != 0)
@@ -136,6 +174,7 @@ int rsm_ltfs_probe(struct rsm_tape_drive *drive, struct rsm_ltfs_probe *ret_prob
 	if (r < 0)
 		return r;
 	if (r == RSM_TAPE_END_OF_DATA) {
+		probe_half(drive, buf, &probe);
 		*ret_probe = probe;
 		return 0;
 	}
@@ -160,11 +199,17 @@ int rsm_ltfs_probe(struct rsm_tape_drive *drive, struct rsm_ltfs_probe *ret_prob
 		}
 		break;
 	case RSM_VOL1_FOREIGN:
+		probe_half(drive, buf, &probe);
+		if (probe.half)
+			break;
 		probe.kind = RSM_PROBE_FOREIGN;
 		snprintf(probe.label_type, sizeof probe.label_type, "ANSI VOL1");
 		snprintf(probe.label_info, sizeof probe.label_info, "%.6s", buf + 4);
 		break;
-	case RSM_VOL1_NONE: recognise_foreign(buf, length, &probe); break;
+	case RSM_VOL1_NONE:
+		recognise_foreign(buf, length, &probe);
+		probe_half(drive, buf, &probe);
+		break;
 	}
 	*ret_probe = probe;
 	return 0;
@@ -208,8 +253,8 @@ int rsm_ltfs_write_free_label(struct rsm_tape_drive *drive, const char *barcode,
 	return r > 0 ? rsm_err_fold(err, r, "free label") : r;
 }
 
-static int write_label_construct(struct rsm_ltfs_volume *ltfs, int which, const char *serial,
-				 struct rsm_err *err)
+int rsm_ltfs_write_label(struct rsm_ltfs_volume *ltfs, int which, const char *serial,
+			 struct rsm_err *err)
 {
 	RSM_TEXT struct rsm_text xml = { 0 };
 	struct rsm_ltfs_label label = ltfs->label;
@@ -275,14 +320,14 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 	if (r == 0)
 		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r == 0)
-		r = write_label_construct(ltfs, DATA, serial, err);
+		r = rsm_ltfs_write_label(ltfs, DATA, serial, err);
 	ltfs->generation = 1;
 	ltfs->update_time = ltfs->label.format_time;
 	if (r == 0)
 		r = rsm_ltfs_write_index(ltfs, DATA, rsm_content_index(ltfs->content), snapshot,
 					 identity, 1, 0, &ltfs->update_time, "Format", err);
 	if (r == 0)
-		r = write_label_construct(ltfs, INDEX, serial, err);
+		r = rsm_ltfs_write_label(ltfs, INDEX, serial, err);
 	if (r == 0)
 		r = rsm_ltfs_write_index(ltfs, INDEX, rsm_content_index(ltfs->content), snapshot,
 					 identity, 1, ltfs->part[DATA].index_block,

@@ -73,6 +73,7 @@ struct rsm_ltfs_volume {
 	bool data_index_lost; /* the index partition has a tree that the data partition lacks */
 	const char
 		*refusal; /* it is read-only without damage, too: protected, locked ...; or NULL */
+	bool label_missing;	/* of one partition, which has nothing else */
 	bool begins_like_index; /* what was last found to be no index */
 	struct rsm_volume_finding findings[RSM_VOLUME_FINDINGS];
 	size_t finding_count;
@@ -137,6 +138,9 @@ RSM_MUST_CHECK int rsm_ltfs_load_chain(struct rsm_ltfs_volume *ltfs, const struc
 
 /* ---- ltfs_check.c and what it needs of ltfs_mount.c ---- */
 
+/* ltfs_format.c: the label construct, at the beginning of the partition. */
+RSM_MUST_CHECK int rsm_ltfs_write_label(struct rsm_ltfs_volume *ltfs, int which, const char *serial,
+					struct rsm_err *err);
 /* The medium is at fault, not the drive. */
 bool rsm_ltfs_is_medium_error(int r, const struct rsm_err *err);
 /* A read came to where nothing more is, and no end of data either. */

@@ -1,6 +1,7 @@
 /* The report of a volume's state, and the repair that somebody asked for.
  *
  * Order of a repair (19.2), and what a crash leaves right behind each step:
+ *   0. a label, on the partition that has none and nothing else      the other is as it was
  *   1. end of data, on the partition that has none, behind the last block that can be read; only
  *      if no file and no index has blocks behind that     the other partition is as it was
  *   2. the volume is opened anew: everything is looked at and judged again     the same
@@ -64,9 +65,7 @@ bool rsm_ltfs_is_end_not_found(int r, const struct rsm_err *err)
 	return r == -EIO && err && err->asc == 0x14 && err->ascq == 0x03;
 }
 
-/* Reads on from where filemarks lead to the last record; *ret_end is the block behind it. Outcome
- * 1: there is an end of data after all.
- */
+/* Reads on from where filemarks lead to the last record; *ret_end is the block behind it. */
 static int find_last_record(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_end,
 			    struct rsm_err *err)
 {
@@ -82,9 +81,7 @@ static int find_last_record(struct rsm_ltfs_volume *ltfs, int which, uint64_t *r
 	       r == -ENOBUFS || r == RSM_TAPE_FILEMARK)
 		block++;
 	*ret_end = block;
-	if (r > 0)
-		return 1;
-	if (rsm_ltfs_is_end_not_found(r, &own))
+	if (r == RSM_TAPE_END_OF_DATA || rsm_ltfs_is_end_not_found(r, &own))
 		return 0;
 	if (err)
 		*err = own;
@@ -102,8 +99,8 @@ static int make_end(struct rsm_ltfs_volume *ltfs, int which, struct rsm_text *do
 				  ltfs->label.block_size, &part->used, err);
 	if (r == 0)
 		r = find_last_record(ltfs, which, &end, err);
-	if (r != 0)
-		return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
 	if (part->used > end || part->memory.block >= end)
 		return rsm_err_set(err, EROFS,
 				   "partition %c can be read up to block %" PRIu64
@@ -119,6 +116,21 @@ static int make_end(struct rsm_ltfs_volume *ltfs, int which, struct rsm_text *do
 	rsm_text_printf(done, "partition %c got an end of data at block %" PRIu64 "\n",
 			part->letter, end);
 	return 0;
+}
+
+/* ---- a label ---- */
+
+static int write_missing_label(struct rsm_ltfs_volume *ltfs, struct rsm_text *done,
+			       struct rsm_err *err)
+{
+	int which = ltfs->label.alone == ltfs->part[DATA].letter ? INDEX : DATA;
+	int r = rsm_ltfs_write_label(ltfs, which, ltfs->label.serial, err);
+
+	if (r != 0)
+		return rsm_err_wrap(err, r < 0 ? r : -EIO, "label of partition %c",
+				    ltfs->part[which].letter);
+	rsm_text_printf(done, "partition %c got its label\n", ltfs->part[which].letter);
+	return RSM_LTFS_REOPEN;
 }
 
 /* ---- the whole ---- */
@@ -182,6 +194,8 @@ int rsm_ltfs_repair(struct rsm_volume *volume, const struct rsm_volume_identity 
 	if (!ltfs)
 		return rsm_err_set(err, ENOTSUP, "it is no LTFS volume");
 	r = check_repairable(ltfs, err);
+	if (r == 0 && ltfs->label_missing)
+		return write_missing_label(ltfs, ret_done, err);
 	if (r == 0 && (ltfs->part[INDEX].end_lost || ltfs->part[DATA].end_lost)) {
 		for (int which = 0; r == 0 && which < PARTITIONS; which++)
 			if (ltfs->part[which].end_lost)

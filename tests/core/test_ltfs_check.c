@@ -508,6 +508,84 @@ static void a_strange_tape_without_index_is_an_empty_volume(void **state)
 		-EROFS);
 }
 
+/* ---- a label in one partition only ---- */
+
+static void mount_half(void)
+{
+	RSM_TEXT struct rsm_text conflicts = { 0 };
+	struct rsm_ltfs_probe probe;
+
+	rsm_volume_free(bench.volume);
+	bench.volume = NULL;
+	done(rsm_ltfs_probe(drive(), &probe, &bench.err));
+	assert_int_equal(probe.kind, RSM_PROBE_FOREIGN);
+	assert_true(probe.half);
+	if (rsm_ltfs_mount(drive(), bench.content, &probe.label, &conflicts, &bench.volume,
+			   &bench.err) < 0)
+		fail_msg("%s", bench.err.msg);
+}
+
+static void erase_from(uint32_t partition, uint64_t block)
+{
+	done(rsm_tape_drive_locate(drive(), partition, block, &bench.err));
+	done(rsm_tape_drive_erase(drive(), false, &bench.err));
+}
+
+static void a_volume_is_read_by_its_only_label_which_can_be_written_again(void **state)
+{
+	RSM_TEXT struct rsm_text done_text = { 0 };
+
+	for (uint64_t left = 0; left < 4; left++) { /* blocks of the label that are left */
+		if (left)
+			end(state), begin(state);
+		given_file("one", 'b', 7);
+		commit(false);
+		erase_from(INDEX_PARTITION, left);
+		forget();
+		mount_half();
+		assert_read_only("partition a has no LTFS label");
+		assert_true(has_file("one"));
+		assert_int_equal(rsm_ltfs_repair(bench.volume, NULL, false, &done_text, &bench.err),
+				 RSM_LTFS_REOPEN);
+		mount();
+		assert_mends();
+		assert_true(has_file("one"));
+		assert_blocks(INDEX_PARTITION, 0, "RFRFFRFE");
+	}
+}
+
+static void what_stands_in_place_of_a_label_is_not_overwritten(void **state)
+{
+	(void)state;
+	given_file("one", 'b', 7);
+	commit(false);
+	erase_from(INDEX_PARTITION, 0);
+	put_record(INDEX_PARTITION, "somebody's tar");
+	forget();
+	mount_half();
+	assert_read_only("but something else");
+	assert_true(has_file("one"));
+	assert_int_equal(
+		rsm_ltfs_repair(bench.volume, NULL, false, &(struct rsm_text){ 0 }, &bench.err),
+		-EROFS);
+	assert_record(INDEX_PARTITION, 0, "somebody's tar");
+}
+
+static void a_lost_data_partition_leaves_the_names(void **state)
+{
+	(void)state;
+	given_file("one", 'b', 7);
+	commit(false);
+	erase_from(DATA_PARTITION, 0);
+	forget();
+	mount_half();
+	assert_true(status().read_only);
+	assert_true(has_file("one"));
+	assert_int_equal(
+		rsm_ltfs_repair(bench.volume, NULL, false, &(struct rsm_text){ 0 }, &bench.err),
+		-EROFS);
+}
+
 /* ---- no end of data ---- */
 
 static void a_partition_without_end_is_read_only_until_it_is_repaired(void **state)
@@ -603,6 +681,9 @@ static const struct CMUnitTest tests[] = {
 	TEST(memory_alone_does_not_overrule_the_tape),
 	TEST(without_any_index_what_is_known_is_shown),
 	TEST(a_strange_tape_without_index_is_an_empty_volume),
+	TEST(a_volume_is_read_by_its_only_label_which_can_be_written_again),
+	TEST(what_stands_in_place_of_a_label_is_not_overwritten),
+	TEST(a_lost_data_partition_leaves_the_names),
 	TEST(a_partition_without_end_is_read_only_until_it_is_repaired),
 	TEST(nothing_is_cut_off_that_a_file_needs),
 	TEST(a_damaged_image_is_readable_up_to_there),

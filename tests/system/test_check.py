@@ -3,9 +3,10 @@ accepts the volume, and what was on it is there, or is told to be lost."""
 import errno
 import json
 import os
+import pty
 import struct
 
-from harness import (cartridge_folder, expect, expect_errno, places, random_bytes, read_file, rsm_xattr, test,
+from harness import (RSM, cartridge_folder, expect, expect_errno, places, random_bytes, read_file, rsm_xattr, test,
                      wait_until, write_file)
 from test_foreign import foreign_library
 
@@ -52,6 +53,18 @@ def written(bench, library):
     mount.rsm("sync")
     mount.unmount()
     return cartridge_folder(library, barcode)
+
+
+def drop_attribute(folder, partition, wanted):
+    path, at, kept = f"{folder}/partition{partition}.mam", 0, b""
+    raw = read_file(path)
+    while at < len(raw):
+        ident, _, length = struct.unpack_from(">HBH", raw, at)
+        if ident != wanted:
+            kept += raw[at:at + 5 + length]
+        at += 5 + length
+    expect(len(kept) < len(raw), f"{path} has no attribute {wanted:04x}h")
+    write_file(path, kept)
 
 
 def check(mount, *args, code=0):
@@ -126,7 +139,7 @@ def what_a_crash_leaves_mends_itself(bench):
         "index partition's index is not whole": lambda: tear(Image(folder, 0).cut(2)),
         "lie behind the last index": lambda: add(Image(folder, 1), b"of no file"),
         "the data partition has lost its last index": lambda: Image(folder, 1).cut(3).save(),
-        "does not tell how the partitions end": lambda: write_file(f"{folder}/partition0.mam", b"garbage"),
+        "does not tell how the partitions end": lambda: drop_attribute(folder, 1, 0x080C),
         "was not finished": lambda: tear(Image(folder, 1), mark=True),
     }
     for words, damage in cases.items():
@@ -136,9 +149,6 @@ def what_a_crash_leaves_mends_itself(bench):
         expect(any(words in f["text"] for f in told["findings"]), f"'{words}' is not told: {told['findings']}")
         expect(not findings(told, "loss") and not findings(told, "repair"), f"it does not mend: {told}")
         assert_files(mount)
-        if "tell" in words:  # the drive has no change reference to write down before something was written
-            write_file(mount / "P/c/more", b"1")
-            mount.rsm("sync")
         dismount(mount)
         expect(health(mount) == "good", f"health: {health(mount)}")
         if "tell" not in words:
@@ -295,6 +305,58 @@ def a_volume_without_any_index(bench):
         assert_good(bench, folder, history=False)
     except AssertionError as e:  # there is nothing that the first index could point back to
         expect("the chain of indexes ends at block" in str(e), str(e))
+
+
+@test()
+def a_label_in_one_partition_only(bench):
+    library = bench.library(cartridges=2)
+    folder = written(bench, library)
+    image = Image(folder, 0)
+    image.blocks = []
+    image.save()
+    mount = bench.mount(library)
+    check(mount, code=1)
+    expect("partition a has no LTFS label" in health(mount), f"health: {health(mount)}")
+    assert_files(mount)
+    expect_errno(errno.EROFS, write_file, mount / "P/c/new", b"1")
+    report(mount, "--repair", "--yes")
+    expect(health(mount) == "good", f"health: {health(mount)}")
+    assert_files(mount)
+    mount.unmount()
+    assert_good(bench, folder)
+
+
+@test()
+def a_repair_asks_on_a_terminal(bench):
+    library = bench.library(cartridges=2)
+    folder = written(bench, library)
+    Image(folder, 1).save(tail=b"\xfe\xff\xff\xff")
+    mount = bench.mount(library)
+    for answer, code in (("n", 1), ("y", 0), ("y", 0)):
+        shown, status = on_terminal([RSM, "-m", mount.point, "check", "P/c", "--repair"], answer)
+        expect(status == code, f"exit code {status} after {answer}", shown)
+        if code or "repaired" in shown:
+            expect("has no end of data" in shown and "Go on?" in shown, shown)
+    expect("Go on?" not in shown and "consistent" in shown, "there is nothing left to ask about", shown)
+
+
+def on_terminal(argv, answer):
+    """Runs it on a terminal of its own, types the answer; what was shown, and the exit code."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execv(argv[0], argv)
+    os.write(master, answer.encode() + b"\n")
+    shown = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(master)
+    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 @test()
