@@ -75,6 +75,8 @@ static int look_step(void *context, struct rsm_volume_session *session, struct r
 		if (rsm_manager_now(look->manager) >= until)
 			break;
 	}
+	if (r < 0)
+		rsm_err_wrap(err, r, "%s", session->barcode);
 	return r == RSM_LTFS_HISTORY_END ? 0 : r < 0 ? r : RSM_VOLUME_WORK_MORE;
 }
 
@@ -187,10 +189,11 @@ static int load_step(void *context, struct rsm_volume_session *session, struct r
 	struct load *load = context;
 	int r = search_step(load->search, session, err);
 
-	if (r == 0)
-		r = rsm_ltfs_load_point(session->volume, &load->search->best, load->path,
-					&load->loader, err);
-	return r;
+	if (r != 0)
+		return r;
+	r = rsm_ltfs_load_point(session->volume, &load->search->best, load->path, &load->loader,
+				err);
+	return r < 0 ? rsm_err_wrap(err, r, "%s", session->barcode) : 0;
 }
 
 int rsm_generation_load_wait(const struct rsm_generation_asker *asker, uint64_t generation,
@@ -229,13 +232,12 @@ static int check_idle(struct rsm_volume_session *session, struct rsm_err *err)
 
 	rsm_content_use(session->content, &use);
 	if (use.open_files)
-		return rsm_err_set(err, EBUSY, "%s: %u files are open", session->barcode,
-				   use.open_files);
+		return rsm_err_set(err, EBUSY, "%u files are open", use.open_files);
 	if (use.staged_files || use.staged_bytes)
 		return rsm_err_set(err, EBUSY,
-				   "%s: %" PRIu64 " files are staged and not on the medium yet; "
+				   "%" PRIu64 " files are staged and not on the medium yet; "
 				   "\"rsm sync\" writes them",
-				   session->barcode, use.staged_files);
+				   use.staged_files);
 	return 0;
 }
 
@@ -304,7 +306,7 @@ static int rollback_step(void *context, struct rsm_volume_session *session, stru
 	r = go_back(rollback, session, err);
 	rsm_content_hold_changes(session->content, NULL);
 	if (r < 0)
-		return r;
+		return rsm_err_wrap(err, r, "%s", session->barcode);
 	snprintf(from, sizeof from, "%" PRIu64, rollback->before);
 	snprintf(to, sizeof to, "%" PRIu64, rollback->search->generation);
 	snprintf(made, sizeof made, "%" PRIu64, rollback->made);

@@ -175,6 +175,23 @@ static int take_last(struct rsm_ltfs_volume *ltfs, int which,
 	return 0;
 }
 
+/* Outcome 1: what follows the filemark looks like an index, but is what a file holds. */
+static int pass_over_contents(struct rsm_ltfs_volume *ltfs, int which, uint64_t mark,
+			      struct rsm_err *err)
+{
+	bool contents = false;
+	int r = rsm_ltfs_is_contents(ltfs, which, mark, &contents, err);
+
+	if (r == 0 && contents) {
+		ltfs->begins_like_index = false;
+		rsm_log_warning("what stands at %c:%" PRIu64 " looks like an index, but is what a "
+				"file holds",
+				ltfs->part[which].letter, mark + 1);
+		return 1;
+	}
+	return r;
+}
+
 /* Walks backwards over the filemarks of a partition to its last whole index. *ret_mark is the last
  * filemark of all. Outcome 1: there is no index.
  */
@@ -204,6 +221,8 @@ static int walk_back(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_mark
 		if (position.block + 1 < part->end) {
 			r = rsm_ltfs_read_index(ltfs, which, position.block + 1, NULL, ret_header,
 						&end, &ltfs->index_bytes, err);
+			if (r == 0)
+				r = pass_over_contents(ltfs, which, position.block, err);
 			if (r == 0)
 				r = take_last(ltfs, which, ret_header, end, err);
 			if (r <= 0)
@@ -507,6 +526,21 @@ static void check_lock(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index
  * incremental index that is of no use shows only when it is applied; each time there are fewer to
  * choose from.
  */
+/* Somebody wants the medium's index read, although it is the one that is known. */
+static int reload_if_asked(struct rsm_ltfs_volume *ltfs, int which,
+			   struct rsm_ltfs_index_header *header, struct rsm_text *ret_conflicts,
+			   bool *ret_reloaded, struct rsm_err *err)
+{
+	uint64_t again;
+	int r = rsm_volume_index_get_number(rsm_content_index(ltfs->content), "read_again", &again,
+					    0, err);
+
+	if (r < 0 || !again)
+		return r;
+	*ret_reloaded = true;
+	return reload(ltfs, which, header, ret_conflicts, err);
+}
+
 static int bring_tree(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header *ret_header,
 		      struct rsm_text *ret_conflicts, bool *ret_reloaded, struct rsm_err *err)
 {
@@ -533,6 +567,12 @@ static int bring_tree(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header
 			*ret_reloaded = true;
 			break;
 		}
+		/* what was written by the intent is ours as well: nothing of it is in conflict */
+		if (r == 0 && !*ret_reloaded)
+			r = reload_if_asked(ltfs, which, ret_header, ret_conflicts, ret_reloaded,
+					    err);
+		if (r == 0 && *ret_reloaded)
+			r = rsm_volume_index_set_fact(index, "read_again", NULL, err);
 		if (r == 0)
 			return 0;
 		if (r < 0)

@@ -61,7 +61,7 @@ struct rsm_ltfs_volume {
 
 	int head;	     /* where a read left the drive: a partition, or UNKNOWN */
 	uint64_t head_block; /* the block behind the one that was read */
-	bool doubtful;	     /* an index write failed: what stands there is only known at a mount */
+	bool doubtful;	     /* a write failed: what stands there is only known at a mount */
 	bool at_end;	     /* the drive stands at the data partition's append position */
 	bool unsynchronized; /* records since the last synchronising filemark */
 	bool memory_missing; /* the drive has no MAM */
@@ -119,6 +119,11 @@ RSM_MUST_CHECK int rsm_ltfs_apply_index(struct rsm_ltfs_volume *ltfs, uint64_t b
 					struct rsm_index_loader *loader,
 					struct rsm_ltfs_index_header *ret_header, uint64_t *ret_end,
 					uint64_t *ret_bytes, struct rsm_err *err);
+
+/* Whether the whole index that follows the filemark at `mark` is what a file holds
+ * (ltfs_believe.c). */
+RSM_MUST_CHECK int rsm_ltfs_is_contents(struct rsm_ltfs_volume *ltfs, int which, uint64_t mark,
+					bool *ret_is_contents, struct rsm_err *err);
 
 /* ---- ltfs_incremental.c ---- */
 

@@ -401,6 +401,34 @@ static void what_a_file_holds_is_no_generation(void **state)
 	assert_points("a:5=7! b:26=7 b:23=6- b:20? b:18=5- b:16? b:14=4- b:11=3- b:8=2 b:5=1");
 }
 
+static void forget_and_mount(void)
+{
+	rsm_volume_free(bench.volume);
+	bench.volume = NULL;
+	rsm_content_close_volume(bench.content);
+	rig_run(bench.rig, "rm -rf %s", bench.folder);
+	open_content();
+	mount();
+}
+
+/* The power goes before the index that would follow. */
+static void nor_is_it_the_newest_one_after_a_crash(void **state)
+{
+	(void)state;
+	put_data_like_index(9, 16);
+	forget_and_mount();
+	assert_int_equal(generation(), 4);
+	assert_true(is_there("three"));
+	put_filemark(); /* and with the filemark in front of that index */
+	forget_and_mount();
+	assert_int_equal(generation(), 4);
+	commit(false);
+	put_data_like_index(9, 20);
+	put_index(6, 22, 18, uuid); /* a true one behind it is the newest */
+	forget_and_mount();
+	assert_int_equal(generation(), 6);
+}
+
 /* Another system's: changes since the full index at `full`. */
 static void put_changes(unsigned number, unsigned block, unsigned full, const char *changes)
 {
@@ -676,6 +704,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(pointers_in_circles_lead_nowhere),
 	TEST(an_index_that_belongs_elsewhere_is_no_point),
 	TEST(what_a_file_holds_is_no_generation),
+	TEST(nor_is_it_the_newest_one_after_a_crash),
 	TEST(an_incremental_index_is_a_generation_like_others),
 	TEST(what_cannot_be_read_is_gone_around_by_back_pointers),
 	TEST(an_old_generation_can_be_read),
