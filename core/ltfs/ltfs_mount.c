@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/ltfs/index_stream.h"
 
 enum { LAST_LABEL_BLOCK = 3 };
 
@@ -33,14 +34,18 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 			uint64_t *ret_records, uint64_t *ret_bytes, bool *ret_closed,
 			struct rsm_err *err)
 {
+	RSM_CLEANUP(rsm_index_stream_free) struct rsm_index_stream *stream = NULL;
 	uint64_t records = 0, bytes = 0;
 	bool last = false;
+	int r = rsm_index_stream_new(reader, &stream, err);
 
+	if (r < 0)
+		return r;
 	for (;;) {
 		size_t length = 0;
-		int r = rsm_tape_drive_read(ltfs->drive, ltfs->block, ltfs->label.block_size,
-					    &length, err);
 
+		r = rsm_tape_drive_read(ltfs->drive, ltfs->block, ltfs->label.block_size, &length,
+					err);
 		if (r < 0)
 			return r;
 		if (r == RSM_TAPE_FILEMARK || r == RSM_TAPE_END_OF_DATA) {
@@ -53,12 +58,15 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 		if (records == 0 && !rsm_ltfs_looks_like_index(ltfs->block, length))
 			return rsm_err_set(err, ENOMSG, "no index begins there");
 		last = length < ltfs->label.block_size;
-		r = rsm_ltfs_index_reader_feed(reader, ltfs->block, length, err);
+		r = rsm_index_stream_put(stream, ltfs->block, length, err);
 		if (r < 0)
 			return r;
 		records++;
 		bytes += length;
 	}
+	r = rsm_index_stream_end(stream, err);
+	if (r < 0)
+		return r;
 	*ret_records = records;
 	*ret_bytes = bytes;
 	return 0;
