@@ -181,6 +181,30 @@ void rsm_content_set_room(struct rsm_content *content, uint64_t bytes)
 	content->room_known = bytes != UINT64_MAX;
 }
 
+void rsm_content_set_index_room(struct rsm_content *content, uint64_t bytes)
+{
+	content->index_room = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+	content->index_room_known = bytes != UINT64_MAX;
+}
+
+int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes, struct rsm_err *err)
+{
+	if (!content->index_room_known)
+		return 0;
+	if (content->index_room < (int64_t)bytes)
+		return rsm_err_set(err, ENOSPC, "the index of the cartridge has no room for more");
+	content->index_room -= (int64_t)bytes;
+	if (content->room_known) /* there will be two of it */
+		content->room -= 2 * (int64_t)bytes;
+	return 0;
+}
+
+void rsm_content_give_index_room(struct rsm_content *content, uint64_t bytes)
+{
+	if (content->index_room_known)
+		content->index_room += (int64_t)bytes;
+}
+
 void rsm_content_set_full(struct rsm_content *content, bool full)
 {
 	content->full = full;

@@ -109,6 +109,11 @@ void rsm_content_used(struct rsm_content *content);
  */
 void rsm_content_set_room(struct rsm_content *content, uint64_t bytes);
 
+/* By how much the index on the medium may still grow; UINT64_MAX: unknown. Making more names and
+ * attributes is -ENOSPC.
+ */
+void rsm_content_set_index_room(struct rsm_content *content, uint64_t bytes);
+
 /* While the staging area is full, writers fail with -ENOSPC instead of waiting for room that cannot
  * come: the cartridge takes no more of what is staged for it.
  */
@@ -320,7 +325,9 @@ RSM_MUST_CHECK int rsm_content_next_part(struct rsm_content *content, uint64_t a
 					 uint64_t most, uint32_t block_size, bool crumbs,
 					 struct rsm_migration **ret_migration, struct rsm_err *err);
 
-/* Staged bytes of a range of the migration. -ESTALE: no row names them any more. */
+/* Staged bytes of a range of the migration; zeros if the file was changed meanwhile and they are not
+ * there any more: _migrated will not record them.
+ */
 RSM_MUST_CHECK int rsm_content_migration_read(struct rsm_content *content,
 					      const struct rsm_migration *migration, size_t range,
 					      uint64_t offset_in_range, void *data, size_t length,

@@ -62,6 +62,7 @@ static void free_node(struct rsm_content *content, struct rsm_open_node *node)
 	rsm_ranges_fini(&node->guard);
 	rsm_mutex_fini(&node->lock);
 	rsm_mutex_fini(&node->attr);
+	free(node->born_name);
 	free(node);
 }
 

@@ -18,6 +18,7 @@
 #define RSM_CORE_CONTENT_PRIVATE_H
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/mutex.h"
 #include "core/content.h"
@@ -61,12 +62,14 @@ struct rsm_open_node {
 	struct rsm_node row; /* written under lock and attr, read under either */
 	bool loaded;	     /* the same; row, ranges and saved are valid */
 
-	struct rsm_mutex lock;	 /* what follows, and the calls that change the node in the index */
-	bool gone;		 /* not in the tree any more since it was replaced */
-	bool vanished;		 /* ... for good: nothing of it is anywhere */
-	bool dirty_data;	 /* contents differ from what the index knows */
-	bool dirty_row;		 /* so do attributes */
-	bool uncommitted;	 /* the index knows, but it is not committed */
+	struct rsm_mutex lock; /* what follows, and the calls that change the node in the index */
+	bool gone;	       /* not in the tree any more since it was replaced */
+	bool vanished;	       /* ... for good: nothing of it is anywhere */
+	bool dirty_data;       /* contents differ from what the index knows */
+	bool dirty_row;	       /* so do attributes */
+	bool uncommitted;      /* the index knows, but it is not committed */
+	char *born_name;       /* of a new file whose row was never committed, else NULL */
+	uint64_t born_parent;
 	bool staged;		 /* ... of contents */
 	bool no_cache;		 /* the kernel's cache may be stale */
 	bool opened;		 /* by a program, not only held for a call */
@@ -136,6 +139,8 @@ struct rsm_content {
 	atomic_bool full;
 	atomic_bool room_known;
 	atomic_int_fast64_t room;
+	atomic_bool index_room_known;
+	atomic_int_fast64_t index_room; /* bytes that may be added to the index */
 	atomic_int refuse_code;
 	_Atomic(const char *) held_why; /* a literal; NULL: changes are not held */
 
@@ -168,6 +173,16 @@ struct rsm_content {
 
 /* Until none is under way: before closing. */
 void rsm_content_wait_for_reads(struct rsm_content *content);
+/* Something that will take `bytes` in an index is about to be made; -ENOSPC. Given back if it comes
+ * to nothing, or when something goes.
+ */
+RSM_MUST_CHECK int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes,
+					       struct rsm_err *err);
+void rsm_content_give_index_room(struct rsm_content *content, uint64_t bytes);
+static inline uint64_t rsm_content_index_cost(const char *name, const char *target)
+{
+	return RSM_INDEX_NODE_BYTES + 2 * strlen(name) + (target ? strlen(target) : 0);
+}
 void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
 bool rsm_content_is_dirty(struct rsm_content *content);
 void rsm_content_now(struct timespec *ret_now);

@@ -186,6 +186,14 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	return 0;
 }
 
+static void name_file(struct rsm_cartridge *cartridge, uint64_t id, int r, struct rsm_err *err)
+{
+	RSM_FREE char *path = NULL;
+
+	if (rsm_volume_index_path(rsm_content_index(cartridge->content), id, &path, NULL) == 0)
+		(void)rsm_err_wrap(err, r, "writing %s", path);
+}
+
 /* Takes the migration. */
 static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   struct batch *batch, struct rsm_migration *taken, struct rsm_err *err)
@@ -224,6 +232,8 @@ static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge
 		finish_hash(worker, batch->hasher, file->migration, hashed);
 	else if (batch->hasher)
 		rsm_hasher_begin(batch->hasher); /* lets go of the buffer */
+	if (r < 0)
+		name_file(cartridge, file->migration->id, r, err);
 	if (r != 0) {
 		/* what was written of it is waste; it stays staged */
 		rsm_migration_free(file->migration);
@@ -381,8 +391,7 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	rsm_mutex_unlock(&worker->manager->lock);
 	if (r < 0 && recorded == 0 && err)
 		*err = write_err;
-	/* ESTALE: it changed under us; it is on the medium already, or its next turn comes */
-	if (r >= 0 && recorded == 0 && batch.unread.code && batch.unread.code != ESTALE) {
+	if (r >= 0 && recorded == 0 && batch.unread.code) {
 		*err = batch.unread;
 		recorded = -batch.unread.code;
 	}
@@ -407,10 +416,30 @@ static bool identity_is_current(struct rsm_drive_worker *worker, struct rsm_cart
 	return current;
 }
 
+/* Files that were closed in this order do not wait to be written; the next index has them all. */
+static uint64_t written_order(struct rsm_cartridge *cartridge)
+{
+	struct rsm_volume_index *index;
+	struct rsm_node node;
+	uint64_t last, waiting;
+	int r;
+
+	if (!cartridge->content)
+		return 0;
+	index = rsm_content_index(cartridge->content);
+	/* first: what is closed between the two is behind it */
+	last = rsm_volume_index_last_close_order(index);
+	r = rsm_volume_index_next_staged(index, 0, &node, &waiting, NULL);
+	if (r == RSM_NODE_ABSENT || (r == 0 && waiting > last))
+		return last;
+	return r == 0 ? waiting - 1 : 0;
+}
+
 int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		     enum rsm_volume_commit what, struct rsm_err *err)
 {
 	struct drive_identity identity = { 0 };
+	uint64_t order = written_order(cartridge);
 	bool update;
 	int r;
 
@@ -431,6 +460,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 	if (r == 0) {
 		RSM_LOCK_SCOPE(&worker->manager->lock);
 		cartridge->unindexed_bytes = 0;
+		cartridge->safe_order = order;
 	}
 	if (r == 0 && update && identity_is_current(worker, cartridge, &identity))
 		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id,

@@ -76,6 +76,9 @@ void rsm_drive_identity_fini(struct drive_identity *identity);
 /* What the volume tells of itself goes to the catalogue and to the contents' room. */
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded);
+/* A medium error that a read or write met: the catalogue remembers it as the medium's health. */
+void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			  bool writing, const struct rsm_err *failure);
 
 /* ---- drive_robot.c ---- */
 

@@ -147,6 +147,11 @@ RSM_MUST_CHECK int rsm_volume_index_totals(struct rsm_volume_index *index,
 					   struct rsm_volume_totals *ret_totals,
 					   struct rsm_err *err);
 
+/* About how many bytes an LTFS index of the tree has, rather too many than too few; no scan. */
+uint64_t rsm_volume_index_document_bytes(struct rsm_volume_index *index);
+
+enum { RSM_INDEX_NODE_BYTES = 950 }; /* what a node takes in it, besides names and attributes */
+
 /* ---- names ---- */
 
 enum rsm_volume_index_outcome { RSM_NODE_ABSENT = 1 };
@@ -199,6 +204,12 @@ RSM_MUST_CHECK int rsm_volume_index_find(struct rsm_volume_index *index, const c
 RSM_MUST_CHECK int rsm_volume_index_create(struct rsm_volume_index *index, uint64_t parent,
 					   const char *name, struct rsm_node *node,
 					   const char *link_target, struct rsm_err *err);
+/* A file whose creation was taken back with a failed transaction comes again, with the id and uid
+ * it had.
+ */
+RSM_MUST_CHECK int rsm_volume_index_create_again(struct rsm_volume_index *index, uint64_t parent,
+						 const char *name, const struct rsm_node *node,
+						 struct rsm_err *err);
 
 /* Takes the name away. `keep`: the node stays as an orphan (its rows too) until _drop; otherwise
  * all rows go and its staged ranges are handed to `released` (may be NULL) so that the staging area
@@ -305,7 +316,8 @@ RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,
 
 /* Replaces the node's row (as _update), and all its staged ranges by these (ordered, not
  * overlapping). A file with staged ranges that is not open for writing is queued for migration:
- * `close_order` (1, 2, 3 ... in order of closing; 0: not to be migrated now).
+ * `close_order` (1, 2, 3 ... in order of closing; 0: not to be migrated now). One that waits
+ * already keeps its place.
  * `written` of a range says that its bytes were not touched since they were written to the medium;
  * what the row did not know as written waits nevertheless.
  */

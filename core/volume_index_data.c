@@ -322,9 +322,12 @@ static int stage(struct rsm_volume_index *index, const struct rsm_node *node,
 	r = rsm_vi_bump(index, err);
 	if (r < 0)
 		return r;
-	/* an orphan goes nowhere, a file without new bytes neither */
+	/* an orphan goes nowhere, a file without new bytes neither; one that waits keeps its place,
+	 * which is that of its oldest bytes */
 	if (!before->parent || !bytes)
 		close_order = 0;
+	else if (close_order && before->close_order && before->staged_bytes && !before->written)
+		close_order = before->close_order;
 	rsm_vi_bind_node(stage, node, times);
 	rsm_vi_bind_packed(stage, 9, staged);
 	rsm_vi_bind_id(stage, 10, close_order);

@@ -12,10 +12,14 @@
  */
 #include "core/volume_index_private.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOG_RESERVE = 2 << 20 };
 
 static const char tables[] =
 	"CREATE TABLE node("
@@ -447,6 +451,23 @@ static int check_tables(struct rsm_volume_index *index, struct rsm_err *err)
 	return 0;
 }
 
+/* Room for the commits that close what is open when somebody else fills the disk to the last byte.
+ * It is behind the end of the file, so SQLite does not see it before it writes there. No more than
+ * a help: where it cannot be had, a commit that fails is repeated later. (No lock of SQLite's is on
+ * this file, so that closing it lets go of none.)
+ */
+static void reserve_log(const struct rsm_volume_index *index)
+{
+	RSM_CLOSE int fd = -1;
+	char path[4200];
+
+	if (snprintf(path, sizeof path, "%s-wal", index->path) >= (int)sizeof path)
+		return;
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOG_RESERVE) < 0)
+		return;
+}
+
 int rsm_vi_open_database(struct rsm_volume_index *index, bool first, struct rsm_err *err)
 {
 	bool empty;
@@ -484,7 +505,9 @@ int rsm_vi_open_database(struct rsm_volume_index *index, bool first, struct rsm_
 		r = queue_open_files(index, err);
 	if (r == 0)
 		r = rsm_vi_keep_alone(index, err);
-	if (r < 0)
+	if (r == 0)
+		reserve_log(index);
+	else
 		rsm_vi_close_database(index);
 	return r;
 }

@@ -391,13 +391,31 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 	return r ? r : rsm_content_indexed(ltfs->content, snapshot, err);
 }
 
+/* Its only index is overwritten: not by one that will not be whole. */
+static int check_fit(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
+{
+	enum { LABELS = 64 * 1024 };
+	uint64_t remaining, maximum;
+
+	if (rsm_medium_memory_capacity(ltfs->drive, ltfs->part[INDEX].number, &remaining, &maximum,
+				       NULL) != 0 ||
+	    ltfs->index_bytes + LABELS <= maximum)
+		return 0;
+	return rsm_err_set(err, ENOSPC,
+			   "an index of %" PRIu64 " bytes does not fit on partition %c",
+			   ltfs->index_bytes, ltfs->part[INDEX].letter);
+}
+
 static int commit_index_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_snapshot *snapshot,
 				  const struct rsm_volume_identity *identity, struct rsm_err *err)
 {
-	int r = rsm_ltfs_write_index(ltfs, INDEX, rsm_content_index(ltfs->content), snapshot,
-				     identity, ltfs->generation, ltfs->part[DATA].index_block,
-				     &ltfs->update_time, "Unmount", err);
+	int r = check_fit(ltfs, err);
 
+	if (r < 0)
+		return r;
+	r = rsm_ltfs_write_index(ltfs, INDEX, rsm_content_index(ltfs->content), snapshot, identity,
+				 ltfs->generation, ltfs->part[DATA].index_block, &ltfs->update_time,
+				 "Unmount", err);
 	if (r < 0)
 		return r;
 	ltfs->self_partition = ltfs->part[INDEX].letter;

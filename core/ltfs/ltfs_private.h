@@ -61,7 +61,7 @@ struct rsm_ltfs_volume {
 
 	int head;	     /* where a read left the drive: a partition, or UNKNOWN */
 	uint64_t head_block; /* the block behind the one that was read */
-	bool doubtful;	     /* an index write failed: what stands there is only known at a mount */
+	bool doubtful;	     /* a write failed: what stands there is only known at a mount */
 	bool at_end;	     /* the drive stands at the data partition's append position */
 	bool unsynchronized; /* records since the last synchronising filemark */
 	bool memory_missing; /* the drive has no MAM */

@@ -1,7 +1,9 @@
 """Checksums: stored when a file is written to its medium, gone when it changes, compared by rsm verify."""
 import contextlib
+import ctypes
 import hashlib
 import json
+import mmap
 import os
 import pty
 import random
@@ -13,8 +15,8 @@ import time
 import zlib
 
 from foreign import Foreign
-from harness import (RSM, expect, expect_errno, cartridge_folder, places, random_bytes, read_file, sha256,
-                     test, wait_until, write_file)
+from harness import (RSM, expect, expect_errno, cartridge_folder, places, random_bytes, read_file, rsm_xattr,
+                     sha256, test, wait_until, write_file)
 
 KEY = "user.ltfs.hash.sha256sum"
 
@@ -95,6 +97,45 @@ def checksums_are_stored_and_stay_true(bench):
     mount.unmount()
     mount = bench.mount(library)
     expect(stored(f"{base}/renamed") == before, "the checksum was lost over a mount")
+
+
+@test()
+def a_growing_file_is_on_its_way_to_the_tape_and_keeps_its_checksum(bench):
+    """Written in order, it goes in parts while it is open; a header that is changed at the end does no harm."""
+    library = bench.library(cartridges=2)
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    data = random_bytes(100 << 20, 7)
+    files = {}
+    for name in ("in-order", "with-a-header"):
+        files[name] = open(mount / f"P/c/{name}", "wb")
+        before = 0
+        for at in range(0, len(data), 1 << 20):
+            files[name].write(data[at:at + (1 << 20)])
+        os.fsync(files[name].fileno())
+
+        def grown():
+            folder = cartridge_folder(library, barcode_of(mount, "P/c"))
+            size = os.path.getsize(f"{folder}/partition1.tap") if os.path.exists(f"{folder}/partition1.tap") else 0
+            return size - before > 60 << 20
+
+        wait_until(f"{name} is on its way while it is open", grown, 60)
+        before = os.path.getsize(f"{cartridge_folder(library, barcode_of(mount, 'P/c'))}/partition1.tap")
+    files["with-a-header"].seek(0)
+    files["with-a-header"].write(b"HEADER")
+    for f in files.values():
+        f.close()
+    mount.rsm("sync")
+    whole = {"in-order": data, "with-a-header": b"HEADER" + data[6:]}
+    for name, expected in whole.items():
+        expect(rsm_xattr(mount / f"P/c/{name}", "residency") == "medium", f"{name} is not on the medium")
+        expect(stored(mount / f"P/c/{name}") == hashlib.sha256(expected).hexdigest(), f"the checksum of {name}")
+    mount.unmount()
+    mount = bench.mount(library)
+    for name, expected in whole.items():
+        expect(sha256(mount / f"P/c/{name}") == hashlib.sha256(expected).hexdigest(), f"{name} differs")
+    shown = json.loads(mount.rsm("--json", "verify", mount / "P/c").stdout)
+    expect(shown["summary"][0]["verified"] == 2, "both are verified", shown)
 
 
 @test()
@@ -328,3 +369,79 @@ def verify_on_a_terminal_shows_how_far_it_is(bench):
     expect(tool.wait(60) == 0, shown[-500:])
     expect(b"2 verified, 0 differ" in shown, shown[-500:])
     expect(re.search(rb"\[#+\.*\] ?[0-9.]+", shown) and b"P/c/file" in shown, "no bar", shown[:500])
+
+
+@test()
+def no_way_to_change_a_file_leaves_a_false_checksum(bench):
+    """Each call that changes contents, on files that are on the medium and on others that are not yet."""
+    library = bench.library(cartridges=2)
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    base, size = mount / "P/c", 1_200_000
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def fallocate(mode, offset, length):
+        def call(path):
+            fd = os.open(path, os.O_RDWR)
+            r = libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length))
+            code = ctypes.get_errno()
+            os.close(fd)
+            expect(r == 0, f"fallocate {mode}: {os.strerror(code)}")
+
+        return call
+
+    def write_at(offset, data, flags=0):
+        def call(path):
+            fd = os.open(path, os.O_WRONLY | flags)
+            os.pwrite(fd, data, offset)
+            os.close(fd)
+
+        return call
+
+    def map_and_write(path):
+        with open(path, "r+b") as f, mmap.mmap(f.fileno(), size) as m:
+            m[700_000:700_003] = b"map"
+
+    def copy_range(path):
+        with open(f"{base}/source", "rb") as source, open(path, "r+b") as f:
+            os.copy_file_range(source.fileno(), f.fileno(), 1000, 5000, 300_000)
+
+    def replace(path):
+        write_file(f"{path}.new", b"quite other contents")
+        os.rename(f"{path}.new", path)
+
+    def exchange(path):
+        write_file(f"{path}.other", b"the other one's contents")
+        r = libc.renameat2(-100, path.encode(), -100, f"{path}.other".encode(), 2)
+        expect(r == 0, "renameat2")
+
+    ways = {"begin": write_at(0, b"x"), "middle": write_at(600_000, b"yy"), "end": write_at(size, b"more"),
+            "far": write_at(3 * size, b"behind a hole"), "cut": lambda p: os.truncate(p, 600_000),
+            "cut-to-0": lambda p: os.truncate(p, 0), "grow": lambda p: os.truncate(p, size + 5),
+            "o-trunc": write_at(0, b"z", os.O_TRUNC), "append": write_at(0, b"a", os.O_APPEND),
+            "punch": fallocate(3, 100_000, 200_000), "zero": fallocate(0x10, 0, 5), "longer": fallocate(0, size, 9),
+            "map": map_and_write, "copy-range": copy_range, "replace": replace, "exchange": exchange}
+    write_file(f"{base}/source", random_bytes(size, "source"))
+    for name in ways:
+        write_file(f"{base}/{name}", random_bytes(size, name))
+    mount.rsm("sync")
+    for name, change in ways.items():
+        expect(stored(f"{base}/{name}") == sha256(f"{base}/{name}"), f"{name}: no checksum to begin with")
+        change(f"{base}/{name}")
+        expect(stored(f"{base}/{name}") in (None, sha256(f"{base}/{name}")), f"{name}: a false checksum at once")
+        write_file(f"{base}/{name}.fresh", random_bytes(size, name))
+        change(f"{base}/{name}.fresh")
+    mount.rsm("sync")
+    counted = mount.rsm("verify", base).stdout
+    expect(" 0 differ, 0 cannot be read" in counted and "stale" not in counted, counted)
+    for name in sorted(os.listdir(base)):
+        expect(stored(f"{base}/{name}") in (None, sha256(f"{base}/{name}")), f"{name}: a false checksum")
+    barcode = barcode_of(mount, "P/c")
+    mount.unmount()
+    volume = Foreign(cartridge_folder(library, barcode)).volume
+    expect(volume.nodes, "nothing is on the tape")
+    for name, node in volume.nodes.items():
+        if "ltfs.hash.sha256sum" in node.xattrs:
+            found = hashlib.sha256(b"".join(volume.contents(node))).hexdigest()
+            expect(node.xattrs["ltfs.hash.sha256sum"].decode() == found, f"{name}: false on the tape")
+            expect(node.xattrs["ltfs.vendor.rsmfs.hash"].startswith(b"sha256sum %d " % node.length), name)
