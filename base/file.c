@@ -133,7 +133,8 @@ int rsm_file_sync_folder(const char *path, struct rsm_err *err)
 
 int rsm_file_make_folders(const char *path, mode_t mode, struct rsm_err *err)
 {
-	char partial[PATH_MAX];
+	char partial[PATH_MAX], parent[PATH_MAX];
+	struct rsm_err ignored;
 	size_t length = strlen(path);
 
 	if (length >= sizeof partial)
@@ -145,8 +146,14 @@ int rsm_file_make_folders(const char *path, mode_t mode, struct rsm_err *err)
 			continue;
 		memcpy(partial, path, i);
 		partial[i] = '\0';
-		if (mkdir(partial, mode) == 0)
+		if (mkdir(partial, mode) == 0) {
+			/* what is made durable in it needs its name; a folder that cannot be read
+			 * cannot be synchronised either */
+			if (parent_of(partial, parent, sizeof parent) == 0 &&
+			    rsm_file_sync_folder(parent, &ignored) < 0 && ignored.code == EIO)
+				return rsm_err_set(err, EIO, "%s", ignored.msg);
 			continue;
+		}
 		if (errno != EEXIST && errno != EROFS && errno != EACCES)
 			return rsm_err_errno(err, "%s", partial);
 		if (stat(partial, &st) < 0)

@@ -28,7 +28,7 @@ RSM_MUST_CHECK int rsm_file_save(const char *path, const void *data, size_t leng
 /* fsync of the folder itself, so that renames in it are durable. */
 RSM_MUST_CHECK int rsm_file_sync_folder(const char *path, struct rsm_err *err);
 
-/* mkdir -p; folders that exist are fine. */
+/* mkdir -p; folders that exist are fine, those that are made have durable names. */
 RSM_MUST_CHECK int rsm_file_make_folders(const char *path, mode_t mode, struct rsm_err *err);
 
 /* Removes a file or a whole folder tree, which may be missing. Does not follow links. */

@@ -66,7 +66,7 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	struct rsm_medium medium;
 	struct rsm_pool pool, target;
 	const char *old;
-	bool labelled;
+	bool labelled, begun = false;
 	int r;
 
 	r = need_allocated(catalog, id, &medium, err);
@@ -87,16 +87,18 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	labelled =
 		medium.label_work != RSM_LABEL_FORMAT || (keep_old && medium.old_uuid[0] == '\0');
 	old = labelled ? medium.volume_uuid : medium.old_uuid;
+	if (r == 0) /* then there is nothing left of it to be restored */
+		r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
 	if (r == 0)
 		r = rsm_logical_end_locked(catalog, id, err);
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err,
 				    "UPDATE side SET pool = ?2, state = ?3, logical = NULL, "
 				    "label_work = 0, volume_uuid = '', old_uuid = ?4, restorable = "
-				    "CASE WHEN ?5 THEN ?6 ELSE restorable END, index_generation = "
-				    "0 WHERE id = ?1",
-				    "iidsdd", id, target.id, (int)state, old, (int)labelled,
-				    (int)keep_old);
+				    "CASE WHEN ?5 THEN ?6 WHEN ?7 THEN 0 ELSE restorable END, "
+				    "index_generation = 0 WHERE id = ?1",
+				    "iidsddd", id, target.id, (int)state, old, (int)labelled,
+				    (int)keep_old, (int)begun);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, pool.id, err);
 	if (r == 0 && target.id != pool.id)

@@ -47,7 +47,10 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 	cartridge->manager = manager;
 	cartridge->id = medium->id;
 	snprintf(cartridge->barcode, sizeof cartridge->barcode, "%.64s", medium->shown);
-	cartridge->library = medium->location == RSM_AT_OFFLINE ? 0 : medium->library;
+	cartridge->ejected = medium->location == RSM_AT_PORT &&
+			     rsm_medium_is_ejected(manager->catalog, medium->id);
+	if (medium->location != RSM_AT_OFFLINE && !cartridge->ejected)
+		cartridge->library = medium->library;
 	rsm_list_init(&cartridge->reads);
 	rsm_list_init(&cartridge->mounts);
 	return cartridge;
@@ -267,12 +270,21 @@ static int open_content(struct rsm_cartridge *cartridge, const char *folder,
 
 	if (r == 0)
 		r = rsm_content_open_volume(folder, manager->space, &callbacks, ret_content, err);
+	if (r == -EBADMSG) { /* EIO: that its cause is a database is nothing to a program */
+		char why[sizeof err->msg] = "it is damaged";
+
+		if (err)
+			snprintf(why, sizeof why, "%s", err->msg);
+		return rsm_err_set(
+			err, EIO,
+			"contents of %s (move the damaged %s/index.db away to have it read "
+			"from the medium again): %.300s",
+			cartridge->barcode, folder, why);
+	}
 	if (r < 0)
-		return rsm_err_wrap(err, r, "contents of %s%s", cartridge->barcode,
-				    r == -EBADMSG ? " (move the damaged index.db away to have it "
-						    "read from the medium again)"
-						  : "");
+		return rsm_err_wrap(err, r, "contents of %s", cartridge->barcode);
 	rsm_content_set_owner(*ret_content, cartridge);
+	rsm_content_set_hash(*ret_content, manager->options.hash);
 	rsm_content_set_stream_size(*ret_content, manager->options.stream_size
 							  ? manager->options.stream_size
 							  : STREAM_SIZE);
@@ -338,7 +350,7 @@ void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool re
 		rsm_log_warning("%s: %s", cartridge->barcode, err.msg);
 	cartridge->uuid[0] = '\0';
 	cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
-	cartridge->unindexed_bytes = cartridge->futile_bytes = 0;
+	cartridge->unindexed_bytes = cartridge->futile_bytes = cartridge->safe_order = 0;
 	cartridge->full = cartridge->read_only = cartridge->no_room = cartridge->discard = false;
 	cartridge->stream = false;
 }
@@ -429,8 +441,8 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
 
 		if (cartridge->references || cartridge->state != RSM_CARTRIDGE_AWAY ||
-		    cartridge->ejected || rsm_mount_queue_due_ns(cartridge, now) != RSM_NEVER_NS)
-			continue; /* an ejected one would be taken in again by the next poll */
+		    rsm_mount_queue_due_ns(cartridge, now) != RSM_NEVER_NS)
+			continue;
 		if (now - cartridge->idle_since_ns < KEEP_IDLE_NS && open <= KEEP_IDLE_MOST)
 			continue;
 		if (cartridge->content) {

@@ -53,6 +53,7 @@ struct rsm_cartridge {
 	bool identify;		   /* [lock] nobody knows what is on it */
 	bool held;		   /* [lock] rsm mount: stays until rsm dismount */
 	bool leave;		   /* [lock] rsm dismount, eject: go home now */
+	int64_t stay_until_ns;	   /* [lock] 0; else fetched to be looked at, goes home then */
 	bool ejected;		   /* [lock] it was put into a port for a person to take */
 	bool abandoned;		   /* [lock] deallocated while in a drive: leave without an index */
 	bool discard;		   /* [lock] and its contents go when nobody has them any more */
@@ -67,8 +68,11 @@ struct rsm_cartridge {
 	uint64_t futile_bytes;	  /* [lock] that waited, but a migration found none of them */
 	int64_t futile_at_ns;	  /* [lock] when that was */
 	uint64_t unindexed_bytes; /* [lock] written since the last index: staged still */
+	uint64_t safe_order;	  /* [lock] files closed up to this one are in an index on it */
 	/* as its drive last found the volume */
 	bool read_only;		 /* [lock] nothing that is staged can be written to it */
+	bool unwritable;	 /* [lock] writing it has failed again and again */
+	unsigned write_failures; /* [lock] in a row, of the medium */
 	char reason[256];	 /* [lock] why; "": it has no volume yet */
 	bool no_room;		 /* [lock] its data partition is full */
 	struct rsm_err failure;	 /* [lock] why the last write failed */

@@ -101,6 +101,9 @@ int rsm_medium_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_me
 /* -ENOENT instead of an outcome. */
 int rsm_medium_need_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
 			   struct rsm_err *err);
+/* rsm_medium_was_labelling, under the lock. */
+int rsm_medium_was_labelling_locked(struct rsm_catalog *catalog, int64_t id, const char *uuid,
+				    bool *ret_was, struct rsm_err *err);
 /* Barcode as people see it, or shown name: for messages. */
 const char *rsm_medium_words(const struct rsm_medium *medium);
 int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t library,

@@ -34,6 +34,7 @@ static void content_free(struct rsm_content *content)
 	pthread_cond_destroy(&content->reads_ended);
 	rsm_mutex_fini(&content->reads_lock);
 	rsm_mutex_fini(&content->commit_lock);
+	rsm_content_running_fini(content);
 	free(content->folder);
 	free(content);
 }
@@ -74,6 +75,7 @@ int rsm_content_open_volume(const char *folder, struct rsm_staging_space *space,
 	rsm_mutex_init(&content->reads_lock);
 	rsm_cond_init(&content->reads_ended);
 	rsm_mutex_init(&content->commit_lock);
+	rsm_content_running_init(content);
 	rsm_list_init(&content->reads);
 	content->folder = strdup(folder);
 	content->space = space;
@@ -171,9 +173,38 @@ void rsm_content_set_room(struct rsm_content *content, uint64_t bytes)
 	content->room_known = bytes != UINT64_MAX;
 }
 
+void rsm_content_set_index_room(struct rsm_content *content, uint64_t bytes)
+{
+	content->index_room = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+	content->index_room_known = bytes != UINT64_MAX;
+}
+
+int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes, struct rsm_err *err)
+{
+	if (!content->index_room_known)
+		return 0;
+	if (content->index_room < (int64_t)bytes)
+		return rsm_err_set(err, ENOSPC, "the index of the cartridge has no room for more");
+	content->index_room -= (int64_t)bytes;
+	if (content->room_known) /* there will be two of it */
+		content->room -= 2 * (int64_t)bytes;
+	return 0;
+}
+
+void rsm_content_give_index_room(struct rsm_content *content, uint64_t bytes)
+{
+	if (content->index_room_known)
+		content->index_room += (int64_t)bytes;
+}
+
 void rsm_content_set_full(struct rsm_content *content, bool full)
 {
 	content->full = full;
+}
+
+void rsm_content_set_hash(struct rsm_content *content, enum rsm_digest_kind kind)
+{
+	content->hash = kind;
 }
 
 void rsm_content_set_stream_size(struct rsm_content *content, uint64_t bytes)

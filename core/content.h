@@ -98,12 +98,24 @@ void rsm_content_refuse_changes(struct rsm_content *content, int code, const cha
  */
 void rsm_content_set_room(struct rsm_content *content, uint64_t bytes);
 
+/* By how much the index on the medium may still grow; UINT64_MAX: unknown. Making more names and
+ * attributes is -ENOSPC.
+ */
+void rsm_content_set_index_room(struct rsm_content *content, uint64_t bytes);
+
 /* While the staging area is full, writers fail with -ENOSPC instead of waiting for room that cannot
  * come: the cartridge takes no more of what is staged for it.
  */
 void rsm_content_set_full(struct rsm_content *content, bool full);
 
-/* From how many waiting bytes on an open file asks to be migrated in parts; UINT64_MAX: never. */
+/* Which digest files get that are migrated in parts; those that go whole get the drive worker's. */
+void rsm_content_set_hash(struct rsm_content *content, enum rsm_digest_kind kind);
+
+/* From how many waiting bytes on an open file asks to be migrated in parts; UINT64_MAX: never. One
+ * that is being written in order, from its beginning, does so from RSM_CONTENT_IN_ORDER on: nothing
+ * of it will have been written to the medium in vain.
+ */
+#define RSM_CONTENT_IN_ORDER ((uint64_t)64 << 20)
 void rsm_content_set_stream_size(struct rsm_content *content, uint64_t bytes);
 
 struct rsm_content_use {
@@ -174,6 +186,11 @@ RSM_MUST_CHECK int rsm_content_set_xattr(struct rsm_content *content, uint64_t i
 					 struct rsm_err *err);
 RSM_MUST_CHECK int rsm_content_list_xattrs(struct rsm_content *content, uint64_t id,
 					   struct rsm_text *ret_keys, struct rsm_err *err);
+
+/* rsm_volume_index_set_checksum of a volume that is in use. Committed when it returns. */
+RSM_MUST_CHECK int rsm_content_set_checksum(struct rsm_content *content, uint64_t id,
+					    uint64_t data_version, enum rsm_digest_kind kind,
+					    const char *hash, bool alone, struct rsm_err *err);
 
 /* A fact of the volume index that goes into the next index on the medium (comment, volume_name);
  * NULL removes. Committed when it returns.
@@ -257,15 +274,26 @@ RSM_MUST_CHECK int rsm_content_commit(struct rsm_content *content, struct rsm_er
 
 struct rsm_migration {
 	uint64_t id, data_version, close_order;
-	uint64_t size;			 /* of the file */
-	struct rsm_staged_range *ranges; /* what is to be written, ordered by file_offset */
+	uint64_t size; /* of the file */
+	/* What is to be written, ordered by file_offset. Those that are marked `written` are on the
+	 * medium already, and here only to be digested.
+	 */
+	struct rsm_staged_range *ranges;
 	size_t range_count;
 	struct rsm_content *part_of; /* content's own: a part of an open file, pinned */
 	struct rsm_open_node *node;
 	/* The ranges, with zeros where they leave holes, are all that the file holds. */
 	bool whole;
-	/* The drive worker's, if whole: the digest of all that and its key; "" and NULL: none. It
-	 * is stored with the file by _migrated.
+	/* Not whole, but this has what is before digest_from, and is to be continued with all that
+	 * follows. Nobody else has it until the migration is freed.
+	 */
+	struct rsm_digest *digest;
+	uint64_t digest_from;
+	bool digested; /* the drive worker's: it has been */
+	struct rsm_content *digest_of; /* content's own: whom it is given back to */
+	bool digest_good;	       /* the same */
+	/* The drive worker's, if whole or continued to the end: the digest of all that and its key;
+	 * "" and NULL: none. It is stored with the file by _migrated.
 	 */
 	const char *hash_key;
 	char hash[RSM_DIGEST_TEXT];
@@ -286,7 +314,9 @@ RSM_MUST_CHECK int rsm_content_next_part(struct rsm_content *content, uint64_t a
 					 uint64_t most, uint32_t block_size, bool crumbs,
 					 struct rsm_migration **ret_migration, struct rsm_err *err);
 
-/* Staged bytes of a range of the migration. -ESTALE: no row names them any more. */
+/* Staged bytes of a range of the migration; zeros if the file was changed meanwhile and they are not
+ * there any more: _migrated will not record them.
+ */
 RSM_MUST_CHECK int rsm_content_migration_read(struct rsm_content *content,
 					      const struct rsm_migration *migration, size_t range,
 					      uint64_t offset_in_range, void *data, size_t length,
@@ -297,7 +327,7 @@ RSM_MUST_CHECK int rsm_content_migration_read(struct rsm_content *content,
  * part: what was not touched is recorded and committed with the file's row as it is now.)
  */
 RSM_MUST_CHECK int rsm_content_migrated(struct rsm_content *content,
-					const struct rsm_migration *migration,
+					struct rsm_migration *migration,
 					const struct rsm_extent *extents, size_t count,
 					struct rsm_err *err);
 

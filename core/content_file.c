@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/log.h"
 
@@ -148,16 +149,24 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 		rsm_content_want(content, RSM_WANT_ROOM);
 		return RSM_CONTENT_WAIT;
 	}
+	r = rsm_content_take_index_room(content, rsm_content_index_cost(name, NULL), err);
+	if (r)
+		return r;
 	row->kind = RSM_NODE_FILE;
 	row->size = 0;
 	rsm_content_date(&row->times);
 	rsm_mutex_lock(&content->commit_lock);
 	r = rsm_volume_index_create(content->index, parent, name, row, NULL, err);
+	if (r == 0)
+		rsm_content_running_end(content, row->id); /* of an earlier file, perhaps */
 	rsm_mutex_unlock(&content->commit_lock);
+	if (r)
+		rsm_content_give_index_room(content, rsm_content_index_cost(name, NULL));
 	if (!r)
 		r = rsm_content_hold(content, row->id, &node, err);
 	if (r)
 		return rsm_err_fold(err, r, "create %s", name);
+	free(node->born_name);
 	if (!node->loaded) { /* else somebody was quick to open it by name */
 		rsm_content_set_row(node, row);
 		node->persisted_size = 0;
@@ -165,6 +174,8 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 	}
 	/* the row may be taken back before it is committed: the flush tells it again */
 	node->uncommitted = node->dirty_row = true;
+	node->born_parent = parent;
+	node->born_name = strdup(name); /* none: then it cannot */
 	r = new_file(content, node, flags, ret_file, err);
 	rsm_content_let_go(content, node);
 	return r;

@@ -154,20 +154,44 @@ static int stage_row(struct rsm_content *content, struct rsm_open_node *node, bo
 	return 0;
 }
 
-/* A new file whose row was taken back with somebody else's failure (disk full) is lost; its writer
- * is told.
+/* A new file whose row was taken back with somebody else's failure (disk full) gets another one. If
+ * its name was given away meanwhile it is lost; its writer is told.
  */
 static int stage(struct rsm_content *content, struct rsm_open_node *node, bool *ret_queued,
 		 struct rsm_err *err)
 {
 	int r = stage_row(content, node, ret_queued, err);
 
-	if (r == -ENOENT)
-		node->gone = node->vanished = true;
-	return r;
+	if (r != -ENOENT)
+		return r;
+	if (node->born_name) {
+		r = rsm_volume_index_create_again(content->index, node->born_parent,
+						  node->born_name, &node->row, err);
+		if (r == 0)
+			return stage_row(content, node, ret_queued, err);
+		if (r != -ENOENT && r != -EEXIST && r != -ENOTDIR)
+			return r;
+	}
+	node->gone = node->vanished = true;
+	return rsm_err_set(err, ESTALE, "the new file was lost when the disk was full");
 }
 
-/* A commit that fails may have taken the changes back: all of it must be told again. */
+/* A commit that fails may have taken the changes back: all of it must be told again, and contents
+ * under a new version, because the migration may have seen the row of the old one already.
+ */
+static void tell_again(struct rsm_open_node *node)
+{
+	struct rsm_node row = node->row;
+
+	node->dirty_row |= node->uncommitted;
+	node->streamed.count = 0; /* the row may not know it any more */
+	if (!node->staged || node->dirty_data)
+		return;
+	node->dirty_data = true;
+	row.data_version++;
+	rsm_content_set_row(node, &row);
+}
+
 static int commit(struct rsm_content *content, struct rsm_open_node *node, bool durable,
 		  struct rsm_err *err)
 {
@@ -175,12 +199,11 @@ static int commit(struct rsm_content *content, struct rsm_open_node *node, bool 
 	int r = rsm_volume_index_commit(content->index, durable, err);
 
 	if (r) {
-		node->dirty_row |= node->uncommitted;
-		node->dirty_data |= node->staged;
-		node->streamed.count = 0; /* the row may not know it any more */
+		tell_again(node);
 		return rsm_err_fold(err, r, "commit");
 	}
 	node->uncommitted = node->staged = false;
+	free(RSM_STEAL(node->born_name));
 	if (node->cut != UINT64_MAX)
 		rsm_content_forget_extents(node);
 	node->cut = UINT64_MAX;

@@ -33,7 +33,7 @@ static bool is_busy(struct rsm_content *content, uint64_t id)
 	return busy;
 }
 
-/* What went in parts need not go again. */
+/* What went in parts need not go again, but may have to be digested. */
 static void leave_out_written(struct rsm_migration *migration)
 {
 	size_t kept = 0;
@@ -63,93 +63,137 @@ static int find_whole(struct rsm_content *content, struct rsm_migration *migrati
 	return r;
 }
 
+/* The running digest, if it has all that went in parts. */
+static bool continue_digest(struct rsm_content *content, struct rsm_migration *migration,
+			    uint64_t waiting)
+{
+	uint64_t from = migration->size;
+
+	for (size_t i = 0; i < migration->range_count && from == migration->size; i++)
+		if (!migration->ranges[i].written)
+			from = migration->ranges[i].file_offset;
+	/* a gap might be a hole, or a part that was given up already */
+	if (from == 0 || migration->size - from != waiting)
+		return false;
+	if (!rsm_content_running_lend(content, migration->id, from, waiting, &migration->digest))
+		return false;
+	migration->digest_of = content;
+	migration->digest_from = from;
+	return migration->digest != NULL;
+}
+
+static int find_digest(struct rsm_content *content, struct rsm_migration *migration,
+		       struct rsm_err *err)
+{
+	uint64_t covered = 0, waiting = 0;
+
+	for (size_t i = 0; i < migration->range_count; i++) {
+		covered += migration->ranges[i].byte_count;
+		if (!migration->ranges[i].written)
+			waiting += migration->ranges[i].byte_count;
+	}
+	if (continue_digest(content, migration, waiting)) {
+		leave_out_written(migration);
+		return 0;
+	}
+	if (covered != waiting) { /* went in parts: it is whole if none has been given up */
+		migration->whole = covered == migration->size;
+		if (!migration->whole)
+			leave_out_written(migration);
+		return 0;
+	}
+	return find_whole(content, migration, err);
+}
+
+/* What is staged of the file. Outcome RSM_NODE_ABSENT: it was removed, and forgotten, just now. */
+static int fill(struct rsm_content *content, struct rsm_migration *migration, struct rsm_err *err)
+{
+	struct rsm_err why;
+	int r;
+
+	/* changed since the row was read: then these ranges do not belong to data_version, and
+	 * _migrated will say so */
+	r = rsm_volume_index_staged(content->index, migration->id, &migration->ranges,
+				    &migration->range_count, &why);
+	if (!r)
+		r = find_digest(content, migration, &why);
+	if (r == -ENOENT)
+		return RSM_NODE_ABSENT;
+	if (r && err)
+		*err = why;
+	return r ? rsm_err_fold(err, r, "staged ranges of file %" PRIu64, migration->id) : 0;
+}
+
 int rsm_content_next_migration(struct rsm_content *content, uint64_t after,
 			       struct rsm_migration **ret_migration, struct rsm_err *err)
 {
-	RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = NULL;
-	struct rsm_node node;
-	uint64_t order;
-	int r;
-
 	for (;;) {
-		r = rsm_volume_index_next_staged(content->index, after, &node, &order, err);
+		RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = NULL;
+		struct rsm_node node;
+		int r = rsm_volume_index_next_staged(content->index, after, &node, &after, err);
+
 		if (r)
 			return r;
-		if (!is_busy(content, node.id))
-			break;
-		after = order;
+		if (is_busy(content, node.id))
+			continue;
+		migration = calloc(1, sizeof *migration);
+		if (!migration)
+			return rsm_err_oom(err);
+		migration->id = node.id;
+		migration->data_version = node.data_version;
+		migration->close_order = after;
+		migration->size = node.size;
+		r = fill(content, migration, err);
+		if (r == RSM_NODE_ABSENT)
+			continue;
+		if (r == 0)
+			*ret_migration = RSM_STEAL(migration);
+		return r;
 	}
-	migration = calloc(1, sizeof *migration);
-	if (!migration)
-		return rsm_err_oom(err);
-	migration->id = node.id;
-	migration->data_version = node.data_version;
-	migration->close_order = order;
-	migration->size = node.size;
-	/* changed since the row was read: then these ranges do not belong to data_version, and
-	 * _migrated will say so */
-	r = rsm_volume_index_staged(content->index, node.id, &migration->ranges,
-				    &migration->range_count, err);
-	if (!r) {
-		leave_out_written(migration);
-		r = find_whole(content, migration, err);
-	}
-	if (r)
-		return rsm_err_fold(err, r, "staged ranges of file %" PRIu64, node.id);
-	*ret_migration = RSM_STEAL(migration);
-	return 0;
 }
 
 void rsm_migration_free(struct rsm_migration *migration)
 {
 	if (!migration)
 		return;
+	if (migration->digest_of)
+		rsm_content_running_return(migration->digest_of, migration->id,
+					   migration->digest_good, !migration->part_of);
 	if (migration->part_of)
 		rsm_content_end_part(migration);
 	free(migration->ranges);
 	free(migration);
 }
 
-static bool is_outdated(struct rsm_content *content, const struct rsm_migration *migration,
-			size_t which)
+/* True if what is written of these bytes will not be recorded, whatever happens until then. When in
+ * doubt it is not: zeros in the place of bytes that could not be read must never be.
+ *
+ * A file: it is changed, or was, since it was taken. _migrated finds it so as well, because a
+ * version is never given twice. A part: all of them were touched; the guard only shrinks, and
+ * _record_part leaves out what is not in it. Of what the guard still has, the bytes are there: they
+ * are in the node's ranges.
+ */
+static bool is_void(struct rsm_content *content, const struct rsm_migration *migration,
+		    uint64_t start, uint64_t end)
 {
 	struct rsm_open_node *live = rsm_content_hold_live(content, migration->id);
 	struct rsm_node row;
-	bool dirty = false;
+	bool changed = false;
+	int r;
 
-	if (live && migration->part_of) {
-		/* a part is made up to date by leaving out what was touched */
-		const struct rsm_staged_range *range = &migration->ranges[which];
-
-		dirty = live->gone || rsm_ranges_uncovered(&live->guard, range->file_offset,
-							   range->file_offset + range->byte_count);
-		rsm_content_let_go(content, live);
-		return dirty || rsm_content_is_orphan(content, migration->id);
-	}
 	if (live) {
-		dirty = live->dirty_data || live->gone;
+		changed = live->gone ||
+			  (migration->part_of
+				   ? rsm_ranges_uncovered(&live->guard, start, end) == end - start
+				   : live->dirty_data);
 		rsm_content_let_go(content, live);
 	}
-	return dirty || rsm_content_is_orphan(content, migration->id) ||
-	       rsm_volume_index_get(content->index, migration->id, &row, NULL) ||
-	       row.data_version != migration->data_version;
-}
-
-/* Does the row still name the range? If not, its bytes may go at any time. */
-static bool is_named(struct rsm_content *content, uint64_t id, const struct rsm_staged_range *range)
-{
-	RSM_FREE struct rsm_staged_range *ranges = NULL;
-	size_t count = 0;
-
-	if (rsm_volume_index_staged(content->index, id, &ranges, &count, NULL) != 0)
+	if (changed || rsm_content_is_orphan(content, migration->id))
 		return true;
-	for (size_t i = 0; i < count; i++)
-		if (ranges[i].store == range->store &&
-		    ranges[i].file_offset <= range->file_offset &&
-		    ranges[i].file_offset + ranges[i].byte_count >=
-			    range->file_offset + range->byte_count)
-			return true;
-	return false;
+	if (migration->part_of)
+		return false;
+	r = rsm_volume_index_get(content->index, migration->id, &row, NULL);
+	return r == RSM_NODE_ABSENT || (r == 0 && row.data_version != migration->data_version);
 }
 
 int rsm_content_migration_read(struct rsm_content *content, const struct rsm_migration *migration,
@@ -157,6 +201,8 @@ int rsm_content_migration_read(struct rsm_content *content, const struct rsm_mig
 			       struct rsm_err *err)
 {
 	const struct rsm_staged_range *from;
+	struct rsm_err unread;
+	uint64_t start;
 	int r;
 
 	if (range >= migration->range_count ||
@@ -165,24 +211,22 @@ int rsm_content_migration_read(struct rsm_content *content, const struct rsm_mig
 		return rsm_err_set(err, EINVAL, "no such bytes in the migration of file %" PRIu64,
 				   migration->id);
 	from = &migration->ranges[range];
+	start = from->file_offset + offset_in_range;
 	r = rsm_staging_read(content->staging, migration->id, from->store,
-			     from->store_offset + offset_in_range, data, length, err);
-	if (r < 0 && is_outdated(content, migration, range)) {
-		/* its bytes were given up because it changed: what is written is waste, _migrated
-		 * will say so */
+			     from->store_offset + offset_in_range, data, length, &unread);
+	if (r < 0 && is_void(content, migration, start, start + length)) {
+		/* given up because the file changed: what is written is waste */
 		memset(data, 0, length);
 		return 0;
 	}
-	if (r < 0 && !is_named(content, migration->id, from))
-		return rsm_err_set(err, ESTALE,
-				   "file %" PRIu64 " was written or given up meanwhile",
-				   migration->id);
+	if (r < 0 && err)
+		*err = unread;
 	return r;
 }
 
 /* ---- what has been written ---- */
 
-int rsm_content_migrated(struct rsm_content *content, const struct rsm_migration *migration,
+int rsm_content_migrated(struct rsm_content *content, struct rsm_migration *migration,
 			 const struct rsm_extent *extents, size_t count, struct rsm_err *err)
 {
 	struct rsm_open_node *node;
@@ -407,6 +451,7 @@ int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *er
 	if (!r)
 		r = rsm_volume_index_commit(content->index, true, err);
 	rsm_mutex_unlock(&content->commit_lock);
+	rsm_content_running_end(content, 0);
 	if (!r)
 		r = rsm_content_live_ids(content, &ids, err);
 	for (size_t i = 0; ids && ids[i]; i++) {
@@ -477,6 +522,7 @@ int rsm_content_replace(struct rsm_content *content, struct rsm_index_loader *lo
 	order = rsm_volume_index_last_close_order(content->index);
 	if (content->close_order < order)
 		content->close_order = order;
+	rsm_content_running_end(content, 0);
 	for (size_t i = 0; ids[i]; i++)
 		renew(content, ids[i]);
 	content->callbacks.changed(content->callbacks.context, content, 0);

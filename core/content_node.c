@@ -62,6 +62,7 @@ static void free_node(struct rsm_content *content, struct rsm_open_node *node)
 	rsm_ranges_fini(&node->guard);
 	rsm_mutex_fini(&node->lock);
 	rsm_mutex_fini(&node->attr);
+	free(node->born_name);
 	free(node);
 }
 
@@ -236,6 +237,8 @@ void rsm_content_close_own_if_idle(struct rsm_open_node *node)
 
 void rsm_content_unload(struct rsm_content *content, struct rsm_open_node *node)
 {
+	if (node->dirty_data) /* what it was is not what it will be */
+		rsm_content_running_end(content, node->id);
 	rsm_content_free_buffer(content, node);
 	rsm_content_forget_extents(node);
 	node->ranges.count = node->saved.count = 0;
@@ -271,6 +274,8 @@ void rsm_content_overlay(struct rsm_content *content, struct rsm_node *row)
 	if (!found)
 		return;
 	live.parent = row->parent; /* a rename does not go through the open node */
+	live.flags &= ~(uint32_t)RSM_NODE_TABLE_FLAGS;
+	live.flags |= row->flags & RSM_NODE_TABLE_FLAGS;
 	*row = live;
 }
 

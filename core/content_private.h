@@ -3,7 +3,8 @@
  * content.c the volume as a whole, content_node.c the table, content_tree.c names and attributes,
  * content_file.c open files, content_write.c their contents, content_flush.c from memory to the
  * index, content_read.c reads, content_migration.c the way to the medium, content_stream.c the same
- * for files that are still being written, content_ranges.c arithmetic.
+ * for files that are still being written, content_running.c their digests, content_ranges.c
+ * arithmetic.
  *
  * Lock order: node.lock > volume_index > staging; content.lock, node.attr and content.reads_lock
  * are leaves: nothing is called while they are held (attr may be taken under content.lock). Two
@@ -17,6 +18,7 @@
 #define RSM_CORE_CONTENT_PRIVATE_H
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/mutex.h"
 #include "core/content.h"
@@ -60,12 +62,14 @@ struct rsm_open_node {
 	struct rsm_node row; /* written under lock and attr, read under either */
 	bool loaded;	     /* the same; row, ranges and saved are valid */
 
-	struct rsm_mutex lock;	 /* what follows, and the calls that change the node in the index */
-	bool gone;		 /* not in the tree any more since it was replaced */
-	bool vanished;		 /* ... for good: nothing of it is anywhere */
-	bool dirty_data;	 /* contents differ from what the index knows */
-	bool dirty_row;		 /* so do attributes */
-	bool uncommitted;	 /* the index knows, but it is not committed */
+	struct rsm_mutex lock; /* what follows, and the calls that change the node in the index */
+	bool gone;	       /* not in the tree any more since it was replaced */
+	bool vanished;	       /* ... for good: nothing of it is anywhere */
+	bool dirty_data;       /* contents differ from what the index knows */
+	bool dirty_row;	       /* so do attributes */
+	bool uncommitted;      /* the index knows, but it is not committed */
+	char *born_name;       /* of a new file whose row was never committed, else NULL */
+	uint64_t born_parent;
 	bool staged;		 /* ... of contents */
 	bool no_cache;		 /* the kernel's cache may be stale */
 	bool opened;		 /* by a program, not only held for a call */
@@ -131,9 +135,12 @@ struct rsm_content {
 	atomic_uint_fast64_t unsaved_bytes, unsaved_own_bytes;
 	atomic_uint_fast64_t stream_size;
 	atomic_int_fast64_t want_room_ns; /* when that was last asked for */
+	atomic_int hash;		  /* enum rsm_digest_kind */
 	atomic_bool full;
 	atomic_bool room_known;
 	atomic_int_fast64_t room;
+	atomic_bool index_room_known;
+	atomic_int_fast64_t index_room; /* bytes that may be added to the index */
 	atomic_int refuse_code;
 
 	/* While staged copies are given up after an index, nodes stay in the table, so that what
@@ -153,6 +160,10 @@ struct rsm_content {
 
 	struct rsm_mutex commit_lock;
 
+	struct rsm_mutex running_lock; /* a leaf */
+	struct rsm_list running;       /* [running_lock] struct rsm_running, oldest first */
+	atomic_uint running_count;
+
 	struct rsm_mutex reads_lock;
 	struct rsm_list reads; /* [reads_lock] struct read_pending, waiting for the medium */
 	atomic_uint reading;
@@ -163,6 +174,16 @@ void rsm_content_used(struct rsm_content *content);
 /* Until none is under way: before closing. */
 void rsm_content_wait_for_reads(struct rsm_content *content);
 RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
+/* Something that will take `bytes` in an index is about to be made; -ENOSPC. Given back if it comes
+ * to nothing, or when something goes.
+ */
+RSM_MUST_CHECK int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes,
+					       struct rsm_err *err);
+void rsm_content_give_index_room(struct rsm_content *content, uint64_t bytes);
+static inline uint64_t rsm_content_index_cost(const char *name, const char *target)
+{
+	return RSM_INDEX_NODE_BYTES + 2 * strlen(name) + (target ? strlen(target) : 0);
+}
 void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
 bool rsm_content_is_dirty(struct rsm_content *content);
 void rsm_content_now(struct timespec *ret_now);
@@ -213,10 +234,10 @@ RSM_MUST_CHECK int rsm_content_mark_streamed(const struct rsm_open_node *node,
 					     struct rsm_err *err);
 /* All own bytes are on the medium. */
 void rsm_content_all_streamed(struct rsm_open_node *node);
-/* Bytes that could be written to the medium. */
-uint64_t rsm_content_waiting(const struct rsm_open_node *node);
+/* Enough bytes wait to be worth a part. */
+bool rsm_content_wants_stream(struct rsm_content *content, const struct rsm_open_node *node);
 RSM_MUST_CHECK int rsm_content_record_part(struct rsm_content *content,
-					   const struct rsm_migration *migration,
+					   struct rsm_migration *migration,
 					   const struct rsm_extent *extents, size_t count,
 					   struct rsm_err *err);
 void rsm_content_end_part(struct rsm_migration *migration);
@@ -250,5 +271,24 @@ RSM_MUST_CHECK int rsm_content_flush_durably(struct rsm_content *content,
 /* Flushes every live node; goes on after errors, returns the first. */
 RSM_MUST_CHECK int rsm_content_flush_all(struct rsm_content *content, bool *ret_queued,
 					 struct rsm_err *err);
+
+/* ---- content_running.c: digests of files that go in parts. Any thread, but the node's lock (if it
+ * is in the table) keeps its bytes as they are. ---- */
+
+void rsm_content_running_init(struct rsm_content *content);
+void rsm_content_running_fini(struct rsm_content *content);
+/* Would bytes from `offset` on continue what of the file has been digested? */
+bool rsm_content_running_is_next(struct rsm_content *content, uint64_t id, uint64_t offset);
+/* False: it cannot be continued there. True: it has to be given back, and *ret_digest is to be
+ * continued by so many bytes meanwhile (NULL: none is wanted, or there was no memory).
+ */
+bool rsm_content_running_lend(struct rsm_content *content, uint64_t id, uint64_t offset,
+			      uint64_t bytes, struct rsm_digest **ret_digest);
+/* good: all of them were added, and they are still what the file has. last: it is complete. */
+void rsm_content_running_return(struct rsm_content *content, uint64_t id, bool good, bool last);
+/* Bytes from `start` on are about to change. */
+void rsm_content_running_touch(struct rsm_content *content, uint64_t id, uint64_t start);
+/* The file is gone, or another. 0: all of them. */
+void rsm_content_running_end(struct rsm_content *content, uint64_t id);
 
 #endif

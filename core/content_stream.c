@@ -164,12 +164,43 @@ static void each_waiting(const struct rsm_open_node *node, rsm_ranges_each *each
 					    &unguarded);
 }
 
-uint64_t rsm_content_waiting(const struct rsm_open_node *node)
+static uint64_t waiting_of(const struct rsm_open_node *node)
 {
 	uint64_t bytes = 0;
 
 	each_waiting(node, count_part, &bytes);
 	return bytes;
+}
+
+struct first {
+	uint64_t offset;
+	bool found;
+};
+
+static void note_first(void *context, const struct rsm_staged_range *part)
+{
+	struct first *first = context;
+
+	if (!first->found)
+		*first = (struct first){ part->file_offset, true };
+}
+
+/* It has been written in order from its beginning, as far as it is on the medium. */
+static bool goes_in_order(struct rsm_content *content, const struct rsm_open_node *node)
+{
+	struct first first = { 0 };
+
+	each_waiting(node, note_first, &first);
+	return first.found && rsm_content_running_is_next(content, node->id, first.offset);
+}
+
+bool rsm_content_wants_stream(struct rsm_content *content, const struct rsm_open_node *node)
+{
+	uint64_t waiting = waiting_of(node);
+
+	return waiting >= content->stream_size ||
+	       (waiting >= RSM_CONTENT_IN_ORDER && content->stream_size != UINT64_MAX &&
+		goes_in_order(content, node));
 }
 
 struct blocks {
@@ -193,7 +224,7 @@ static uint64_t worth(struct rsm_content *content, struct rsm_open_node *node, u
 	if (!node->loaded || node->row.kind != RSM_NODE_FILE || node->gone ||
 	    !rsm_content_is_busy(content, node) || rsm_content_is_orphan(content, node->id))
 		return 0;
-	if (at_least && rsm_content_waiting(node) < at_least)
+	if (at_least && waiting_of(node) < at_least && !rsm_content_wants_stream(content, node))
 		return 0;
 	each_waiting(node, count_blocks, &blocks);
 	return blocks.bytes;
@@ -201,8 +232,9 @@ static uint64_t worth(struct rsm_content *content, struct rsm_open_node *node, u
 
 struct choice {
 	struct list list;
-	uint64_t left;
+	uint64_t left, bytes;
 	uint32_t block_size;
+	bool in_order; /* no gap is left open, for the digest */
 };
 
 enum { RANGES_MOST = 1024 };
@@ -212,6 +244,13 @@ static void choose(void *context, const struct rsm_staged_range *part)
 	struct choice *choice = context;
 	struct rsm_staged_range range = *part;
 
+	if (choice->in_order && choice->list.ranges.count) {
+		const struct rsm_staged_range *last =
+			&choice->list.ranges.at[choice->list.ranges.count - 1];
+
+		if (last->file_offset + last->byte_count != range.file_offset)
+			return;
+	}
 	if (range.byte_count > choice->left)
 		range.byte_count = choice->left;
 	range.byte_count -= range.byte_count % choice->block_size;
@@ -219,6 +258,7 @@ static void choose(void *context, const struct rsm_staged_range *part)
 		return;
 	add(&choice->list, &range);
 	choice->left -= range.byte_count;
+	choice->bytes += range.byte_count;
 }
 
 static int guard(struct rsm_open_node *node, const struct rsm_migration *part, struct rsm_err *err)
@@ -239,6 +279,7 @@ static int take_part(struct rsm_content *content, struct rsm_open_node *node, ui
 
 	if (!part)
 		return rsm_err_oom(err);
+	choice.in_order = goes_in_order(content, node);
 	each_waiting(node, choose, &choice);
 	part->id = node->id;
 	part->data_version = node->row.data_version;
@@ -251,6 +292,12 @@ static int take_part(struct rsm_content *content, struct rsm_open_node *node, ui
 	rsm_content_pin(content, node);
 	part->part_of = content;
 	part->node = node;
+	part->digest_from = part->ranges[0].file_offset;
+	if (choice.in_order && rsm_content_running_lend(content, node->id, part->digest_from,
+							choice.bytes, &part->digest))
+		part->digest_of = content;
+	else /* what follows cannot be digested without it */
+		rsm_content_running_touch(content, node->id, 0);
 	*ret_part = RSM_STEAL(part);
 	return 0;
 }
@@ -383,7 +430,16 @@ static int record_held(struct rsm_content *content, struct rsm_open_node *node,
 	return 0;
 }
 
-int rsm_content_record_part(struct rsm_content *content, const struct rsm_migration *migration,
+static uint64_t bytes_of(const struct rsm_staged_range *ranges, size_t count)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bytes += ranges[i].byte_count;
+	return bytes;
+}
+
+int rsm_content_record_part(struct rsm_content *content, struct rsm_migration *migration,
 			    const struct rsm_extent *extents, size_t count, struct rsm_err *err)
 {
 	struct rsm_open_node *node = migration->node;
@@ -393,6 +449,9 @@ int rsm_content_record_part(struct rsm_content *content, const struct rsm_migrat
 
 	rsm_mutex_lock(&node->lock);
 	r = record_held(content, node, extents, count, &kept, &queued, err);
+	migration->digest_good = r == 0 && (migration->digested || !migration->digest) &&
+				 bytes_of(kept.at, kept.count) ==
+					 bytes_of(migration->ranges, migration->range_count);
 	rsm_mutex_unlock(&node->lock);
 	rsm_ranges_fini(&kept);
 	if (queued)

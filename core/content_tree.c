@@ -95,11 +95,16 @@ int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *n
 
 	if (r)
 		return r;
+	r = rsm_content_take_index_room(content, rsm_content_index_cost(name, link_target), err);
+	if (r)
+		return r;
 	rsm_content_date(&node->times);
 	RSM_LOCK_SCOPE(&content->commit_lock);
 	r = rsm_volume_index_create(content->index, parent, name, node, link_target, err);
 	if (!r)
 		r = rsm_volume_index_commit(content->index, false, err);
+	if (r)
+		rsm_content_give_index_room(content, rsm_content_index_cost(name, link_target));
 	return r > 0 ? rsm_err_fold(err, r, "make %s", name) : r;
 }
 
@@ -128,6 +133,7 @@ int rsm_content_remove(struct rsm_content *content, uint64_t parent, const char 
 		r = rsm_volume_index_commit(content->index, false, err);
 	if (r)
 		return rsm_err_fold(err, r, "remove %s", name);
+	rsm_content_give_index_room(content, rsm_content_index_cost(name, NULL));
 	if (!folder)
 		rsm_content_add_orphan(content, id);
 	return 0;
@@ -315,11 +321,38 @@ int rsm_content_set_xattr(struct rsm_content *content, uint64_t id, const char *
 		r = rsm_content_hold(content, id, &node, err);
 	if (r)
 		return r;
-	r = set_xattr_held(content, node, key, value, length, flags, &queued, err);
+	if (value) /* base64 */
+		r = rsm_content_take_index_room(content, 100 + strlen(key) + length / 3 * 4, err);
+	if (!r)
+		r = set_xattr_held(content, node, key, value, length, flags, &queued, err);
 	rsm_content_let_go(content, node);
 	if (queued)
 		rsm_content_want(content, RSM_WANT_MIGRATION);
 	return r > 0 ? rsm_err_fold(err, r, "extended attribute %s", key) : r;
+}
+
+int rsm_content_set_checksum(struct rsm_content *content, uint64_t id, uint64_t data_version,
+			     enum rsm_digest_kind kind, const char *hash, bool alone,
+			     struct rsm_err *err)
+{
+	struct rsm_open_node *node;
+	int r = rsm_content_check_changes(content, err);
+
+	if (!r)
+		r = rsm_content_hold(content, id, &node, err);
+	if (r)
+		return r;
+	if (node->dirty_data || node->gone) {
+		r = RSM_NODE_ABSENT;
+	} else {
+		RSM_LOCK_SCOPE(&content->commit_lock);
+		r = rsm_volume_index_set_checksum(content->index, id, data_version, kind, hash,
+						  alone, err);
+		if (!r)
+			r = rsm_volume_index_commit(content->index, false, err);
+	}
+	rsm_content_let_go(content, node);
+	return r;
 }
 
 int rsm_content_set_fact(struct rsm_content *content, const char *key, const char *value,

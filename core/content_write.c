@@ -242,6 +242,7 @@ static int write_held(struct rsm_content *content, struct rsm_open_node *node, c
 	}
 	/* before any byte changes: what migrates just now must be found out of date */
 	rsm_content_touch_streamed(content, node, offset, end);
+	rsm_content_running_touch(content, node->id, offset);
 	rsm_content_touch_data(node, &row);
 	rsm_content_set_row(node, &row);
 	if (!write_buffer(content, node, data, size, offset)) {
@@ -310,7 +311,7 @@ static bool wants_stream(struct rsm_content *content, struct rsm_open_node *node
 	if (node->unlooked < LOOK_BYTES && node->unlooked < content->stream_size)
 		return false;
 	node->unlooked = 0;
-	return rsm_content_waiting(node) >= content->stream_size;
+	return rsm_content_wants_stream(content, node);
 }
 
 int rsm_content_write_file(struct rsm_open_file *file, const void *data, size_t size,
@@ -404,6 +405,10 @@ int rsm_content_truncate(struct rsm_content *content, struct rsm_open_node *node
 		return rsm_err_set(err, EFBIG, "the file would be too large");
 	if (size == row->size)
 		return 0;
+	if (size)
+		rsm_content_running_touch(content, node->id, size);
+	else
+		rsm_content_running_end(content, node->id);
 	rsm_content_touch_data(node, row);
 	if (size < row->size) {
 		if (size < node->cut)
@@ -441,6 +446,7 @@ static int write_zeros(struct rsm_content *content, struct rsm_open_node *node,
 	if (r)
 		return r;
 	rsm_content_touch_streamed(content, node, offset, offset + length);
+	rsm_content_running_touch(content, node->id, offset);
 	rsm_content_touch_data(node, row);
 	rsm_content_set_row(node, row);
 	r = spill(content, node, err);

@@ -26,6 +26,10 @@ enum rsm_digest_kind {
 enum { RSM_DIGEST_TEXT = 129 }; /* 512 bits in hexadecimal, with the NUL */
 
 #define RSM_DIGEST_PREFIX "ltfs.hash."
+/* Vendor key of a file in an index: of which contents its digest is (ltfs/value.h). In the volume
+ * index it stands only where it does not fit, because another system changed the contents.
+ */
+#define RSM_DIGEST_PLACE "ltfs.vendor.rsmfs.hash"
 
 /* "ltfs.hash.sha256sum"; NULL for NONE. */
 const char *rsm_digest_key(enum rsm_digest_kind kind);

@@ -89,7 +89,8 @@ static struct rsm_hasher *begin_hash(struct rsm_drive_worker *worker,
 	enum rsm_digest_kind kind = worker->manager->options.hash;
 	struct rsm_err err;
 
-	if (kind == RSM_DIGEST_NONE || !migration->whole || worker->hasher_failed)
+	if (kind == RSM_DIGEST_NONE || (!migration->whole && !migration->digest) ||
+	    worker->hasher_failed)
 		return NULL;
 	if (!worker->hasher && rsm_hasher_new(kind, &worker->hasher, &err) < 0) {
 		rsm_log_warning("%s: files are written without checksums: %s", worker->name,
@@ -97,7 +98,10 @@ static struct rsm_hasher *begin_hash(struct rsm_drive_worker *worker,
 		worker->hasher_failed = true;
 		return NULL;
 	}
-	rsm_hasher_begin(worker->hasher);
+	if (migration->digest)
+		rsm_hasher_continue(worker->hasher, migration->digest);
+	else
+		rsm_hasher_begin(worker->hasher);
 	return worker->hasher;
 }
 
@@ -108,6 +112,11 @@ static void finish_hash(struct rsm_drive_worker *worker, struct rsm_hasher *hash
 
 	if (!hasher || hashed > migration->size)
 		return;
+	if (migration->part_of) { /* to be continued */
+		rsm_hasher_settle(hasher);
+		migration->digested = true;
+		return;
+	}
 	rsm_hasher_add_zeros(hasher, migration->size - hashed);
 	if (rsm_hasher_finish(hasher, &migration->hash_key, migration->hash, &err) < 0) {
 		migration->hash_key = NULL;
@@ -122,6 +131,16 @@ static bool hurries(struct rsm_drive_worker *worker)
 {
 	RSM_LOCK_SCOPE(&worker->manager->lock);
 	return rsm_manager_hurries_locked(worker->manager);
+}
+
+static int place_block(const struct rsm_drive_worker *worker, struct rsm_extent *extent,
+		       uint64_t done, uint64_t block, struct rsm_err *err)
+{
+	if (done == 0)
+		extent->start_block = block;
+	else if (block != extent->start_block + done / worker->block_size)
+		return rsm_err_set(err, EIO, "records are not contiguous at block %" PRIu64, block);
+	return 0;
 }
 
 /* Each range of a file begins a record of its own and is one extent (14.1). While blocks are
@@ -152,20 +171,27 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 			return WRITE_LATER;
 		if (batch->hasher)
 			rsm_hasher_add(batch->hasher, data, n);
-		r = append_block(worker, cartridge, data, n, &block, err);
-		batch->torn = r < 0;
-		if (r != 0)
-			return r;
-		if (done == 0)
-			extent->start_block = block;
-		else if (block != extent->start_block + done / worker->block_size)
-			return rsm_err_set(err, EIO, "records are not contiguous at block %" PRIu64,
-					   block);
+		if (!range->written) {
+			r = append_block(worker, cartridge, data, n, &block, err);
+			batch->torn = r < 0;
+			if (r == 0)
+				r = place_block(worker, extent, done, block, err);
+			if (r != 0)
+				return r;
+		}
 		done += n;
 		worker->next_block = (worker->next_block + 1) % WRITE_BLOCKS;
 	}
-	file->extent_count++;
+	file->extent_count += !range->written;
 	return 0;
+}
+
+static void name_file(struct rsm_cartridge *cartridge, uint64_t id, int r, struct rsm_err *err)
+{
+	RSM_FREE char *path = NULL;
+
+	if (rsm_volume_index_path(rsm_content_index(cartridge->content), id, &path, NULL) == 0)
+		(void)rsm_err_wrap(err, r, "writing %s", path);
 }
 
 /* Takes the migration. */
@@ -174,11 +200,12 @@ static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge
 {
 	RSM_CLEANUP(rsm_migration_free) struct rsm_migration *migration = taken;
 	struct batch_file *file;
-	uint64_t bytes = 0, hashed = 0;
+	uint64_t bytes = 0, hashed = migration->digest_from;
 	int r = 0;
 
 	for (size_t i = 0; i < migration->range_count; i++)
-		bytes += migration->ranges[i].byte_count;
+		if (!migration->ranges[i].written)
+			bytes += migration->ranges[i].byte_count;
 	if (!worker->volume->ops->has_room(worker->volume, bytes)) {
 		batch->full = true;
 		return 0; /* smaller ones behind it may still fit */
@@ -194,6 +221,8 @@ static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge
 	for (size_t i = 0; r == 0 && i < file->migration->range_count; i++) {
 		const struct rsm_staged_range *range = &file->migration->ranges[i];
 
+		if (range->written && !batch->hasher)
+			continue;
 		if (batch->hasher && range->file_offset > hashed)
 			rsm_hasher_add_zeros(batch->hasher, range->file_offset - hashed);
 		r = write_range(worker, cartridge, batch, file, i, err);
@@ -203,6 +232,8 @@ static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge
 		finish_hash(worker, batch->hasher, file->migration, hashed);
 	else if (batch->hasher)
 		rsm_hasher_begin(batch->hasher); /* lets go of the buffer */
+	if (r < 0)
+		name_file(cartridge, file->migration->id, r, err);
 	if (r != 0) {
 		/* what was written of it is waste; it stays staged */
 		rsm_migration_free(file->migration);
@@ -360,8 +391,7 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	rsm_mutex_unlock(&worker->manager->lock);
 	if (r < 0 && recorded == 0 && err)
 		*err = write_err;
-	/* ESTALE: it changed under us; it is on the medium already, or its next turn comes */
-	if (r >= 0 && recorded == 0 && batch.unread.code && batch.unread.code != ESTALE) {
+	if (r >= 0 && recorded == 0 && batch.unread.code) {
 		*err = batch.unread;
 		recorded = -batch.unread.code;
 	}
@@ -373,18 +403,43 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 static bool identity_is_current(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 				const struct drive_identity *written)
 {
-	struct rsm_medium now;
+	struct drive_identity identity = { 0 };
+	const struct rsm_medium *now = &identity.medium;
+	bool current =
+		rsm_drive_identity(worker, cartridge->id, &identity, NULL) == 0 &&
+		strcmp(now->name, written->medium.name) == 0 && now->pool == written->medium.pool &&
+		now->mode == written->medium.mode && now->owner == written->medium.owner &&
+		now->group == written->medium.group && now->state == written->medium.state &&
+		strcmp(identity.acl, written->acl) == 0;
 
-	return rsm_medium_get(worker->manager->catalog, cartridge->id, &now, NULL) == 0 &&
-	       strcmp(now.name, written->medium.name) == 0 && now.pool == written->medium.pool &&
-	       now.mode == written->medium.mode && now.owner == written->medium.owner &&
-	       now.group == written->medium.group && now.state == written->medium.state;
+	rsm_drive_identity_fini(&identity);
+	return current;
+}
+
+/* Files that were closed in this order do not wait to be written; the next index has them all. */
+static uint64_t written_order(struct rsm_cartridge *cartridge)
+{
+	struct rsm_volume_index *index;
+	struct rsm_node node;
+	uint64_t last, waiting;
+	int r;
+
+	if (!cartridge->content)
+		return 0;
+	index = rsm_content_index(cartridge->content);
+	/* first: what is closed between the two is behind it */
+	last = rsm_volume_index_last_close_order(index);
+	r = rsm_volume_index_next_staged(index, 0, &node, &waiting, NULL);
+	if (r == RSM_NODE_ABSENT || (r == 0 && waiting > last))
+		return last;
+	return r == 0 ? waiting - 1 : 0;
 }
 
 int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		     enum rsm_volume_commit what, struct rsm_err *err)
 {
 	struct drive_identity identity = { 0 };
+	uint64_t order = written_order(cartridge);
 	bool update;
 	int r;
 
@@ -404,6 +459,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 	if (r == 0) {
 		RSM_LOCK_SCOPE(&worker->manager->lock);
 		cartridge->unindexed_bytes = 0;
+		cartridge->safe_order = order;
 	}
 	if (r == 0 && update && identity_is_current(worker, cartridge, &identity))
 		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id,

@@ -2,8 +2,8 @@
  * anything is ever written (rsm-model.md 5, 8; promises 3 and 4 of its section 20).
  *
  * What may be overwritten by a format or a free label: the free label, a blank tape, the volume
- * that a deallocation left behind (old_uuid), and the remains of our own format that was cut short
- * (fact "formatting", written before the first byte). Anything else is identified as what it is,
+ * that a deallocation left behind (old_uuid), and what our own labelling left that was cut short
+ * (rsm_medium_begin_labelling, before the first byte). Anything else is identified as what it is,
  * and those who waited are told.
  */
 #include "core/drive_private.h"
@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "changer/medium_memory.h"
+#include "core/acl_text.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
@@ -24,6 +25,22 @@ static struct rsm_catalog *catalog_of(struct rsm_drive_worker *worker)
 }
 
 /* ---- identity ---- */
+
+static int get_acl(struct rsm_drive_worker *worker, int64_t medium, char **ret_acl,
+		   struct rsm_err *err)
+{
+	RSM_TEXT struct rsm_text access = { 0 }, inherited = { 0 }, text = { 0 };
+	int r = rsm_catalog_get_xattr(catalog_of(worker), 'm', medium, RSM_ACL_ACCESS, &access,
+				      err);
+
+	if (r >= 0)
+		r = rsm_catalog_get_xattr(catalog_of(worker), 'm', medium, RSM_ACL_DEFAULT,
+					  &inherited, err);
+	if (r < 0)
+		return r;
+	rsm_acl_text_format(&access, &inherited, &text);
+	return rsm_text_take(&text, ret_acl, err);
+}
 
 int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		       struct drive_identity *ret_identity, struct rsm_err *err)
@@ -35,6 +52,8 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		return rsm_err_set(err, ENOENT, "the cartridge is not in the catalogue any more");
 	if (r == 0)
 		r = rsm_pool_path(catalog_of(worker), m->pool, &ret_identity->pool, err);
+	if (r == 0)
+		r = get_acl(worker, medium, &ret_identity->acl, err);
 	if (r < 0)
 		return r;
 	ret_identity->identity = (struct rsm_volume_identity){
@@ -44,6 +63,7 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		.side = m->guid,
 		.state = m->state == RSM_MEDIUM_COMPLETE ? "complete" : "allocated",
 		.barcode = m->barcode,
+		.acl = ret_identity->acl,
 		.mode = m->mode,
 		.owner = m->owner,
 		.group = m->group,
@@ -54,10 +74,39 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 void rsm_drive_identity_fini(struct drive_identity *identity)
 {
 	free(identity->pool);
-	identity->pool = NULL;
+	free(identity->acl);
+	identity->pool = identity->acl = NULL;
 }
 
 /* ---- status ---- */
+
+/* That a place of the medium could not be read or written outlasts what goes well elsewhere on it:
+ * until it is formatted.
+ */
+enum { MEDIUM_ERROR = 0x03 }; /* a sense key */
+static const char *const lasting[] = { "read error ", "write error " };
+
+static bool is_lasting(const char *health)
+{
+	for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
+		if (strncmp(health, lasting[i], strlen(lasting[i])) == 0)
+			return true;
+	return false;
+}
+
+void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			  bool writing, const struct rsm_err *failure)
+{
+	struct rsm_medium *m = &worker->medium;
+	struct rsm_err err;
+
+	if (failure->key != MEDIUM_ERROR)
+		return; /* the drive's own, or the way to it */
+	snprintf(m->health, sizeof m->health, "%s%02X/%02X/%02X in %s", lasting[writing],
+		 failure->key, failure->asc, failure->ascq, worker->name);
+	if (rsm_medium_set_health(catalog_of(worker), cartridge->id, m->health, &err) < 0)
+		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
+}
 
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded)
@@ -70,6 +119,13 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 	if (worker->volume)
 		worker->volume->ops->status(worker->volume, &status);
 	rsm_mutex_lock(&worker->manager->lock);
+	if (loaded)
+		cartridge->unwritable = rsm_medium_is_unwritable(&m);
+	if (cartridge->unwritable && !status.read_only) {
+		status.read_only = true;
+		snprintf(status.reason, sizeof status.reason, "%s",
+			 rsm_medium_is_unwritable(&m) ? m.health : cartridge->reason);
+	}
 	cartridge->read_only = status.read_only;
 	cartridge->no_room = status.full;
 	snprintf(cartridge->reason, sizeof cartridge->reason, "%s", status.reason);
@@ -78,8 +134,9 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 		m.capacity = status.capacity;
 		m.remaining = status.remaining;
 		m.index_generation = status.index_generation;
-		snprintf(m.health, sizeof m.health, "%s",
-			 status.reason[0] ? status.reason : "good");
+		if (status.reason[0] || !is_lasting(m.health))
+			snprintf(m.health, sizeof m.health, "%s",
+				 status.reason[0] ? status.reason : "good");
 	}
 	r = loaded ? rsm_medium_set_loaded(catalog_of(worker), &m, &err)
 		   : rsm_medium_set_written(catalog_of(worker), &m, &err);
@@ -107,12 +164,13 @@ static char *root_key(struct rsm_volume_index *index, const char *name)
 	return text;
 }
 
-enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEYS };
+enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
 
 static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
 			     char *keys[KEYS])
 {
-	static const char *const names[KEYS] = { "pool", "name", "lmid", "state", "owner", "mode" };
+	static const char *const names[KEYS] = { "pool",  "name", "lmid", "state",
+						 "owner", "mode", "acl" };
 
 	for (int i = 0; i < KEYS; i++)
 		keys[i] = root_key(rsm_content_index(content), names[i]);
@@ -120,6 +178,7 @@ static void fill_vendor_keys(struct rsm_content *content, struct rsm_identificat
 	found->name = keys[KEY_NAME];
 	found->lmid = keys[KEY_LMID];
 	found->state = keys[KEY_STATE];
+	found->acl = keys[KEY_ACL];
 	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
 			   sscanf(keys[KEY_OWNER], "%u:%u", &found->owner, &found->group) == 2 &&
 			   sscanf(keys[KEY_MODE], "%o", &found->mode) == 1;
@@ -239,6 +298,13 @@ static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge
 	return 0;
 }
 
+static bool knows_owner(struct rsm_content *content)
+{
+	RSM_FREE char *lmid = root_key(rsm_content_index(content), "lmid");
+
+	return lmid != NULL;
+}
+
 static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		      const struct rsm_ltfs_label *label, struct rsm_err *err)
 {
@@ -250,11 +316,11 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	r = choose_contents(worker, cartridge, label, &key, &known, err);
 	if (r == 0)
 		r = rsm_cartridge_open_content(cartridge, key, true, err);
-	/* Whose volume it is stands in the medium's index only, so a tree that outlived the
-	 * catalogue is no reason not to read that. */
-	if (r == 0 && !known)
-		r = rsm_volume_index_set_fact(rsm_content_index(cartridge->content), "uuid", "",
-					      err);
+	/* A tree that outlived the catalogue knows what was changed since the last index, and whose
+	 * volume it is as a rule; if it does not, the medium's index is asked. */
+	if (r == 0 && !known && !knows_owner(cartridge->content))
+		r = rsm_volume_index_set_number(rsm_content_index(cartridge->content), "read_again",
+						1, err);
 	if (r == 0)
 		r = rsm_ltfs_mount(worker->drive, cartridge->content, label, &conflicts,
 				   &worker->volume, err);
@@ -286,30 +352,44 @@ static int mount_tapefile(struct rsm_drive_worker *worker, struct rsm_cartridge 
 	return rsm_drive_cache_reset(worker, status.block_size, err);
 }
 
-/* May what is on the medium be destroyed, as the label work demands? */
-static bool may_overwrite(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			  const struct rsm_ltfs_probe *probe)
+/* Is it what a labelling of ours was writing when it was cut short? */
+static bool is_own_remains(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe)
 {
-	uint64_t formatting = 0;
+	const char *uuid = NULL;
+	bool was = false;
 
+	if (probe->kind == RSM_PROBE_LTFS)
+		uuid = probe->label.uuid;
+	else if (probe->kind == RSM_PROBE_FOREIGN && strcmp(probe->label_type, "damaged LTFS") != 0)
+		return false;
+	return rsm_medium_was_labelling(catalog_of(worker), worker->medium.id, uuid, &was, NULL) ==
+		       0 &&
+	       was;
+}
+
+/* May what is on the medium be destroyed, as the label work demands? */
+static bool may_overwrite(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe)
+{
 	switch (probe->kind) {
 	case RSM_PROBE_BLANK:
 	case RSM_PROBE_FREE: return true;
 	case RSM_PROBE_LTFS:
-		return worker->medium.old_uuid[0] &&
-		       strcasecmp(probe->label.uuid, worker->medium.old_uuid) == 0;
-	case RSM_PROBE_FOREIGN:
-		return cartridge->content &&
-		       rsm_volume_index_get_number(rsm_content_index(cartridge->content),
-						   "formatting", &formatting, 0, NULL) == 0 &&
-		       formatting && strcmp(probe->label_type, "damaged LTFS") == 0;
+		if (worker->medium.old_uuid[0] &&
+		    strcasecmp(probe->label.uuid, worker->medium.old_uuid) == 0)
+			return true;
+		break;
+	case RSM_PROBE_FOREIGN: break;
 	}
-	return false;
+	return is_own_remains(worker, probe);
 }
 
 /* rsm free was asked for and confirmed: what the catalogue knew to be on it goes, nothing else. */
-static bool may_free(const struct rsm_medium *medium, const struct rsm_ltfs_probe *probe)
+static bool may_free(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe)
 {
+	const struct rsm_medium *medium = &worker->medium;
+
+	if (is_own_remains(worker, probe))
+		return true;
 	switch (probe->kind) {
 	case RSM_PROBE_BLANK:
 	case RSM_PROBE_FREE: return true;
@@ -329,6 +409,13 @@ static bool is_still_wanted(struct rsm_drive_worker *worker, struct rsm_cartridg
 	       strcmp(now.volume_uuid, worker->medium.volume_uuid) == 0;
 }
 
+static int write_free_label(struct rsm_drive_worker *worker, struct rsm_err *err)
+{
+	int r = rsm_medium_begin_labelling(catalog_of(worker), worker->medium.id, NULL, err);
+
+	return r ? r : rsm_ltfs_write_free_label(worker->drive, worker->medium.barcode, err);
+}
+
 static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		  struct rsm_err *err)
 {
@@ -338,9 +425,8 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 
 	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
 	if (r == 0)
-		r = rsm_volume_index_set_number(index, "formatting", 1, err);
-	if (r == 0)
-		r = rsm_volume_index_commit(index, true, err);
+		r = rsm_medium_begin_labelling(catalog_of(worker), cartridge->id,
+					       worker->medium.volume_uuid, err);
 	if (r == 0)
 		r = rsm_tape_drive_prevent_removal(worker->drive, true, err);
 	worker->prevented = true;
@@ -352,10 +438,9 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 		/* deallocated meanwhile: nobody would know the volume, or its half */
 		rsm_volume_free(worker->volume);
 		worker->volume = NULL;
-		return rsm_ltfs_write_free_label(worker->drive, worker->medium.barcode, err);
+		r = write_free_label(worker, err);
+		return r ? r : rsm_medium_forget_labelling(catalog_of(worker), cartridge->id, err);
 	}
-	if (r == 0)
-		r = rsm_volume_index_set_number(index, "formatting", 0, err);
 	if (r == 0)
 		r = rsm_volume_index_commit(index, false, err);
 	if (r == 0)
@@ -363,6 +448,8 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 					      RSM_LABEL_NONE, err);
 	if (r == 0)
 		r = rsm_drive_cache_reset(worker, RSM_LTFS_BLOCK_SIZE, err);
+	if (r == 0) /* whatever was wrong with it is not any more */
+		worker->medium.health[0] = '\0';
 	if (r == 0)
 		rsm_event_add(catalog_of(worker), "format", "medium", cartridge->barcode, "drive",
 			      worker->name, "volume", worker->medium.volume_uuid, NULL);
@@ -387,10 +474,12 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 				 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
 							     RSM_LABEL_FORMAT, RSM_LABEL_NONE, err);
 		}
-		if (may_overwrite(worker, cartridge, probe))
+		if (may_overwrite(worker, probe))
 			return format(worker, cartridge, err);
-	} else if (may_free(m, probe)) {
-		r = rsm_ltfs_write_free_label(worker->drive, m->barcode, err);
+	} else if (may_free(worker, probe)) {
+		r = write_free_label(worker, err);
+		if (r == 0)
+			m->health[0] = '\0';
 		return r ? r
 			 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
 						     RSM_LABEL_FREE, RSM_LABEL_NONE, err);
@@ -403,6 +492,21 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 			       probe->label_type,
 			       probe->kind == RSM_PROBE_LTFS ? probe->label.uuid
 							     : probe->label_info);
+}
+
+/* A format that was under way when the medium was deallocated, and when the process or the power
+ * died: what it left is nobody's, and must not be taken for a volume of somebody's.
+ */
+static int clean_up(struct rsm_drive_worker *worker, struct rsm_ltfs_probe *probe,
+		    struct rsm_err *err)
+{
+	int r = write_free_label(worker, err);
+
+	if (r == 0)
+		r = rsm_medium_forget_labelling(catalog_of(worker), worker->medium.id, err);
+	if (r == 0)
+		r = rsm_ltfs_probe(worker->drive, probe, err);
+	return r < 0 ? rsm_err_wrap(err, r, "free label in the place of a half volume") : 0;
 }
 
 static void note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -444,6 +548,11 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	}
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
 		return do_label_work(worker, cartridge, &probe, err);
+	if (!m->lmid[0] && !m->write_protected && is_own_remains(worker, &probe)) {
+		r = clean_up(worker, &probe, err);
+		if (r < 0)
+			return r;
+	}
 
 	expected = m->volume_uuid[0] && probe.kind == RSM_PROBE_LTFS &&
 		   strcasecmp(probe.label.uuid, m->volume_uuid) == 0;

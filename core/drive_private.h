@@ -67,7 +67,7 @@ RSM_MUST_CHECK int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_c
 struct drive_identity {
 	struct rsm_volume_identity identity;
 	struct rsm_medium medium;
-	char *pool;
+	char *pool, *acl;
 };
 RSM_MUST_CHECK int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 				      struct drive_identity *ret_identity, struct rsm_err *err);
@@ -75,6 +75,9 @@ void rsm_drive_identity_fini(struct drive_identity *identity);
 /* What the volume tells of itself goes to the catalogue and to the contents' room. */
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded);
+/* A medium error that a read or write met: the catalogue remembers it as the medium's health. */
+void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			  bool writing, const struct rsm_err *failure);
 
 /* ---- drive_robot.c ---- */
 

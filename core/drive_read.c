@@ -203,6 +203,7 @@ static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		path = NULL;
 	rsm_err_wrap(err, -EIO, "%s in %s (home slot %u): reading %s", cartridge->barcode,
 		     worker->name, worker->medium.home_slot, path ? path : "a file");
+	rsm_drive_note_error(worker, cartridge, false, err);
 	rsm_log_error("%s", err->msg);
 	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
 		      worker->name, "file", path, "text", err->msg, NULL);

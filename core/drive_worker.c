@@ -8,7 +8,12 @@
 
 #define RETRY_FIRST_NS (5 * RSM_SECOND_NS)
 #define RETRY_MOST_NS  (600 * RSM_SECOND_NS)
-enum { LOADS_FAILED_MOST = 5 };
+/* How long ago somebody looked for a free medium who will do so again, and how long what turns up
+ * stays in its drive for him.
+ */
+#define FREE_WANTED_NS (RSM_SECOND_NS)
+#define FREE_STAYS_NS  (RSM_SECOND_NS / 4)
+enum { LOADS_FAILED_MOST = 5, WRITES_FAILED_MOST = 4 };
 
 const char *rsm_drive_state_name(enum rsm_drive_state state)
 {
@@ -143,22 +148,29 @@ static bool disk_is_full(struct rsm_drive_worker *worker, struct rsm_cartridge *
 static void write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			 struct rsm_err *err)
 {
-	bool known;
+	bool known, give_up = false;
 
 	if (disk_is_full(worker, cartridge, err))
 		return;
 	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
 	report(worker, cartridge, err);
+	rsm_drive_note_error(worker, cartridge, true, err);
 	rsm_mutex_lock(&worker->manager->lock);
 	/* the index that a failed write keeps from being written is no second failure */
 	known = cartridge->retry_at_ns > rsm_manager_now(worker->manager);
-	if (!known)
+	if (!known) {
 		back_off_locked(cartridge, err);
+		if (err->key == 0x03) /* medium error; a drive that is broken is another matter */
+			give_up = ++cartridge->write_failures == WRITES_FAILED_MOST;
+	}
 	cartridge->leave = true; /* another drive may do better */
-	cartridge->outcome_number++;
+	if (!known)
+		cartridge->outcome_number++;
 	rsm_manager_wake_locked(worker->manager);
 	rsm_mutex_unlock(&worker->manager->lock);
+	if (give_up)
+		rsm_manager_note_unwritable(worker->manager, cartridge, err);
 }
 
 /* What the catalogue says of label work is asked again whenever a cartridge has come or gone: it
@@ -180,6 +192,20 @@ static void note_label_work_locked(struct rsm_cartridge *cartridge)
 
 /* ---- fetching and taking home ---- */
 
+/* Nobody asked for it but us: it does not linger. But who waits for a free medium (mkdir, while the
+ * library is looked through) may take this one, and then its label is written while it is here.
+ */
+static void leave_soon_locked(struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	int64_t now = rsm_manager_now(manager);
+
+	if (manager->free_wanted_ns && now - manager->free_wanted_ns < FREE_WANTED_NS)
+		cartridge->stay_until_ns = now + FREE_STAYS_NS;
+	else
+		cartridge->leave = true;
+}
+
 static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge, bool identify)
 {
 	struct rsm_manager *manager = worker->manager;
@@ -193,10 +219,10 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	cartridge->failure = (struct rsm_err){ 0 };
 	worker->state = RSM_DRIVE_IDLE;
 	worker->failures = 0;
-	/* nobody asked for it but us: it does not linger */
+	cartridge->stay_until_ns = 0;
 	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
 	    rsm_list_is_empty(&cartridge->reads))
-		cartridge->leave = true;
+		leave_soon_locked(cartridge);
 	note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
 	rsm_manager_wake_locked(manager);
@@ -267,14 +293,36 @@ static bool let_go_of_abandoned(struct rsm_drive_worker *worker, struct rsm_cart
 	return true;
 }
 
+static bool is_given_up(struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	return cartridge->unwritable;
+}
+
+/* Whoever gets it next finds a closed volume, also when a write failed: the drive is asked where
+ * the data really end, and the index follows there.
+ */
+static int close_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			struct rsm_err *err)
+{
+	struct rsm_volume_status status = { 0 };
+	int r = 0;
+
+	if (worker->volume)
+		worker->volume->ops->status(worker->volume, &status);
+	if (status.doubtful)
+		r = rsm_drive_renew(worker, cartridge, err);
+	return r ? r : rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, err);
+}
+
 static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
 	int r;
 
-	if (!let_go_of_abandoned(worker, cartridge)) {
-		r = rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, &err);
+	if (!let_go_of_abandoned(worker, cartridge) && !is_given_up(cartridge)) {
+		r = close_volume(worker, cartridge, &err);
 		if (r < 0)
 			write_failed(worker, cartridge, &err);
 	}
@@ -291,7 +339,10 @@ static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	cartridge->abandoned = false;
 	cartridge->held = false;
 	cartridge->idle_since_ns = rsm_manager_now(manager);
-	cartridge->outcome_number++;
+	if (r < 0) {
+		cartridge->failure = err;
+		cartridge->outcome_number++;
+	}
 	note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
 	if (rsm_mount_queue_due_ns(cartridge, cartridge->idle_since_ns) <= cartridge->idle_since_ns)
@@ -407,7 +458,9 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 									: cartridge->loaded_at_ns;
 	at = rsm_mount_queue_leave_ns(cartridge, &view);
 	if (at <= now) {
-		/* nothing that could be written goes home unwritten */
+		/* nothing that could be written goes home unwritten: it would come back for it */
+		if (cartridge->label_at_ns && cartridge->retry_at_ns <= now)
+			return STEP_LABEL;
 		if (may_migrate_locked(cartridge) && cartridge->retry_at_ns <= now)
 			return STEP_MIGRATE;
 		return STEP_LEAVE;
@@ -458,6 +511,8 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		return;
 	}
 	rsm_mutex_lock(&manager->lock);
+	if (wrote)
+		cartridge->write_failures = 0;
 	full = cartridge->full;
 	asked_again = cartridge->migrate_at_ns != asked;
 	rsm_cartridge_note_work_locked(cartridge);
@@ -492,6 +547,7 @@ static void write_index(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	}
 	rsm_mutex_lock(&manager->lock);
 	cartridge->index_at_ns = 0;
+	cartridge->write_failures = 0;
 	rsm_cartridge_note_work_locked(cartridge);
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
@@ -509,6 +565,7 @@ static void label(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 
 	rsm_mutex_lock(&manager->lock);
 	cartridge->renew = false;
+	cartridge->stay_until_ns = 0; /* it has an owner, who may go on with it */
 	rsm_mutex_unlock(&manager->lock);
 	if (r == 0 && (m.label_work == RSM_LABEL_FORMAT || m.label_work == RSM_LABEL_FREE))
 		r = rsm_drive_renew(worker, cartridge, &err);

@@ -5,7 +5,8 @@
 enum { WORTH_A_THREAD = 64 * 1024 }; /* bytes; less is done sooner than handed over */
 
 struct rsm_hasher {
-	struct rsm_digest *digest; /* the helper's while there are pieces */
+	struct rsm_digest *own;
+	struct rsm_digest *digest; /* own, or lent; the helper's while there are pieces */
 	struct rsm_mutex lock;
 	pthread_cond_t changed; /* [lock] */
 	struct {
@@ -65,11 +66,12 @@ int rsm_hasher_new(enum rsm_digest_kind kind, struct rsm_hasher **ret_hasher, st
 
 	if (!hasher)
 		return rsm_err_oom(err);
-	r = rsm_digest_new(kind, &hasher->digest, err);
+	r = rsm_digest_new(kind, &hasher->own, err);
 	if (r < 0) {
 		free(hasher);
 		return r;
 	}
+	hasher->digest = hasher->own;
 	rsm_mutex_init(&hasher->lock);
 	pthread_cond_init(&hasher->changed, NULL);
 	*ret_hasher = hasher;
@@ -89,14 +91,26 @@ void rsm_hasher_free(struct rsm_hasher *hasher)
 	}
 	pthread_cond_destroy(&hasher->changed);
 	rsm_mutex_fini(&hasher->lock);
-	rsm_digest_free(hasher->digest);
+	rsm_digest_free(hasher->own);
 	free(hasher);
 }
 
 void rsm_hasher_begin(struct rsm_hasher *hasher)
 {
-	wait_for_helper(hasher, 0);
+	rsm_hasher_settle(hasher);
 	rsm_digest_begin(hasher->digest);
+}
+
+void rsm_hasher_continue(struct rsm_hasher *hasher, struct rsm_digest *digest)
+{
+	rsm_hasher_settle(hasher);
+	hasher->digest = digest;
+}
+
+void rsm_hasher_settle(struct rsm_hasher *hasher)
+{
+	wait_for_helper(hasher, 0);
+	hasher->digest = hasher->own;
 }
 
 void rsm_hasher_add(struct rsm_hasher *hasher, const void *bytes, size_t length)

@@ -17,6 +17,12 @@ RSM_DEFINE_CLEANUP(rsm_hasher_free, struct rsm_hasher)
 
 /* A file begins; one that was not finished is forgotten. */
 void rsm_hasher_begin(struct rsm_hasher *hasher);
+/* A part of a file, whose digest is somebody else's and is continued until the next _begin,
+ * _continue or _settle.
+ */
+void rsm_hasher_continue(struct rsm_hasher *hasher, struct rsm_digest *digest);
+/* Returns when all that was added is in the digest, and no bytes are borrowed any more. */
+void rsm_hasher_settle(struct rsm_hasher *hasher);
 /* The bytes must stay as they are until RSM_HASHER_DEPTH more pieces have been added, or another
  * call of the hasher's has returned. It waits only when so many are left to be done: one sleep a
  * piece would cost more than the arithmetic.

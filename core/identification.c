@@ -13,6 +13,7 @@
 #include <string.h>
 #include <uuid/uuid.h>
 
+#include "core/acl_text.h"
 #include "core/catalog_private.h"
 
 struct identifying {
@@ -235,6 +236,32 @@ static int found_same(struct identifying *it, struct rsm_err *err)
 	return 0;
 }
 
+static int restore_acl(struct identifying *it, const char *key, const struct rsm_text *acl,
+		       struct rsm_err *err)
+{
+	if (!acl->length)
+		return 0;
+	return rsm_catalog_run(it->catalog, err,
+			       "INSERT INTO xattr (kind, object, key, value) VALUES ('m', ?1, ?2, "
+			       "?3) ON CONFLICT DO UPDATE SET value = excluded.value",
+			       "isb", it->medium.id, key, acl->data, acl->length);
+}
+
+/* What is no ACL is none: the mode says enough then. */
+static int restore_acls(struct identifying *it, struct rsm_err *err)
+{
+	RSM_TEXT struct rsm_text access = { 0 }, inherited = { 0 };
+	int r;
+
+	if (!it->found->has_owner ||
+	    !rsm_acl_text_parse(text_of(it->found->acl), &access, &inherited))
+		return 0;
+	if (access.failed || inherited.failed)
+		return rsm_err_oom(err);
+	r = restore_acl(it, RSM_ACL_ACCESS, &access, err);
+	return r < 0 ? r : restore_acl(it, RSM_ACL_DEFAULT, &inherited, err);
+}
+
 /* Our vendor keys: 0, or outcome 1 when they are not ours or not good. */
 static int restore(struct identifying *it, struct rsm_err *err)
 {
@@ -294,6 +321,8 @@ static int restore(struct identifying *it, struct rsm_err *err)
 				      : RSM_MEDIUM_ALLOCATED),
 			logical, it->uuid, (int)(renamed ? RSM_LABEL_UPDATE : RSM_LABEL_NONE),
 			found->index_generation);
+	if (r == 0)
+		r = restore_acls(it, err);
 	if (r == 0)
 		r = rsm_pool_touch_locked(it->catalog, pool.id, err);
 	return r < 0 ? r : rsm_pool_touch_locked(it->catalog, it->medium.pool, err);

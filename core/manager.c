@@ -106,6 +106,28 @@ void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *ca
 	raise_request(manager, &request);
 }
 
+void rsm_manager_note_unwritable(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+				 const struct rsm_err *err)
+{
+	struct rsm_operator_request request = { .kind = RSM_REQUEST_NEW_MEDIA,
+						.medium = cartridge->id };
+	char health[sizeof cartridge->reason];
+	struct rsm_err own;
+
+	snprintf(health, sizeof health, RSM_HEALTH_UNWRITABLE ": %.200s", err->msg);
+	rsm_mutex_lock(&manager->lock);
+	cartridge->unwritable = cartridge->read_only = true;
+	memcpy(cartridge->reason, health, sizeof health);
+	rsm_mutex_unlock(&manager->lock);
+	if (rsm_medium_set_health(manager->catalog, cartridge->id, health, &own) < 0)
+		rsm_log_warning("%s: its health is not noted: %s", cartridge->barcode, own.msg);
+	rsm_manager_apply_state(manager, cartridge);
+	snprintf(request.text, sizeof request.text,
+		 "cartridge %s %s; what is staged for it stays on disk (rsm enable %s: try again)",
+		 cartridge->barcode, health, cartridge->barcode);
+	raise_request(manager, &request);
+}
+
 /* Which cartridge has most of what fills the staging area, and why it is not written. */
 static void say_what_fills(struct rsm_manager *manager, char *text, size_t size)
 {
@@ -172,7 +194,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 {
 	char reason[sizeof cartridge->reason] = "";
 	struct rsm_content *content;
-	uint64_t total, left;
+	uint64_t room, index_room;
 	struct rsm_medium m;
 	bool full, away;
 	int64_t id;
@@ -204,10 +226,9 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	else
 		rsm_content_refuse_changes(content, 0, "");
 	rsm_content_set_full(content, full);
-	if (full)
-		rsm_content_set_room(content, 0);
-	else if (rsm_manager_space(manager, id, &total, &left, NULL) == 0)
-		rsm_content_set_room(content, total ? left : UINT64_MAX);
+	rsm_manager_measure_room(manager, id, &room, &index_room);
+	rsm_content_set_room(content, full ? 0 : room);
+	rsm_content_set_index_room(content, index_room);
 }
 
 int rsm_manager_content(struct rsm_manager *manager, int64_t medium,

@@ -138,14 +138,21 @@ RSM_MUST_CHECK int rsm_manager_mount_wait(struct rsm_manager *manager, const int
 RSM_MUST_CHECK int rsm_manager_dismount_wait(struct rsm_manager *manager, int64_t medium,
 					     bool deferred, const atomic_bool *cancel,
 					     struct rsm_err *err);
-/* Waits until all of a medium (0: of every medium) is on it and indexed there, label work included.
- * progress may be NULL.
+/* Waits until all that a medium (0: every medium) has now is on it and indexed there, label work
+ * included; who goes on writing does not make it longer. progress may be NULL.
  */
 RSM_MUST_CHECK int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t medium,
 					 void (*progress)(void *context, uint64_t done,
 							  uint64_t total, const char *what),
 					 void *context, const atomic_bool *cancel,
 					 struct rsm_err *err);
+
+/* Sets a volume's lock (ltfs-format.md 18.1): "unlocked", "locked", "permlocked"; waits until the
+ * medium has it. -EROFS: locked for good, or it takes no changes anyway; -EBUSY: open writers.
+ */
+RSM_MUST_CHECK int rsm_manager_set_lock(struct rsm_manager *manager, int64_t medium,
+					const char *lock, const atomic_bool *cancel,
+					struct rsm_err *err);
 
 /* ---- media and pools: the catalogue's calls, with the contents and the queue seen to ---- */
 
@@ -171,6 +178,9 @@ RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
 /* Free: queues the writing of the free label. */
 RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
 					   struct rsm_err *err);
+/* Takes it into use or out of it. Enabled: one whose writing was given up is tried again. */
+RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium,
+					     bool enabled, struct rsm_err *err);
 /* Pools changed: writes the automatic export beside the catalogue. */
 void rsm_manager_pools_changed(struct rsm_manager *manager);
 

@@ -402,7 +402,32 @@ int rsm_library_choose_slot(struct rsm_library *library, const struct rsm_medium
 
 /* ---- ports ---- */
 
-static int inject_ports(struct rsm_library *library, unsigned *ret_count, struct rsm_err *err)
+/* From now on it can be mounted. */
+static void note_injected(struct rsm_library *library, int64_t medium)
+{
+	struct rsm_manager *manager = library->manager;
+	struct rsm_cartridge *cartridge;
+
+	rsm_mutex_lock(&manager->lock);
+	cartridge = rsm_cartridge_find_locked(manager, medium);
+	if (cartridge && cartridge->ejected) {
+		cartridge->ejected = false;
+		cartridge->library = library->id;
+		cartridge->references++;
+		rsm_manager_wake_locked(manager);
+	} else {
+		cartridge = NULL;
+	}
+	rsm_mutex_unlock(&manager->lock);
+	if (cartridge) {
+		rsm_manager_note_presence(manager, cartridge);
+		rsm_cartridge_unref(cartridge);
+	}
+}
+
+/* `all`: those that wait to be taken away, too. */
+static int inject_ports(struct rsm_library *library, bool all, unsigned *ret_count,
+			struct rsm_err *err)
 {
 	struct rsm_manager *manager = library->manager;
 	struct rsm_element *elements;
@@ -421,8 +446,8 @@ static int inject_ports(struct rsm_library *library, unsigned *ret_count, struct
 		if (rsm_medium_at(manager->catalog, library->id, RSM_AT_PORT, elements[i].address,
 				  &m, err) != 0)
 			continue;
-		if (rsm_manager_was_ejected(manager, m.id))
-			continue; /* it waits to be taken away */
+		if (!all && rsm_medium_is_ejected(manager->catalog, m.id))
+			continue;
 		m.home_slot = 0;
 		r = rsm_library_choose_slot(library, &m, &slot, err);
 		if (r == 0)
@@ -432,6 +457,7 @@ static int inject_ports(struct rsm_library *library, unsigned *ret_count, struct
 			rsm_location_text(RSM_AT_SLOT, slot, where);
 			rsm_event_add(manager->catalog, "inject", "medium", m.shown, "to", where,
 				      NULL);
+			note_injected(library, m.id);
 			(*ret_count)++;
 		} else if (r == -ENOMEDIUM || r == -EEXIST) {
 			r = 0; /* somebody was quicker; the next look tells */
@@ -456,7 +482,7 @@ void rsm_library_poll(struct rsm_library *library)
 		library->port_retry_at_ns = 0;
 	}
 	if (r >= 0 && library->port_retry_at_ns <= rsm_manager_now(manager)) {
-		r = inject_ports(library, &count, &err);
+		r = inject_ports(library, false, &count, &err);
 		if (r == -ENOSPC) {
 			struct rsm_operator_request request = { .kind = RSM_REQUEST_MOVE_MEDIA,
 								.library = library->id };
@@ -477,5 +503,5 @@ int rsm_library_inject(struct rsm_library *library, unsigned *ret_count, struct 
 {
 	int r = rsm_library_inventory(library, false, err);
 
-	return r ? r : inject_ports(library, ret_count, err);
+	return r ? r : inject_ports(library, true, ret_count, err);
 }

@@ -14,6 +14,7 @@
 
 #define RESERVE_MOST ((uint64_t)64 << 20)
 #define SMALL_TAPE   ((uint64_t)100 << 30)
+enum { MOST_AT_LEAST = 512 * 1024 }; /* bytes of an index that every index partition takes */
 
 static int absent(struct rsm_err *err)
 {
@@ -48,6 +49,33 @@ static void drop_contents(struct rsm_manager *manager, int64_t medium, const cha
 	rsm_cartridge_unref(cartridge);
 }
 
+/* It may lie in a drive yet, with the contents of what it was before (files of a tape that nobody
+ * recognised): who has them open keeps them, and it goes home and comes again as what it is now.
+ */
+static void part_with_contents(struct rsm_manager *manager, const struct rsm_medium *medium)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_err gone;
+
+	if (rsm_cartridge_ref(manager, medium->id, &cartridge, NULL) != 0)
+		return;
+	rsm_mutex_lock(&manager->lock);
+	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) == 0 ||
+	    (cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY)) {
+		rsm_mutex_unlock(&manager->lock);
+		rsm_cartridge_unref(cartridge);
+		return;
+	}
+	cartridge->label_at_ns = cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
+	cartridge->abandoned = cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
+	rsm_cartridge_detach_locked(cartridge);
+	rsm_manager_wake_locked(manager);
+	rsm_mutex_unlock(&manager->lock);
+	rsm_err_set(&gone, ENOENT, "%s was allocated", medium->shown);
+	rsm_cartridge_fail_requests(cartridge, -ENOENT, &gone);
+	rsm_cartridge_unref(cartridge);
+}
+
 int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocation *allocation,
 			 struct rsm_medium *ret_medium, struct rsm_err *err)
 {
@@ -55,8 +83,14 @@ int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocatio
 	RSM_FREE char *pool = NULL;
 	int r = rsm_allocate(manager->catalog, allocation, ret_medium, err);
 
+	if (r == -ENOSPC) {
+		RSM_LOCK_SCOPE(&manager->lock);
+		manager->free_wanted_ns = rsm_manager_now(manager);
+	}
 	if (r < 0)
 		return r;
+	if (ret_medium->label_work == RSM_LABEL_FORMAT)
+		part_with_contents(manager, ret_medium);
 	if (rsm_pool_path(manager->catalog, ret_medium->pool, &pool, NULL) < 0)
 		pool = NULL;
 	rsm_event_add(manager->catalog, "allocate", "medium", ret_medium->shown, "pool", pool,
@@ -270,6 +304,31 @@ int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium, struct 
 	return r;
 }
 
+int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool enabled,
+			      struct rsm_err *err)
+{
+	struct rsm_cartridge *cartridge;
+	int r = rsm_medium_set_enabled(manager->catalog, medium, enabled, err);
+
+	if (r < 0 || !enabled || rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+		return r;
+	rsm_mutex_lock(&manager->lock);
+	if (cartridge->unwritable) {
+		cartridge->unwritable = cartridge->read_only = false;
+		cartridge->write_failures = cartridge->failures = 0;
+		cartridge->retry_at_ns = 0;
+		cartridge->reason[0] = '\0';
+		/* its volume is opened anew: where it ends is not what we believed */
+		cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
+		rsm_cartridge_note_work_locked(cartridge);
+		rsm_cartridge_wanted_locked(cartridge);
+	}
+	rsm_mutex_unlock(&manager->lock);
+	rsm_manager_apply_state(manager, cartridge);
+	rsm_cartridge_unref(cartridge);
+	return 0;
+}
+
 void rsm_manager_pools_changed(struct rsm_manager *manager)
 {
 	char path[PATH_MAX];
@@ -353,12 +412,74 @@ int rsm_manager_medium_use(struct rsm_manager *manager, int64_t medium,
 	return 0;
 }
 
+/* How long an index of it is now, and the longest that its index partition holds (0: unknown). Of
+ * contents that nobody looks at the size of their database tells enough.
+ */
+static void measure_index(struct rsm_manager *manager, const struct rsm_medium *medium,
+			  uint64_t *ret_bytes, uint64_t *ret_most)
+{
+	enum { EMPTY_DATABASE = 192 * 1024, LABELS = 64 * 1024 };
+	struct rsm_cartridge *cartridge;
+	struct rsm_content *content = NULL;
+	char path[PATH_MAX];
+	struct stat st;
+
+	*ret_bytes = *ret_most = 0;
+	rsm_mutex_lock(&manager->lock);
+	cartridge = rsm_cartridge_find_locked(manager, medium->id);
+	if (cartridge && cartridge->content && strcmp(cartridge->uuid, medium->volume_uuid) == 0) {
+		cartridge->references++;
+		content = cartridge->content;
+	}
+	rsm_mutex_unlock(&manager->lock);
+	if (content) {
+		struct rsm_volume_index *index = rsm_content_index(content);
+
+		*ret_bytes = rsm_volume_index_document_bytes(index);
+		if (medium->label_work == RSM_LABEL_FORMAT ||
+		    rsm_volume_index_get_number(index, "index_capacity", ret_most, 0, NULL) < 0)
+			*ret_most = 0;
+		/* two slips of a tenth: the estimate's, and what is made by renaming */
+		*ret_most = *ret_most > 2 * LABELS ? *ret_most / 10 * 9 - LABELS : *ret_most / 2;
+		rsm_cartridge_unref(cartridge);
+		return;
+	}
+	if (!medium->volume_uuid[0] || medium->label_work == RSM_LABEL_FORMAT)
+		return;
+	rsm_cartridge_folder(manager, medium->volume_uuid, path, sizeof path - 16);
+	strcat(path, "/index.db");
+	if (stat(path, &st) == 0 && st.st_size > EMPTY_DATABASE)
+		*ret_bytes = (uint64_t)(st.st_size - EMPTY_DATABASE) * 3;
+}
+
+void rsm_manager_measure_room(struct rsm_manager *manager, int64_t medium, uint64_t *ret_room,
+			      uint64_t *ret_index_room)
+{
+	uint64_t total, left, bytes, most;
+	struct rsm_medium m;
+
+	*ret_room = *ret_index_room = UINT64_MAX;
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 ||
+	    rsm_manager_space(manager, medium, &total, &left, NULL) < 0 || !total)
+		return;
+	*ret_room = left;
+	measure_index(manager, &m, &bytes, &most);
+	if (!most) { /* it is not formatted yet: the least that it can get, as in _space */
+		most = total / (total < SMALL_TAPE ? 20 : 40) / 10 * 9;
+		if (most < MOST_AT_LEAST)
+			most = MOST_AT_LEAST;
+	}
+	*ret_index_room = most > bytes ? most - bytes : 0;
+	if (*ret_index_room > left / 2)
+		*ret_index_room = left / 2;
+}
+
 int rsm_manager_space(struct rsm_manager *manager, int64_t medium, uint64_t *ret_total,
 		      uint64_t *ret_free, struct rsm_err *err)
 {
 	struct rsm_medium_use use;
 	struct rsm_medium m;
-	uint64_t reserve;
+	uint64_t reserve, index, most;
 	int r = get_medium(manager, medium, &m, err);
 
 	if (r == 0)
@@ -377,18 +498,11 @@ int rsm_manager_space(struct rsm_manager *manager, int64_t medium, uint64_t *ret
 	}
 	reserve = *ret_total / 100 +
 		  (*ret_total / 20 < RESERVE_MOST ? *ret_total / 20 : RESERVE_MOST);
+	measure_index(manager, &m, &index, &most);
+	reserve += 2 * index;
 	reserve += use.staged_bytes + use.staged_files * 1024;
 	*ret_free = *ret_free > reserve ? *ret_free - reserve : 0;
 	if (m.state == RSM_MEDIUM_COMPLETE || m.write_protected)
 		*ret_free = 0;
 	return 0;
-}
-
-bool rsm_manager_was_ejected(struct rsm_manager *manager, int64_t medium)
-{
-	struct rsm_cartridge *cartridge;
-
-	RSM_LOCK_SCOPE(&manager->lock);
-	cartridge = rsm_cartridge_find_locked(manager, medium);
-	return cartridge && cartridge->ejected;
 }

@@ -335,6 +335,19 @@ int rsm_manager_dismount_wait(struct rsm_manager *manager, int64_t medium, bool 
 
 /* ---- sync ---- */
 
+/* What is waited for: what a cartridge had when the sync began. Who writes on and on meanwhile does
+ * not make it longer, nor the robot bring the cartridge again and again.
+ */
+struct target {
+	int64_t medium;
+	bool wanted;
+	bool aimed;	  /* the contents were open; else the two are not known */
+	uint64_t order;	  /* files closed up to this one */
+	uint64_t version; /* of the tree */
+	int result;
+	struct rsm_err err;
+};
+
 struct sync {
 	struct rsm_manager *manager;
 	void (*progress)(void *context, uint64_t done, uint64_t total, const char *what);
@@ -404,8 +417,22 @@ static void want_all_locked(struct rsm_cartridge *cartridge, const struct rsm_co
 	rsm_cartridge_wanted_locked(cartridge);
 }
 
-static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge, unsigned outcome,
-		     struct rsm_err *err)
+static bool is_reached(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+		       const struct target *target, const struct rsm_medium *medium)
+{
+	struct rsm_volume_index *index;
+
+	if (!target->aimed || medium->label_work != RSM_LABEL_NONE)
+		return false;
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (!cartridge->content || cartridge->safe_order < target->order)
+		return false;
+	index = rsm_content_index(cartridge->content);
+	return rsm_volume_index_indexed_version(index) >= target->version;
+}
+
+static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge,
+		     const struct target *target, unsigned outcome, struct rsm_err *err)
 {
 	struct rsm_manager *manager = sync->manager;
 	struct rsm_content_use use;
@@ -416,7 +443,8 @@ static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge, unsigne
 
 	for (;;) {
 		r = look_at(sync, cartridge, &medium, &use, err);
-		if (r < 0 || !wants_sync(&use, &medium))
+		if (r < 0 || !wants_sync(&use, &medium) ||
+		    is_reached(manager, cartridge, target, &medium))
 			return r;
 		if (use.staged_bytes < least || use.writers == 0) {
 			least = use.staged_bytes;
@@ -443,29 +471,47 @@ static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge, unsigne
 	}
 }
 
-static int sync_one(struct sync *sync, int64_t medium, struct rsm_err *err)
+/* What was written so far is flushed, and is what is waited for. */
+static int aim(struct sync *sync, struct rsm_cartridge *cartridge, struct target *target,
+	       struct rsm_err *err)
+{
+	struct rsm_volume_index *index;
+	struct rsm_medium m;
+	int r = rsm_medium_get(sync->manager->catalog, target->medium, &m, err);
+
+	if (r != 0 || !m.volume_uuid[0])
+		return r < 0 ? r : 0;
+	r = rsm_cartridge_open_content(cartridge, m.volume_uuid, m.label_work == RSM_LABEL_FORMAT,
+				       err);
+	if (r == 0)
+		r = rsm_content_flush_open(cartridge->content, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	index = rsm_content_index(cartridge->content);
+	target->order = rsm_volume_index_last_close_order(index);
+	target->version = rsm_volume_index_tree_version(index);
+	target->aimed = true;
+	return 0;
+}
+
+static int sync_one(struct sync *sync, struct target *target, struct rsm_err *err)
 {
 	struct rsm_manager *manager = sync->manager;
 	struct rsm_cartridge *cartridge;
 	struct rsm_content_use use;
-	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+	int r = rsm_cartridge_ref(manager, target->medium, &cartridge, err);
 	struct rsm_err sync_err;
 	struct rsm_medium m;
 	unsigned outcome;
 
 	if (r != 0)
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "there is no such cartridge");
-	r = rsm_medium_get(manager->catalog, medium, &m, err);
-	if (r == 0 && m.volume_uuid[0]) {
-		r = rsm_cartridge_open_content(cartridge, m.volume_uuid,
-					       m.label_work == RSM_LABEL_FORMAT, err);
-		if (r == 0)
-			r = rsm_content_flush_open(cartridge->content, err);
-	}
-	if (r >= 0)
+	if (!target->aimed)
+		r = aim(sync, cartridge, target, err);
+	if (r == 0)
 		r = look_at(sync, cartridge, &m, &use, err);
 	/* a waiter is what brings it into a drive: a clean one stays where it is */
-	if (r < 0 || !wants_sync(&use, &m)) {
+	if (r < 0 || !wants_sync(&use, &m) || is_reached(manager, cartridge, target, &m)) {
 		rsm_cartridge_unref(cartridge);
 		return r;
 	}
@@ -475,7 +521,7 @@ static int sync_one(struct sync *sync, int64_t medium, struct rsm_err *err)
 	cartridge->failure = (struct rsm_err){ 0 };
 	outcome = cartridge->outcome_number;
 	rsm_mutex_unlock(&manager->lock);
-	r = sync_loop(sync, cartridge, outcome, err);
+	r = sync_loop(sync, cartridge, target, outcome, err);
 	/* what stays staged is made safe where it is */
 	if (r < 0 && r != -EINTR && cartridge->content &&
 	    rsm_content_sync(cartridge->content, &sync_err) < 0)
@@ -535,35 +581,64 @@ static bool may_want_sync(struct rsm_manager *manager, int64_t medium)
 	return use.open_files || wants_sync(&use, &m);
 }
 
+/* All of them are wanted at once, so that the drives work side by side. */
+static void begin_sync(struct sync *sync, struct target *target)
+{
+	struct rsm_cartridge *cartridge;
+
+	target->wanted = may_want_sync(sync->manager, target->medium);
+	if (!target->wanted || rsm_cartridge_ref(sync->manager, target->medium, &cartridge, NULL))
+		return; /* _sync_one will tell */
+	target->result = aim(sync, cartridge, target, &target->err);
+	rsm_cartridge_unref(cartridge);
+	rsm_manager_want_work_now(sync->manager, target->medium);
+}
+
+static int end_sync(struct sync *sync, struct target *target, struct rsm_err *err)
+{
+	if (!target->wanted)
+		return 0;
+	if (target->result < 0) {
+		*err = target->err;
+		return target->result;
+	}
+	return sync_one(sync, target, err);
+}
+
 int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t medium,
 			  void (*progress)(void *context, uint64_t done, uint64_t total,
 					   const char *what),
 			  void *context, const atomic_bool *cancel, struct rsm_err *err)
 {
 	struct sync sync = { manager, progress, context, cancel };
+	struct target one = { .medium = medium };
+	RSM_FREE struct target *targets = NULL;
 	struct media_list list = { 0 };
 	struct rsm_err one_err;
 	int r, result = 0;
 
 	if (medium)
-		return sync_one(&sync, medium, err);
+		return sync_one(&sync, &one, err);
 	r = rsm_medium_list_all(manager->catalog, 0, gather_allocated, &list, err);
 	if (r == 0 && list.failed)
 		r = rsm_err_oom(err);
-	/* all of them are wanted at once, so that the drives work side by side */
-	for (size_t i = 0; r == 0 && i < list.count; i++)
-		if (may_want_sync(manager, list.ids[i]))
-			rsm_manager_want_work_now(manager, list.ids[i]);
+	if (r == 0) {
+		targets = calloc(list.count + 1, sizeof *targets);
+		if (!targets)
+			r = rsm_err_oom(err);
+	}
 	for (size_t i = 0; r == 0 && i < list.count; i++) {
-		int one = may_want_sync(manager, list.ids[i])
-				  ? sync_one(&sync, list.ids[i], &one_err)
-				  : 0;
+		targets[i].medium = list.ids[i];
+		begin_sync(&sync, &targets[i]);
+	}
+	for (size_t i = 0; r == 0 && i < list.count; i++) {
+		int ended = end_sync(&sync, &targets[i], &one_err);
 
-		if (one < 0 && result == 0) {
-			result = one;
+		if (ended < 0 && result == 0) {
+			result = ended;
 			*err = one_err;
 		}
-		if (one == -EINTR)
+		if (ended == -EINTR)
 			break;
 	}
 	free(list.ids);

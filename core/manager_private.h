@@ -42,6 +42,7 @@ struct rsm_manager {
 	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
 	struct rsm_list cartridges;   /* [lock] */
 	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
+	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */
 	bool stopping;		      /* [lock] loaded cartridges are finished and go home */
 	const atomic_bool *hurry;     /* [lock] what is staged stays so */
 	bool housekeeper_stop;	      /* [lock] */
@@ -67,6 +68,12 @@ void rsm_manager_note_failed_drive(struct rsm_manager *manager);
 void rsm_manager_request_medium(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 /* What is staged does not fit any more: new data are refused, an operator request. Once. */
 void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
+/* What its contents may still take, and by how much its index may grow; UINT64_MAX: unknown. */
+void rsm_manager_measure_room(struct rsm_manager *manager, int64_t medium, uint64_t *ret_room,
+			      uint64_t *ret_index_room);
+/* Writing it has failed again and again: what is staged for it stays there, a person is told. */
+void rsm_manager_note_unwritable(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+				 const struct rsm_err *err);
 /* Lets the contents accept or refuse changes, by what the catalogue and the volume say. */
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 int64_t rsm_manager_now(const struct rsm_manager *manager);
@@ -127,7 +134,8 @@ RSM_MUST_CHECK int rsm_library_choose_slot(struct rsm_library *library,
 					   struct rsm_err *err);
 /* A cartridge has come or gone: what waits for one that is not there any more is told. */
 void rsm_manager_note_presence(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
-/* Cartridges that a person put into ports go to free slots. */
+/* Cartridges that lie in ports go to free slots, those that were ejected as well: who asks for it
+ * wants them back. */
 RSM_MUST_CHECK int rsm_library_inject(struct rsm_library *library, unsigned *ret_count,
 				      struct rsm_err *err);
 /* As rsm_manager_dismount_wait; force: also while it is in use. */
@@ -142,8 +150,6 @@ void rsm_manager_adopt_staged(struct rsm_manager *manager);
 uint64_t rsm_manager_nominal_capacity(struct rsm_manager *manager, const struct rsm_medium *medium);
 /* "inject" events since event number `after`. */
 unsigned rsm_manager_count_injected(struct rsm_manager *manager, int64_t after);
-/* True for a cartridge that was ejected and still lies in its port. */
-bool rsm_manager_was_ejected(struct rsm_manager *manager, int64_t medium);
 struct rsm_library *rsm_library_find(struct rsm_manager *manager, int64_t id);
 /* "slot 1001", "drive 256", "port 10", "offline". */
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32]);

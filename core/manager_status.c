@@ -350,6 +350,10 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 	r = free_port(library, &port, err);
 	if (r < 0)
 		return r;
+	/* before it moves: else it would be taken in again at once, or at the next start */
+	r = rsm_medium_set_ejected(manager->catalog, m.id, true, err);
+	if (r < 0)
+		return r;
 	rsm_mutex_lock(&manager->lock);
 	cartridge->ejected = true;
 	cartridge->library = 0; /* nothing is mounted from a port */
@@ -362,6 +366,8 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 		cartridge->ejected = false;
 		cartridge->library = library->id;
 		rsm_mutex_unlock(&manager->lock);
+		if (rsm_medium_set_ejected(manager->catalog, m.id, false, NULL) < 0)
+			rsm_log_debug(RSM_ROOM_DRIVE, "%s: still noted as ejected", m.shown);
 		return r;
 	}
 	rsm_manager_note_presence(manager, cartridge);

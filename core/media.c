@@ -354,6 +354,36 @@ int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm
 			       "i", id);
 }
 
+static int set_ejected_locked(struct rsm_catalog *catalog, int64_t id, bool ejected,
+			      struct rsm_err *err)
+{
+	if (ejected)
+		return rsm_catalog_run(catalog, err,
+				       "INSERT OR REPLACE INTO setting (key, value) "
+				       "VALUES ('ejected ' || ?1, '1')",
+				       "i", id);
+	return rsm_catalog_run(catalog, err, "DELETE FROM setting WHERE key = 'ejected ' || ?1",
+			       "i", id);
+}
+
+int rsm_medium_set_ejected(struct rsm_catalog *catalog, int64_t id, bool ejected,
+			   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return set_ejected_locked(catalog, id, ejected, err);
+}
+
+bool rsm_medium_is_ejected(struct rsm_catalog *catalog, int64_t id)
+{
+	int64_t any = 0;
+
+	RSM_LOCK_SCOPE(&catalog->lock);
+	return rsm_catalog_number(catalog, &any, NULL,
+				  "SELECT 1 FROM setting WHERE key = 'ejected ' || ?1", "i",
+				  id) == 0;
+}
+
 int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t library,
 				enum rsm_location_kind location, uint32_t element,
 				struct rsm_err *err)
@@ -369,6 +399,8 @@ int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t
 				    "location <> 0 AND id <> (SELECT medium FROM side WHERE id = "
 				    "?4)",
 				    "idui", library, (int)location, element, id);
+	if (r == 0 && location != RSM_AT_PORT)
+		r = set_ejected_locked(catalog, id, false, err);
 	if (r < 0)
 		return r;
 	return rsm_catalog_run(catalog, err,
@@ -468,6 +500,60 @@ int rsm_medium_set_written(struct rsm_catalog *catalog, const struct rsm_medium 
 	return set_contents(catalog, medium, 0, err);
 }
 
+/* Labels that were begun are settings "labelling ID UUID". */
+
+static int forget_labelling_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
+{
+	return rsm_catalog_run(catalog, err,
+			       "DELETE FROM setting WHERE key GLOB 'labelling ' || ?1 || ' *'", "i",
+			       id);
+}
+
+int rsm_medium_begin_labelling(struct rsm_catalog *catalog, int64_t id, const char *uuid,
+			       struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+
+	if (r < 0)
+		return r;
+	r = rsm_catalog_run(catalog, err,
+			    "INSERT OR REPLACE INTO setting (key, value) VALUES ('labelling ' || "
+			    "?1 || ' ' || lower(?2), '')",
+			    "is", id, uuid ? uuid : "free");
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
+int rsm_medium_forget_labelling(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return forget_labelling_locked(catalog, id, err);
+}
+
+int rsm_medium_was_labelling_locked(struct rsm_catalog *catalog, int64_t id, const char *uuid,
+				    bool *ret_was, struct rsm_err *err)
+{
+	int64_t count = 0;
+	int r = rsm_catalog_number(catalog, &count, err,
+				   "SELECT count(*) FROM setting WHERE key GLOB 'labelling ' || ?1 "
+				   "|| ' *' AND (?2 = '' OR key = 'labelling ' || ?1 || ' ' || "
+				   "lower(?2))",
+				   "is", id, uuid ? uuid : "");
+
+	if (r == 0)
+		*ret_was = count > 0;
+	return r < 0 ? r : 0;
+}
+
+int rsm_medium_was_labelling(struct rsm_catalog *catalog, int64_t id, const char *uuid,
+			     bool *ret_was, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_medium_was_labelling_locked(catalog, id, uuid, ret_was, err);
+}
+
 static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id,
 				 enum rsm_label_work expected, enum rsm_label_work work,
 				 struct rsm_err *err)
@@ -476,7 +562,8 @@ static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id,
 		return rsm_catalog_run(
 			catalog, err,
 			"UPDATE side SET label_work = 0, label_type = 'LTFS', label_info = '', "
-			"old_uuid = '', restorable = 0 WHERE id = ?1 AND label_work = 1",
+			"old_uuid = '', restorable = 0, health = 'good' WHERE id = ?1 AND "
+			"label_work = 1",
 			"i", id);
 	if (work == RSM_LABEL_NONE && expected == RSM_LABEL_FREE)
 		return rsm_catalog_run(
@@ -501,6 +588,9 @@ int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id, enum rsm_
 	if (r < 0)
 		return r;
 	r = set_label_work_locked(catalog, id, expected, work, err);
+	if (r == 0 && work == RSM_LABEL_NONE && expected != RSM_LABEL_UPDATE &&
+	    sqlite3_changes(catalog->db))
+		r = forget_labelling_locked(catalog, id, err);
 	return rsm_catalog_end_locked(catalog, r, err);
 }
 
@@ -508,11 +598,23 @@ int rsm_medium_set_enabled(struct rsm_catalog *catalog, int64_t id, bool enabled
 			   struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = 0;
 
-	return rsm_catalog_run(catalog, err,
-			       "UPDATE medium SET enabled = ?2 WHERE id = "
-			       "(SELECT medium FROM side WHERE id = ?1)",
-			       "id", id, (int)enabled);
+	if (enabled) /* somebody trusts it again */
+		r = rsm_catalog_run(catalog, err,
+				    "UPDATE side SET health = 'good' WHERE id = ?1 AND health GLOB "
+				    "'" RSM_HEALTH_UNWRITABLE "*'",
+				    "i", id);
+	return r < 0 ? r
+		     : rsm_catalog_run(catalog, err,
+				       "UPDATE medium SET enabled = ?2 WHERE id = "
+				       "(SELECT medium FROM side WHERE id = ?1)",
+				       "id", id, (int)enabled);
+}
+
+bool rsm_medium_is_unwritable(const struct rsm_medium *medium)
+{
+	return strncmp(medium->health, RSM_HEALTH_UNWRITABLE, strlen(RSM_HEALTH_UNWRITABLE)) == 0;
 }
 
 int rsm_medium_set_health(struct rsm_catalog *catalog, int64_t id, const char *health,

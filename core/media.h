@@ -122,6 +122,11 @@ RSM_MUST_CHECK int rsm_medium_set_location(struct rsm_catalog *catalog, int64_t 
 					   enum rsm_location_kind location, uint32_t element,
 					   struct rsm_err *err);
 
+/* It was put into a port for a person to take; so it is until it is somewhere else. */
+RSM_MUST_CHECK int rsm_medium_set_ejected(struct rsm_catalog *catalog, int64_t id, bool ejected,
+					  struct rsm_err *err);
+bool rsm_medium_is_ejected(struct rsm_catalog *catalog, int64_t id);
+
 /* What a load found out: counts a mount; capacity, remaining, write_protected, index_generation,
  * health as in *medium.
  */
@@ -139,10 +144,27 @@ RSM_MUST_CHECK int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_
 					     enum rsm_label_work expected, enum rsm_label_work work,
 					     struct rsm_err *err);
 
+/* Before the first byte of a label, durably: from now on the medium may hold the volume `uuid`
+ * (NULL: the free label), half of it, or what it held before, whatever becomes of its allocation.
+ * Forgotten when _set_label_work tells that a label is there, or by _forget_labelling.
+ */
+RSM_MUST_CHECK int rsm_medium_begin_labelling(struct rsm_catalog *catalog, int64_t id,
+					      const char *uuid, struct rsm_err *err);
+/* The label is there, and nobody wants it any more. */
+RSM_MUST_CHECK int rsm_medium_forget_labelling(struct rsm_catalog *catalog, int64_t id,
+					       struct rsm_err *err);
+/* Was such a label begun? uuid NULL: any. */
+RSM_MUST_CHECK int rsm_medium_was_labelling(struct rsm_catalog *catalog, int64_t id,
+					    const char *uuid, bool *ret_was, struct rsm_err *err);
+
 RSM_MUST_CHECK int rsm_medium_set_enabled(struct rsm_catalog *catalog, int64_t id, bool enabled,
 					  struct rsm_err *err);
 RSM_MUST_CHECK int rsm_medium_set_health(struct rsm_catalog *catalog, int64_t id,
 					 const char *health, struct rsm_err *err);
+
+/* Writing it has failed again and again: its health tells, until it is enabled or formatted anew. */
+#define RSM_HEALTH_UNWRITABLE "cannot be written"
+bool rsm_medium_is_unwritable(const struct rsm_medium *medium);
 
 /* What identification found (rsm-model.md 5). */
 enum rsm_identity {
@@ -159,7 +181,7 @@ struct rsm_identification {
 	const char *label_type, *label_info; /* "" if none */
 	const char *volume_uuid;	     /* LTFS only */
 	/* from the vendor keys of the index root; NULL where missing */
-	const char *pool, *name, *lmid, *state;
+	const char *pool, *name, *lmid, *state, *acl;
 	uint32_t mode, owner, group;
 	bool has_owner;
 	uint64_t index_generation, capacity, remaining;

@@ -160,6 +160,8 @@ int64_t rsm_mount_queue_leave_ns(const struct rsm_cartridge *loaded,
 		return view->now_ns;
 	if (loaded->held)
 		return RSM_NEVER_NS;
+	if (loaded->stay_until_ns)
+		return loaded->stay_until_ns;
 	if (view->drives_waiting && !view->another_drive_free)
 		return view->open_files ? view->idle_since_ns + YIELD_OPEN_NS : view->now_ns;
 	if (view->open_files)

@@ -31,12 +31,14 @@ struct rsm_volume_status {
 	uint32_t block_size;
 	bool read_only; /* write protected, locked, damaged, foreign */
 	bool full;
+	bool doubtful; /* a write failed: where it ends is found by mounting it again */
 	char reason[256]; /* why it is read-only; "" otherwise */
 };
 
 /* The vendor keys of the index root (contract 8), as the catalogue knows them at that moment. */
 struct rsm_volume_identity {
 	const char *pool, *name, *lmid, *side, *state, *barcode;
+	const char *acl; /* acl_text.h; "" or NULL: none */
 	uint32_t mode, owner, group;
 };
 

@@ -9,13 +9,28 @@
 
 /* ---- transactions ---- */
 
-/* Some errors (disk full) take the whole transaction back: then memory goes back as well. */
+static uint64_t greater(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Some errors (disk full) take the whole transaction back: then memory goes back as well, but for
+ * the numbers. What has been given out is known by its id to whoever has it open, and a version to
+ * whoever looked at the tree: neither is given a second time.
+ */
 static void notice_rollback(struct rsm_volume_index *index)
 {
+	struct rsm_vi_state given = index->state;
+
 	if (!index->db || !index->in_transaction || !sqlite3_get_autocommit(index->db))
 		return;
 	index->in_transaction = false;
 	index->state = index->saved;
+	index->state.next_id = greater(index->state.next_id, given.next_id);
+	index->state.highest_uid = greater(index->state.highest_uid, given.highest_uid);
+	index->state.tree_version = greater(index->state.tree_version, given.tree_version);
+	index->state.last_close_order =
+		greater(index->state.last_close_order, given.last_close_order);
 	index->clean = index->clean_saved;
 	index->version_limit = index->id_limit = 0;
 	index->touched_count = 0; /* a folder among them may be gone */
@@ -411,6 +426,30 @@ void rsm_volume_index_touch(struct rsm_volume_index *index)
 		r = rsm_vi_end(index, &call, rsm_vi_bump(index, NULL), NULL);
 	if (r < 0) /* in this life at least */
 		index->state.tree_version++;
+}
+
+/* A row is about a third of its element; what rows have beyond the usual is text, or an attribute
+ * that grows by a third. Many extents make an element longer than that: what the last index took
+ * (fact index_bytes) is the least.
+ */
+uint64_t rsm_volume_index_document_bytes(struct rsm_volume_index *index)
+{
+	enum { PAGE = 4096, EMPTY = 192 * 1024, USUAL_ROW = 256 };
+	uint64_t nodes, bytes, usual, last = 0;
+	sqlite3_int64 pages = 0, unused = 0;
+
+	if (rsm_volume_index_get_number(index, "index_bytes", &last, 0, NULL) < 0)
+		last = 0;
+	RSM_LOCK_SCOPE(&index->lock);
+	nodes = index->state.totals.folders + index->state.totals.files +
+		index->state.totals.links + 1;
+	bytes = nodes * RSM_INDEX_NODE_BYTES;
+	usual = EMPTY + nodes * USUAL_ROW;
+	if (index->db && rsm_sqlite_number(index->db, "PRAGMA page_count", &pages, NULL) == 0 &&
+	    rsm_sqlite_number(index->db, "PRAGMA freelist_count", &unused, NULL) == 0 &&
+	    (uint64_t)(pages - unused) * PAGE > usual)
+		bytes += ((uint64_t)(pages - unused) * PAGE - usual) * 3 / 2;
+	return bytes > last ? bytes : last;
 }
 
 int rsm_volume_index_totals(struct rsm_volume_index *index, struct rsm_volume_totals *ret_totals,

@@ -28,6 +28,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "core/digest.h"
 
 #define RSM_NODE_ROOT	((uint64_t)1)
 #define RSM_NODE_ID_MAX (((uint64_t)1 << 40) - 1)
@@ -48,7 +49,19 @@ enum {
 	RSM_NODE_HAS_XATTRS = 1 << 2,  /* has rows in the xattr table (any key) */
 	RSM_NODE_HAS_UNKNOWN = 1 << 3, /* has preserved unknown elements */
 	RSM_NODE_DAMAGED = 1 << 4,     /* its extents cannot be right: reading is EIO */
+	RSM_NODE_MEASURED = 7 << 5,    /* an rsm_digest_kind: the checksum of that kind is of just
+					  these contents; NONE: whose any is, nobody here knows */
+	/* what the tables know, not who changes a row */
+	RSM_NODE_TABLE_FLAGS = RSM_NODE_HAS_XATTRS | RSM_NODE_HAS_UNKNOWN | RSM_NODE_MEASURED,
 };
+
+/* What RSM_NODE_MEASURED says. */
+static inline enum rsm_digest_kind rsm_node_measured(uint32_t flags)
+{
+	unsigned kind = (flags & RSM_NODE_MEASURED) >> 5;
+
+	return kind < RSM_DIGEST_KINDS ? (enum rsm_digest_kind)kind : RSM_DIGEST_NONE;
+}
 
 struct rsm_node {
 	uint64_t id;
@@ -134,6 +147,11 @@ RSM_MUST_CHECK int rsm_volume_index_totals(struct rsm_volume_index *index,
 					   struct rsm_volume_totals *ret_totals,
 					   struct rsm_err *err);
 
+/* About how many bytes an LTFS index of the tree has, rather too many than too few; no scan. */
+uint64_t rsm_volume_index_document_bytes(struct rsm_volume_index *index);
+
+enum { RSM_INDEX_NODE_BYTES = 950 }; /* what a node takes in it, besides names and attributes */
+
 /* ---- names ---- */
 
 enum rsm_volume_index_outcome { RSM_NODE_ABSENT = 1 };
@@ -186,6 +204,12 @@ RSM_MUST_CHECK int rsm_volume_index_find(struct rsm_volume_index *index, const c
 RSM_MUST_CHECK int rsm_volume_index_create(struct rsm_volume_index *index, uint64_t parent,
 					   const char *name, struct rsm_node *node,
 					   const char *link_target, struct rsm_err *err);
+/* A file whose creation was taken back with a failed transaction comes again, with the id and uid
+ * it had.
+ */
+RSM_MUST_CHECK int rsm_volume_index_create_again(struct rsm_volume_index *index, uint64_t parent,
+						 const char *name, const struct rsm_node *node,
+						 struct rsm_err *err);
 
 /* Takes the name away. `keep`: the node stays as an orphan (its rows too) until _drop; otherwise
  * all rows go and its staged ranges are handed to `released` (may be NULL) so that the staging area
@@ -235,6 +259,29 @@ RSM_MUST_CHECK int rsm_volume_index_set_xattr(struct rsm_volume_index *index, ui
 RSM_MUST_CHECK int rsm_volume_index_list_xattrs(struct rsm_volume_index *index, uint64_t id,
 						struct rsm_text *ret_keys, struct rsm_err *err);
 
+/* ---- checksums of contents (digest.h): attributes that must not lie ---- */
+
+enum rsm_checksum_state {
+	RSM_CHECKSUM_NONE,
+	RSM_CHECKSUM_CLAIMED,  /* somebody stored it; nobody here computed it */
+	RSM_CHECKSUM_MEASURED, /* computed over these contents, by an rsmfs */
+	RSM_CHECKSUM_STALE,    /* an rsmfs computed it over what the file was before another system
+				  changed it: it says nothing of the contents now */
+};
+
+/* The one to compare with: that was measured, else the best. *ret_kind: NONE with NONE. */
+RSM_MUST_CHECK int rsm_volume_index_checksum(struct rsm_volume_index *index, uint64_t id,
+					     enum rsm_checksum_state *ret_state,
+					     enum rsm_digest_kind *ret_kind, struct rsm_err *err);
+
+/* `hash` was computed over the contents `data_version`, all of which are on the medium. It becomes
+ * the file's measured checksum; `alone`: the others, which are of other contents, go. Outcome
+ * ABSENT, and nothing is changed: the file is gone, or not what it was.
+ */
+RSM_MUST_CHECK int rsm_volume_index_set_checksum(struct rsm_volume_index *index, uint64_t id,
+						 uint64_t data_version, enum rsm_digest_kind kind,
+						 const char *hash, bool alone, struct rsm_err *err);
+
 /* ---- extents and staged ranges of a file ---- */
 
 /* Ordered by file_offset; the array is the caller's. */
@@ -245,6 +292,12 @@ RSM_MUST_CHECK int rsm_volume_index_staged(struct rsm_volume_index *index, uint6
 					   struct rsm_staged_range **ret_ranges, size_t *ret_count,
 					   struct rsm_err *err);
 
+/* How many blocks of the partition the files' extents name; a block that several name counts for
+ * each. Looks at all files, a few thousand at a time, and lets others at the index in between.
+ */
+RSM_MUST_CHECK int rsm_volume_index_count_blocks(struct rsm_volume_index *index, char partition,
+						 uint64_t *ret_blocks, struct rsm_err *err);
+
 /* All staged ranges of all nodes, waiting or written: what the staging area must keep. */
 RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,
 						rsm_volume_index_released *each, void *context,
@@ -252,7 +305,8 @@ RSM_MUST_CHECK int rsm_volume_index_each_staged(struct rsm_volume_index *index,
 
 /* Replaces the node's row (as _update), and all its staged ranges by these (ordered, not
  * overlapping). A file with staged ranges that is not open for writing is queued for migration:
- * `close_order` (1, 2, 3 ... in order of closing; 0: not to be migrated now).
+ * `close_order` (1, 2, 3 ... in order of closing; 0: not to be migrated now). One that waits
+ * already keeps its place.
  * `written` of a range says that its bytes were not touched since they were written to the medium;
  * what the row did not know as written waits nevertheless.
  */

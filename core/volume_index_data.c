@@ -322,9 +322,12 @@ static int stage(struct rsm_volume_index *index, const struct rsm_node *node,
 	r = rsm_vi_bump(index, err);
 	if (r < 0)
 		return r;
-	/* an orphan goes nowhere, a file without new bytes neither */
+	/* an orphan goes nowhere, a file without new bytes neither; one that waits keeps its place,
+	 * which is that of its oldest bytes */
 	if (!before->parent || !bytes)
 		close_order = 0;
+	else if (close_order && before->close_order && before->staged_bytes && !before->written)
+		close_order = before->close_order;
 	rsm_vi_bind_node(stage, node, times);
 	rsm_vi_bind_packed(stage, 9, staged);
 	rsm_vi_bind_id(stage, 10, close_order);
@@ -461,4 +464,66 @@ int rsm_volume_index_truncate(struct rsm_volume_index *index, uint64_t id, uint6
 	for (size_t i = 0; r == 0 && released && i < cut.count; i++)
 		released(context, id, &cut.items[i]);
 	return r;
+}
+
+/* ---- all extents ---- */
+
+enum { COUNT_BATCH = 4096 };
+
+static int count_of_row(struct rsm_volume_index *index, sqlite3_stmt *row, char partition,
+			uint64_t *blocks, struct rsm_err *err)
+{
+	RSM_VI_EXTENTS struct rsm_vi_extents extents = { 0 };
+	uint64_t size = index->state.block_size;
+	int r = rsm_vi_unpack_extents(sqlite3_column_blob(row, 1),
+				      (size_t)sqlite3_column_bytes(row, 1), &extents, err);
+
+	for (size_t i = 0; r == 0 && i < extents.count; i++) {
+		const struct rsm_extent *e = &extents.items[i].e;
+
+		if (e->partition == partition && e->byte_count)
+			*blocks += (e->byte_offset % size + e->byte_count - 1) / size + 1;
+	}
+	return r;
+}
+
+/* Outcome RSM_NODE_ABSENT: that were the last ones. */
+static int count_some(struct rsm_volume_index *index, uint64_t *after, char partition,
+		      uint64_t *blocks, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&index->lock);
+	RSM_SQLITE_FINALIZE sqlite3_stmt *rows = NULL;
+	int r = rsm_sqlite_prepare(index->db,
+				   "SELECT id,extents FROM node WHERE id>?1 ORDER BY id LIMIT ?2",
+				   &rows, err);
+
+	if (r < 0)
+		return r;
+	rsm_vi_bind_id(rows, 1, *after);
+	sqlite3_bind_int(rows, 2, COUNT_BATCH);
+	for (int i = 0; r == 0 && i < COUNT_BATCH; i++) {
+		r = rsm_sqlite_step(rows, err);
+		if (r == RSM_SQLITE_DONE)
+			return RSM_NODE_ABSENT;
+		if (r == 0) {
+			*after = rsm_vi_column(rows, 0);
+			r = count_of_row(index, rows, partition, blocks, err);
+		}
+	}
+	return r;
+}
+
+int rsm_volume_index_count_blocks(struct rsm_volume_index *index, char partition,
+				  uint64_t *ret_blocks, struct rsm_err *err)
+{
+	uint64_t after = 0, blocks = 0;
+	int r;
+
+	do
+		r = count_some(index, &after, partition, &blocks, err);
+	while (r == 0);
+	if (r < 0)
+		return r;
+	*ret_blocks = blocks;
+	return 0;
 }

@@ -49,8 +49,8 @@ static int prepare(struct rsm_index_loader *loader, struct rsm_err *err)
 	} all[] = {
 		{ &loader->insert, rsm_vi_insert_sql },
 		{ &loader->update,
-		  "UPDATE node SET flags=(?2 & ~12)|(flags & 12),size=?3,mode=?4,owner=?5,grp=?6,"
-		  "times=?7,data_version=?8,key=?9,name=?10,stamp=?11,"
+		  "UPDATE node SET " RSM_VI_SET_FLAGS ",size=?3,mode=?4,owner=?5,grp=?6,times=?7,"
+		  "data_version=?8,key=?9,name=?10,stamp=?11,"
 		  /* a uid that came late, unless another node has it */
 		  "uid=CASE WHEN uid=0 AND ?12<>0 AND NOT EXISTS"
 		  "(SELECT 1 FROM node AS n WHERE n.id=?12 AND n.id<>node.id)"

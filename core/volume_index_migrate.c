@@ -81,7 +81,7 @@ int rsm_volume_index_migrated_hashed(struct rsm_volume_index *index, uint64_t id
 		return r;
 	r = record_migrated(index, id, &data, extents, count, err);
 	if (r == 0 && key)
-		r = rsm_vi_put_hash(index, id, data.flags, key, hash, err);
+		r = rsm_vi_put_hash(index, id, key, hash, err);
 	return rsm_vi_end(index, &call, r, err);
 }
 

@@ -199,6 +199,10 @@ struct rsm_volume_index {
 #define RSM_VI_NODE_COLUMNS "id,parent,kind,flags,uid,size,mode,owner,grp,times,data_version"
 enum { RSM_VI_NODE_COLUMN_COUNT = 11 };
 
+/* Whoever changes a row leaves RSM_NODE_TABLE_FLAGS as they are: his copy of it may be older. */
+#define RSM_VI_SET_FLAGS "flags=(?2 & ~236)|(flags & 236)"
+_Static_assert(RSM_NODE_TABLE_FLAGS == 236, "the statement names them");
+
 RSM_MUST_CHECK int rsm_vi_node_of(sqlite3_stmt *row, struct rsm_node *ret_node,
 				  struct rsm_err *err);
 
@@ -371,8 +375,9 @@ void rsm_vi_count(struct rsm_vi_state *state, const struct rsm_vi_data *data, in
 /* The contents change: what was stored of their digests goes. */
 RSM_MUST_CHECK int rsm_vi_drop_hashes(struct rsm_volume_index *index, uint64_t id, uint32_t flags,
 				      struct rsm_err *err);
-RSM_MUST_CHECK int rsm_vi_put_hash(struct rsm_volume_index *index, uint64_t id, uint32_t flags,
-				   const char *key, const char *hash, struct rsm_err *err);
+/* It was computed over the contents as they are. */
+RSM_MUST_CHECK int rsm_vi_put_hash(struct rsm_volume_index *index, uint64_t id, const char *key,
+				   const char *hash, struct rsm_err *err);
 
 void rsm_vi_release(const struct rsm_vi_data *data, uint64_t id,
 		    rsm_volume_index_released *released, void *context);

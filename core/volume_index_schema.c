@@ -12,10 +12,14 @@
  */
 #include "core/volume_index_private.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOG_RESERVE = 2 << 20 };
 
 static const char tables[] =
 	"CREATE TABLE node("
@@ -62,9 +66,7 @@ const char rsm_vi_insert_sql[] =
 	"born,stamp,close_order,written,unindexed,staged,extents,target)"
 	" VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)";
 
-/* the bits of RSM_NODE_HAS_XATTRS and HAS_UNKNOWN are the tables', not the caller's */
-#define SET_NODE                                                                                   \
-	"flags=(?2 & ~12)|(flags & 12),size=?3,mode=?4,owner=?5,grp=?6,times=?7,data_version=?8"
+#define SET_NODE RSM_VI_SET_FLAGS ",size=?3,mode=?4,owner=?5,grp=?6,times=?7,data_version=?8"
 
 static const char *const texts[RSM_VI_STATEMENTS] = {
 	[RSM_VI_BEGIN] = "BEGIN IMMEDIATE",
@@ -96,7 +98,7 @@ static const char *const texts[RSM_VI_STATEMENTS] = {
 	[RSM_VI_SET_XATTR] = "INSERT OR REPLACE INTO xattr VALUES(?1,?2,?3)",
 	[RSM_VI_DELETE_XATTR] = "DELETE FROM xattr WHERE id=?1 AND key=?2",
 	[RSM_VI_DELETE_HASHES] = "DELETE FROM xattr WHERE id=?1 AND key>='ltfs.hash.'"
-				 " AND key<'ltfs.hash/'",
+				 " AND key<'ltfs.hash/' OR id=?1 AND key='" RSM_DIGEST_PLACE "'",
 	[RSM_VI_LIST_XATTRS] = "SELECT key FROM xattr WHERE id=?1 ORDER BY key",
 	[RSM_VI_HAS_XATTR] = "SELECT 1 FROM xattr WHERE id=?1 LIMIT 1",
 	[RSM_VI_SET_FLAG] = "UPDATE node SET flags=(flags & ~?2)|?3 WHERE id=?1",
@@ -449,6 +451,23 @@ static int check_tables(struct rsm_volume_index *index, struct rsm_err *err)
 	return 0;
 }
 
+/* Room for the commits that close what is open when somebody else fills the disk to the last byte.
+ * It is behind the end of the file, so SQLite does not see it before it writes there. No more than
+ * a help: where it cannot be had, a commit that fails is repeated later. (No lock of SQLite's is on
+ * this file, so that closing it lets go of none.)
+ */
+static void reserve_log(const struct rsm_volume_index *index)
+{
+	RSM_CLOSE int fd = -1;
+	char path[4200];
+
+	if (snprintf(path, sizeof path, "%s-wal", index->path) >= (int)sizeof path)
+		return;
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOG_RESERVE) < 0)
+		return;
+}
+
 int rsm_vi_open_database(struct rsm_volume_index *index, bool first, struct rsm_err *err)
 {
 	bool empty;
@@ -486,7 +505,9 @@ int rsm_vi_open_database(struct rsm_volume_index *index, bool first, struct rsm_
 		r = queue_open_files(index, err);
 	if (r == 0)
 		r = rsm_vi_keep_alone(index, err);
-	if (r < 0)
+	if (r == 0)
+		reserve_log(index);
+	else
 		rsm_vi_close_database(index);
 	return r;
 }

@@ -66,14 +66,14 @@ static int give_id(struct rsm_volume_index *index, struct rsm_node *node, struct
 }
 
 static int create(struct rsm_volume_index *index, const char *name, const struct rsm_vi_key *key,
-		  struct rsm_node *node, const char *target, struct rsm_err *err)
+		  struct rsm_node *node, const char *target, bool again, struct rsm_err *err)
 {
 	struct rsm_vi_row row = {
 		.node = node, .key = key->text, .name = exact_or_null(name, key), .target = target
 	};
 	int r;
 
-	r = give_id(index, node, err);
+	r = again ? 0 : give_id(index, node, err);
 	if (r == 0)
 		r = rsm_vi_bump(index, err);
 	if (r < 0)
@@ -89,8 +89,8 @@ static int create(struct rsm_volume_index *index, const char *name, const struct
 	return r;
 }
 
-int rsm_volume_index_create(struct rsm_volume_index *index, uint64_t parent, const char *name,
-			    struct rsm_node *node, const char *link_target, struct rsm_err *err)
+static int make(struct rsm_volume_index *index, uint64_t parent, const char *name,
+		struct rsm_node *node, const char *link_target, bool again, struct rsm_err *err)
 {
 	RSM_VI_KEY struct rsm_vi_key key = { 0 };
 	struct rsm_node made = *node;
@@ -104,7 +104,7 @@ int rsm_volume_index_create(struct rsm_volume_index *index, uint64_t parent, con
 		return rsm_err_set(err, EINVAL, "%s: a link has a target and nothing else has",
 				   name);
 	made.parent = parent;
-	made.flags &= ~table_flags;
+	made.flags &= ~(uint32_t)RSM_NODE_TABLE_FLAGS;
 	if (link_target)
 		made.size = strlen(link_target);
 	else if (made.kind == RSM_NODE_FOLDER)
@@ -116,10 +116,25 @@ int rsm_volume_index_create(struct rsm_volume_index *index, uint64_t parent, con
 		r = rsm_vi_begin(index, &call, index->touched_count == RSM_VI_TOUCHED, err);
 	if (r < 0)
 		return r;
-	r = rsm_vi_end(index, &call, create(index, name, &key, &made, link_target, err), err);
+	r = rsm_vi_end(index, &call, create(index, name, &key, &made, link_target, again, err),
+		       err);
 	if (r == 0)
 		*node = made;
 	return r;
+}
+
+int rsm_volume_index_create(struct rsm_volume_index *index, uint64_t parent, const char *name,
+			    struct rsm_node *node, const char *link_target, struct rsm_err *err)
+{
+	return make(index, parent, name, node, link_target, false, err);
+}
+
+int rsm_volume_index_create_again(struct rsm_volume_index *index, uint64_t parent, const char *name,
+				  const struct rsm_node *node, struct rsm_err *err)
+{
+	struct rsm_node made = *node;
+
+	return make(index, parent, name, &made, NULL, true, err);
 }
 
 /* ---- removing ---- */

@@ -106,7 +106,7 @@ static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_e
 	if (which)
 		return rsm_err_set(err, EINVAL, "%s: is neither drive nor library", what);
 	r = rsmfs_object_medium(request, what, false, &medium, err);
-	return r < 0 ? r : rsm_medium_set_enabled(request->catalog, medium.id, enabled, err);
+	return r < 0 ? r : rsm_manager_enable_medium(request->manager, medium.id, enabled, err);
 }
 
 int rsmfs_run_enable(struct rsmfs_request *request, struct rsm_err *err)

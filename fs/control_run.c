@@ -34,12 +34,28 @@ static const struct {
 	{ "export", rsmfs_run_export },
 };
 
+/* The kernel believes a name in a pool for a moment (rsmfs_pools_timeout_s): whoever looks after
+ * one of these verbs sees what it did.
+ */
+static void let_names_be_forgotten(const struct rsmfs_request *request, const char *verb)
+{
+	static const char *const verbs[] = { "deallocate", "deletepool", "move",
+					     "rename",	   "swap",	 "free" };
+
+	if (!rsm_manager_options(request->manager)->callbacks.names_changed)
+		return;
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(verbs[i], verb))
+			rsm_clock_sleep_ns(rsm_clock_real(), RSM_SECOND_NS / 10);
+}
+
 int rsmfs_request_run(struct rsmfs_request *request, struct rsm_err *err)
 {
 	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)
 		if (!strcmp(runs[i].verb, request->call.verb->name)) {
 			int r = runs[i].run(request, err);
 
+			let_names_be_forgotten(request, runs[i].verb);
 			return r ? rsm_err_fold(err, r, "rsm %s", request->call.verb->name) : 0;
 		}
 	return rsm_err_set(err, EINVAL, "%s is not for the daemon", request->call.verb->name);

@@ -1,5 +1,6 @@
 #include "fs/ltfs_xattr.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,10 +10,11 @@
 #include <sys/xattr.h>
 #include <time.h>
 
+#include "core/ltfs/ltfs_volume.h"
 #include "core/ltfs/name.h"
 #include "fs/parking.h"
 
-enum { MIB = 1 << 20, COMMENT_MAX = 65536 };
+enum { MIB = 1 << 20, COMMENT_MAX = 65536, BARCODE_MAX = 32 };
 
 /* ---- times: 2026-01-02T03:04:05.000000000Z ---- */
 
@@ -278,6 +280,28 @@ static int get_space(const struct rsmfs_contents *at, const char *key, struct rs
 	return r;
 }
 
+/* What an index of the volume would name of its data partition. */
+static int get_referenced(const struct rsmfs_contents *at, const char *key, struct rsm_text *value,
+			  struct rsm_err *err)
+{
+	struct rsm_volume_index *index = rsm_content_index(at->content);
+	RSM_FREE char *map = NULL;
+	uint64_t blocks;
+	size_t length;
+	int r;
+
+	if (strcmp(key, "ltfs.vendor.IBM.referencedBlocks") != 0)
+		return 1;
+	r = rsm_volume_index_get_fact(index, "partition_map", &map, err); /* "I:a,D:b" */
+	length = map ? strlen(map) : 0;
+	if (r == 0)
+		r = rsm_volume_index_count_blocks(index, length ? map[length - 1] : 'b', &blocks,
+						  err);
+	if (r == 0)
+		rsm_text_printf(value, "%" PRIu64, blocks);
+	return r;
+}
+
 int rsmfs_ltfs_get(const struct rsmfs_contents *at, uint64_t node, const char *key,
 		   struct rsm_text *ret_value, struct rsm_err *err)
 {
@@ -293,6 +317,8 @@ int rsmfs_ltfs_get(const struct rsmfs_contents *at, uint64_t node, const char *k
 		r = get_policy(at, key, ret_value, err);
 	if (r == 1 && is_root)
 		r = get_space(at, key, ret_value, err);
+	if (r == 1 && is_root)
+		r = get_referenced(at, key, ret_value, err);
 	if (r == 1) {
 		r = rsmfs_get_medium(at->fs, at->medium, &medium, err);
 		if (r < 0)
@@ -323,22 +349,30 @@ static bool may_store(const char *key, bool is_root)
 }
 
 /* A copy may carry a checksum along that was right for what its source once held. One that was
- * computed while the file was written to the medium is not replaced by it; it can be removed.
+ * computed over the contents here is not replaced by it; it can be removed.
  */
 static bool is_measured(const struct rsmfs_contents *at, const struct rsmfs_call *call,
 			const char *key)
 {
-	enum rsm_digest_kind kind = at->fs->options->hash;
-	RSM_TEXT struct rsm_text value = { 0 };
-	enum rsm_residency residency;
-	struct rsm_extent first;
+	enum rsm_digest_kind kind = rsm_digest_of_key(key), measured;
+	enum rsm_checksum_state state;
 
-	return call->data && kind != RSM_DIGEST_NONE && strcmp(key, rsm_digest_key(kind)) == 0 &&
-	       !(call->flags & XATTR_CREATE) &&
-	       rsm_content_residency(at->content, call->place.node, &residency, &first, NULL) ==
-		       0 &&
-	       first.partition &&
-	       rsm_content_get_xattr(at->content, call->place.node, key, &value, NULL) == 0;
+	return call->data && kind != RSM_DIGEST_NONE && !(call->flags & XATTR_CREATE) &&
+	       rsm_volume_index_checksum(rsm_content_index(at->content), call->place.node, &state,
+					 &measured, NULL) == 0 &&
+	       state == RSM_CHECKSUM_MEASURED && measured == kind;
+}
+
+static bool is_number(const struct rsmfs_call *call, int base)
+{
+	char text[32], *end;
+
+	if (!call->size || call->size >= sizeof(text))
+		return false;
+	memcpy(text, call->data, call->size);
+	text[call->size] = '\0';
+	strtoull(text, &end, base);
+	return end == text + call->size && isalnum((unsigned char)text[0]);
 }
 
 /* Outcome 1: not one of those that go into the next index. */
@@ -351,11 +385,12 @@ static int set_of_root(const struct rsmfs_contents *at, const struct rsmfs_call 
 
 	/* nothing alerts, so nothing is cleared */
 	if (strcmp(key, "ltfs.mediaStorageAlert") == 0 && call->data)
-		return 0;
+		return is_number(call, 16)
+			       ? 0
+			       : rsm_err_set(err, EINVAL, "%s: a hexadecimal number is expected",
+					     call->name);
 	if (!is_name && strcmp(key, "ltfs.commitMessage") != 0)
 		return 1;
-	if (is_name && !call->data)
-		return rsm_err_set(err, EACCES, "%s cannot be removed", call->name);
 	if (call->size > COMMENT_MAX)
 		return rsm_err_set(err, EINVAL, "%s: at most %d bytes", call->name, COMMENT_MAX);
 	if (call->data) {
@@ -376,6 +411,31 @@ static int set_of_root(const struct rsmfs_contents *at, const struct rsmfs_call 
 	return r < 0 ? r : rsm_content_set_fact(at->content, "commit_message", text, err);
 }
 
+/* Written to the medium's memory with the next index; shown at once. */
+static int set_barcode(const struct rsmfs_contents *at, const struct rsmfs_call *call,
+		       struct rsm_err *err)
+{
+	char barcode[BARCODE_MAX + 1] = "", padded[BARCODE_MAX + 1];
+	struct rsm_medium medium;
+	int r = rsmfs_get_medium(at->fs, at->medium, &medium, err);
+
+	if (r < 0)
+		return r;
+	if (!rsmfs_owns(at->fs, call->req, medium.owner))
+		return rsm_err_set(err, EPERM, "%s: the owner's and the administrator's to set",
+				   call->name);
+	if (call->size > BARCODE_MAX)
+		return rsm_err_set(err, EINVAL, "%s: at most %d characters", call->name,
+				   BARCODE_MAX);
+	memcpy(barcode, call->data, call->size);
+	for (size_t i = 0; i < call->size; i++)
+		if (barcode[i] < ' ' || barcode[i] > '~')
+			return rsm_err_set(err, EINVAL, "%s: ASCII is expected", call->name);
+	snprintf(padded, sizeof(padded), "%-*s", BARCODE_MAX, barcode);
+	r = rsm_content_set_fact(at->content, RSM_LTFS_BARCODE_DUE, barcode, err);
+	return r < 0 ? r : rsm_content_set_fact(at->content, "mam_barcode", padded, err);
+}
+
 int rsmfs_ltfs_set(const struct rsmfs_contents *at, struct rsmfs_call *call, const char *key,
 		   struct rsm_err *err)
 {
@@ -391,6 +451,8 @@ int rsmfs_ltfs_set(const struct rsmfs_contents *at, struct rsmfs_call *call, con
 		if (r <= 0)
 			return r;
 	}
+	if (call->data && strcmp(key, "ltfs.mamBarcode") == 0)
+		return set_barcode(at, call, err);
 	if (time < 0 || !call->data)
 		return rsm_err_set(err, EACCES, "%s is reserved", call->name);
 	r = parse_time(call, time_field(&values, (size_t)time), err);
@@ -406,6 +468,9 @@ int rsmfs_ltfs_set(const struct rsmfs_contents *at, struct rsmfs_call *call, con
 struct sync_request {
 	struct rsmfs_pending pending;
 	int64_t medium;
+	const char *lock; /* is to be set first; NULL: it stays */
+	bool reads;	  /* the attribute is read: its value is empty */
+	size_t size;	  /* of the reader's buffer */
 	atomic_bool cancel;
 };
 
@@ -424,22 +489,27 @@ static void *sync_medium(void *argument)
 	struct sync_request *sync = argument;
 	fuse_req_t req = sync->pending.req;
 	struct rsm_err err;
-	int r = rsm_manager_sync_wait(sync->pending.fs->manager, sync->medium, NULL, NULL,
-				      &sync->cancel, &err);
+	struct rsm_manager *manager = sync->pending.fs->manager;
+	int r = sync->lock ? rsm_manager_set_lock(manager, sync->medium, sync->lock, &sync->cancel,
+						  &err)
+			   : rsm_manager_sync_wait(manager, sync->medium, NULL, NULL, &sync->cancel,
+						   &err);
 
 	rsmfs_pending_answer(&sync->pending);
-	rsmfs_reply_result(req, r, &err);
+	if (r == 0 && sync->reads)
+		rsmfs_reply_xattr(req, "", 0, sync->size);
+	else
+		rsmfs_reply_result(req, r, &err);
 	rsmfs_pending_unref(&sync->pending);
 	return NULL;
 }
 
 bool rsmfs_ltfs_is_sync(const struct rsmfs_call *call)
 {
-	return call->data && call->place.node == RSM_NODE_ROOT &&
-	       strcmp(call->name, "user.ltfs.sync") == 0;
+	return call->place.node == RSM_NODE_ROOT && strcmp(call->name, "user.ltfs.sync") == 0;
 }
 
-void rsmfs_ltfs_sync(struct rsmfs *fs, struct rsmfs_call *call)
+static void start(struct rsmfs *fs, struct rsmfs_call *call, bool reads, const char *lock)
 {
 	struct sync_request *sync = calloc(1, sizeof(*sync));
 	pthread_t thread;
@@ -449,6 +519,9 @@ void rsmfs_ltfs_sync(struct rsmfs *fs, struct rsmfs_call *call)
 		return;
 	}
 	sync->medium = call->place.id;
+	sync->reads = reads;
+	sync->lock = lock;
+	sync->size = call->size;
 	rsmfs_pending_init(&sync->pending, fs, call->req, interrupt_sync, destroy_sync);
 	if (pthread_create(&thread, NULL, sync_medium, sync) != 0) {
 		rsmfs_pending_answer(&sync->pending);
@@ -460,4 +533,42 @@ void rsmfs_ltfs_sync(struct rsmfs *fs, struct rsmfs_call *call)
 		rsmfs_pending_watch(&sync->pending);
 	}
 	rsmfs_pending_unref(&sync->pending);
+}
+
+void rsmfs_ltfs_sync(struct rsmfs *fs, struct rsmfs_call *call, bool reads)
+{
+	start(fs, call, reads, NULL);
+}
+
+/* ---- the lock: written on any object, as the reference has it ---- */
+
+bool rsmfs_ltfs_is_lock(const struct rsmfs_call *call)
+{
+	return call->data && strcmp(call->name, "user.ltfs.volumeLockState") == 0;
+}
+
+void rsmfs_ltfs_lock(struct rsmfs *fs, struct rsmfs_call *call)
+{
+	static const char *const locks[] = { "unlocked", "locked", "permlocked", NULL };
+	struct rsm_medium medium;
+	struct rsm_err err;
+	char text[32] = "";
+	int r = rsmfs_get_medium(fs, call->place.id, &medium, &err);
+
+	if (r == 0 && !rsmfs_owns(fs, call->req, medium.owner))
+		r = rsm_err_set(&err, EPERM, "%s: the owner's and the administrator's to set",
+				call->name);
+	if (r == 0 && !is_number(call, 0))
+		r = rsm_err_set(&err, EINVAL, "%s: a number is expected", call->name);
+	if (r == 0) {
+		memcpy(text, call->data, call->size);
+		r = (int)(strtoull(text, NULL, 0) & 3);
+		if (locks[r]) {
+			start(fs, call, false, locks[r]);
+			return;
+		}
+		r = rsm_err_set(&err, EINVAL, "%s: 0 unlocks, 1 locks, 2 locks for good",
+				call->name);
+	}
+	rsmfs_reply_result(call->req, r, &err);
 }

@@ -18,9 +18,16 @@ RSM_MUST_CHECK int rsmfs_ltfs_set(const struct rsmfs_contents *at, struct rsmfs_
 /* Stored keys that users do not see. */
 bool rsmfs_ltfs_is_hidden(const char *key);
 
-/* A write of user.ltfs.sync on a cartridge's folder: answered when all is on the medium and in an
- * index there. */
+/* user.ltfs.sync of a cartridge's folder, written or (as the reference has it) read: answered when
+ * all is on the medium and in an index there.
+ */
 bool rsmfs_ltfs_is_sync(const struct rsmfs_call *call);
-void rsmfs_ltfs_sync(struct rsmfs *fs, struct rsmfs_call *call);
+void rsmfs_ltfs_sync(struct rsmfs *fs, struct rsmfs_call *call, bool reads);
+
+/* A write of user.ltfs.volumeLockState: the owner's and the administrator's; answered when the
+ * medium has it.
+ */
+bool rsmfs_ltfs_is_lock(const struct rsmfs_call *call);
+void rsmfs_ltfs_lock(struct rsmfs *fs, struct rsmfs_call *call);
 
 #endif

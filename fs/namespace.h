@@ -29,7 +29,11 @@ void rsmfs_rename(struct rsmfs *fs, struct rsmfs_call *call);
 
 /* What is in cartridges changes through the mount only, or we tell. */
 static const double rsmfs_contents_timeout_s = 86400;
-static const double rsmfs_pools_timeout_s = 1;
+/* Names of pools and cartridges change behind the kernel's back, and it is not told of them: to
+ * forget a name it takes the folder's lock, which a call that waits for our answer may hold; then
+ * neither that call nor the notice could ever end after a kill -9. So it asks again soon.
+ */
+static const double rsmfs_pools_timeout_s = 0.1;
 
 /* ---- pools and cartridges (namespace_root.c) ---- */
 

@@ -66,6 +66,17 @@ static int get_root(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_text *
 				     value, err);
 }
 
+/* A checksum of what the file was before another system changed it. */
+static bool is_stale(const struct rsmfs_contents *at, const struct rsmfs_call *call)
+{
+	enum rsm_checksum_state state;
+	enum rsm_digest_kind kind;
+
+	return rsm_volume_index_checksum(rsm_content_index(at->content), call->place.node, &state,
+					 &kind, NULL) == 0 &&
+	       state == RSM_CHECKSUM_STALE;
+}
+
 static int get_node(const struct rsmfs_contents *at, const struct rsmfs_call *call,
 		    struct rsm_text *value, struct rsm_err *err)
 {
@@ -83,6 +94,8 @@ static int get_node(const struct rsmfs_contents *at, const struct rsmfs_call *ca
 		if (r <= 0)
 			return r;
 		if (rsmfs_ltfs_is_hidden(call->name + 5))
+			return 1;
+		if (rsm_digest_of_key(call->name + 5) != RSM_DIGEST_NONE && is_stale(at, call))
 			return 1;
 	}
 	return rsm_content_get_xattr(at->content, call->place.node, call->name + 5, value, err);
@@ -105,6 +118,9 @@ void rsmfs_node_getxattr(struct rsmfs *fs, struct rsmfs_call *call)
 
 	if (is_of_record(call)) {
 		r = get_root(fs, call, &value, &err);
+	} else if (rsmfs_ltfs_is_sync(call)) {
+		rsmfs_ltfs_sync(fs, call, true);
+		return;
 	} else {
 		r = rsmfs_contents_init(&at, fs, call, 0, &err);
 		if (r == RSMFS_CONTENTS_PARKED)
@@ -120,16 +136,29 @@ void rsmfs_node_getxattr(struct rsmfs *fs, struct rsmfs_call *call)
 		rsmfs_reply_xattr(call->req, value.data, value.length, call->size);
 }
 
+/* A checksum that was computed here is of the bytes here: cp -a and rsync -X are not to carry it,
+ * nor to find a difference in it; still less one that is of what the file once was.
+ */
+static bool is_unlisted_digest(enum rsm_checksum_state state, enum rsm_digest_kind measured,
+			       const char *key)
+{
+	enum rsm_digest_kind kind = rsm_digest_of_key(key);
+
+	return kind != RSM_DIGEST_NONE && (state == RSM_CHECKSUM_STALE ||
+					   (state == RSM_CHECKSUM_MEASURED && kind == measured));
+}
+
 static int list(const struct rsmfs_contents *at, uint64_t id, struct rsm_text *ret_names,
 		struct rsm_err *err)
 {
-	/* Checksums that rsmfs makes itself are of the bytes here: cp -a and rsync -X are not to
-	 * carry them, nor to find a difference in them. */
-	enum rsm_digest_kind hash = at->fs->options->hash;
-	const char *own = hash == RSM_DIGEST_NONE ? "" : rsm_digest_key(hash);
 	RSM_TEXT struct rsm_text keys = { 0 };
+	enum rsm_checksum_state state;
+	enum rsm_digest_kind measured;
 	int r = rsm_content_list_xattrs(at->content, id, &keys, err);
 
+	if (!r)
+		r = rsm_volume_index_checksum(rsm_content_index(at->content), id, &state, &measured,
+					      err);
 	if (r)
 		return r < 0 ? r : 0;
 	for (size_t i = 0; i < keys.length; i += strlen(keys.data + i) + 1) {
@@ -139,7 +168,7 @@ static int list(const struct rsmfs_contents *at, uint64_t id, struct rsm_text *r
 			rsm_text_append(ret_names, "system.posix_acl_access", 24);
 		else if (strcmp(key, RSMFS_KEY_ACL_DEFAULT) == 0)
 			rsm_text_append(ret_names, "system.posix_acl_default", 25);
-		else if (!rsmfs_ltfs_is_hidden(key) && strcmp(key, own) != 0) {
+		else if (!rsmfs_ltfs_is_hidden(key) && !is_unlisted_digest(state, measured, key)) {
 			rsm_text_add(ret_names, "user.");
 			rsm_text_append(ret_names, key, strlen(key) + 1);
 		}
@@ -254,8 +283,11 @@ static void change(struct rsmfs *fs, struct rsmfs_call *call)
 			return;
 		if (r == RSMFS_CONTENTS_NONE)
 			r = rsm_err_set(&err, EROFS, "not an allocated cartridge");
-		else if (r == 0 && rsmfs_ltfs_is_sync(call)) {
-			rsmfs_ltfs_sync(fs, call);
+		else if (r == 0 && call->data && rsmfs_ltfs_is_sync(call)) {
+			rsmfs_ltfs_sync(fs, call, false);
+			return;
+		} else if (r == 0 && rsmfs_ltfs_is_lock(call)) {
+			rsmfs_ltfs_lock(fs, call);
 			return;
 		}
 		if (r == 0)

@@ -6,14 +6,16 @@
 
 #include "base/log.h"
 #include "fs/contents.h"
+#include "fs/parking.h"
 
-enum what { WHAT_ATTRIBUTES, WHAT_DATA, WHAT_NAME, WHAT_MEDIUM };
+#define LOOK_AGAIN_NS (RSM_SECOND_NS / 20)
+
+enum what { WHAT_ATTRIBUTES, WHAT_DATA, WHAT_MEDIUM };
 
 struct notice {
 	struct rsm_list link;
 	enum what what;
 	uint64_t ino; /* WHAT_MEDIUM: the medium */
-	char name[];
 };
 
 struct rsmfs_notifier {
@@ -26,9 +28,8 @@ struct rsmfs_notifier {
 	atomic_bool stop;
 };
 
-static void add(struct rsmfs_notifier *notifier, enum what what, uint64_t ino, const char *name)
+static void add(struct rsmfs_notifier *notifier, enum what what, uint64_t ino)
 {
-	size_t length = name ? strlen(name) + 1 : 1;
 	struct notice *notice;
 	RSM_LOCK_SCOPE(&notifier->lock);
 
@@ -37,35 +38,28 @@ static void add(struct rsmfs_notifier *notifier, enum what what, uint64_t ino, c
 	/* the same as the last one that waits: bursts are usual */
 	if (!rsm_list_is_empty(&notifier->queue)) {
 		notice = RSM_CONTAINER_OF(notifier->queue.prev, struct notice, link);
-		if (notice->what == what && notice->ino == ino &&
-		    strcmp(notice->name, name ? name : "") == 0)
+		if (notice->what == what && notice->ino == ino)
 			return;
 	}
-	notice = malloc(sizeof(*notice) + length);
+	notice = malloc(sizeof(*notice));
 	if (!notice) {
 		rsm_log_warning("out of memory: the kernel is not told of a change, ignoring");
 		return;
 	}
 	notice->what = what;
 	notice->ino = ino;
-	memcpy(notice->name, name ? name : "", length);
 	rsm_list_append(&notifier->queue, &notice->link);
 	pthread_cond_signal(&notifier->changed);
 }
 
 void rsmfs_notify_inode(struct rsmfs_notifier *notifier, uint64_t ino, bool data)
 {
-	add(notifier, data ? WHAT_DATA : WHAT_ATTRIBUTES, ino, NULL);
-}
-
-void rsmfs_notify_name(struct rsmfs_notifier *notifier, uint64_t folder, const char *name)
-{
-	add(notifier, WHAT_NAME, folder, name);
+	add(notifier, data ? WHAT_DATA : WHAT_ATTRIBUTES, ino);
 }
 
 void rsmfs_notify_medium(struct rsmfs_notifier *notifier, int64_t medium)
 {
-	add(notifier, WHAT_MEDIUM, (uint64_t)medium, NULL);
+	add(notifier, WHAT_MEDIUM, (uint64_t)medium);
 }
 
 static void send_inode(struct rsmfs *fs, uint64_t ino, bool data)
@@ -74,11 +68,31 @@ static void send_inode(struct rsmfs *fs, uint64_t ino, bool data)
 	(void)fuse_lowlevel_notify_inval_inode(fs->session, ino, data ? 0 : -1, 0);
 }
 
-static void send_name(struct rsmfs *fs, uint64_t folder, const char *name)
+/* While a call in the folder waits for its answer the kernel keeps the folder locked, and whoever
+ * sends a notice of a name in it waits there, deaf to kill -9 as well; then the call would never be
+ * answered, and the mount never end.
+ */
+static bool may_send(struct rsmfs_notifier *notifier, uint64_t folder)
 {
+	while (rsmfs_parking_holds(notifier->fs->parking, folder)) {
+		RSM_LOCK_SCOPE(&notifier->lock);
+		if (atomic_load(&notifier->stop))
+			return false;
+		rsm_cond_wait_until(&notifier->changed, &notifier->lock,
+				    rsm_clock_now_ns(rsm_clock_real()) + LOOK_AGAIN_NS);
+	}
+	return true;
+}
+
+static void send_name(struct rsmfs_notifier *notifier, uint64_t folder, const char *name)
+{
+	struct rsmfs *fs = notifier->fs;
 	int r = -ENOSYS;
 
-	/* Expiring is kinder: who stands in such a folder keeps the path of it. */
+	if (!may_send(notifier, folder))
+		return;
+
+		/* Expiring is kinder: who stands in such a folder keeps the path of it. */
 #ifdef FUSE_CAP_EXPIRE_ONLY
 	r = fuse_lowlevel_notify_expire_entry(fs->session, folder, name, strlen(name),
 					      FUSE_LL_EXPIRE_ONLY);
@@ -141,7 +155,7 @@ static bool send_batch(struct rsmfs_notifier *notifier, int64_t medium, uint64_t
 	for (size_t i = 0; i < walk->count; i++) {
 		if (atomic_load(&notifier->stop))
 			return false;
-		send_name(notifier->fs, rsmfs_node_ino(medium, folder), name);
+		send_name(notifier, rsmfs_node_ino(medium, folder), name);
 		send_inode(notifier->fs, rsmfs_node_ino(medium, walk->ids[i]), true);
 		if (walk->is_folder[i] && !push_folder(walk, walk->ids[i]))
 			return false;
@@ -206,7 +220,6 @@ static void *run(void *argument)
 		case WHAT_DATA:
 			send_inode(notifier->fs, notice->ino, notice->what == WHAT_DATA);
 			break;
-		case WHAT_NAME: send_name(notifier->fs, notice->ino, notice->name); break;
 		case WHAT_MEDIUM: send_medium(notifier, (int64_t)notice->ino); break;
 		}
 		free(notice);
@@ -267,44 +280,20 @@ void rsmfs_contents_changed(void *context, int64_t medium, uint64_t node)
 		rsmfs_notify_medium(fs->node_notifier, medium);
 }
 
-static bool add_pool_name(void *context, const struct rsm_pool *pool)
-{
-	rsm_text_append(context, pool->name, strlen(pool->name) + 1);
-	return true;
-}
-
-static bool add_medium_name(void *context, const struct rsm_medium *medium)
-{
-	const char *name = medium->lmid[0] ? medium->name : medium->shown;
-
-	rsm_text_append(context, name, strlen(name) + 1);
-	return true;
-}
-
-/* Names and attributes of pools are cached for a second only: what is missed here is seen then. */
+/* Names are asked for again soon (namespace.h); listings and attributes that the kernel has are
+ * not.
+ */
 void rsmfs_names_changed(void *context, int64_t pool, const char *name)
 {
 	struct rsmfs *fs = context;
-	struct rsm_catalog *catalog;
 	struct rsm_medium medium;
-	RSM_TEXT struct rsm_text names = { 0 };
 
 	rsmfs_forget_generation(fs, 0);
 	if (!atomic_load(&fs->live))
 		return;
-	catalog = rsm_manager_catalog(fs->manager);
 	rsmfs_notify_inode(fs->pool_notifier, rsmfs_pool_ino(pool), true);
-	if (name) {
-		rsmfs_notify_name(fs->pool_notifier, rsmfs_pool_ino(pool), name);
-		if (pool && rsm_medium_find(catalog, pool, name, &medium, NULL) == 0)
-			rsmfs_notify_inode(fs->pool_notifier,
-					   rsmfs_node_ino(medium.id, RSM_NODE_ROOT), false);
-		return;
-	}
-	if (rsm_pool_list(catalog, pool, NULL, add_pool_name, &names, NULL) < 0 ||
-	    (pool && rsm_medium_list(catalog, pool, NULL, add_medium_name, &names, NULL) < 0) ||
-	    names.failed)
-		return;
-	for (size_t at = 0; at < names.length; at += strlen(names.data + at) + 1)
-		rsmfs_notify_name(fs->pool_notifier, rsmfs_pool_ino(pool), names.data + at);
+	if (name && pool &&
+	    rsm_medium_find(rsm_manager_catalog(fs->manager), pool, name, &medium, NULL) == 0)
+		rsmfs_notify_inode(fs->pool_notifier, rsmfs_node_ino(medium.id, RSM_NODE_ROOT),
+				   false);
 }

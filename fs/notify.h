@@ -1,9 +1,9 @@
 /* notify.h - tells the kernel what changed behind its back, from a thread of its own.
  *
  * The kernel may make a notification wait for a lock that a request of the same folder holds until
- * it is answered; so nobody who answers requests may send one himself. There are two queues, each
- * with its thread: one for the names of pools (nothing there waits for a drive), one for what is in
- * cartridges.
+ * it is answered; so nobody who answers requests may send one himself, and none is sent about the
+ * names of pools (namespace.h). There are two queues, each with its thread: one for pools (nothing
+ * there waits for a drive), one for what is in cartridges.
  * Threads: any; the lock is a leaf.
  */
 #ifndef RSMFS_NOTIFY_H
@@ -19,8 +19,6 @@ RSM_DEFINE_CLEANUP(rsmfs_notifier_free, struct rsmfs_notifier)
 
 /* Attributes (and, if asked, cached data or listing) of an inode. */
 void rsmfs_notify_inode(struct rsmfs_notifier *notifier, uint64_t ino, bool data);
-/* A name in a folder, and the folder itself. */
-void rsmfs_notify_name(struct rsmfs_notifier *notifier, uint64_t folder, const char *name);
 /* All of a medium's nodes and names. */
 void rsmfs_notify_medium(struct rsmfs_notifier *notifier, int64_t medium);
 

@@ -21,10 +21,11 @@ struct rsmfs_parking {
 	bool running;
 	int wake; /* eventfd */
 	struct rsm_mutex lock;
-	pthread_cond_t empty;	 /* [lock] live became 0 */
-	struct rsm_list pending; /* [lock] watched ones */
-	struct rsm_list calls;	 /* [lock] struct rsmfs_parked */
-	unsigned live;		 /* [lock] pending structs that exist */
+	pthread_cond_t empty;	     /* [lock] live became 0 */
+	struct rsm_list pending;     /* [lock] watched ones */
+	struct rsm_list calls;	     /* [lock] struct rsmfs_parked */
+	struct rsmfs_parked *active; /* [lock] the one that the doorman runs, or NULL */
+	unsigned live;		     /* [lock] pending structs that exist */
 	atomic_bool room, stop, draining;
 };
 
@@ -303,6 +304,30 @@ void rsmfs_parking_room(struct rsmfs_parking *parking)
 	wake(parking);
 }
 
+static bool is_in(const struct rsmfs_call *call, const struct rsmfs_place *folder)
+{
+	const struct rsmfs_place *other = call->other_name ? &call->other : &call->place;
+
+	return (call->place.kind == folder->kind && call->place.id == folder->id &&
+		call->place.node == folder->node) ||
+	       (other->kind == folder->kind && other->id == folder->id &&
+		other->node == folder->node);
+}
+
+bool rsmfs_parking_holds(struct rsmfs_parking *parking, uint64_t folder)
+{
+	struct rsmfs_place place = rsmfs_place_of(folder);
+	RSM_LOCK_SCOPE(&parking->lock);
+
+	if (parking->active && is_in(&parking->active->call, &place))
+		return true;
+	RSM_LIST_FOR_EACH (item, &parking->calls) {
+		if (is_in(&RSM_CONTAINER_OF(item, struct rsmfs_parked, link)->call, &place))
+			return true;
+	}
+	return false;
+}
+
 /* ---- the doorman ---- */
 
 static void run_parked(struct rsmfs_parked *parked)
@@ -315,6 +340,9 @@ static void run_parked(struct rsmfs_parked *parked)
 		rsmfs_reply_error(parked->call.req, parked->result, &parked->err);
 	else
 		parked->call.run(fs, &parked->call);
+	rsm_mutex_lock(&fs->parking->lock);
+	fs->parking->active = NULL;
+	rsm_mutex_unlock(&fs->parking->lock);
 	/* Parked anew: hand_over() dropped the reference that keep() took; ours stays with it. It
 	 * cannot have been run meanwhile: that is this thread's to do. */
 	if (!parked->again)
@@ -353,6 +381,7 @@ static struct rsmfs_parked *next_ready(struct rsmfs_parking *parking, bool room,
 		}
 		if (parked->ready) {
 			rsm_list_remove(&parked->link);
+			parking->active = parked;
 			return parked;
 		}
 	}

@@ -28,6 +28,11 @@ void rsmfs_park_for_time(struct rsmfs *fs, struct rsmfs_call *call, unsigned del
 /* Staging has room again. */
 void rsmfs_parking_room(struct rsmfs_parking *parking);
 
+/* Is a call parked whose answer the kernel awaits with the folder locked? (Any call in it: which of
+ * them lock is the kernel's affair.)
+ */
+bool rsmfs_parking_holds(struct rsmfs_parking *parking, uint64_t folder);
+
 /* ---- pending requests: embedded in the caller's struct, counted references ---- */
 
 struct rsmfs_pending {

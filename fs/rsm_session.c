@@ -15,6 +15,7 @@
 struct session {
 	struct rsmfs_printer *printer;
 	struct rsmfs_progress *progress;
+	bool summed_up;	  /* the verb came to its end, whatever it found */
 	const char *file; /* export: where data go; NULL: nowhere */
 	char *part;	  /* what it is called until it is complete */
 	int fd;
@@ -28,6 +29,7 @@ static int on_table(void *context, const struct rsmfs_reply_table *table, struct
 	struct session *session = context;
 
 	rsmfs_progress_hide(session->progress);
+	session->summed_up |= strcmp(table->style, "done") == 0;
 	return rsmfs_printer_table(session->printer, table, err);
 }
 
@@ -213,7 +215,7 @@ static int converse(const struct rsmfs_tool *tool, const char *mountpoint,
 	if (r == 0 && session.file)
 		r = finish_file(&session, err);
 	drop_file(&session);
-	if (session.printer && (r == 0 || tool->mode != RSMFS_PRINT_JSON)) {
+	if (session.printer && (r == 0 || session.summed_up || tool->mode != RSMFS_PRINT_JSON)) {
 		struct rsm_err other;
 		int end = rsmfs_printer_end(session.printer, r == 0 ? err : &other);
 

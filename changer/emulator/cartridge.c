@@ -319,18 +319,27 @@ bool rsm_cartridge_note_remaining(struct rsm_cartridge *cartridge)
 
 int rsm_cartridge_sync(struct rsm_cartridge *cartridge, struct rsm_err *err)
 {
-	for (unsigned p = 0; p < cartridge->partition_count && cartridge->conf->sync; p++) {
+	for (unsigned p = 0; p < cartridge->partition_count; p++) {
 		struct rsm_tap_image *image = cartridge->partitions[p].image;
-		int r = image ? rsm_tap_image_sync(image, err) : 0;
+		int r = image && cartridge->conf->sync ? rsm_tap_image_sync(image, err) : 0;
 
 		if (r < 0)
 			return rsm_err_wrap(err, r, "%s", cartridge->name);
+		if (image)
+			rsm_tap_image_settle(image);
 	}
 	if (cartridge->write_protected)
 		return 0;
 	if (cartridge->is_written) /* reading changes no file */
 		rsm_cartridge_note_remaining(cartridge);
 	return rsm_cartridge_save_memory(cartridge, true, err);
+}
+
+void rsm_cartridge_lose(struct rsm_cartridge *cartridge, unsigned kept)
+{
+	for (unsigned p = 0; p < cartridge->partition_count; p++)
+		if (cartridge->partitions[p].image)
+			rsm_tap_image_lose(cartridge->partitions[p].image, kept);
 }
 
 int rsm_cartridge_unthread(struct rsm_cartridge *cartridge, struct rsm_err *err)

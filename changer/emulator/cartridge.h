@@ -58,6 +58,9 @@ RSM_MUST_CHECK int rsm_cartridge_unthread(struct rsm_cartridge *cartridge, struc
 /* Everything that was written is on disk when this returns. */
 RSM_MUST_CHECK int rsm_cartridge_sync(struct rsm_cartridge *cartridge, struct rsm_err *err);
 
+/* A power cut: what was written and not synchronised goes, but for `kept` 256ths of it. */
+void rsm_cartridge_lose(struct rsm_cartridge *cartridge, unsigned kept);
+
 /* Before a change of what is on tape: moves the volume change reference if it is due. */
 RSM_MUST_CHECK int rsm_cartridge_before_write(struct rsm_cartridge *cartridge, struct rsm_err *err);
 

@@ -267,6 +267,8 @@ static void run(struct rsm_device *device, struct rsm_device_job *job)
 		rsm_job_check(job, 0x06, attention.asc, attention.ascq);
 		return;
 	}
+	if (device->meets_loss && device->meets_loss(device, job))
+		return;
 	device->verbs[opcode].run(device, job);
 }
 
@@ -283,8 +285,15 @@ static int run_with_faults(struct rsm_device *device, struct rsm_device_job *job
 		return 0;
 	}
 	if (fault.key == 0x0F) {
-		rsm_emulator_cut_power(emulator);
+		rsm_emulator_cut_power(emulator, device, &fault);
 		return -ENODEV;
+	}
+	if (fault.deferred && device->loses) {
+		if (device->loses(device, &fault))
+			device->verbs[job->cdb[0]].run(device, job);
+		else
+			run(device, job);
+		return 0;
 	}
 	if (fault.key <= 0x01) {
 		run(device, job);

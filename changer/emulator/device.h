@@ -36,6 +36,12 @@ struct rsm_device_attention {
 enum { RSM_DEVICE_ATTENTIONS = 4 };
 
 struct rsm_device {
+	/* Optional, for writes that a drive takes and loses. loses: this one is one of them; false:
+	 * it cannot be. meets_loss: true if the command ended by telling of some.
+	 */
+	bool (*loses)(struct rsm_device *device,
+		      const struct rsm_emulator_fault *fault);			   /* [const] */
+	bool (*meets_loss)(struct rsm_device *device, struct rsm_device_job *job); /* [const] */
 	struct rsm_mutex lock;
 	struct rsm_emulator *emulator;	     /* [const] */
 	const struct rsm_device_verb *verbs; /* [const] 256 of them */

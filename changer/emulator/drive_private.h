@@ -37,6 +37,12 @@ struct rsm_emulated_drive {
 	uint64_t alerts;
 	uint64_t bytes_written, bytes_read, loads;
 	double time_owed_s;
+	bool has_lost; /* it has taken data that are not on the tape, and has not said so yet */
+	struct {
+		struct rsm_emulator_fault fault;
+		unsigned partition;
+		uint64_t block;
+	} lost; /* from here on */
 };
 
 static inline struct rsm_emulated_drive *rsm_drive_of(struct rsm_device *device)

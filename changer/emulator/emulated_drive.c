@@ -118,6 +118,7 @@ static int unload(struct rsm_emulated_drive *drive, struct rsm_err *err)
 		rsm_log_error("%s", err->msg);
 	rsm_cartridge_close(drive->cartridge);
 	drive->cartridge = NULL;
+	drive->has_lost = false;
 	atomic_store(&drive->loaded, false);
 	return r;
 }
@@ -225,6 +226,59 @@ static void prevent_allow(struct rsm_device *device, struct rsm_device_job *job)
 		close(fd);
 }
 
+/* ---- data that were taken and lost ---- */
+
+void rsm_emulated_drive_lose(struct rsm_emulated_drive *drive)
+{
+	unsigned kept = atomic_load(&drive->device.emulator->kept);
+
+	if (drive->cartridge && atomic_load(&drive->loaded) && kept < 256)
+		rsm_cartridge_lose(drive->cartridge, kept);
+}
+
+static bool loses(struct rsm_device *device, const struct rsm_emulator_fault *fault)
+{
+	struct rsm_emulated_drive *drive = rsm_drive_of(device);
+
+	if (!atomic_load(&drive->loaded))
+		return false;
+	if (drive->has_lost)
+		return true;
+	drive->has_lost = true;
+	drive->lost.fault = *fault;
+	drive->lost.partition = drive->partition;
+	drive->lost.block = rsm_tap_image_block(rsm_drive_image(drive));
+	return true;
+}
+
+/* SPC-4 4.5.5: the command that is told is not executed. */
+static bool meets_loss(struct rsm_device *device, struct rsm_device_job *job)
+{
+	struct rsm_emulated_drive *drive = rsm_drive_of(device);
+	const struct rsm_emulator_fault *fault = &drive->lost.fault;
+	struct rsm_tap_image *image;
+	struct rsm_err err;
+	uint64_t count = 0;
+
+	if (!drive->has_lost || job->cdb[0] == 0x12 || job->cdb[0] == 0x03 || job->cdb[0] == 0xA0)
+		return false;
+	drive->has_lost = false;
+	if (!atomic_load(&drive->loaded) ||
+	    drive->lost.partition >= drive->cartridge->partition_count)
+		return false;
+	drive->partition = drive->lost.partition;
+	image = rsm_drive_image(drive);
+	if (rsm_tap_image_end_block(image) > drive->lost.block)
+		count = rsm_tap_image_end_block(image) - drive->lost.block;
+	if (rsm_tap_image_locate(image, drive->lost.block, &err) < 0 ||
+	    rsm_tap_image_erase(image, &err) < 0)
+		rsm_log_error("%s: %s", drive->cartridge->name, err.msg);
+	rsm_drive_alert(drive, RSM_ALERT_WRITE_FAILURE);
+	rsm_job_check_residue(job, fault->key, fault->asc, fault->ascq, (int64_t)count);
+	job->answer->sense[0] |= 0x01; /* 71h */
+	return true;
+}
+
 static const struct rsm_device_verb verbs[256] = {
 	[0x00] = { test_unit_ready },
 	[0x01] = { rsm_drive_rewind },
@@ -274,6 +328,8 @@ int rsm_emulated_drive_new(struct rsm_emulator *emulator, uint16_t address,
 		 emulator->conf.drive_type->name);
 	snprintf(drive->device.serial, sizeof drive->device.serial, "%s-%u", emulator->conf.serial,
 		 address);
+	drive->device.loses = loses;
+	drive->device.meets_loss = meets_loss;
 	drive->compression = true;
 	drive->wanted_partitions = 1;
 	allow_removal(drive);
@@ -292,6 +348,8 @@ void rsm_emulated_drive_free(struct rsm_emulated_drive *drive)
 		    rsm_cartridge_unthread(drive->cartridge, &err) < 0)
 			rsm_log_error("%s", err.msg);
 		allow_removal(drive);
+	} else {
+		rsm_emulated_drive_lose(drive);
 	}
 	rsm_cartridge_close(drive->cartridge);
 	free(drive->name);

@@ -13,6 +13,10 @@ RSM_MUST_CHECK int rsm_emulated_drive_new(struct rsm_emulator *emulator, uint16_
 /* Writes down what is known of a loaded cartridge, if there is power. */
 void rsm_emulated_drive_free(struct rsm_emulated_drive *drive);
 
+/* A power cut: what it had taken and not synchronised is lost. Called with its device's lock held.
+ */
+void rsm_emulated_drive_lose(struct rsm_emulated_drive *drive);
+
 struct rsm_device *rsm_emulated_drive_device(struct rsm_emulated_drive *drive);
 
 /* For the changer, which holds its own lock. */

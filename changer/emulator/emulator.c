@@ -57,11 +57,35 @@ int rsm_emulator_inject(struct rsm_emulator *emulator, const struct rsm_emulator
 	return 0;
 }
 
-void rsm_emulator_cut_power(struct rsm_emulator *emulator)
+/* Drives that are busy with a command of their own lose their buffers when they are closed. */
+void rsm_emulator_cut_power(struct rsm_emulator *emulator, struct rsm_device *device,
+			    const struct rsm_emulator_fault *fault)
 {
+	atomic_store_explicit(&emulator->kept, fault->asc ? fault->ascq : 256,
+			      memory_order_relaxed);
 	atomic_store_explicit(&emulator->powerless, true, memory_order_release);
+	for (size_t i = 0; i < emulator->drive_count; i++) {
+		struct rsm_device *drive = rsm_emulated_drive_device(emulator->drives[i]);
+
+		if (drive == device) {
+			rsm_emulated_drive_lose(emulator->drives[i]);
+		} else if (device->element == 0) { /* the changer's lock goes before a drive's */
+			rsm_mutex_lock(&drive->lock);
+			rsm_emulated_drive_lose(emulator->drives[i]);
+			rsm_mutex_unlock(&drive->lock);
+		}
+	}
 	/* who opens the folder next finds it as it is now */
 	flock(emulator->lock_fd, LOCK_UN);
+	if (emulator->on_power_cut)
+		emulator->on_power_cut(emulator->on_power_cut_context);
+}
+
+void rsm_emulator_on_power_cut(struct rsm_emulator *emulator, void (*call)(void *context),
+			       void *context)
+{
+	emulator->on_power_cut = call;
+	emulator->on_power_cut_context = context;
 }
 
 void rsm_emulator_take_time(struct rsm_emulator *emulator, double seconds)

@@ -11,6 +11,8 @@
 #ifndef RSM_CHANGER_EMULATOR_EMULATOR_H
 #define RSM_CHANGER_EMULATOR_EMULATOR_H
 
+#include <stdbool.h>
+
 #include "base/clock.h"
 #include "changer/scsi_transport.h"
 
@@ -41,16 +43,26 @@ RSM_MUST_CHECK int rsm_emulator_drive(struct rsm_emulator *emulator, uint16_t ad
 
 /* Faults by script: after `skip` more commands of `opcode` (0xFFFF: any) to `element` (0: any),
  * fail the next `times` with this sense; key 0Fh stands for "power cut": from then on every command
- * of every device is answered with -ENODEV and changes nothing.
+ * of every device is answered with -ENODEV and changes nothing. What drives had taken and not
+ * synchronised is on the tape then if asc is 0, else only ascq 256ths of it, a torn record last.
+ *
+ * deferred (WRITE only): the drive takes the data and loses them. That is what it says in place of
+ * the next command that is not lost as well, by a deferred error (SPC-4 4.5.5) whose INFORMATION
+ * tells how many blocks are not on the tape; it stands behind the last good one then.
  */
 struct rsm_emulator_fault {
 	uint16_t opcode;
 	uint16_t element;
 	unsigned skip, times;
 	uint8_t key, asc, ascq;
+	bool deferred;
 };
 RSM_MUST_CHECK int rsm_emulator_inject(struct rsm_emulator *emulator,
 				       const struct rsm_emulator_fault *fault, struct rsm_err *err);
+
+/* Called by the thread whose command meets a power cut, when all is as it will be found. */
+void rsm_emulator_on_power_cut(struct rsm_emulator *emulator, void (*call)(void *context),
+			       void *context);
 
 /* How many commands all devices of this emulator have executed. */
 uint64_t rsm_emulator_command_count(const struct rsm_emulator *emulator);

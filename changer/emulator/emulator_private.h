@@ -26,7 +26,10 @@ struct rsm_emulator {
 	size_t fault_count;		   /* [fault_lock] */
 	atomic_bool has_faults;		   /* [atomic] spares the lock */
 
-	atomic_bool powerless;	   /* [atomic] after a power cut */
+	atomic_bool powerless; /* [atomic] after a power cut */
+	atomic_uint kept;      /* [atomic] 256ths of their buffers that drives still wrote */
+	void (*on_power_cut)(void *context); /* [const] set before there are commands */
+	void *on_power_cut_context;
 	_Atomic uint64_t commands; /* [atomic] */
 };
 
@@ -34,8 +37,9 @@ struct rsm_emulator {
 bool rsm_emulator_strikes(struct rsm_emulator *emulator, uint16_t element, uint8_t opcode,
 			  struct rsm_emulator_fault *ret_fault);
 
-/* From now on nothing answers and nothing changes. */
-void rsm_emulator_cut_power(struct rsm_emulator *emulator);
+/* From now on nothing answers and nothing changes. `device`, whose lock is held, met the fault. */
+void rsm_emulator_cut_power(struct rsm_emulator *emulator, struct rsm_device *device,
+			    const struct rsm_emulator_fault *fault);
 
 /* Lets the time pass that a real library would take, if that is wanted. */
 void rsm_emulator_take_time(struct rsm_emulator *emulator, double seconds);

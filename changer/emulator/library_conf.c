@@ -244,26 +244,31 @@ static bool parse_sense(char *word, struct rsm_emulator_fault *fault)
 
 static int parse_fail(struct parser *p, const char *key, char *value)
 {
-	static const char what[] = "COMMAND[@ELEMENT] COUNTDOWN [xREPEAT] KEY/ASC/ASCQ, like "
-				   "'move_medium 3 x2 04/15/01'";
+	static const char what[] = "COMMAND[@ELEMENT] COUNTDOWN [xREPEAT] [deferred] "
+				   "KEY/ASC/ASCQ, like 'move_medium 3 x2 04/15/01'";
 	struct rsm_emulator_fault fault = { .times = 1 }, *grown;
-	char copy[128], *words[5], *rest = copy;
+	char copy[128], *words[6], *rest = copy;
 	unsigned countdown, n = 0;
 
 	if (strlen(value) >= sizeof copy)
 		return expected(p, key, value, what);
 	strcpy(copy, value);
-	while (n < 5 && rest) {
+	while (n < 6 && rest) {
 		char *word = strsep(&rest, " \t");
 
 		if (*word)
 			words[n++] = word;
 	}
+	if (n >= 4 && strcmp(words[n - 2], "deferred") == 0) {
+		fault.deferred = true;
+		words[n - 2] = words[n - 1];
+		n--;
+	}
 	if (n < 3 || n > 4 || !parse_command(words[0], &fault) ||
 	    !parse_unsigned(words[1], 10, 1000000000, &countdown) || countdown == 0 ||
 	    (n == 4 &&
 	     (words[2][0] != 'x' || !parse_unsigned(words[2] + 1, 10, 1000000000, &fault.times))) ||
-	    !parse_sense(words[n - 1], &fault))
+	    !parse_sense(words[n - 1], &fault) || (fault.deferred && fault.opcode != 0x0A))
 		return expected(p, key, value, what);
 	fault.skip = countdown - 1;
 	if (p->conf->fault_count == FAULT_LIMIT)
@@ -449,7 +454,7 @@ void rsm_library_conf_write(const struct rsm_library_conf *conf, struct rsm_text
 			rsm_text_printf(text, "fail = 0x%02X", f->opcode);
 		if (f->element)
 			rsm_text_printf(text, "@%u", f->element);
-		rsm_text_printf(text, " %u x%u %02X/%02X/%02X\n", f->skip + 1, f->times, f->key,
-				f->asc, f->ascq);
+		rsm_text_printf(text, " %u x%u %s%02X/%02X/%02X\n", f->skip + 1, f->times,
+				f->deferred ? "deferred " : "", f->key, f->asc, f->ascq);
 	}
 }

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "changer/emulator/tap_index.h"
 #include "changer/emulator/tap_scan.h"
 
@@ -34,9 +35,10 @@ struct rsm_tap_image {
 	bool file_number_known;
 	uint64_t file_number;
 
-	uint64_t read_end;	/* where the last record that was read ended */
-	uint64_t asked_end;	/* up to where the disk was asked ahead */
-	uint64_t written_begin; /* from here on the disk has not been told to begin */
+	uint64_t read_end;	  /* where the last record that was read ended */
+	uint64_t asked_end;	  /* up to where the disk was asked ahead */
+	uint64_t unsettled_begin; /* what a power cut would lose begins here; UINT64_MAX: nothing */
+	uint64_t written_begin;	  /* from here on the disk has not been told to begin */
 };
 
 static int fail(struct rsm_tap_image *image, struct rsm_err *err, int r)
@@ -111,6 +113,7 @@ int rsm_tap_image_open(int folder, unsigned number, bool writable, struct rsm_ta
 	image->folder = folder;
 	image->scan.fd = -1;
 	image->writable = writable;
+	image->unsettled_begin = UINT64_MAX;
 	image->file_number_known = true;
 	snprintf(image->name, sizeof image->name, "partition%u.tap", number);
 	snprintf(image->index_name, sizeof image->index_name, "partition%u.idx", number);
@@ -347,6 +350,8 @@ int rsm_tap_image_make(struct rsm_tap_image *image, struct rsm_err *err)
 /* Cuts off what stands behind the position, be it good or torn. */
 static int cut(struct rsm_tap_image *image, struct rsm_err *err)
 {
+	if (image->unsettled_begin > image->offset)
+		image->unsettled_begin = image->offset;
 	if (image->index_is_kept) {
 		unlinkat(image->folder, image->index_name, 0);
 		image->index_is_kept = false;
@@ -593,8 +598,27 @@ int rsm_tap_image_space_filemarks(struct rsm_tap_image *image, int64_t count, ui
 	return reach(image, image->index.objects, end_of(image), err);
 }
 
+void rsm_tap_image_settle(struct rsm_tap_image *image)
+{
+	image->unsettled_begin = UINT64_MAX;
+}
+
+void rsm_tap_image_lose(struct rsm_tap_image *image, unsigned kept)
+{
+	uint64_t begin = image->unsettled_begin, end;
+
+	if (image->scan.fd < 0 || begin >= image->scan.file_bytes)
+		return;
+	end = begin + (image->scan.file_bytes - begin) * (kept < 256 ? kept : 255) / 256;
+	if (ftruncate(image->scan.fd, (off_t)end) < 0)
+		rsm_log_error("%s: it cannot be cut for a power cut: %s", image->name,
+			      strerror(errno));
+	rsm_tap_image_settle(image); /* not twice */
+}
+
 int rsm_tap_image_sync(struct rsm_tap_image *image, struct rsm_err *err)
 {
+	rsm_tap_image_settle(image);
 	if (!image->unsynced)
 		return 0;
 	if (fdatasync(image->scan.fd) < 0 || (image->folder_unsynced && fsync(image->folder) < 0))

@@ -77,6 +77,16 @@ RSM_MUST_CHECK int rsm_tap_image_space_filemarks(struct rsm_tap_image *image, in
 /* What was written is on the disk when this returns. Cheap if nothing was. */
 RSM_MUST_CHECK int rsm_tap_image_sync(struct rsm_tap_image *image, struct rsm_err *err);
 
+/* The drive has written its buffer to the tape: no power cut takes anything of it back. What _sync
+ * does besides.
+ */
+void rsm_tap_image_settle(struct rsm_tap_image *image);
+
+/* A power cut loses what is not settled: of those bytes `kept` 256ths have reached the tape, up to
+ * the middle of a record. What had been there before is gone in any case.
+ */
+void rsm_tap_image_lose(struct rsm_tap_image *image, unsigned kept);
+
 /* Writes the index file, if the image is so large that it pays and none is there. */
 RSM_MUST_CHECK int rsm_tap_image_save_index(struct rsm_tap_image *image, struct rsm_err *err);
 

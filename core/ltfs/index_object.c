@@ -71,7 +71,7 @@ int rsm_ltfs_objects_push(struct rsm_ltfs_objects *objects, bool folder, struct 
 		.parent = objects->depth > 1 ? top[-1].node.id : 0,
 		.uid = objects->depth > 1 ? 0 : 1,
 	};
-	objects->xattr_count = objects->extent_count = 0;
+	objects->xattr_count = objects->extent_count = objects->place = 0;
 	objects->has_extents = false;
 	reuse(&objects->bytes);
 	return 0;
@@ -256,6 +256,8 @@ int rsm_ltfs_objects_xattr(struct rsm_ltfs_objects *objects, const char *key, co
 	if (r < 0)
 		return r;
 	xattr = &objects->xattrs[objects->xattr_count++];
+	if (!objects->place && !strcmp(key, RSM_KEY_HASH))
+		objects->place = objects->xattr_count;
 	xattr->key = objects->bytes.length;
 	rsm_text_append(&objects->bytes, key, strlen(key) + 1);
 	xattr->value = objects->bytes.length;
@@ -378,6 +380,26 @@ static void settle_mode(struct rsm_node *node)
 		node->mode |= 0200;
 }
 
+/* A digest that is of these contents is noted as such. One that is not keeps the text that tells
+ * what it was of: other software has changed the file.
+ */
+static void settle_hash(struct rsm_ltfs_objects *objects, struct rsm_node *node)
+{
+	struct rsm_ltfs_xattr *place;
+	enum rsm_digest_kind kind;
+
+	if (!objects->place)
+		return;
+	place = &objects->xattrs[objects->place - 1];
+	kind = rsm_hash_place_match(objects->bytes.data + place->value, place->length, node->size,
+				    objects->extents, objects->extent_count);
+	if (kind == RSM_DIGEST_NONE)
+		return;
+	node->flags |= (uint32_t)kind * (RSM_NODE_MEASURED / 7);
+	objects->xattr_count--;
+	memmove(place, place + 1, (objects->xattr_count + 1 - objects->place) * sizeof *place);
+}
+
 static int insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
@@ -431,6 +453,8 @@ static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		top->node.size = top->target.length;
 	}
 	r = check_extents(objects, &top->node, err);
+	if (!r && !top->linked)
+		settle_hash(objects, &top->node);
 	if (!r)
 		r = settle_name(top, err);
 	settle_mode(&top->node);

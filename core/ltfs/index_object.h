@@ -42,6 +42,7 @@ struct rsm_ltfs_objects {
 	} * xattrs;			   /* of the top object, not yet handed over */
 	size_t xattr_count, xattr_room;
 	struct rsm_text bytes;
+	size_t place; /* of RSM_KEY_HASH among xattrs, counted from 1; 0: it is not there */
 	struct rsm_extent *extents; /* of the file on top */
 	size_t extent_count, extent_room;
 	bool has_extents; /* also when all of them were empty */

@@ -225,9 +225,32 @@ static void put_root_xattrs(struct xattr_list *list, const struct rsm_snapshot_n
 	for (size_t i = 0; i < object->xattr_count; i++) {
 		const struct rsm_snapshot_xattr *xattr = &object->xattrs[i];
 
+		if (source->root_xattr_count && !strcmp(xattr->key, RSM_KEY_ACL))
+			continue; /* there is none any more */
 		if (!has_key(source->root_xattrs, source->root_xattr_count, xattr->key))
 			put_xattr(list, xattr->key, xattr->value, xattr->length);
 	}
+}
+
+/* The kind of the digest that is of just what the index lists. */
+static enum rsm_digest_kind measured(const struct rsm_snapshot_node *object)
+{
+	enum rsm_digest_kind kind = rsm_node_measured(object->node.flags);
+
+	if (kind == RSM_DIGEST_NONE || object->pending ||
+	    !has_key(object->xattrs, object->xattr_count, rsm_digest_key(kind)))
+		return RSM_DIGEST_NONE;
+	return kind;
+}
+
+static void put_hash_place(struct xattr_list *list, const struct rsm_snapshot_node *object,
+			   enum rsm_digest_kind kind)
+{
+	char value[RSM_HASH_PLACE_SIZE];
+
+	rsm_hash_place_format(kind, object->node.size, object->extents, object->extent_count,
+			      value);
+	put_xattr(list, RSM_KEY_HASH, value, strlen(value));
 }
 
 static void put_node_xattrs(struct xattr_list *list, const struct rsm_snapshot_node *object)
@@ -235,6 +258,7 @@ static void put_node_xattrs(struct xattr_list *list, const struct rsm_snapshot_n
 	const struct rsm_node *node = &object->node;
 	bool has_unix = node->flags & RSM_NODE_HAS_UNIX;
 	bool has_name = object->name != object->nfc && strcmp(object->name, object->nfc) != 0;
+	enum rsm_digest_kind hash = measured(object);
 	char value[RSM_UNIX_OWNER_SIZE];
 
 	if (has_unix) {
@@ -245,6 +269,8 @@ static void put_node_xattrs(struct xattr_list *list, const struct rsm_snapshot_n
 	}
 	if (has_name)
 		put_xattr(list, RSM_KEY_NAME, object->name, strlen(object->name));
+	if (hash)
+		put_hash_place(list, object, hash);
 	for (size_t i = 0; i < object->xattr_count; i++) {
 		const struct rsm_snapshot_xattr *xattr = &object->xattrs[i];
 
@@ -252,7 +278,8 @@ static void put_node_xattrs(struct xattr_list *list, const struct rsm_snapshot_n
 		if (object->pending && rsm_digest_of_key(xattr->key) != RSM_DIGEST_NONE)
 			continue;
 		if (!(has_unix && !strcmp(xattr->key, RSM_KEY_UNIX)) &&
-		    !(has_name && !strcmp(xattr->key, RSM_KEY_NAME)))
+		    !(has_name && !strcmp(xattr->key, RSM_KEY_NAME)) &&
+		    !(hash && !strcmp(xattr->key, RSM_KEY_HASH)))
 			put_xattr(list, xattr->key, xattr->value, xattr->length);
 	}
 }

@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "core/ltfs/index_stream.h"
+#include "core/ltfs/value.h"
 
 /* ---- the stream of an index into records ---- */
 
@@ -69,7 +70,7 @@ static int take_bytes(void *context, const void *bytes, size_t length, struct rs
 
 /* ---- our vendor keys on the root (contract 8) ---- */
 
-enum { ROOT_KEYS = 8 };
+enum { ROOT_KEYS = 9 };
 
 struct root_keys {
 	struct rsm_snapshot_xattr xattrs[ROOT_KEYS];
@@ -100,6 +101,7 @@ static void make_root_keys(struct root_keys *keys, const struct rsm_volume_ident
 	add_key(keys, "ltfs.vendor.rsmfs.mode", keys->mode);
 	add_key(keys, "ltfs.vendor.rsmfs.side", identity->side);
 	add_key(keys, "ltfs.vendor.rsmfs.state", identity->state);
+	add_key(keys, RSM_KEY_ACL, identity->acl);
 }
 
 /* The cached tree has the root's keys of the index that it was read from. What was written since is
@@ -115,13 +117,10 @@ int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
 
 	make_root_keys(&keys, identity);
 	r = rsm_volume_index_set_fact(index, RSM_LTFS_ROOT_KEYS, keys.count ? "1" : NULL, err);
-	for (size_t i = 0; r == 0 && i < keys.count; i++) {
-		char value[RSM_LTFS_ROOT_VALUE_SIZE];
-
-		snprintf(value, sizeof value, "%.*s", (int)keys.xattrs[i].length,
-			 (const char *)keys.xattrs[i].value);
-		r = rsm_volume_index_set_fact(index, keys.xattrs[i].key, value, err);
-	}
+	if (r == 0) /* the only one that a cartridge can lose */
+		r = rsm_volume_index_set_fact(index, RSM_KEY_ACL, NULL, err);
+	for (size_t i = 0; r == 0 && i < keys.count; i++)
+		r = rsm_volume_index_set_fact(index, keys.xattrs[i].key, keys.xattrs[i].value, err);
 	return r;
 }
 
@@ -250,7 +249,9 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 		!kept.allow_policy_update || strcmp(kept.allow_policy_update, "false") != 0;
 	snprintf(source.header.uuid, sizeof source.header.uuid, "%s", ltfs->label.uuid);
 	snprintf(source.header.lock, sizeof source.header.lock, "%s",
-		 kept.lock && *kept.lock ? kept.lock : "unlocked");
+		 ltfs->lock_due[0]	   ? ltfs->lock_due
+		 : kept.lock && *kept.lock ? kept.lock
+					   : "unlocked");
 	snprintf(source.header.creator, sizeof source.header.creator, "%s - %s", rsm_ltfs_creator,
 		 why);
 
@@ -381,10 +382,29 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 	return r ? r : rsm_content_indexed(ltfs->content, snapshot, err);
 }
 
+/* Its only index is overwritten: not by one that will not be whole. */
+static int check_fit(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
+{
+	enum { LABELS = 64 * 1024 };
+	uint64_t remaining, maximum;
+
+	if (rsm_medium_memory_capacity(ltfs->drive, ltfs->part[INDEX].number, &remaining, &maximum,
+				       NULL) != 0 ||
+	    ltfs->index_bytes + LABELS <= maximum)
+		return 0;
+	return rsm_err_set(err, ENOSPC,
+			   "an index of %" PRIu64 " bytes does not fit on partition %c",
+			   ltfs->index_bytes, ltfs->part[INDEX].letter);
+}
+
 static int commit_index_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_snapshot *snapshot,
 				  const struct rsm_volume_identity *identity, struct rsm_err *err)
 {
-	int r = rsm_ltfs_write_index(ltfs, INDEX, snapshot, identity, ltfs->generation,
+	int r = check_fit(ltfs, err);
+
+	if (r < 0)
+		return r;
+	r = rsm_ltfs_write_index(ltfs, INDEX, snapshot, identity, ltfs->generation,
 				     ltfs->part[DATA].index_block, &ltfs->update_time, "Unmount",
 				     err);
 
@@ -400,7 +420,7 @@ bool rsm_ltfs_is_dirty(struct rsm_volume *volume)
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
 
-	if (ltfs->read_only)
+	if (ltfs->read_only && !rsm_ltfs_is_being_unlocked(ltfs))
 		return false;
 	return rsm_volume_index_tree_version(index) != rsm_volume_index_indexed_version(index) ||
 	       ltfs->part[DATA].lacks_filemark || ltfs->part[INDEX].lacks_filemark ||
@@ -414,15 +434,19 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	struct rsm_ltfs_volume *ltfs = RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
 	RSM_CLEANUP(rsm_index_snapshot_close) struct rsm_index_snapshot *snapshot = NULL;
 	uint64_t end;
-	bool changed;
+	bool changed, due;
 	int r;
 
+	rsm_ltfs_settle_lock(ltfs);
 	if (ltfs->read_only)
 		return force ? rsm_err_set(err, EROFS, "%s", ltfs->reason) : 0;
 	if (ltfs->doubtful)
 		return rsm_ltfs_refuse_doubtful(err);
 	if (!force && !rsm_ltfs_is_dirty(volume))
 		return 0;
+	due = rsm_ltfs_take_due(ltfs);
+	if (due)
+		what = RSM_COMMIT_FULL;
 	r = volume->ops->synchronize(volume, err);
 	for (int which = 0; r == 0 && which < PARTITIONS; which++)
 		if (ltfs->part[which].lacks_filemark)
@@ -452,5 +476,5 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	}
 	rsm_ltfs_write_coherency(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
-	return 0;
+	return due ? rsm_ltfs_write_due(ltfs, err) : 0;
 }

@@ -126,5 +126,7 @@ int rsm_ltfs_save_shown_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	for (size_t i = 0; r == 0 && i < sizeof texts / sizeof texts[0]; i++)
 		r = rsm_volume_index_set_fact(index, texts[i].key,
 					      *texts[i].value ? texts[i].value : NULL, err);
+	if (r == 0)
+		r = rsm_volume_index_set_number(index, "index_bytes", ltfs->index_bytes, err);
 	return r ? r : save_capacity(ltfs, err);
 }

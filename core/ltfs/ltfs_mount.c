@@ -405,8 +405,9 @@ static void check_lock(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index
 
 	if (rsm_tape_drive_medium(ltfs->drive, &medium, &err) == 0 && medium.write_protected)
 		refuse(ltfs, "the cartridge is write-protected");
+	ltfs->locked = !ltfs->read_only && strcmp(header->lock, "locked") == 0;
 	if (strcmp(header->lock, "locked") == 0 || strcmp(header->lock, "permlocked") == 0)
-		refuse(ltfs, "the volume is locked");
+		refuse(ltfs, RSM_LTFS_LOCKED);
 	if (rsm_medium_memory_read(ltfs->drive, 0, RSM_MAM_VOLUME_LOCK, &lock, 1, &length, &err) ==
 		    0 &&
 	    (lock == 2 || (lock >= 4 && lock <= 6)))
@@ -420,7 +421,7 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	RSM_CLEANUP(rsm_ltfs_volume_free) struct rsm_ltfs_volume *ltfs = NULL;
 	struct rsm_ltfs_index_header header;
 	struct rsm_volume_index *index = rsm_content_index(content);
-	uint64_t version;
+	uint64_t version, again = 0;
 	int which, r, outcome = 0;
 
 	r = rsm_ltfs_volume_new(drive, content, label, &ltfs, err);
@@ -437,11 +438,17 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 		if (r == 0)
 			r = rsm_content_indexed_to(content, version, err);
 		break;
-	case CACHED_OTHER:
+	case CACHED_OTHER: again = 1; break;
+	}
+	/* what was written by the intent is ours as well: nothing of it is in conflict */
+	if (r == 0 && !again)
+		r = rsm_volume_index_get_number(index, "read_again", &again, 0, err);
+	if (r == 0 && again) {
 		r = reload(ltfs, which, &header, ret_conflicts, err);
 		outcome = RSM_LTFS_RELOADED;
-		break;
 	}
+	if (r == 0 && again)
+		r = rsm_volume_index_set_fact(index, "read_again", NULL, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "index of generation %" PRIu64, header.generation);
 	if (outcome != RSM_LTFS_RELOADED) {
@@ -456,6 +463,7 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", header.creator);
 	snprintf(ltfs->index_version, sizeof ltfs->index_version, "%s", header.version);
 	check_lock(ltfs, &header);
+	rsm_ltfs_settle_lock(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
 	if (r == 0)

@@ -38,11 +38,13 @@ struct rsm_ltfs_volume {
 
 	int head;	     /* where a read left the drive: a partition, or UNKNOWN */
 	uint64_t head_block; /* the block behind the one that was read */
-	bool doubtful;	     /* an index write failed: what stands there is only known at a mount */
+	bool doubtful;	     /* a write failed: what stands there is only known at a mount */
 	bool at_end;	     /* the drive stands at the data partition's append position */
 	bool unsynchronized; /* records since the last synchronising filemark */
 	bool memory_missing; /* the drive has no MAM */
-	bool read_only, full, permanently_locked;
+	bool read_only, full;
+	bool locked; /* by the advisory lock, which can be taken away */
+	char lock_due[12]; /* what the commit that is being made sets; "": it stays */
 	char reason[256];
 	uint64_t capacity, remaining; /* bytes; of the data partition, as last asked */
 	uint64_t appended_since;      /* bytes since then */
@@ -106,6 +108,18 @@ RSM_MUST_CHECK int rsm_ltfs_save_shown_facts(struct rsm_ltfs_volume *ltfs, struc
 /* What the medium's memory tells, once a mount. lock: of the index. */
 RSM_MUST_CHECK int rsm_ltfs_save_medium_facts(struct rsm_ltfs_volume *ltfs, const char *lock,
 					      struct rsm_err *err);
+/* ---- ltfs_lock.c ---- */
+
+/* A commit begins: is there something that it, a full one then, is to tell the medium besides the
+ * tree? Fills in lock_due.
+ */
+bool rsm_ltfs_take_due(struct rsm_ltfs_volume *ltfs);
+bool rsm_ltfs_is_being_unlocked(struct rsm_ltfs_volume *ltfs);
+/* A volume that is only locked, and is to be unlocked, can be written. */
+void rsm_ltfs_settle_lock(struct rsm_ltfs_volume *ltfs);
+/* Behind the indexes: what is due goes to the medium's memory; a lock holds from now on. */
+RSM_MUST_CHECK int rsm_ltfs_write_due(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+
 void rsm_ltfs_ask_capacity(struct rsm_ltfs_volume *ltfs);
 
 RSM_MUST_CHECK int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *content,

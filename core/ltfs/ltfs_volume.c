@@ -14,7 +14,6 @@ const char rsm_ltfs_creator[] = "rsmfs " RSM_VERSION " - Linux - rsmfs";
 
 /* Never deducted less than this for the closing indexes (ltfs-format.md 16). */
 #define RESERVE_BYTES	   ((uint64_t)10 << 20)
-#define INDEX_BYTES_A_NODE 700
 #define ASK_CAPACITY_EVERY ((uint64_t)256 << 20)
 
 static int volume_read_block(struct rsm_volume *volume, char partition, uint64_t block, void *buf,
@@ -184,8 +183,8 @@ static int seek_end(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 int rsm_ltfs_refuse_doubtful(struct rsm_err *err)
 {
 	return rsm_err_set(err, EIO,
-			   "an index was not written well; the volume has to be mounted "
-			   "again before more is written to it");
+			   "a write to the volume failed; it has to be mounted again before more "
+			   "is written to it");
 }
 
 static int volume_append(struct rsm_volume *volume, const void *data, size_t length,
@@ -212,8 +211,9 @@ static int volume_append(struct rsm_volume *volume, const void *data, size_t len
 		ltfs->at_end = false;
 		return RSM_VOLUME_FULL;
 	}
-	if (r < 0) {
+	if (r < 0) { /* it may be about records that the drive had taken before */
 		ltfs->at_end = false;
+		ltfs->doubtful = true;
 		return rsm_err_wrap(err, r, "block %c:%" PRIu64, ltfs->part[DATA].letter,
 				    ltfs->part[DATA].end);
 	}
@@ -243,6 +243,7 @@ static int volume_synchronize(struct rsm_volume *volume, struct rsm_err *err)
 	r = rsm_tape_drive_write_filemarks(ltfs->drive, 0, false, err);
 	if (r < 0) {
 		ltfs->at_end = false;
+		ltfs->doubtful = true;
 		return rsm_err_wrap(err, r, "flushing the drive's buffer");
 	}
 	if (r == RSM_TAPE_EARLY_WARNING)
@@ -272,12 +273,9 @@ void rsm_ltfs_ask_capacity(struct rsm_ltfs_volume *ltfs)
 /* Twice the index as it would be now, in case the first copy meets a bad spot, and a margin. */
 static uint64_t reserve_bytes(struct rsm_ltfs_volume *ltfs)
 {
-	struct rsm_volume_totals totals = { 0 };
 	uint64_t index, margin;
 
-	if (rsm_volume_index_totals(rsm_content_index(ltfs->content), &totals, NULL) < 0)
-		totals = (struct rsm_volume_totals){ 0 };
-	index = (totals.files + totals.folders + totals.links) * INDEX_BYTES_A_NODE;
+	index = rsm_volume_index_document_bytes(rsm_content_index(ltfs->content));
 	if (index < ltfs->index_bytes)
 		index = ltfs->index_bytes;
 	margin = RESERVE_BYTES;
@@ -311,6 +309,7 @@ static void volume_status(struct rsm_volume *volume, struct rsm_volume_status *r
 		.block_size = (uint32_t)ltfs->label.block_size,
 		.read_only = ltfs->read_only,
 		.full = ltfs->full,
+		.doubtful = ltfs->doubtful,
 	};
 	snprintf(ret_status->reason, sizeof ret_status->reason, "%s", ltfs->reason);
 }

@@ -11,12 +11,19 @@
 #include "core/ltfs/label.h"
 #include "core/volume.h"
 
-enum { RSM_LTFS_BLOCK_SIZE = 524288, RSM_LTFS_ROOT_VALUE_SIZE = 4096 };
+enum { RSM_LTFS_BLOCK_SIZE = 524288 };
 
 /* A fact of the volume index: the root's vendor keys are facts of their own names, newer than those
  * in the tree.
  */
 #define RSM_LTFS_ROOT_KEYS "root_keys"
+
+/* Facts that a user sets; the next commit makes them true (ltfs_lock.c). */
+#define RSM_LTFS_LOCK_DUE    "lock_due" /* unlocked, locked, permlocked */
+#define RSM_LTFS_BARCODE_DUE "mam_barcode_due"
+
+/* Why a locked volume takes no changes. */
+#define RSM_LTFS_LOCKED "the volume is locked"
 
 enum rsm_ltfs_outcome {
 	RSM_LTFS_RELOADED = 1, /* the medium's index was read, and is the cached tree now */

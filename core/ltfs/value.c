@@ -1,6 +1,7 @@
 #include "core/ltfs/value.h"
 
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -229,4 +230,58 @@ void rsm_unix_owner_format(struct rsm_unix_names *names, const struct rsm_unix_o
 	snprintf(user, sizeof user, "%s", name_of_id(names, false, owner->owner));
 	snprintf(ret_value, RSM_UNIX_OWNER_SIZE, "%04o %u %u %s %s", owner->mode & 07777U,
 		 owner->owner, owner->group, user, name_of_id(names, true, owner->group));
+}
+
+static uint64_t add_to_print(uint64_t print, uint64_t number)
+{
+	for (int i = 0; i < 8; i++, number >>= 8)
+		print = (print ^ (number & 0xff)) * UINT64_C(0x100000001b3);
+	return print;
+}
+
+/* As an index lists them: none of no bytes, none beyond the length. */
+void rsm_hash_place_format(enum rsm_digest_kind kind, uint64_t length,
+			   const struct rsm_extent *extents, size_t count,
+			   char ret_value[RSM_HASH_PLACE_SIZE])
+{
+	uint64_t print = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct rsm_extent *extent = &extents[i];
+		uint64_t bytes = extent->byte_count;
+
+		if (!bytes || extent->file_offset >= length)
+			continue;
+		if (bytes > length - extent->file_offset)
+			bytes = length - extent->file_offset;
+		print = add_to_print(print, extent->file_offset);
+		print = add_to_print(print, (unsigned char)extent->partition);
+		print = add_to_print(print, extent->start_block);
+		print = add_to_print(print, extent->byte_offset);
+		print = add_to_print(print, bytes);
+	}
+	snprintf(ret_value, RSM_HASH_PLACE_SIZE, "%s %" PRIu64 " %016" PRIx64,
+		 rsm_digest_key(kind) + strlen(RSM_DIGEST_PREFIX), length, print);
+}
+
+enum rsm_digest_kind rsm_hash_place_match(const char *value, size_t value_length, uint64_t length,
+					  const struct rsm_extent *extents, size_t count)
+{
+	for (int kind = RSM_DIGEST_CRC32; kind < RSM_DIGEST_KINDS; kind++) {
+		const char *name = rsm_digest_key((enum rsm_digest_kind)kind);
+		size_t name_length;
+		char expected[RSM_HASH_PLACE_SIZE];
+
+		name += strlen(RSM_DIGEST_PREFIX);
+		name_length = strlen(name);
+		if (value_length <= name_length || memcmp(value, name, name_length) != 0 ||
+		    value[name_length] != ' ')
+			continue;
+		rsm_hash_place_format((enum rsm_digest_kind)kind, length, extents, count, expected);
+		return value_length == strlen(expected) &&
+				       memcmp(value, expected, value_length) == 0
+			       ? (enum rsm_digest_kind)kind
+			       : RSM_DIGEST_NONE;
+	}
+	return RSM_DIGEST_NONE;
 }

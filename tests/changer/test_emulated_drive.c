@@ -699,6 +699,7 @@ static void a_hundred_thousand_commands_a_second_are_served(void **state)
 /* Kills the library at every command of a small session: what was synced before is there. */
 static void a_power_cut_at_any_command_keeps_what_was_synced(void **state)
 {
+	static const uint8_t kept[] = { 0, 1, 128, 255 };
 	struct rig *rig = *state;
 	unsigned cuts = 0;
 
@@ -711,6 +712,10 @@ static void a_power_cut_at_any_command_keeps_what_was_synced(void **state)
 		char buf[16];
 		size_t length;
 
+		if (skip % 5) { /* else what the drive had in its buffer is on the tape */
+			cut.asc = 1;
+			cut.ascq = kept[skip % 4];
+		}
 		rig_load(rig, 1001);
 		locate(rig, 0, 0);
 		assert_done(rsm_tape_drive_erase(rig->drive, false, &rig->err), &rig->err);
@@ -744,9 +749,61 @@ static void a_power_cut_at_any_command_keeps_what_was_synced(void **state)
 			found += r == 0;
 		}
 		assert_in_range(found, synced, written);
+		if (!cut.asc)
+			assert_int_equal(found, written);
+		else if (!cut.ascq && !alive)
+			assert_int_equal(found, synced);
 		rig_unload(rig, 1001);
 	}
 	assert_true(cuts > 15 && cuts < 40);
+}
+
+static void a_lost_write_is_told_by_what_comes_after_it(void **state)
+{
+	struct rsm_emulator_fault fault = {
+		.opcode = 0x0A, .skip = 1, .times = 2, .key = 3, .asc = 0x0C, .deferred = true
+	};
+	struct rig *rig = *state;
+	struct rsm_sense sense;
+	char inquiry[36];
+
+	rig_load(rig, 1001);
+	assert_done(rsm_emulator_inject(rig->emulator, &fault, &rig->err), &rig->err);
+	write_record(rig, "one");
+	write_record(rig, "two, lost");
+	write_record(rig, "three, lost");
+	sense = rig_send(rig->raw_drive, "12 00 00 00 24 00", RSM_SCSI_FROM_DEVICE, inquiry,
+			 sizeof inquiry, NULL);
+	rig_assert_sense(&sense, 0, 0, 0); /* is no place for it */
+	sense = rig_send(rig->raw_drive, "10 00 00 00 01 00", RSM_SCSI_NO_DATA, NULL, 0, NULL);
+	rig_assert_sense(&sense, 3, 0x0C, 0);
+	assert_true(sense.deferred && sense.information_valid);
+	assert_int_equal(sense.information, 2);
+
+	assert_position(rig, 0, 1);
+	write_record(rig, "two again");
+	assert_int_equal(rsm_tape_drive_write_filemarks(rig->drive, 1, false, &rig->err), 0);
+	locate(rig, 0, 0);
+	assert_reads(rig, "one");
+	assert_reads(rig, "two again");
+	assert_read_outcome(rig, RSM_TAPE_FILEMARK);
+	assert_read_outcome(rig, RSM_TAPE_END_OF_DATA);
+}
+
+static void a_lost_write_is_an_error_of_whoever_flushes(void **state)
+{
+	struct rsm_emulator_fault fault = {
+		.opcode = 0x0A, .times = 1, .key = 3, .asc = 0x0C, .deferred = true
+	};
+	struct rig *rig = *state;
+
+	rig_load(rig, 1001);
+	assert_done(rsm_emulator_inject(rig->emulator, &fault, &rig->err), &rig->err);
+	write_record(rig, "lost");
+	assert_int_equal(rsm_tape_drive_write_filemarks(rig->drive, 0, false, &rig->err), -EIO);
+	assert_non_null(strstr(rig->err.msg, "an earlier write was lost"));
+	assert_int_equal(rsm_tape_drive_write_filemarks(rig->drive, 0, false, &rig->err), 0);
+	assert_position(rig, 0, 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
@@ -776,5 +833,7 @@ static const struct CMUnitTest tests[] = {
 	T(no_command_upsets_a_loaded_drive),
 	T(a_hundred_thousand_commands_a_second_are_served),
 	T(a_power_cut_at_any_command_keeps_what_was_synced),
+	T(a_lost_write_is_told_by_what_comes_after_it),
+	T(a_lost_write_is_an_error_of_whoever_flushes),
 };
 RSM_TEST_MAIN(tests)

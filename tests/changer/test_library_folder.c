@@ -260,9 +260,10 @@ static void a_written_configuration_is_read_back(void **state)
 	one.transport = 3;
 	one.load_s = 2.5;
 	strcpy(one.serial, "ABC");
-	one.faults = calloc(1, sizeof *one.faults);
-	one.faults[0] = (struct rsm_emulator_fault){ 0xA5, 7, 2, 9, 4, 0x15, 1 };
-	one.fault_count = 1;
+	one.faults = calloc(2, sizeof *one.faults);
+	one.faults[0] = (struct rsm_emulator_fault){ 0xA5, 7, 2, 9, 4, 0x15, 1, false };
+	one.faults[1] = (struct rsm_emulator_fault){ 0x0A, 0, 0, 3, 3, 0x0C, 0, true };
+	one.fault_count = 2;
 	rsm_library_conf_write(&one, &text);
 	assert_done(
 		rsm_file_save(in_library("library.conf"), text.data, text.length, 0600, 0, &err),
@@ -275,8 +276,8 @@ static void a_written_configuration_is_read_back(void **state)
 	assert_int_equal(two.transport, 3);
 	assert_true(two.load_s > 2.4 && two.load_s < 2.6);
 	assert_string_equal(two.serial, "ABC");
-	assert_int_equal(two.fault_count, 1);
-	assert_memory_equal(two.faults, one.faults, sizeof *one.faults);
+	assert_int_equal(two.fault_count, 2);
+	assert_memory_equal(two.faults, one.faults, 2 * sizeof *one.faults);
 }
 
 static void a_library_that_is_open_is_not_opened_again(void **state)

@@ -174,19 +174,37 @@ static inline void fake_stop(struct fake_medium *medium)
 	pthread_cond_destroy(&medium->changed);
 }
 
+/* The digest of what a migration leads to, as a drive worker computes it. */
+static inline void fake_digest(struct rsm_migration *migration, struct rsm_digest **ret_own,
+			       struct rsm_digest **ret_digest)
+{
+	*ret_digest = migration->digest;
+	if (!migration->whole || migration->hash_key ||
+	    rsm_digest_new(RSM_DIGEST_SHA256, ret_own, NULL))
+		return;
+	*ret_digest = *ret_own;
+	rsm_digest_begin(*ret_own);
+}
+
 /* Writes one file; returns what _migrated says. */
 static inline int fake_write(struct fake_medium *medium, struct rsm_content *content,
-			     const struct rsm_migration *migration, struct rsm_err *err)
+			     struct rsm_migration *migration, struct rsm_err *err)
 {
 	RSM_FREE struct rsm_extent *extents = calloc(migration->range_count + 1, sizeof *extents);
-	size_t at = medium->end;
+	RSM_CLEANUP(rsm_digest_free) struct rsm_digest *own = NULL;
+	struct rsm_digest *digest;
+	uint64_t digested = migration->digest_from;
+	size_t at = medium->end, count = 0;
 	int r;
 
+	fake_digest(migration, &own, &digest);
 	for (size_t i = 0; i < migration->range_count; i++) {
 		const struct rsm_staged_range *range = &migration->ranges[i];
 
 		if (at + range->byte_count > FAKE_SIZE)
 			return RSM_NODE_ABSENT; /* the medium is full: it stays staged */
+		if (digest && range->file_offset > digested)
+			rsm_digest_add_zeros(digest, range->file_offset - digested);
 		for (uint64_t done = 0; done < range->byte_count;) {
 			size_t part = range->byte_count - done > 30000
 					      ? 30000
@@ -196,19 +214,29 @@ static inline int fake_write(struct fake_medium *medium, struct rsm_content *con
 						       medium->bytes + at + done, part, err);
 			if (r)
 				return r;
+			if (digest)
+				rsm_digest_add(digest, medium->bytes + at + done, part);
 			done += part;
 		}
-		extents[i] = (struct rsm_extent){ .file_offset = range->file_offset,
-						  .start_block = at / FAKE_BLOCK,
-						  .byte_offset = at % FAKE_BLOCK,
-						  .byte_count = range->byte_count,
-						  .partition = 'b' };
+		digested = range->file_offset + range->byte_count;
+		if (range->written)
+			continue; /* what was read over here is not kept */
+		extents[count++] = (struct rsm_extent){ .file_offset = range->file_offset,
+							.start_block = at / FAKE_BLOCK,
+							.byte_offset = at % FAKE_BLOCK,
+							.byte_count = range->byte_count,
+							.partition = 'b' };
 		at += range->byte_count;
 	}
 	rsm_mutex_lock(&medium->lock);
 	medium->end = at;
 	rsm_mutex_unlock(&medium->lock);
-	return rsm_content_migrated(content, migration, extents, migration->range_count, err);
+	if (digest) {
+		rsm_digest_add_zeros(digest, migration->size - digested);
+		migration->hash_key = rsm_digest_key(RSM_DIGEST_SHA256);
+		assert_done(rsm_digest_finish(digest, migration->hash, err), err);
+	}
+	return rsm_content_migrated(content, migration, extents, count, err);
 }
 
 /* Writes up to `limit` files that wait; returns how many were taken. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "changer/emulator/library_folder.h"
 #include "core/manager.h"
 #include "tests/base/test.h"
@@ -19,7 +20,8 @@ struct world {
 	struct rsm_err err;
 	unsigned dismount_delay_s;
 	uint64_t staging_limit, stream_size; /* 0: the default */
-	atomic_uint rooms;		     /* how often there was room again */
+	enum rsm_digest_kind hash;
+	atomic_uint rooms; /* how often there was room again */
 };
 
 static inline void world_room(void *context)
@@ -40,9 +42,13 @@ static inline void world_start(struct world *world)
 		.index_interval_s = 300,
 		.staging_limit = world->staging_limit,
 		.stream_size = world->stream_size,
+		.hash = world->hash,
+		.trace_scsi = getenv("RSM_TRACE") != NULL,
 		.callbacks = { .staging_room = world_room, .context = world },
 	};
 
+	if (options.trace_scsi)
+		rsm_log_set_rooms(RSM_ROOM_SCSI);
 	assert_done(rsm_manager_new(&options, &world->manager, &world->err), &world->err);
 }
 

@@ -191,11 +191,8 @@ static void forgetting_waits_until_all_is_given_back(void **state)
 
 #define T(name) cmocka_unit_test(name)
 static const struct CMUnitTest tests[] = {
-	T(a_read_borrows_its_bytes_across_blocks),
-	T(what_is_not_whole_borrows_nothing),
-	T(another_cartridges_blocks_are_not_served),
-	T(a_lent_block_is_not_overwritten),
-	T(a_read_of_many_small_blocks_gets_a_buffer),
-	T(forgetting_waits_until_all_is_given_back),
+	T(a_read_borrows_its_bytes_across_blocks),    T(what_is_not_whole_borrows_nothing),
+	T(another_cartridges_blocks_are_not_served),  T(a_lent_block_is_not_overwritten),
+	T(a_read_of_many_small_blocks_gets_a_buffer), T(forgetting_waits_until_all_is_given_back),
 };
 RSM_TEST_MAIN(tests)

@@ -354,10 +354,20 @@ static void limit_files(rlim_t bytes)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
+static uint64_t version_of(const char *name)
+{
+	struct rsm_node row;
+
+	assert_done(rsm_volume_index_get(rsm_content_index(content), id_of(name), &row, &err),
+		    &err);
+	return row.data_version;
+}
+
 static void a_refused_flush_can_be_repeated(void **state)
 {
+	uint64_t version;
 	static char data[200000];
-	struct rsm_open_file *small, *big, *fresh;
+	struct rsm_open_file *small, *big, *fresh, *robbed, *other;
 
 	(void)state;
 	signal(SIGXFSZ, SIG_IGN);
@@ -366,13 +376,16 @@ static void a_refused_flush_can_be_repeated(void **state)
 	make_file("small", data, 100);
 	fake_migrate(&medium, content, 10);
 	fake_index(content);
+	version = version_of("big");
 	big = open_file("big", O_RDWR);
 	small = open_file("small", O_RDWR | O_TRUNC);
 	fresh = create("fresh");
+	robbed = create("robbed");
 	write_at(big, "new", 3, 10);
 	memcpy(data + 10, "new", 3);
 	write_at(small, "shorter", 7, 0);
 	write_at(fresh, data, 5000, 0);
+	write_at(robbed, "gone", 4, 0);
 	for (rlim_t limit = 1; limit <= 4096; limit *= 64) {
 		limit_files(limit);
 		assert_true(rsm_content_flush_file(big, &err) < 0);
@@ -385,14 +398,27 @@ static void a_refused_flush_can_be_repeated(void **state)
 					       &(struct rsm_node){ 0 }, &err) == -ENOENT);
 	close_file(big);
 	close_file(small);
-	/* its row was made in the transaction that failed: it is lost, but not silently */
-	assert_int_equal(rsm_content_flush_file(fresh, &err), -ENOENT);
-	rsm_content_release(fresh);
+	/* a migration that saw a refused row must not pass for one of the bytes that came then */
+	assert_true(version_of("big") > version + 1);
+	/* their rows were made in the transaction that failed; their numbers are theirs */
+	other = create("robbed");
+	assert_int_not_equal(rsm_content_file_id(other), rsm_content_file_id(robbed));
+	assert_int_not_equal(rsm_content_file_id(other), rsm_content_file_id(fresh));
+	write_at(other, "other", 5, 0);
+	close_file(other);
+	assert_reads(fresh, data, 5000);
+	close_file(fresh);
+	assert_int_equal(rsm_content_flush_file(robbed, &err), -ESTALE);
+	rsm_content_release(robbed);
+	assert_holds("robbed", "other", 5);
+	assert_holds("fresh", data, 5000);
 	assert_holds("big", data, sizeof data);
 	assert_holds("small", "shorter", 7);
 	reopen();
 	assert_holds("big", data, sizeof data);
 	assert_holds("small", "shorter", 7);
+	assert_holds("robbed", "other", 5);
+	assert_holds("fresh", data, 5000);
 }
 
 static const struct CMUnitTest tests[] = {

@@ -247,6 +247,94 @@ static void a_pending_file_is_listed_as_far_as_the_medium_has_it(void **state)
 	}
 }
 
+static void given_measured_file(const struct rsm_extent *extents, size_t count)
+{
+	static const struct rsm_snapshot_xattr xattrs[] = { { "ltfs.hash.sha256sum", "ab", 2 },
+							    { "user", "u", 1 } };
+	struct rsm_snapshot_node *object;
+
+	given_root();
+	object = add(RSM_WALK_LEAF, RSM_NODE_FILE, "f");
+	object->node.size = 300;
+	object->node.flags = RSM_NODE_HAS_XATTRS | RSM_DIGEST_SHA256 * (RSM_NODE_MEASURED / 7);
+	object->extents = extents;
+	object->extent_count = count;
+	object->xattrs = xattrs;
+	object->xattr_count = 2;
+}
+
+static bool has_xattr(const char *key)
+{
+	for (size_t i = 0; i < loader.xattr_count; i++)
+		if (strcmp(loader.xattrs[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Another system's index: one text stands in the place of another of the same length. */
+static void exchange(char *xml, const char *old, const char *new)
+{
+	char *at = strstr(xml, old);
+
+	assert_non_null(at);
+	assert_int_equal(strlen(old), strlen(new));
+	memcpy(at, new, strlen(new));
+}
+
+static void a_measured_checksum_is_known_again_by_its_contents(void **state)
+{
+	static const struct rsm_extent extents[] = { { 0, 7, 0, 100, 'b', true },
+						     { 100, 8, 0, 0, 'b', true },
+						     { 200, 9, 5, 900, 'b', true } };
+	struct rsm_ltfs_index_header header;
+	char *xml;
+
+	(void)state;
+	given_measured_file(extents, 3);
+	xml = written(&plain_source);
+	assert_non_null(strstr(xml, "<key>ltfs.vendor.rsmfs.hash</key><value>sha256sum 300 "
+				    "82f37c9966bbf906</value>"));
+	read_back(xml, &header);
+	assert_int_equal(rsm_node_measured(fake_find(&loader, 1, "f")->node.flags),
+			 RSM_DIGEST_SHA256);
+	assert_false(has_xattr(RSM_DIGEST_PLACE));
+	assert_true(has_xattr("ltfs.hash.sha256sum"));
+	assert_true(has_xattr("user"));
+	/* a time that was set is no change of the contents */
+	exchange(xml, "<modifytime>2026-01-02T03:04:05.000000006Z",
+		 "<modifytime>2027-01-02T03:04:05.000000006Z");
+	read_back(xml, &header);
+	assert_int_equal(rsm_node_measured(fake_find(&loader, 1, "f")->node.flags),
+			 RSM_DIGEST_SHA256);
+	free(xml);
+}
+
+static void a_checksum_of_other_contents_stays_told_apart(void **state)
+{
+	static const struct rsm_extent extents[] = { { 0, 7, 0, 100, 'b', true } };
+	static const char *const changes[][2] = {
+		{ "<startblock>7<", "<startblock>8<" },	  { "<length>300<", "<length>301<" },
+		{ "<bytecount>100<", "<bytecount>101<" }, { "<byteoffset>0<", "<byteoffset>1<" },
+		{ ">sha256sum 300 ", ">sha256sum x00 " }, { ">sha256sum 300 ", ">sha999sum 300 " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+		struct rsm_ltfs_index_header header;
+		char *xml;
+
+		given_measured_file(extents, 1);
+		xml = written(&plain_source);
+		exchange(xml, changes[i][0], changes[i][1]);
+		read_back(xml, &header);
+		free(xml);
+		assert_int_equal(rsm_node_measured(fake_find(&loader, 1, "f")->node.flags),
+				 RSM_DIGEST_NONE);
+		assert_true(has_xattr(RSM_DIGEST_PLACE));
+		assert_true(has_xattr("ltfs.hash.sha256sum"));
+	}
+}
+
 static void what_nobody_may_write_is_read_only(void **state)
 {
 	static const struct {
@@ -613,6 +701,8 @@ static int forget(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_document_has_the_elements_in_the_reference_s_order),
 	cmocka_unit_test(a_pending_file_is_listed_as_far_as_the_medium_has_it),
+	cmocka_unit_test(a_measured_checksum_is_known_again_by_its_contents),
+	cmocka_unit_test(a_checksum_of_other_contents_stays_told_apart),
 	cmocka_unit_test(what_nobody_may_write_is_read_only),
 	cmocka_unit_test(texts_of_every_kind_make_a_valid_document),
 	cmocka_unit_test(root_attributes_of_the_caller_win),

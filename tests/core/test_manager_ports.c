@@ -109,6 +109,29 @@ static void an_ejected_cartridge_waits_in_its_port(void **state)
 			 0);
 }
 
+static void an_ejected_cartridge_waits_over_a_restart_until_it_is_injected(void **state)
+{
+	struct world *world = *state;
+	int64_t id = given_written(world, "monday");
+	unsigned count;
+
+	assert_done(rsm_manager_eject_wait(world->manager, id, false, NULL, &world->err),
+		    &world->err);
+	world_stop(world);
+	world_start(world);
+	usleep(1200000); /* longer than the housekeeper sleeps */
+	assert_int_equal(medium_of(world, id).location, RSM_AT_PORT);
+	assert_int_equal(try_read(world->manager, id, "file", 5000, 7, &world->err), -ENOMEDIUM);
+
+	assert_done(rsm_manager_inject_wait(world->manager, 0, NULL, &count, &world->err),
+		    &world->err);
+	assert_int_equal(count, 1);
+	assert_int_equal(medium_of(world, id).location, RSM_AT_SLOT);
+	expect_file(world, id, "file", 5000, 7);
+	write_file(world, id, "new", 10, 1);
+	assert_false(rsm_medium_is_ejected(rsm_manager_catalog(world->manager), id));
+}
+
 static void an_imported_volume_is_taken_over_with_all_its_bytes(void **state)
 {
 	struct world *world = *state;
@@ -204,6 +227,7 @@ static void an_unrecognized_tape_lists_its_tape_files(void **state)
 static const struct CMUnitTest tests[] = {
 	T(a_cartridge_on_the_shelf_is_off_line_and_asked_for),
 	T(an_ejected_cartridge_waits_in_its_port),
+	T(an_ejected_cartridge_waits_over_a_restart_until_it_is_injected),
 	T(an_imported_volume_is_taken_over_with_all_its_bytes),
 	T(an_unrecognized_tape_lists_its_tape_files),
 };

@@ -1,11 +1,12 @@
 /* What the workers do with a cartridge: writing, failing, going home, and who is told. */
 #include <errno.h>
+#include <pthread.h>
 
 #include "changer/emulator/emulator.h"
 #include "core/manager_private.h"
 #include "tests/core/manager_fixture.h"
 
-enum { WRITE_6 = 0x0A };
+enum { READ_6 = 0x08, WRITE_6 = 0x0A };
 
 static void inject_later(struct world *world, uint16_t opcode, unsigned skip, unsigned times,
 			 uint8_t key, uint8_t asc)
@@ -418,6 +419,157 @@ static void a_sync_of_what_is_clean_moves_nothing(void **state)
 	rsm_manager_content_unref(world->manager, content);
 }
 
+static struct rsm_medium medium_of(struct world *world, int64_t id)
+{
+	struct rsm_medium medium;
+
+	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), id, &medium, &world->err),
+		    &world->err);
+	return medium;
+}
+
+static void a_medium_error_is_told_and_remembered(void **state)
+{
+	struct world *world = *state;
+	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	char place[256];
+
+	write_file(world, medium, "file", 300000, 1);
+	sync_medium(world, medium);
+	assert_string_equal(medium_of(world, medium).health, "good");
+	inject(world, READ_6, 1, 0x03, 0x11);
+	assert_int_equal(try_read(world->manager, medium, "file", 300000, 1, &world->err), -EIO);
+	snprintf(place, sizeof place, "%s in drive 25", medium_of(world, medium).barcode);
+	assert_non_null(strstr(world->err.msg, place));
+	snprintf(place, sizeof place, "(home slot %u)", medium_of(world, medium).home_slot);
+	assert_non_null(strstr(world->err.msg, place));
+	assert_non_null(strstr(world->err.msg, "reading file"));
+	assert_non_null(strstr(world->err.msg, "03/11/00"));
+	assert_non_null(strstr(medium_of(world, medium).health, "read error 03/11/00 in drive 25"));
+
+	/* what goes well elsewhere does not make it good again */
+	write_file(world, medium, "other", 1000, 2);
+	sync_medium(world, medium);
+	dismount(world, medium);
+	mount(world, medium);
+	assert_non_null(strstr(medium_of(world, medium).health, "read error"));
+	dismount(world, medium);
+
+	snprintf(place, sizeof place, "%s", medium_of(world, medium).barcode);
+	assert_done(rsm_manager_deallocate(world->manager, medium, true, &world->err), &world->err);
+	medium = given_cartridge(world, given_pool(world, "Again"), place);
+	sync_medium(world, medium);
+	assert_string_equal(medium_of(world, medium).health, "good");
+}
+
+static void a_damaged_database_of_a_volume_is_an_error_of_input(void **state)
+{
+	struct world *world = *state;
+	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	struct rsm_content *content;
+	char path[256];
+	FILE *file;
+
+	write_file(world, medium, "file", 1000, 1);
+	sync_medium(world, medium);
+	snprintf(path, sizeof path, "%s/staging/%s/index.db", world->folder,
+		 medium_of(world, medium).volume_uuid);
+	world_stop(world);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "this is no database, whatever else it may be");
+	fclose(file);
+	world_start(world);
+
+	assert_int_equal(rsm_manager_content(world->manager, medium, &content, &world->err), -EIO);
+	assert_non_null(strstr(world->err.msg, medium_of(world, medium).barcode));
+	assert_non_null(strstr(world->err.msg, path));
+}
+
+static bool is_on_medium(struct world *world, int64_t medium, const char *name)
+{
+	struct rsm_content *content;
+	enum rsm_residency residency;
+	struct rsm_extent first;
+	struct rsm_node node;
+
+	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
+		    &world->err);
+	assert_done(rsm_content_lookup(content, RSM_NODE_ROOT, name, &node, &world->err),
+		    &world->err);
+	assert_done(rsm_content_residency(content, node.id, &residency, &first, &world->err),
+		    &world->err);
+	rsm_manager_content_unref(world->manager, content);
+	return residency == RSM_RESIDENT_MEDIUM;
+}
+
+struct scribbler {
+	struct world *world;
+	int64_t medium;
+	atomic_bool stop;
+	unsigned written;
+	pthread_t thread;
+};
+
+/* New files on and on. */
+static void *scribble(void *argument)
+{
+	struct scribbler *scribbler = argument;
+	struct rsm_err err;
+	char name[32];
+
+	while (!atomic_load(&scribbler->stop)) {
+		snprintf(name, sizeof name, "new%u", scribbler->written++);
+		if (try_write(scribbler->world->manager, scribbler->medium, name, 1000, 1, &err))
+			return scribbler;
+		usleep(1000);
+	}
+	return NULL;
+}
+
+static void a_sync_waits_for_what_was_there_when_it_began(void **state)
+{
+	struct world *world = *state;
+	struct scribbler scribbler = { .world = world };
+	void *failed;
+
+	scribbler.medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	write_file(world, scribbler.medium, "file", 300000, 1);
+	assert_int_equal(pthread_create(&scribbler.thread, NULL, scribble, &scribbler), 0);
+	for (int i = 0; i < 3; i++) {
+		sync_medium(world, i ? scribbler.medium : 0);
+		assert_true(is_on_medium(world, scribbler.medium, "file"));
+	}
+	atomic_store(&scribbler.stop, true);
+	pthread_join(scribbler.thread, &failed);
+	assert_null(failed);
+	assert_true(scribbler.written > 3);
+	sync_medium(world, 0);
+	assert_true(is_on_medium(world, scribbler.medium, "new0"));
+}
+
+static void what_is_allocated_in_a_drive_does_not_come_back_for_its_label(void **state)
+{
+	struct world *world = *state;
+	struct rsm_catalog *catalog = rsm_manager_catalog(world->manager);
+	struct rsm_allocation allocation = { .pool = given_pool(world, "Backup"), .mode = 0755 };
+	struct rsm_medium medium;
+
+	assert_done(rsm_medium_find_barcode(catalog, "A00003L8", &medium, &world->err),
+		    &world->err);
+	mount(world, medium.id);
+	allocation.medium = medium.id;
+	allocation.name = "monday";
+	assert_done(rsm_manager_allocate(world->manager, &allocation, &medium, &world->err),
+		    &world->err);
+	assert_int_equal(medium.label_work, RSM_LABEL_FORMAT);
+
+	dismount(world, medium.id);
+
+	assert_done(rsm_medium_get(catalog, medium.id, &medium, &world->err), &world->err);
+	assert_int_equal(medium.label_work, RSM_LABEL_NONE);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
 static const struct CMUnitTest tests[] = {
 	T(a_failed_write_keeps_the_data_and_names_the_place),
@@ -432,5 +584,9 @@ static const struct CMUnitTest tests[] = {
 					world_free),
 	T(what_a_hurried_stop_leaves_the_next_start_writes),
 	T(a_sync_of_what_is_clean_moves_nothing),
+	T(a_medium_error_is_told_and_remembered),
+	T(a_damaged_database_of_a_volume_is_an_error_of_input),
+	T(a_sync_waits_for_what_was_there_when_it_began),
+	T(what_is_allocated_in_a_drive_does_not_come_back_for_its_label),
 };
 RSM_TEST_MAIN(tests)

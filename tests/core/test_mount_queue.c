@@ -69,6 +69,21 @@ static void an_idle_cartridge_yields_its_drive(void **state)
 	assert_true(rsm_mount_queue_leave_ns(&table->c[0], &view) == RSM_NEVER_NS);
 }
 
+static void one_that_was_looked_at_waits_a_moment_for_its_taker(void **state)
+{
+	struct table *table = *state;
+	struct rsm_mount_queue_view view = {
+		.now_ns = NOW, .idle_since_ns = NOW, .dismount_delay_s = 60, .drives_waiting = 1
+	};
+
+	table->c[0].stay_until_ns = NOW + SECOND / 4;
+	assert_true(rsm_mount_queue_leave_ns(&table->c[0], &view) == NOW + SECOND / 4);
+	view.drives_waiting = 0; /* and not longer, although nobody needs the drive */
+	assert_true(rsm_mount_queue_leave_ns(&table->c[0], &view) == NOW + SECOND / 4);
+	table->c[0].leave = true;
+	assert_true(rsm_mount_queue_leave_ns(&table->c[0], &view) <= NOW);
+}
+
 static void a_held_one_does_not(void **state)
 {
 	struct table *table = *state;
@@ -215,6 +230,7 @@ static void cartridges_elsewhere_or_in_drives_are_not_picked(void **state)
 #define T(name) cmocka_unit_test_setup_teardown(name, table_new, table_free)
 static const struct CMUnitTest tests[] = {
 	T(an_idle_cartridge_yields_its_drive),
+	T(one_that_was_looked_at_waits_a_moment_for_its_taker),
 	T(a_held_one_does_not),
 	T(a_busy_one_keeps_it_until_its_turn_is_over),
 	T(who_came_first_is_served_first),

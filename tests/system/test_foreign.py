@@ -18,8 +18,6 @@ CONVERT = os.path.join(SHARED, "../../tools/tape-convert")
 TAPES = {"empty": "EMPT01L5", "rich": "RICH01L5", "placement": "PLAC01L5",
          "stale-index-partition": "STAL01L5", "unclean": "UNCL01L5"}
 
-TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"
-
 
 def foreign_library(bench):
     if not os.path.exists(CONVERT):
@@ -202,66 +200,3 @@ def foreign_volumes_show_their_attributes(bench):
                          f"user.ltfs.{key}", b"1")
     expect(not wrong, "attributes are not what the reference shows", *wrong)
     expect(compared > 80, f"only {compared} attributes were compared")
-
-
-@test()
-def virtual_attributes(bench):
-    """user.ltfs.* of one's own cartridge: all there are, formats, what can be set and what not."""
-    library = bench.library(cartridges=2)
-    mount = bench.mount(library)
-    os.makedirs(mount / "P/c/d")
-    write_file(mount / "P/c/f", random_bytes(600_000, 1))
-    mount.rsm("sync")
-    root, file = mount / "P/c", mount / "P/c/f"
-
-    def get(path, key):
-        return os.getxattr(path, f"user.ltfs.{key}").decode()
-
-    forms = {"createTime": TIME, "modifyTime": TIME, "accessTime": TIME, "changeTime": TIME,
-             "backupTime": TIME, "fileUID": r"\d+", "volumeUUID": r"[0-9a-f]{8}-.*", "volumeName": "c",
-             "volumeLockState": "0x00000000", "softwareVersion": r"\d.*", "softwareFormatSpec": "2.4.0",
-             "softwareVendor": "rsmfs", "softwareProduct": "LTFS rsmfs", "mamBarcode": ".{32}",
-             "mamApplicationVendor": "RSMFS   ", "mamApplicationVersion": ".{8}",
-             "mamApplicationFormatVersion": "2.4.0 {11}"}
-    of_root = {"indexGeneration": r"\d+", "indexTime": TIME, "indexCreator": "rsmfs .*",
-               "indexVersion": "2.4.0", "indexLocation": r"[ab]:\d+", "indexPrevious": r"b:\d+",
-               "labelCreator": "rsmfs .*", "labelVersion": "2.4.0", "volumeFormatTime": TIME,
-               "volumeSerial": "[0-9A-Z]{6}", "volumeBlocksize": "524288",
-               "volumeCompression": "true|false", "partitionMap": "I:a,D:b", "policyExists": "false",
-               "policyAllowUpdate": "true", "commitMessage": "", "mediaLoads": r"\d+",
-               "mediaRecoveredWriteErrors": r"-1|\d+", "mediaPermanentReadErrors": r"-1|\d+",
-               "mediaPreviousPermanentWriteErrors": r"-1|\d+", "mediaBeginningMediumPasses": r"-1|\d+",
-               "mediaEfficiency": r"-1|\d+", "mediaDatasetsWritten": r"-1|\d+", "mediaMBRead": r"-1|\d+",
-               "mediaStorageAlert": "0x[0-9a-f]{16}", "mediaDataPartitionTotalCapacity": r"[1-9]\d*",
-               "mediaDataPartitionAvailableSpace": r"\d+", "mediaIndexPartitionTotalCapacity": r"\d+",
-               "mediaIndexPartitionAvailableSpace": r"\d+", "mediaEncrypted": "false",
-               "driveEncryptionState": "off", "driveEncryptionMethod": "No Method",
-               "vendor.IBM.totalBlocks": r"\d+"}
-    for path in (root, file, mount / "P/c/d"):
-        for key, form in {**forms, **(of_root if path == root else {})}.items():
-            expect(re.fullmatch(form, get(path, key)), f"{path}: {key} is {get(path, key)!r}")
-        listed = [k for k in os.listxattr(path) if k.startswith("user.ltfs.") and ".hash." not in k]
-        expect(not listed, f"{path}: virtual attributes are listed", listed)
-    for key in of_root:
-        expect_errno(errno.ENODATA, os.getxattr, file, f"user.ltfs.{key}")
-    expect_errno(errno.ENODATA, os.getxattr, root, "user.ltfs.policyMaxFileSize")
-    expect(get(file, "partition") == "b" and int(get(file, "startblock")) > 4, "where the file begins")
-    for key in [*forms, *of_root, "partition", "startblock"]:
-        if key not in ("createTime", "modifyTime", "accessTime", "changeTime", "backupTime", "volumeName",
-                       "commitMessage", "mediaStorageAlert"):
-            expect_errno(errno.EACCES, os.setxattr, root, f"user.ltfs.{key}", b"1")
-            expect_errno(errno.EACCES, os.removexattr, root, f"user.ltfs.{key}")
-    expect_errno(errno.EINVAL, os.setxattr, file, "user.ltfs.createTime", b"yesterday")
-    os.setxattr(file, "user.ltfs.createTime", b"2001-02-03T04:05:06.000000007Z")
-    expect(get(file, "createTime") == "2001-02-03T04:05:06.000000007Z", "createTime")
-    expect_errno(errno.EACCES, os.setxattr, file, "user.ltfs.volumeName", b"x")
-    # what goes into the index, over a mount and a lost cache
-    os.setxattr(root, "user.ltfs.commitMessage", "gr\u00fc\u00dfe <&>".encode())
-    os.setxattr(root, "user.ltfs.volumeName", b"my volume")
-    os.setxattr(root, "user.ltfs.sync", b"1")
-    generation = int(get(root, "indexGeneration"))
-    mount.unmount()
-    mount = bench.mount(library)
-    expect(get(root, "commitMessage") == "gr\u00fc\u00dfe <&>", get(root, "commitMessage"))
-    expect(get(root, "volumeName") == "my volume", get(root, "volumeName"))
-    expect(int(get(root, "indexGeneration")) >= generation, "the generation went back")

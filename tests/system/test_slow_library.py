@@ -12,7 +12,7 @@ from harness import SEED, big_file, expect, expect_errno, read_file, test, write
 def slow_library(bench, **shape):
     library = bench.library(**shape)
     with open(f"{library}/library.conf", "a") as f:
-        f.write("timing = real\nrobot_s = 0.5\nload_s = 0.5\nunload_s = 0.3\nlocate_mb_s = 2000\n"
+        f.write("timing = real\nrobot_s = 0.2\nload_s = 0.2\nunload_s = 0.15\nlocate_mb_s = 2000\n"
                 "rate_mb_s = 200\n")
     with open(f"{library}/library.conf") as f:
         lines = f.read().splitlines()
@@ -66,9 +66,23 @@ class Prober(threading.Thread):
         return f"{when}: {self.rounds} rounds, slowest {self.slowest[0]} {self.slowest[1]:.2f} s"
 
 
-@test(timeout=600)
+class Exchanges:
+    """Counts how often the robot brings a cartridge: each visit of a drive is two moves."""
+
+    def __init__(self, bench, mount):
+        self.bench, self.mount, self.before = bench, mount, bench.moves(mount)
+
+    def since(self, what, most):
+        count = (self.bench.moves(self.mount) - self.before + 1) // 2
+        self.before += 2 * count
+        expect(count <= most, f"{what}: cartridges were fetched {count} times, {most} are enough")
+        return f"{what}: {count} fetches"
+
+
+@test(timeout=300)
 def a_slow_library_keeps_answering(bench):
-    """24 writers, then 24 readers for two slow drives: all right; who needs no drive waits for none."""
+    """24 writers, then 24 readers for two slow drives: all right; who needs no drive waits for none, and
+    each cartridge is fetched once for each purpose, whatever else goes on."""
     count = 24
     library = slow_library(bench, cartridges=count, drives=2)
     mount = bench.mount(library)
@@ -77,24 +91,29 @@ def a_slow_library_keeps_answering(bench):
     for i in range(count):
         big_file(bench.path(f"in{i}"), 6, SEED + i)
     # the library is still being looked through: a mkdir waits for what turns up
+    fetches = Exchanges(bench, mount)
     makers = [subprocess.Popen(["mkdir", n]) for n in names]
     expect(all(m.wait() == 0 for m in makers), "a mkdir failed")
     expect_errno(errno.ENOSPC, os.mkdir, mount / "P/one more")
+    # those that were looked at before the first mkdir come again for their labels
+    told = [fetches.since("looking through and labels", count + 14)]
     writers = [subprocess.Popen(["cp", bench.path(f"in{i}"), f"{name}/data"]) for i, name in enumerate(names)]
     expect(all(w.wait() == 0 for w in writers), "a cp failed")
     prober = Prober(mount, names)
     prober.start()
-    mount.rsm("sync", timeout=400)
-    told = prober.check("while syncing")
-    mount.rsm("sync", timeout=400)
+    mount.rsm("sync", timeout=200)
+    # the prober's files do not bring any of them a second time
+    told += [fetches.since("sync", count + 8), prober.check("while syncing")]
     mount.unmount()
     mount = bench.mount(library)
+    fetches = Exchanges(bench, mount)
     readers = [subprocess.Popen(["cmp", bench.path(f"in{i}"), f"{name}/data"])
                for i, name in enumerate(names) for _ in range(2)]
     prober = Prober(mount, names)
     prober.start()
-    expect(all(r.wait(400) == 0 for r in readers), "a reader got other bytes or an error")
-    print(told + "; " + prober.check("while reading"))
+    expect(all(r.wait(200) == 0 for r in readers), "a reader got other bytes or an error")
+    told += [fetches.since("reading", count + 8), prober.check("while reading")]
+    print("; ".join(told))
 
 
 @test(timeout=300)
@@ -123,3 +142,25 @@ def who_waits_can_be_interrupted(bench):
     for reader in readers:
         out = reader.communicate(timeout=120)[0]
         expect(reader in victims or out.strip() == "300000", f"a reader got {out!r} bytes")
+
+
+@test(timeout=120)
+def death_while_a_changed_folder_is_locked(bench):
+    """kill -9 while a mkdir waits and the kernel has been told of another name in its folder: rsmfs ends."""
+    library = slow_library(bench, cartridges=2, drives=1)
+    with open(f"{library}/library.conf") as f:
+        lines = [line if not line.startswith("robot_s") else "robot_s = 2.2\n" for line in f]
+    write_file(f"{library}/library.conf", "".join(lines).encode())
+    mount = bench.mount(library)
+    os.mkdir(mount / "P")
+    os.mkdir(mount / "P/first")
+    second = subprocess.Popen(["mkdir", mount / "P/second"], stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    expect(second.poll() is None, "the second mkdir did not wait")
+    mount.rsm("rename", "P/first", "renamed")
+    time.sleep(0.3)
+    expect(second.poll() is None, "the second mkdir did not wait until then")
+    mount.kill()
+    expect(second.wait(10) != 0, "a mkdir went well that nobody answered")
+    mount = bench.mount(library)
+    expect(os.path.isdir(mount / "P/renamed"), "the cartridge has not got its new name")

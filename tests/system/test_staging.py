@@ -256,3 +256,68 @@ def a_disk_that_runs_out(bench):
         bench.run("cmp", bench.path("big"), f"{tape}/big", timeout=200)
     mount.unmount()
     bench.run("umount", staging)
+
+
+@test(timeout=300)
+def a_disk_filled_to_the_last_byte(bench):
+    """Somebody else takes all that is left while files are open: who has to wait waits, nothing is lost."""
+    if os.geteuid() != 0:
+        raise Skip("mounting a tmpfs takes root")
+    staging = bench.path("staging")
+    os.mkdir(staging)
+    bench.run("mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", staging)
+    mount = bench.mount(bench.library(drives=1), options=f"staging={staging}")
+    tapes = [cartridge(mount, f"c{i}") for i in range(2)]
+    source = bench.path("source")
+    source_tree(source, 60, SEED)
+    for tape in tapes:
+        bench.run("cp", "-a", source, f"{tape}/before")
+    # open, partly written, and their rows not committed yet
+    data = [bench.rng.randbytes(n) for n in (0, 1, 500, 30_000, 100_000, 3_000_000)]
+    files = [(tape, i, open(f"{tape}/open{i}", "wb", buffering=0)) for tape in tapes for i in range(len(data))]
+    for _, i, file in files:
+        file.write(data[i][:len(data[i]) // 2])
+    other = os.open(f"{staging}/other", os.O_WRONLY | os.O_CREAT)
+    for size in (MIB, 4096, 1):
+        try:
+            while True:
+                os.write(other, bytes(size))
+        except OSError as e:
+            expect(e.errno == 28, f"filling the disk: {e}")
+    failed = []
+
+    def finish(tape, i, file):
+        try:
+            with file:
+                file.write(data[i][len(data[i]) // 2:])
+                os.fsync(file.fileno())
+            with open(f"{tape}/new{i}", "wb", buffering=0) as new:
+                new.write(data[i])
+        except OSError as e:
+            failed.append(f"{i}: {e}")
+
+    threads = [threading.Thread(target=finish, args=args, daemon=True) for args in files]
+    for thread in threads:
+        thread.start()
+    time.sleep(3)
+    os.ftruncate(other, 0)
+    for thread in threads:
+        thread.join(100)
+    expect(not any(t.is_alive() for t in threads), "somebody still waits")
+    expect(not failed, "a file could not be written", *failed)
+
+    def check():
+        for tape in tapes:
+            same_tree(source, f"{tape}/before")
+            for i, bytes_ in enumerate(data):
+                for name in (f"open{i}", f"new{i}"):
+                    with open(f"{tape}/{name}", "rb") as file:
+                        expect(file.read() == bytes_, f"{tape}/{name} differs")
+
+    check()
+    mount.unmount()
+    mount = bench.mount(mount.library, options=f"staging={staging}")
+    check()
+    mount.unmount()
+    os.close(other)
+    bench.run("umount", staging)

@@ -1,16 +1,22 @@
 """Checksums: stored when a file is written to its medium, gone when it changes, compared by rsm verify."""
+import contextlib
+import ctypes
 import hashlib
 import json
+import mmap
 import os
+import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
 import time
 import zlib
 
-from harness import (RSM, expect, expect_errno, cartridge_folder, places, random_bytes, read_file, sha256,
-                     test, wait_until, write_file)
+from foreign import Foreign
+from harness import (RSM, expect, expect_errno, cartridge_folder, places, random_bytes, read_file, rsm_xattr,
+                     sha256, test, wait_until, write_file)
 
 KEY = "user.ltfs.hash.sha256sum"
 
@@ -91,6 +97,45 @@ def checksums_are_stored_and_stay_true(bench):
     mount.unmount()
     mount = bench.mount(library)
     expect(stored(f"{base}/renamed") == before, "the checksum was lost over a mount")
+
+
+@test()
+def a_growing_file_is_on_its_way_to_the_tape_and_keeps_its_checksum(bench):
+    """Written in order, it goes in parts while it is open; a header that is changed at the end does no harm."""
+    library = bench.library(cartridges=2)
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    data = random_bytes(100 << 20, 7)
+    files = {}
+    for name in ("in-order", "with-a-header"):
+        files[name] = open(mount / f"P/c/{name}", "wb")
+        before = 0
+        for at in range(0, len(data), 1 << 20):
+            files[name].write(data[at:at + (1 << 20)])
+        os.fsync(files[name].fileno())
+
+        def grown():
+            folder = cartridge_folder(library, barcode_of(mount, "P/c"))
+            size = os.path.getsize(f"{folder}/partition1.tap") if os.path.exists(f"{folder}/partition1.tap") else 0
+            return size - before > 60 << 20
+
+        wait_until(f"{name} is on its way while it is open", grown, 60)
+        before = os.path.getsize(f"{cartridge_folder(library, barcode_of(mount, 'P/c'))}/partition1.tap")
+    files["with-a-header"].seek(0)
+    files["with-a-header"].write(b"HEADER")
+    for f in files.values():
+        f.close()
+    mount.rsm("sync")
+    whole = {"in-order": data, "with-a-header": b"HEADER" + data[6:]}
+    for name, expected in whole.items():
+        expect(rsm_xattr(mount / f"P/c/{name}", "residency") == "medium", f"{name} is not on the medium")
+        expect(stored(mount / f"P/c/{name}") == hashlib.sha256(expected).hexdigest(), f"the checksum of {name}")
+    mount.unmount()
+    mount = bench.mount(library)
+    for name, expected in whole.items():
+        expect(sha256(mount / f"P/c/{name}") == hashlib.sha256(expected).hexdigest(), f"{name} differs")
+    shown = json.loads(mount.rsm("--json", "verify", mount / "P/c").stdout)
+    expect(shown["summary"][0]["verified"] == 2, "both are verified", shown)
 
 
 @test()
@@ -206,3 +251,197 @@ def verify_can_be_interrupted(bench):
                lambda: mount.rsm("dismount", mount / "P/c", check=False).returncode == 0 or
                os.getxattr(mount / "P/c", "user.rsm.barcode").decode() in places(library) and
                places(library)[barcode_of(mount, "P/c")].startswith("slots"), 10)
+
+
+@test()
+def a_change_of_another_system_is_no_damage(bench):
+    """It keeps our checksum of what the file once was: stale, not shown, replaced when the user says so."""
+    library = bench.library(cartridges=2)
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c/d")
+    for name in ("changed", "same", "moved", "d/hit"):
+        write_file(mount / f"P/c/{name}", random_bytes(600_000, name))
+    mount.rsm("sync")
+    barcode = barcode_of(mount, "P/c")
+    mount.unmount()
+    foreign = Foreign(cartridge_folder(library, barcode))
+    key = "ltfs.vendor.rsmfs.hash"
+    for name in ("changed", "same", "moved", "d/hit"):
+        expect(foreign.volume.nodes[name].xattrs[key].startswith(b"sha256sum 600000 "), f"{name} lacks {key}")
+    foreign.rewrite("changed", b"by another system")
+    foreign.rewrite("moved", random_bytes(600_000, "moved"))
+    foreign.commit()
+    # what is damaged is damage still
+    payload = random_bytes(600_000, "d/hit")[1000:1064]
+    flip(find_image(cartridge_folder(library, barcode), payload), payload, 5)
+
+    mount = bench.mount(library)
+    base = mount / "P/c"
+    mount.rsm("mount", base)
+    expect(read_file(f"{base}/changed") == b"by another system", "the other system's change is not here")
+    for name in ("changed", "moved"):
+        expect(stored(f"{base}/{name}") is None, f"{name}: a stale checksum is shown")
+        expect(os.listxattr(f"{base}/{name}") == [], "listed", os.listxattr(f"{base}/{name}"))
+    expect(stored(f"{base}/same") == sha256(f"{base}/same"), "the true one is gone")
+    result = mount.rsm("verify", base, check=False)
+    expect(result.returncode == 1 and sorted(result.stdout.splitlines()) == [
+        "2 verified, 1 differ, 0 cannot be read, 0 without checksum, 1 with a stale checksum",
+        "P/c/changed\tstale\tstale checksum: another system changed the file",
+        "P/c/d/hit\tdiffers\tdiffers from its checksum (sha256sum)"], "the report", result.stdout)
+    result = mount.rsm("verify", f"{base}/changed")
+    expect(result.returncode == 0, "a stale checksum counts as damage")
+    # it stays known as stale over our own index
+    write_file(f"{base}/new", b"makes another index")
+    mount.rsm("sync")
+    mount.unmount()
+    shutil.rmtree(f"{library}/catalog")
+    shutil.rmtree(f"{library}/staging")
+    mount = bench.mount(library)
+    mount.rsm("inventory", "--full")
+    wait_until("the cartridge is back", lambda: os.path.isdir(base), 30)
+    expect("1 with a stale checksum" in mount.rsm("verify", f"{base}/changed").stdout, "it is taken for true")
+    shown = json.loads(mount.rsm("--json", "verify", "--update", base, check=False).stdout)["summary"][0]
+    expect((shown["verified"], shown["differ"], shown["stale"], shown["updated"]) == (3, 1, 0, 2), shown)
+    expect(stored(f"{base}/changed") == hashlib.sha256(b"by another system").hexdigest(), "not stored")
+    expect(stored(f"{base}/d/hit") == hashlib.sha256(random_bytes(600_000, "d/hit")).hexdigest(),
+           "what differs got a new checksum")
+    mount.rsm("sync")
+    mount.unmount()
+    nodes = Foreign(cartridge_folder(library, barcode)).volume.nodes
+    expect(nodes["changed"].xattrs[key].startswith(b"sha256sum 17 "), nodes["changed"].xattrs)
+    mount = bench.mount(library)
+    expect(mount.rsm("verify", f"{base}/changed", f"{base}/moved").stdout ==
+           "2 verified, 0 differ, 0 cannot be read, 0 without checksum\n", "it is not verified now")
+
+
+@test()
+def verify_of_several_and_update(bench):
+    """Several paths on several cartridges: each file once; missing checksums are made on demand only."""
+    library = bench.library(cartridges=3)
+    mount = bench.mount(library, options="hash=none")
+    for cartridge in ("a", "b"):
+        os.makedirs(mount / f"P/{cartridge}/d")
+        for name in ("one", "d/two"):
+            write_file(mount / f"P/{cartridge}/{name}", random_bytes(300_000, cartridge + name))
+    mount.rsm("sync")
+    mount.unmount()
+    mount = bench.mount(library)
+    write_file(mount / "P/a/three", random_bytes(10_000, 3))
+    a, b = mount / "P/a", mount / "P/b"
+    result = mount.rsm("verify", f"{a}/d", a, f"{b}/one", a)
+    expect(result.stdout == "1 verified, 0 differ, 0 cannot be read, 3 without checksum\n", result.stdout)
+    result = mount.rsm("verify", "--update", f"{b}/one", f"{a}/d", a)
+    expect(result.stdout == "1 verified, 0 differ, 0 cannot be read, 0 without checksum, 3 checksums stored\n",
+           result.stdout)
+    expect(stored(f"{b}/one") == sha256(f"{b}/one") and stored(f"{b}/d/two") is None, "stored")
+    result = mount.rsm("verify", a, b)
+    expect(result.stdout == "4 verified, 0 differ, 0 cannot be read, 1 without checksum\n", result.stdout)
+    # one that cannot be had does not keep back the others
+    expect(mount.rsm("verify", a, mount / "P/none", check=False).returncode == 1, "a name that is not there")
+    mount.rsm("dismount", b)
+    mount.rsm("disable", barcode_of(mount, "P/b"))
+    result = mount.rsm("verify", b, a, check=False)
+    expect(result.returncode == 1 and "3 verified" in result.stdout, "the result", result.stdout, result.stderr)
+
+
+@test()
+def verify_on_a_terminal_shows_how_far_it_is(bench):
+    """A bar, bytes and the file's name; gone when it is done."""
+    library = bench.library(cartridges=2, capacity="2G")
+    with open(f"{library}/library.conf") as f:
+        conf = re.sub(r"(?m)^(timing|\w+_s|rate_mb_s) *=.*$", "", f.read())
+    write_file(f"{library}/library.conf", (conf + "timing = real\nrobot_s = 0\nload_s = 0\nunload_s = 0\n"
+                                           "rate_mb_s = 70\n").encode())
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    for i in range(2):
+        write_file(mount / f"P/c/file{i}", random_bytes(60_000_000, i))
+    mount.rsm("sync")
+    master, slave = pty.openpty()
+    tool = subprocess.Popen([RSM, "-m", mount.point, "verify", mount / "P/c"], stdin=slave, stdout=slave,
+                            stderr=slave)
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(master, 65536):
+            shown += piece
+    os.close(master)
+    expect(tool.wait(60) == 0, shown[-500:])
+    expect(b"2 verified, 0 differ" in shown, shown[-500:])
+    expect(re.search(rb"\[#+\.*\] ?[0-9.]+", shown) and b"P/c/file" in shown, "no bar", shown[:500])
+
+
+@test()
+def no_way_to_change_a_file_leaves_a_false_checksum(bench):
+    """Each call that changes contents, on files that are on the medium and on others that are not yet."""
+    library = bench.library(cartridges=2)
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    base, size = mount / "P/c", 1_200_000
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def fallocate(mode, offset, length):
+        def call(path):
+            fd = os.open(path, os.O_RDWR)
+            r = libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length))
+            code = ctypes.get_errno()
+            os.close(fd)
+            expect(r == 0, f"fallocate {mode}: {os.strerror(code)}")
+
+        return call
+
+    def write_at(offset, data, flags=0):
+        def call(path):
+            fd = os.open(path, os.O_WRONLY | flags)
+            os.pwrite(fd, data, offset)
+            os.close(fd)
+
+        return call
+
+    def map_and_write(path):
+        with open(path, "r+b") as f, mmap.mmap(f.fileno(), size) as m:
+            m[700_000:700_003] = b"map"
+
+    def copy_range(path):
+        with open(f"{base}/source", "rb") as source, open(path, "r+b") as f:
+            os.copy_file_range(source.fileno(), f.fileno(), 1000, 5000, 300_000)
+
+    def replace(path):
+        write_file(f"{path}.new", b"quite other contents")
+        os.rename(f"{path}.new", path)
+
+    def exchange(path):
+        write_file(f"{path}.other", b"the other one's contents")
+        r = libc.renameat2(-100, path.encode(), -100, f"{path}.other".encode(), 2)
+        expect(r == 0, "renameat2")
+
+    ways = {"begin": write_at(0, b"x"), "middle": write_at(600_000, b"yy"), "end": write_at(size, b"more"),
+            "far": write_at(3 * size, b"behind a hole"), "cut": lambda p: os.truncate(p, 600_000),
+            "cut-to-0": lambda p: os.truncate(p, 0), "grow": lambda p: os.truncate(p, size + 5),
+            "o-trunc": write_at(0, b"z", os.O_TRUNC), "append": write_at(0, b"a", os.O_APPEND),
+            "punch": fallocate(3, 100_000, 200_000), "zero": fallocate(0x10, 0, 5), "longer": fallocate(0, size, 9),
+            "map": map_and_write, "copy-range": copy_range, "replace": replace, "exchange": exchange}
+    write_file(f"{base}/source", random_bytes(size, "source"))
+    for name in ways:
+        write_file(f"{base}/{name}", random_bytes(size, name))
+    mount.rsm("sync")
+    for name, change in ways.items():
+        expect(stored(f"{base}/{name}") == sha256(f"{base}/{name}"), f"{name}: no checksum to begin with")
+        change(f"{base}/{name}")
+        expect(stored(f"{base}/{name}") in (None, sha256(f"{base}/{name}")), f"{name}: a false checksum at once")
+        write_file(f"{base}/{name}.fresh", random_bytes(size, name))
+        change(f"{base}/{name}.fresh")
+    mount.rsm("sync")
+    counted = mount.rsm("verify", base).stdout
+    expect(" 0 differ, 0 cannot be read" in counted and "stale" not in counted, counted)
+    for name in sorted(os.listdir(base)):
+        expect(stored(f"{base}/{name}") in (None, sha256(f"{base}/{name}")), f"{name}: a false checksum")
+    barcode = barcode_of(mount, "P/c")
+    mount.unmount()
+    volume = Foreign(cartridge_folder(library, barcode)).volume
+    expect(volume.nodes, "nothing is on the tape")
+    for name, node in volume.nodes.items():
+        if "ltfs.hash.sha256sum" in node.xattrs:
+            found = hashlib.sha256(b"".join(volume.contents(node))).hexdigest()
+            expect(node.xattrs["ltfs.hash.sha256sum"].decode() == found, f"{name}: false on the tape")
+            expect(node.xattrs["ltfs.vendor.rsmfs.hash"].startswith(b"sha256sum %d " % node.length), name)
