@@ -1,56 +1,11 @@
-#include "core/ltfs/index_reader.h"
-
 #include <stdio.h>
 #include <string.h>
 
 #include "core/ltfs/index_change.h"
-#include "core/ltfs/index_grammar.h"
-#include "core/ltfs/index_keeper.h"
-#include "core/ltfs/index_object.h"
 #include "core/ltfs/index_parts.h"
-#include "core/ltfs/name.h"
-#include "core/ltfs/xml.h"
-
-enum {
-	TEXT_MAX = 1024 * 1024, /* bytes of a text that is not an attribute's value */
-	NESTED_MAX = 2 * RSM_LTFS_DEPTH_MAX + 16,
-};
-
-struct rsm_ltfs_index_reader {
-	struct rsm_xml xml;	  /* first: the handlers' user data */
-	char uuid[RSM_UUID_SIZE]; /* "": any */
-	struct rsm_ltfs_index_header header;
-	unsigned version;
-	bool at_tree; /* the root folder has begun */
-	struct rsm_ltfs_objects objects;
-
-	uint8_t path[NESTED_MAX]; /* of enum rsm_ltfs_element */
-	size_t depth;
-	uint32_t seen[PARENTS]; /* of the open element of that kind; objects have their own */
-	uint32_t needed[PARENTS];
-	uint32_t needed_of_new[PARENTS]; /* objects of incremental indexes */
-	bool expects_changes;
-	uint8_t hint[PARENTS]; /* the rule that is likely to be next */
-
-	struct rsm_text text; /* of the element that is open, if it is one with text */
-	size_t text_max;      /* 0: it is not */
-	bool encoded, base64;
-	struct rsm_text key, value;
-	struct rsm_text comment;
-	struct rsm_extent extent;
-	uint64_t extents_end; /* for versions whose extents follow each other */
-
-	struct rsm_ltfs_keeper keeper; /* of elements that are not in the grammar */
-	struct rsm_text unknown, policy;
-	struct rsm_text part; /* unknown elements of the extent or attribute that is open */
-};
+#include "core/ltfs/index_reader_private.h"
 
 /* ---- the beginnings of elements ---- */
-
-static enum rsm_ltfs_element innermost(const struct rsm_ltfs_index_reader *reader)
-{
-	return reader->depth ? reader->path[reader->depth - 1] : DOCUMENT;
-}
 
 static uint32_t *seen_in(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element parent)
 {
@@ -119,11 +74,11 @@ static void start_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_eleme
 {
 	const char *form;
 
-	if (reader->text.room > 2 * (size_t)TEXT_MAX) /* it held a very large value */
+	if (reader->text.room > 2 * (size_t)RSM_LTFS_TEXT_MAX) /* it held a very large value */
 		rsm_text_fini(&reader->text);
 	rsm_text_reset(&reader->text);
 	rsm_text_append(&reader->text, "", 0); /* also an empty text is a string */
-	reader->text_max = self == VALUE ? RSM_LTFS_VALUE_MAX : TEXT_MAX;
+	reader->text_max = self == VALUE ? RSM_LTFS_VALUE_MAX : RSM_LTFS_TEXT_MAX;
 	if (!attributes[0])
 		return;
 	form = attribute(attributes, "percentencoded");
@@ -209,7 +164,7 @@ static void start_skipping(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_e
 static void XMLCALL start_element(void *data, const XML_Char *name, const XML_Char **attributes)
 {
 	struct rsm_ltfs_index_reader *reader = data;
-	enum rsm_ltfs_element parent = innermost(reader);
+	enum rsm_ltfs_element parent = rsm_ltfs_index_innermost(reader);
 	const struct rsm_ltfs_rule *rule;
 	uint32_t *seen, bit;
 
@@ -239,7 +194,7 @@ static void XMLCALL start_element(void *data, const XML_Char *name, const XML_Ch
 		reader->at_tree = true;
 	if (rule->self == IGNORED || rule->self == POLICY) {
 		start_skipping(reader, parent, rule->self, name, attributes);
-	} else if (reader->depth == NESTED_MAX) {
+	} else if (reader->depth == RSM_LTFS_NESTED_MAX) {
 		rsm_xml_fail(&reader->xml, EBADMSG, "too many elements within each other");
 	} else {
 		reader->path[reader->depth++] = (uint8_t)rule->self;
@@ -265,190 +220,6 @@ static void XMLCALL add_text(void *data, const XML_Char *text, int length)
 }
 
 /* ---- the ends of elements ---- */
-
-/* At most `size` - 1 bytes, whole characters. */
-static void copy_text(char *to, size_t size, const struct rsm_text *from)
-{
-	size_t length = from->length;
-
-	if (length >= size) {
-		length = size - 1;
-		while (length && ((uint8_t)from->data[length] & 0xc0) == 0x80)
-			length--;
-	}
-	memcpy(to, from->data, length);
-	to[length] = '\0';
-}
-
-static void take_lock(struct rsm_ltfs_index_reader *reader)
-{
-	const char *text = reader->text.data;
-	bool known = !strcmp(text, "locked") || !strcmp(text, "permlocked");
-
-	snprintf(reader->header.lock, sizeof reader->header.lock, "%s", known ? text : "unlocked");
-}
-
-static bool take_place(struct rsm_ltfs_index_reader *reader, bool partition)
-{
-	struct rsm_ltfs_index_header *header = &reader->header;
-	const char *text = reader->text.data;
-
-	switch (innermost(reader)) {
-	case BACK_LOCATION:
-		return partition ? rsm_xml_letter(text, &header->back_partition)
-				 : rsm_xml_number(text, &header->back_block);
-	case BACK_INCREMENTAL:
-		return partition ? rsm_xml_letter(text, &header->incremental_partition)
-				 : rsm_xml_number(text, &header->incremental_block);
-	default:
-		return partition ? rsm_xml_letter(text, &header->self_partition)
-				 : rsm_xml_number(text, &header->self_block);
-	}
-}
-
-/* False: the text is not of the element's form. */
-static bool take_header_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self)
-{
-	struct rsm_ltfs_index_header *header = &reader->header;
-	const char *text = reader->text.data;
-	struct rsm_text swap;
-	uint64_t number;
-
-	switch (self) {
-	case CREATOR:
-		copy_text(header->creator, sizeof header->creator, &reader->text);
-		return header->creator[0];
-	case COMMENT:
-		swap = reader->comment;
-		reader->comment = reader->text;
-		reader->text = swap;
-		return true;
-	case VOLUME_UUID:
-		if (!rsm_xml_uuid(text, header->uuid))
-			return false;
-		if (reader->uuid[0] && strcmp(reader->uuid, header->uuid) != 0)
-			rsm_xml_fail(&reader->xml, EBADMSG, "the index is of volume %s, not %s",
-				     header->uuid, reader->uuid);
-		return true;
-	case GENERATION: return rsm_xml_number(text, &header->generation);
-	case UPDATE_TIME: return !rsm_ltfs_time_parse(text, &header->update_time);
-	case ALLOW_POLICY_UPDATE: return rsm_xml_bool(text, &header->allow_policy_update);
-	case HIGHEST_UID:
-		if (!rsm_xml_number(text, &number))
-			return false;
-		if (number > reader->objects.highest_uid)
-			reader->objects.highest_uid = number;
-		return true;
-	case LOCK: take_lock(reader); return true;
-	case PLACE_PARTITION:
-	case PLACE_BLOCK: return take_place(reader, self == PLACE_PARTITION);
-	default: return false;
-	}
-}
-
-static bool take_flag(struct rsm_node *node, const char *text)
-{
-	bool readonly;
-
-	if (!rsm_xml_bool(text, &readonly))
-		return false;
-	node->flags = readonly ? node->flags | RSM_NODE_READONLY
-			       : node->flags & ~(uint32_t)RSM_NODE_READONLY;
-	return true;
-}
-
-static bool take_node_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self)
-{
-	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(&reader->objects);
-	struct rsm_node *node = &top->node;
-	const char *text = reader->text.data;
-	struct rsm_err why;
-	uint64_t number;
-	int r = 0;
-
-	top->late = top->inserted;
-	top->given |= RSM_LTFS_GIVEN(self);
-	switch (self) {
-	case NAME:
-		r = rsm_ltfs_objects_name(&reader->objects, &reader->text, reader->encoded, &why);
-		break;
-	case READONLY: return take_flag(node, text);
-	case CREATED: return !rsm_ltfs_time_parse(text, &node->times.created);
-	case CHANGED: return !rsm_ltfs_time_parse(text, &node->times.changed);
-	case MODIFIED: return !rsm_ltfs_time_parse(text, &node->times.modified);
-	case ACCESSED: return !rsm_ltfs_time_parse(text, &node->times.accessed);
-	case BACKED_UP:
-		top->has_backup_time = true;
-		return !rsm_ltfs_time_parse(text, &node->times.backed_up);
-	case UID:
-		if (!rsm_xml_number(text, &number))
-			return false;
-		r = rsm_ltfs_objects_uid(&reader->objects, number, &why);
-		break;
-	case LENGTH: return rsm_xml_number(text, &node->size) && node->size <= INT64_MAX;
-	case SYMLINK:
-		r = rsm_ltfs_objects_target(&reader->objects, &reader->text, reader->encoded, &why);
-		break;
-	case DELETED: return !reader->text.length;
-	default: break; /* OPEN_FOR_WRITE: what is on the medium is what there is */
-	}
-	if (r < 0)
-		rsm_xml_fail_with(&reader->xml, r, &why);
-	return true;
-}
-
-static bool take_part_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self)
-{
-	struct rsm_extent *extent = &reader->extent;
-	const char *text = reader->text.data;
-	struct rsm_text *into = self == KEY ? &reader->key : &reader->value;
-	struct rsm_text swap;
-	struct rsm_err why;
-	int r;
-
-	switch (self) {
-	case KEY:
-		r = rsm_ltfs_objects_key(&reader->text, reader->encoded, &why);
-		if (r < 0) {
-			rsm_xml_fail_with(&reader->xml, r, &why);
-			return true;
-		}
-		break;
-	case VALUE:
-		if (reader->base64 && !rsm_base64_decode(reader->text.data, reader->text.length,
-							 &reader->text.length))
-			return false;
-		break;
-	case FILE_OFFSET: return rsm_xml_number(text, &extent->file_offset);
-	case EXTENT_PARTITION: return rsm_xml_letter(text, &extent->partition);
-	case EXTENT_BLOCK: return rsm_xml_number(text, &extent->start_block);
-	case BYTE_OFFSET: return rsm_xml_number(text, &extent->byte_offset);
-	case BYTE_COUNT: return rsm_xml_number(text, &extent->byte_count);
-	default: return false;
-	}
-	swap = *into; /* KEY, VALUE: the other may come before it */
-	*into = reader->text;
-	reader->text = swap;
-	return true;
-}
-
-static void end_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
-		     const XML_Char *name)
-{
-	bool valid;
-
-	reader->text_max = 0;
-	if (reader->text.failed) {
-		rsm_xml_fail(&reader->xml, ENOMEM, "out of memory");
-		return;
-	}
-	valid = self < FIRST_OF_OBJECT ? take_header_text(reader, self)
-		: self < FIRST_OF_PART ? take_node_text(reader, self)
-				       : take_part_text(reader, self);
-	if (!valid)
-		rsm_xml_fail(&reader->xml, EBADMSG, "<%s> cannot be %s", name,
-			     reader->text.length ? "read" : "empty");
-}
 
 static int end_extent(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
 {
@@ -484,7 +255,7 @@ static int end_xattr(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
 /* An unknown element is over. What is in an extent or attribute waits for that to be known. */
 static void end_part(struct rsm_ltfs_index_reader *reader)
 {
-	enum rsm_ltfs_element parent = innermost(reader);
+	enum rsm_ltfs_element parent = rsm_ltfs_index_innermost(reader);
 	struct rsm_err why;
 	int r;
 
@@ -545,7 +316,7 @@ static void XMLCALL end_element(void *data, const XML_Char *name)
 	}
 	self = reader->path[--reader->depth];
 	if (self >= FIRST_TEXT) {
-		end_text(reader, self, name);
+		rsm_ltfs_index_take_text(reader, self, name);
 		return;
 	}
 	if (!check_complete(reader, self, name))
