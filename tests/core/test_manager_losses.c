@@ -79,6 +79,9 @@ static void digest_of(unsigned file, char ret_text[RSM_DIGEST_TEXT])
 	free(data);
 }
 
+/* The drive goes on by itself behind a failure: what failed may be on the medium a moment later. */
+#define EITHER ((enum rsm_residency) - 1)
+
 /* Where it is, what it holds, and the checksum that goes with what is on the medium. */
 static void expect_files(struct world *world, int64_t medium, enum rsm_residency expected)
 {
@@ -99,7 +102,8 @@ static void expect_files(struct world *world, int64_t medium, enum rsm_residency
 		assert_done(
 			rsm_content_residency(content, node.id, &residency, &first, &world->err),
 			&world->err);
-		assert_int_equal(residency, expected);
+		if (expected != EITHER)
+			assert_int_equal(residency, expected);
 		expect_file(world, medium, name, size_of(i), i);
 		if (residency != RSM_RESIDENT_MEDIUM)
 			continue;
@@ -147,7 +151,7 @@ static void lose_block(struct world *world, int64_t pool, unsigned block, unsign
 		fail_msg("block %u: nobody was told", block);
 	assert_int_equal(world->err.key, 3);
 	assert_non_null(strstr(world->err.msg, "an earlier write was lost"));
-	expect_files(world, medium, RSM_RESIDENT_STAGED);
+	expect_files(world, medium, EITHER);
 
 	assert_done(sync_medium(world, medium), &world->err);
 	expect_files(world, medium, RSM_RESIDENT_MEDIUM);
@@ -181,7 +185,7 @@ static void lose_index(struct world *world, int64_t pool, bool dismount)
 	write_files(world, medium);
 	if (!dismount) {
 		assert_true(sync_medium(world, medium) < 0);
-		expect_files(world, medium, RSM_RESIDENT_STAGED);
+		expect_files(world, medium, EITHER);
 	} else {
 		/* the data partition has all of it by then */
 		assert_done(sync_medium(world, medium), &world->err);
@@ -219,7 +223,7 @@ static void a_label_that_is_lost_later_is_written_again(void **state)
 	lose(world, 3, 1); /* of the labels and indexes of a format */
 	write_files(world, medium);
 	assert_true(sync_medium(world, medium) < 0);
-	expect_files(world, medium, RSM_RESIDENT_STAGED);
+	expect_files(world, medium, EITHER);
 	assert_done(sync_medium(world, medium), &world->err);
 	expect_files(world, medium, RSM_RESIDENT_MEDIUM);
 	forget_all(world, &medium);
@@ -230,7 +234,7 @@ static void a_label_that_is_lost_later_is_written_again(void **state)
 static void an_index_follows_so_much_data(void **state)
 {
 	struct world *world = *state;
-	enum rsm_residency residency = RSM_RESIDENT_STAGED;
+	enum rsm_residency residency = EITHER;
 	struct rsm_content *content;
 	struct rsm_medium_use use;
 	struct rsm_extent first;
