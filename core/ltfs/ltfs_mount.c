@@ -530,6 +530,21 @@ static void check_lock(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index
 		refuse(ltfs, "the volume had a permanent write error");
 }
 
+/* Somebody wants the medium's index read, although it is the one that is known. */
+static int reload_if_asked(struct rsm_ltfs_volume *ltfs, int which,
+			   struct rsm_ltfs_index_header *header, struct rsm_text *ret_conflicts,
+			   bool *ret_reloaded, struct rsm_err *err)
+{
+	uint64_t again;
+	int r = rsm_volume_index_get_number(rsm_content_index(ltfs->content), "read_again", &again,
+					    0, err);
+
+	if (r < 0 || !again)
+		return r;
+	*ret_reloaded = true;
+	return reload(ltfs, which, header, ret_conflicts, err);
+}
+
 /* Makes the cached tree that of the current index. Outcome 1: no partition holds one. An
  * incremental index that is of no use shows only when it is applied; each time there are fewer to
  * choose from.
@@ -538,7 +553,7 @@ static int bring_tree(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header
 		      struct rsm_text *ret_conflicts, bool *ret_reloaded, struct rsm_err *err)
 {
 	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
-	uint64_t version, again = 0;
+	uint64_t version;
 	int which, r;
 
 	for (;;) {
@@ -564,12 +579,9 @@ static int bring_tree(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header
 			break;
 		}
 		/* what was written by the intent is ours as well: nothing of it is in conflict */
-		if (r == 0 && cached != CACHED_NEWER)
-			r = rsm_volume_index_get_number(index, "read_again", &again, 0, err);
-		if (r == 0 && again && !*ret_reloaded) {
-			r = reload(ltfs, which, ret_header, ret_conflicts, err);
-			*ret_reloaded = true;
-		}
+		if (r == 0 && cached != CACHED_NEWER && !*ret_reloaded)
+			r = reload_if_asked(ltfs, which, ret_header, ret_conflicts, ret_reloaded,
+					    err);
 		if (r == 0 && *ret_reloaded)
 			r = rsm_volume_index_set_fact(index, "read_again", NULL, err);
 		if (r == 0)
