@@ -23,15 +23,41 @@
 				   "<bytecount>10</bytecount></extent></extentinfo></file>"
 
 /* a (2), d/ (3): e (4), s/ (5): f (6); l (7) -> a */
-static const char tree[] =
-	"<ltfsindex version=\"2.5.0\"><creator>fuzz</creator><volumeuuid>" UUID
-	"</volumeuuid><generationnumber>7</generationnumber><updatetime>" TIME
-	"</updatetime><location><partition>b</partition><startblock>5</startblock></location>"
-	"<allowpolicyupdate>true</allowpolicyupdate><highestfileuid>99</highestfileuid>"
-	"<directory>" OBJECT("v", 1) "<contents>" A_FILE("a", 2) "<directory>" OBJECT("d", 3)
-	"<contents>" A_FILE("e", 4) "<directory>" OBJECT("s", 5) "<contents>" A_FILE("f", 6)
-	"</contents></directory></contents></directory><file>" OBJECT("l", 7)
-	"<length>0</length><symlink>a</symlink></file></contents></directory></ltfsindex>";
+static const char tree
+	[] = "<ltfsindex version=\"2.5.0\"><creator>fuzz</creator><volumeuuid>" UUID
+	     "</volumeuuid><generationnumber>7</generationnumber><updatetime>" TIME
+	     "</updatetime><location><partition>b</partition><startblock>5</startblock></location>"
+	     "<allowpolicyupdate>true</allowpolicyupdate><highestfileuid>99</highestfileuid>"
+	     "<directory>" OBJECT("v", 1) "<contents>" A_FILE("a", 2) "<directory>" OBJECT("d", 3) "<contents>" A_FILE(
+		     "e", 4) "<directory>" OBJECT("s",
+						  5) "<contents>" A_FILE("f",
+									 6) "</contents></"
+									    "directory></"
+									    "contents></"
+									    "directory><"
+									    "file>" OBJECT("l",
+											   7) "<len"
+											      "gth>"
+											      "0</"
+											      "leng"
+											      "th><"
+											      "syml"
+											      "ink>"
+											      "a</"
+											      "syml"
+											      "ink>"
+											      "</"
+											      "file"
+											      "></"
+											      "cont"
+											      "ents"
+											      "></"
+											      "dire"
+											      "ctor"
+											      "y></"
+											      "ltfs"
+											      "inde"
+											      "x>";
 
 static int apply(struct rsm_index_loader *loader, const char *document, size_t size, bool changes,
 		 struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
