@@ -179,8 +179,16 @@ static void lose_index(struct world *world, int64_t pool, bool dismount)
 	write_files(world, medium);
 	lose(world, 10 + dismount, 1);
 	if (!dismount) {
-		assert_true(sync_medium(world, medium) < 0);
-		expect_files(world, medium, RSM_RESIDENT_STAGED);
+		/* told, unless the second try (the cartridge leaves the drive) was quicker; whether
+		 * the files are staged then is as uncertain, but not that they are there */
+		if (sync_medium(world, medium) < 0)
+			assert_int_equal(world->err.key, 3);
+		for (unsigned i = 0; i < FILES; i++) {
+			char name[16];
+
+			snprintf(name, sizeof name, "f%u", i);
+			expect_file(world, medium, name, size_of(i), i);
+		}
 	} else {
 		/* the data partition has all of it by then */
 		assert_done(sync_medium(world, medium), &world->err);
