@@ -142,6 +142,7 @@ struct rsm_content {
 	atomic_bool index_room_known;
 	atomic_int_fast64_t index_room; /* bytes that may be added to the index */
 	atomic_int refuse_code;
+	_Atomic(const char *) held_why; /* a literal; NULL: changes are not held */
 
 	/* While staged copies are given up after an index, nodes stay in the table, so that what
 	 * they know about their staged bytes is at hand: see content_migration.c. */
@@ -171,15 +172,18 @@ struct rsm_content {
 	pthread_cond_t reads_ended; /* with reads_lock */
 };
 
-void rsm_content_used(struct rsm_content *content);
 /* Until none is under way: before closing. */
 void rsm_content_wait_for_reads(struct rsm_content *content);
-RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
 /* Something that will take `bytes` in an index is about to be made; -ENOSPC. Given back if it comes
  * to nothing, or when something goes.
  */
 RSM_MUST_CHECK int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes,
 					       struct rsm_err *err);
+/* rsm_staging_release of bytes that committed rows do not name any more: of those that a power loss
+ * would leave there only when it leaves those rows, too. Not under the index's lock.
+ */
+void rsm_content_release_staged(struct rsm_content *content, uint64_t id,
+				const struct rsm_staged_range *range);
 void rsm_content_give_index_room(struct rsm_content *content, uint64_t bytes);
 static inline uint64_t rsm_content_index_cost(const char *name, const char *target)
 {

@@ -18,8 +18,8 @@ struct world {
 	const char *libraries[1];
 	struct rsm_manager *manager;
 	struct rsm_err err;
-	unsigned dismount_delay_s;
-	uint64_t staging_limit, stream_size; /* 0: the default */
+	unsigned dismount_delay_s, migrate_delay_ms;	  /* 0, and 20 */
+	uint64_t staging_limit, stream_size, index_bytes; /* 0: the default */
 	enum rsm_digest_kind hash;
 	atomic_uint rooms; /* how often there was room again */
 };
@@ -37,11 +37,12 @@ static inline void world_start(struct world *world)
 		.libraries = world->libraries,
 		.library_count = 1,
 		.dismount_delay_s = world->dismount_delay_s,
-		.migrate_delay_ms = 20,
+		.migrate_delay_ms = world->migrate_delay_ms ? world->migrate_delay_ms : 20,
 		.label_delay_ms = 600000,
 		.index_interval_s = 300,
 		.staging_limit = world->staging_limit,
 		.stream_size = world->stream_size,
+		.index_bytes = world->index_bytes,
 		.hash = world->hash,
 		.trace_scsi = getenv("RSM_TRACE") != NULL,
 		.callbacks = { .staging_room = world_room, .context = world },
