@@ -69,6 +69,7 @@ struct rsm_cartridge {
 	uint64_t futile_bytes;	  /* [lock] that waited, but a migration found none of them */
 	int64_t futile_at_ns;	  /* [lock] when that was */
 	uint64_t unindexed_bytes; /* [lock] written since the last index: staged still */
+	bool committing;	  /* [lock] its index is being written, and what follows it */
 	uint64_t safe_order;	  /* [lock] files closed up to this one are in an index on it */
 	/* as its drive last found the volume */
 	bool read_only;		 /* [lock] nothing that is staged can be written to it */

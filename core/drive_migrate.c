@@ -405,12 +405,12 @@ static bool identity_is_current(struct rsm_drive_worker *worker, struct rsm_cart
 {
 	struct drive_identity identity = { 0 };
 	const struct rsm_medium *now = &identity.medium;
-	bool current =
-		rsm_drive_identity(worker, cartridge->id, &identity, NULL) == 0 &&
-		strcmp(now->name, written->medium.name) == 0 && now->pool == written->medium.pool &&
-		now->mode == written->medium.mode && now->owner == written->medium.owner &&
-		now->group == written->medium.group && now->state == written->medium.state &&
-		strcmp(identity.acl, written->acl) == 0;
+	bool current = rsm_drive_identity(worker, cartridge->id, &identity, NULL) == 0 &&
+		       strcmp(now->name, written->medium.name) == 0 &&
+		       now->pool == written->medium.pool && now->mode == written->medium.mode &&
+		       now->owner == written->medium.owner && now->group == written->medium.group &&
+		       now->state == written->medium.state &&
+		       strcmp(identity.acl, written->acl) == 0;
 
 	rsm_drive_identity_fini(&identity);
 	return current;
@@ -435,6 +435,14 @@ static uint64_t written_order(struct rsm_cartridge *cartridge)
 	return r == 0 ? waiting - 1 : 0;
 }
 
+static void set_committing(struct rsm_cartridge *cartridge, bool committing)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	cartridge->committing = committing;
+	if (!committing)
+		rsm_manager_wake_locked(cartridge->manager); /* who waits for a sync */
+}
+
 int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		     enum rsm_volume_commit what, struct rsm_err *err)
 {
@@ -452,6 +460,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 		rsm_drive_identity_fini(&identity);
 		return 0;
 	}
+	set_committing(cartridge, true);
 	if (r == 0)
 		r = worker->volume->ops->commit(worker->volume, what, &identity.identity, update,
 						err);
@@ -468,5 +477,6 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 	rsm_drive_identity_fini(&identity);
 	if (r == 0)
 		rsm_drive_note_status(worker, cartridge, false);
+	set_committing(cartridge, false);
 	return r;
 }

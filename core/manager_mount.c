@@ -431,6 +431,13 @@ static bool is_reached(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	return rsm_volume_index_indexed_version(index) >= target->version;
 }
 
+/* Asked after the looks at its contents: those change in the midst of a commit. */
+static bool is_committing(struct rsm_manager *manager, const struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&manager->lock);
+	return cartridge->committing;
+}
+
 static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge,
 		     const struct target *target, unsigned outcome, struct rsm_err *err)
 {
@@ -443,9 +450,12 @@ static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge,
 
 	for (;;) {
 		r = look_at(sync, cartridge, &medium, &use, err);
-		if (r < 0 || !wants_sync(&use, &medium) ||
-		    is_reached(manager, cartridge, target, &medium))
+		if (r < 0)
 			return r;
+		if ((!wants_sync(&use, &medium) ||
+		     is_reached(manager, cartridge, target, &medium)) &&
+		    !is_committing(manager, cartridge))
+			return 0;
 		if (use.staged_bytes < least || use.writers == 0) {
 			least = use.staged_bytes;
 			progress_at = rsm_manager_now(manager);
@@ -511,7 +521,8 @@ static int sync_one(struct sync *sync, struct target *target, struct rsm_err *er
 	if (r == 0)
 		r = look_at(sync, cartridge, &m, &use, err);
 	/* a waiter is what brings it into a drive: a clean one stays where it is */
-	if (r < 0 || !wants_sync(&use, &m) || is_reached(manager, cartridge, target, &m)) {
+	if (r < 0 || ((!wants_sync(&use, &m) || is_reached(manager, cartridge, target, &m)) &&
+		      !is_committing(manager, cartridge))) {
 		rsm_cartridge_unref(cartridge);
 		return r;
 	}
