@@ -146,8 +146,9 @@ struct rsm_content {
 
 	/* While staged copies are given up after an index, nodes stay in the table, so that what
 	 * they know about their staged bytes is at hand: see content_migration.c. */
-	atomic_uint_fast64_t phase; /* counts these times */
-	atomic_uint indexing;	    /* how many go on */
+	atomic_uint_fast64_t phase;	 /* counts these times */
+	atomic_uint indexing;		 /* how many go on */
+	struct released_list *releasing; /* [lock] what they give up: content_migration.c */
 
 	struct rsm_mutex lock; /* the table, orphans, seen, refuse_why */
 	struct rsm_open_node **nodes;
@@ -178,6 +179,11 @@ void rsm_content_wait_for_reads(struct rsm_content *content);
  */
 RSM_MUST_CHECK int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes,
 					       struct rsm_err *err);
+/* rsm_staging_release of bytes that committed rows do not name any more: of those that a power loss
+ * would leave there only when it leaves those rows, too. Not under the index's lock.
+ */
+void rsm_content_release_staged(struct rsm_content *content, uint64_t id,
+				const struct rsm_staged_range *range);
 void rsm_content_give_index_room(struct rsm_content *content, uint64_t bytes);
 static inline uint64_t rsm_content_index_cost(const char *name, const char *target)
 {
@@ -252,6 +258,12 @@ bool rsm_content_is_busy(struct rsm_content *content, struct rsm_open_node *node
 
 /* Puts the live attributes of open nodes into a row. */
 void rsm_content_overlay(struct rsm_content *content, struct rsm_node *row);
+
+/* A node that is being loaded learns what its row does not name any more, but nobody has given up
+ * yet: it is `saved`. With node->lock held.
+ */
+RSM_MUST_CHECK int rsm_content_know_released(struct rsm_content *content,
+					     struct rsm_open_node *node, struct rsm_err *err);
 
 void rsm_content_add_orphan(struct rsm_content *content, uint64_t id);
 bool rsm_content_is_orphan(struct rsm_content *content, uint64_t id);

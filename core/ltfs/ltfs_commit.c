@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/ltfs/index_stream.h"
 #include "core/ltfs/value.h"
 
 /* ---- the stream of an index into records ---- */
@@ -200,7 +201,7 @@ static int write_construct(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_i
 	int r = rsm_tape_drive_write_filemarks(ltfs->drive, 1, true, err);
 
 	if (r >= 0)
-		r = rsm_ltfs_index_write(source, take_bytes, sink, err);
+		r = rsm_index_stream_write(source, take_bytes, sink, err);
 	if (r >= 0 && sink->filled)
 		r = put_record(sink, err);
 	if (r >= 0)

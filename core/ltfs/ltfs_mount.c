@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/ltfs/index_stream.h"
 
 enum { LAST_LABEL_BLOCK = 3 };
 
@@ -33,14 +34,18 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 			uint64_t *ret_records, uint64_t *ret_bytes, bool *ret_closed,
 			struct rsm_err *err)
 {
+	RSM_CLEANUP(rsm_index_stream_free) struct rsm_index_stream *stream = NULL;
 	uint64_t records = 0, bytes = 0;
 	bool last = false;
+	int r = rsm_index_stream_new(reader, &stream, err);
 
+	if (r < 0)
+		return r;
 	for (;;) {
 		size_t length = 0;
-		int r = rsm_tape_drive_read(ltfs->drive, ltfs->block, ltfs->label.block_size,
-					    &length, err);
 
+		r = rsm_tape_drive_read(ltfs->drive, ltfs->block, ltfs->label.block_size, &length,
+					err);
 		if (r < 0)
 			return r;
 		if (r == RSM_TAPE_FILEMARK || r == RSM_TAPE_END_OF_DATA) {
@@ -53,12 +58,15 @@ static int feed_records(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_read
 		if (records == 0 && !rsm_ltfs_looks_like_index(ltfs->block, length))
 			return rsm_err_set(err, ENOMSG, "no index begins there");
 		last = length < ltfs->label.block_size;
-		r = rsm_ltfs_index_reader_feed(reader, ltfs->block, length, err);
+		r = rsm_index_stream_put(stream, ltfs->block, length, err);
 		if (r < 0)
 			return r;
 		records++;
 		bytes += length;
 	}
+	r = rsm_index_stream_end(stream, err);
+	if (r < 0)
+		return r;
 	*ret_records = records;
 	*ret_bytes = bytes;
 	return 0;
@@ -522,10 +530,6 @@ static void check_lock(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index
 		refuse(ltfs, "the volume had a permanent write error");
 }
 
-/* Makes the cached tree that of the current index. Outcome 1: no partition holds one. An
- * incremental index that is of no use shows only when it is applied; each time there are fewer to
- * choose from.
- */
 /* Somebody wants the medium's index read, although it is the one that is known. */
 static int reload_if_asked(struct rsm_ltfs_volume *ltfs, int which,
 			   struct rsm_ltfs_index_header *header, struct rsm_text *ret_conflicts,
@@ -541,6 +545,10 @@ static int reload_if_asked(struct rsm_ltfs_volume *ltfs, int which,
 	return reload(ltfs, which, header, ret_conflicts, err);
 }
 
+/* Makes the cached tree that of the current index. Outcome 1: no partition holds one. An
+ * incremental index that is of no use shows only when it is applied; each time there are fewer to
+ * choose from.
+ */
 static int bring_tree(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header *ret_header,
 		      struct rsm_text *ret_conflicts, bool *ret_reloaded, struct rsm_err *err)
 {

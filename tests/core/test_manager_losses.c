@@ -29,6 +29,7 @@ static int begin(void **state)
 	world = *state;
 	world_stop(world);
 	world->dismount_delay_s = 60;
+	world->migrate_delay_ms = 600000; /* nothing goes to the medium but by a sync */
 	world->hash = RSM_DIGEST_SHA256;
 	world_start(world);
 	return 0;
@@ -140,8 +141,8 @@ static void lose_block(struct world *world, int64_t pool, unsigned block, unsign
 	int64_t medium = given_cartridge(world, pool, "monday");
 
 	assert_done(sync_medium(world, medium), &world->err);
-	write_files(world, medium);
 	lose(world, block, times);
+	write_files(world, medium);
 	if (sync_medium(world, medium) == 0)
 		fail_msg("block %u: nobody was told", block);
 	assert_int_equal(world->err.key, 3);
@@ -176,8 +177,8 @@ static void lose_index(struct world *world, int64_t pool, bool dismount)
 	struct rsm_medium_use use;
 
 	assert_done(sync_medium(world, medium), &world->err);
-	write_files(world, medium);
 	lose(world, 10 + dismount, 1);
+	write_files(world, medium);
 	if (!dismount) {
 		assert_true(sync_medium(world, medium) < 0);
 		expect_files(world, medium, RSM_RESIDENT_STAGED);
@@ -215,8 +216,8 @@ static void a_label_that_is_lost_later_is_written_again(void **state)
 	struct world *world = *state;
 	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
 
-	write_files(world, medium);
 	lose(world, 3, 1); /* of the labels and indexes of a format */
+	write_files(world, medium);
 	assert_true(sync_medium(world, medium) < 0);
 	expect_files(world, medium, RSM_RESIDENT_STAGED);
 	assert_done(sync_medium(world, medium), &world->err);
@@ -241,8 +242,8 @@ static void a_medium_that_takes_no_writes_is_given_up_and_its_files_stay(void **
 	bool asked = false;
 
 	assert_done(sync_medium(world, medium), &world->err);
-	write_files(world, medium);
 	lose(world, 0, 100000);
+	write_files(world, medium);
 	for (int i = 0; i < 6; i++)
 		assert_true(sync_medium(world, medium) < 0);
 	assert_int_equal(
