@@ -226,6 +226,41 @@ static void a_label_that_is_lost_later_is_written_again(void **state)
 	expect_files(world, medium, RSM_RESIDENT_MEDIUM);
 }
 
+/* Five minutes before it would be due by time, with the cartridge in its drive all the while. */
+static void an_index_follows_so_much_data(void **state)
+{
+	struct world *world = *state;
+	enum rsm_residency residency = RSM_RESIDENT_STAGED;
+	struct rsm_content *content;
+	struct rsm_medium_use use;
+	struct rsm_extent first;
+	struct rsm_node node;
+	int64_t medium;
+
+	world_stop(world);
+	world->migrate_delay_ms = 20;
+	world->index_bytes = 1 << 20;
+	world_start(world);
+	medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	assert_done(sync_medium(world, medium), &world->err);
+	write_file(world, medium, "first", 900000, 1);
+	write_file(world, medium, "second", 900000, 2);
+	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
+		    &world->err);
+	assert_int_equal(rsm_content_lookup(content, RSM_NODE_ROOT, "first", &node, &world->err),
+			 0);
+	for (int i = 0; i < 2000 && residency != RSM_RESIDENT_MEDIUM; i++) {
+		assert_done(
+			rsm_content_residency(content, node.id, &residency, &first, &world->err),
+			&world->err);
+		usleep(5000);
+	}
+	assert_int_equal(residency, RSM_RESIDENT_MEDIUM);
+	rsm_manager_content_unref(world->manager, content);
+	assert_done(rsm_manager_medium_use(world->manager, medium, &use, &world->err), &world->err);
+	assert_true(use.mounted);
+}
+
 static bool find_request(void *context, const struct rsm_operator_request *request)
 {
 	*(bool *)context |= request->kind == RSM_REQUEST_NEW_MEDIA &&
@@ -276,6 +311,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_write_that_is_lost_later_is_charged_to_all_that_it_hit),
 	TEST(an_index_that_is_lost_later_gives_nothing_up),
 	TEST(a_label_that_is_lost_later_is_written_again),
+	TEST(an_index_follows_so_much_data),
 	TEST(a_medium_that_takes_no_writes_is_given_up_and_its_files_stay),
 };
 RSM_TEST_MAIN(tests)
