@@ -1,10 +1,15 @@
 /* Locking and unlocking volumes (declared in manager.h): asked for here, written by the next commit
  * (ltfs/ltfs_lock.c), which this waits for.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/manager_private.h"
+
+enum { PATIENCE = 3000 }; /* looks, ten milliseconds apart */
+#define LOOK_NS (RSM_SECOND_NS / 100)
 
 static int open_content(struct rsm_manager *manager, int64_t medium,
 			struct rsm_content **ret_content, const atomic_bool *cancel,
@@ -64,7 +69,31 @@ static int write_lock(struct rsm_manager *manager, int64_t medium, struct rsm_co
 		r = rsm_manager_sync_wait(manager, medium, NULL, NULL, cancel, err);
 	if (r >= 0)
 		r = rsm_content_set_fact(content, RSM_LTFS_LOCK_DUE, lock, err);
-	return r < 0 ? r : rsm_manager_sync_wait(manager, medium, NULL, NULL, cancel, err);
+	for (int tries = 0; r >= 0 && tries < PATIENCE; tries++) {
+		RSM_FREE char *due = NULL;
+
+		r = rsm_manager_sync_wait(manager, medium, NULL, NULL, cancel, err);
+		if (r >= 0)
+			r = rsm_volume_index_get_fact(rsm_content_index(content), RSM_LTFS_LOCK_DUE,
+						      &due, err);
+		if (r < 0 || !due)
+			return r;
+		/* the tree is on the medium; the other partition and the memory follow at once */
+		rsm_clock_sleep_ns(rsm_clock_real(), LOOK_NS);
+	}
+	return r < 0 ? r
+		     : rsm_err_set(err, EBUSY,
+				   "files are being written; the next index without any locks it");
+}
+
+/* As the drive's worker is about to note. */
+static void note_locked(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+{
+	rsm_mutex_lock(&manager->lock);
+	cartridge->read_only = true;
+	snprintf(cartridge->reason, sizeof cartridge->reason, RSM_LTFS_LOCKED);
+	rsm_mutex_unlock(&manager->lock);
+	rsm_manager_apply_state(manager, cartridge);
 }
 
 int rsm_manager_set_lock(struct rsm_manager *manager, int64_t medium, const char *lock,
@@ -78,6 +107,8 @@ int rsm_manager_set_lock(struct rsm_manager *manager, int64_t medium, const char
 	r = check_lock(content, lock, err);
 	if (r == 0)
 		r = write_lock(manager, medium, content, lock, cancel, err);
+	if (r == 0 && strcmp(lock, "unlocked") != 0)
+		note_locked(manager, rsm_content_owner(content));
 	rsm_manager_content_unref(manager, content);
 	return r > 0 ? 0 : r;
 }

@@ -55,9 +55,12 @@ bool rsm_ltfs_is_being_unlocked(struct rsm_ltfs_volume *ltfs)
 
 void rsm_ltfs_settle_lock(struct rsm_ltfs_volume *ltfs)
 {
-	if (!rsm_ltfs_is_being_unlocked(ltfs) || strcmp(ltfs->reason, RSM_LTFS_LOCKED) != 0)
+	/* damage, or another reason as well */
+	if (!rsm_ltfs_is_being_unlocked(ltfs) || strcmp(ltfs->reason, RSM_LTFS_LOCKED) != 0 ||
+	    (ltfs->refusal && strcmp(ltfs->refusal, RSM_LTFS_LOCKED) != 0))
 		return;
 	ltfs->locked = ltfs->read_only = false;
+	ltfs->refusal = NULL;
 	ltfs->reason[0] = '\0';
 }
 
@@ -89,6 +92,7 @@ static void write_lock(struct rsm_ltfs_volume *ltfs, const char *lock)
 	if (strcmp(lock, "unlocked") == 0)
 		return;
 	ltfs->read_only = true;
+	ltfs->refusal = RSM_LTFS_LOCKED;
 	snprintf(ltfs->reason, sizeof ltfs->reason, RSM_LTFS_LOCKED);
 }
 
@@ -104,8 +108,6 @@ int rsm_ltfs_write_due(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	if (ltfs->lock_due[0]) {
 		write_lock(ltfs, ltfs->lock_due);
 		r = rsm_volume_index_set_fact(index, "lock", ltfs->lock_due, err);
-		if (r == 0)
-			r = rsm_volume_index_set_fact(index, RSM_LTFS_LOCK_DUE, NULL, err);
 	}
 	if (r == 0)
 		r = rsm_volume_index_set_fact(index, RSM_LTFS_BARCODE_DUE, NULL, err);
@@ -113,6 +115,8 @@ int rsm_ltfs_write_due(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 		r = rsm_volume_index_get_fact(index, "lock", &lock, err);
 	if (r == 0)
 		r = rsm_ltfs_save_medium_facts(ltfs, lock ? lock : "unlocked", err);
+	if (r == 0 && ltfs->lock_due[0]) /* who waits for it looks at this */
+		r = rsm_volume_index_set_fact(index, RSM_LTFS_LOCK_DUE, NULL, err);
 	ltfs->lock_due[0] = '\0';
 	return r ? r : rsm_volume_index_commit(index, false, err);
 }
