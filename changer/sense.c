@@ -39,6 +39,7 @@ static const struct {
 	{ ANY, 0x30, 0x07, RSM_CAUSE_CLEANING_NEEDED },
 	{ 0x3, 0x30, 0x10, RSM_CAUSE_MEDIUM_ERROR }, /* medium not formatted */
 	{ ANY, 0x30, ANY, RSM_CAUSE_INCOMPATIBLE_MEDIUM },
+	{ 0x3, 0x14, 0x03, RSM_CAUSE_END_NOT_FOUND },
 	{ 0x3, 0x00, 0x02, RSM_CAUSE_END_OF_PARTITION },
 	{ 0x3, 0x00, 0x05, RSM_CAUSE_END_OF_DATA },
 	{ 0x8, 0x00, 0x05, RSM_CAUSE_END_OF_DATA },
@@ -71,6 +72,7 @@ static const struct {
 	[RSM_CAUSE_WRITE_PROTECTED] = { "write protected", EROFS },
 	[RSM_CAUSE_BLANK] = { "blank medium", EIO },
 	[RSM_CAUSE_END_OF_DATA] = { "end of data", EIO },
+	[RSM_CAUSE_END_NOT_FOUND] = { "end of data not found", EIO },
 	[RSM_CAUSE_ABORTED] = { "command aborted", EIO },
 	[RSM_CAUSE_VOLUME_OVERFLOW] = { "end of medium", ENOSPC },
 	[RSM_CAUSE_FILEMARK] = { "filemark", EIO },

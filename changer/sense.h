@@ -27,10 +27,11 @@ enum rsm_cause {
 	RSM_CAUSE_WRITE_PROTECTED, /* 07 */
 	RSM_CAUSE_BLANK,	   /* 08, not end of data */
 	RSM_CAUSE_END_OF_DATA,	   /* 08/00/05, or 03/.. with end-of-data detected */
-	RSM_CAUSE_ABORTED,	   /* 0B */
-	RSM_CAUSE_VOLUME_OVERFLOW, /* 0D: physical end of medium */
-	RSM_CAUSE_FILEMARK,	   /* filemark bit */
-	RSM_CAUSE_EARLY_WARNING,   /* EOM bit on a write that was done, 00/00/02 */
+	RSM_CAUSE_END_NOT_FOUND, /* 03/14/03: nothing more can be read, and it is no end of data */
+	RSM_CAUSE_ABORTED,	 /* 0B */
+	RSM_CAUSE_VOLUME_OVERFLOW,	      /* 0D: physical end of medium */
+	RSM_CAUSE_FILEMARK,		      /* filemark bit */
+	RSM_CAUSE_EARLY_WARNING,	      /* EOM bit on a write that was done, 00/00/02 */
 	RSM_CAUSE_PROGRAMMABLE_EARLY_WARNING, /* 00/00/07 */
 	RSM_CAUSE_END_OF_PARTITION,	      /* EOM while reading or spacing forward */
 	RSM_CAUSE_BEGINNING_OF_PARTITION,     /* 00/00/04 */

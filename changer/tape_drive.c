@@ -423,6 +423,10 @@ int rsm_tape_drive_locate_end(struct rsm_tape_drive *drive, uint32_t partition, 
 	r = space(drive, SPACE_END_OF_DATA, 0, &sense, &command, err);
 	if (r < 0)
 		return r;
+	/* a blank check with this code is the end of what can be read, but no end of data */
+	if (sense.cause == RSM_CAUSE_END_NOT_FOUND ||
+	    (sense.cause == RSM_CAUSE_BLANK && sense.asc == 0x14 && sense.ascq == 0x03))
+		return RSM_TAPE_NO_END;
 	if (!rsm_tape_is_good(&sense) && !is_end_of_data(&sense))
 		return rsm_tape_drive_refuse(drive, &command, &sense, err);
 	r = rsm_tape_drive_position(drive, &position, err);

@@ -47,6 +47,7 @@ enum rsm_tape_outcome {
 	RSM_TAPE_FILEMARK,	 /* _read, _space_blocks: position is behind the mark */
 	RSM_TAPE_END_OF_DATA,	 /* _read, _locate, _space_*: position is at end of data */
 	RSM_TAPE_BEGINNING,	 /* _space_filemarks backwards: at block 0 */
+	RSM_TAPE_NO_END,	 /* _locate_end: it cannot be found; the position is unknown */
 	RSM_TAPE_EARLY_WARNING,	 /* _write, _write_filemarks: it WAS written; the end is near */
 };
 
@@ -92,7 +93,7 @@ RSM_MUST_CHECK int rsm_tape_drive_position(struct rsm_tape_drive *drive,
 RSM_MUST_CHECK int rsm_tape_drive_locate(struct rsm_tape_drive *drive, uint32_t partition,
 					 uint64_t block, struct rsm_err *err);
 
-/* To end of data of a partition (LOCATE with partition, SPACE(16) end of data). */
+/* To end of data of a partition (LOCATE with partition, SPACE(16) end of data). Outcome NO_END. */
 RSM_MUST_CHECK int rsm_tape_drive_locate_end(struct rsm_tape_drive *drive, uint32_t partition,
 					     uint64_t *ret_block, struct rsm_err *err);
 

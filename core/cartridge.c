@@ -53,6 +53,7 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 		cartridge->library = medium->library;
 	rsm_list_init(&cartridge->reads);
 	rsm_list_init(&cartridge->mounts);
+	rsm_list_init(&cartridge->works);
 	return cartridge;
 }
 
@@ -105,9 +106,8 @@ void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge)
 
 /* ---- contents and what they ask for ---- */
 
-static void content_read(void *context, struct rsm_medium_read *read)
+void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_read *read)
 {
-	struct rsm_manager *manager = context;
 	struct rsm_cartridge *cartridge = rsm_content_owner(read->content);
 	struct rsm_err err;
 	struct rsm_drive_worker *worker;
@@ -143,9 +143,13 @@ static void content_read(void *context, struct rsm_medium_read *read)
 		read->done(read, r, &err);
 }
 
-static void content_cancel(void *context, struct rsm_medium_read *read)
+static void content_read(void *context, struct rsm_medium_read *read)
 {
-	struct rsm_manager *manager = context;
+	rsm_cartridge_queue_read(context, read);
+}
+
+void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_read *read)
+{
 	struct rsm_cartridge *cartridge = rsm_content_owner(read->content);
 	struct rsm_err err;
 	bool found = false;
@@ -158,6 +162,23 @@ static void content_cancel(void *context, struct rsm_medium_read *read)
 	rsm_mutex_unlock(&manager->lock);
 	if (found)
 		read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
+}
+
+static void content_cancel(void *context, struct rsm_medium_read *read)
+{
+	rsm_cartridge_cancel_read(context, read);
+}
+
+void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	if (!soon) {
+		cartridge->read_soon_ns = 0;
+	} else if (cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library &&
+		   !cartridge->read_soon_ns) {
+		cartridge->read_soon_ns = rsm_manager_now(cartridge->manager);
+		rsm_cartridge_wanted_locked(cartridge);
+	}
 }
 
 /* Of a nameless file nothing can be written: the robot does not bring a cartridge for it again and

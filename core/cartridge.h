@@ -44,6 +44,7 @@ struct rsm_cartridge {
 	/* what it is wanted for */
 	struct rsm_list reads;	   /* [lock] rsm_medium_read, unordered */
 	struct rsm_list mounts;	   /* [lock] rsm_mount_request */
+	struct rsm_list works;	   /* [lock] volume_work.c's */
 	unsigned syncs;		   /* [lock] waiters of rsm_manager_sync_wait */
 	int64_t read_soon_ns;	   /* [lock] 0, or since when a file is open whose data are on it */
 	int64_t migrate_at_ns;	   /* [lock] 0: nothing staged that we know of */

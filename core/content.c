@@ -155,10 +155,18 @@ void rsm_content_refuse_changes(struct rsm_content *content, int code, const cha
 	content->refuse_code = code;
 }
 
+void rsm_content_hold_changes(struct rsm_content *content, const char *why)
+{
+	content->held_why = why;
+}
+
 int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err)
 {
+	const char *held_why = content->held_why;
 	int code = content->refuse_code;
 
+	if (held_why)
+		return rsm_err_set(err, EBUSY, "%s", held_why);
 	if (!code)
 		return 0;
 	if (code == ENOMEDIUM)

@@ -93,6 +93,17 @@ void *rsm_content_owner(const struct rsm_content *content);
 /* Why changes are refused: 0 (allowed), EROFS, ENOMEDIUM ... with the words for the user. */
 void rsm_content_refuse_changes(struct rsm_content *content, int code, const char *why);
 
+/* 0, or that. */
+RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
+
+/* Refuses them for a moment and besides, with EBUSY: for who must have the tree to himself. NULL:
+ * no more.
+ */
+void rsm_content_hold_changes(struct rsm_content *content, const char *why);
+
+/* Somebody uses the medium otherwise than through these calls. */
+void rsm_content_used(struct rsm_content *content);
+
 /* How many bytes may still be accepted (capacity less what is staged, reserves deducted by the
  * caller); UINT64_MAX: unknown. Writing beyond is -ENOSPC.
  */

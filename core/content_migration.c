@@ -264,21 +264,64 @@ int rsm_content_snapshot(struct rsm_content *content, struct rsm_index_snapshot 
 enum { COVER_FILES = 8192 };
 
 struct released {
-	uint64_t id;
+	uint64_t id; /* 0: it has been seen to */
 	struct rsm_staged_range range;
 };
 
 struct released_list {
-	struct released *at;
+	struct released_list *next; /* of others that go on; they hardly ever do */
+	struct rsm_content *content;
+	struct released *at; /* [content.lock] */
 	size_t count, room;
 	bool failed;
 };
 
-/* Under the index's lock: only noted down. */
+static void begin_releasing(struct rsm_content *content, struct released_list *list)
+{
+	RSM_LOCK_SCOPE(&content->lock);
+	list->content = content;
+	list->next = content->releasing;
+	content->releasing = list;
+}
+
+static void end_releasing(struct rsm_content *content, struct released_list *list)
+{
+	struct released_list **at;
+
+	rsm_mutex_lock(&content->lock);
+	for (at = &content->releasing; *at != list; at = &(*at)->next)
+		;
+	*at = list->next;
+	rsm_mutex_unlock(&content->lock);
+	free(list->at);
+}
+
+int rsm_content_know_released(struct rsm_content *content, struct rsm_open_node *node,
+			      struct rsm_err *err)
+{
+	if (!content->indexing)
+		return 0;
+	RSM_LOCK_SCOPE(&content->lock);
+	for (const struct released_list *list = content->releasing; list; list = list->next)
+		for (size_t i = 0; i < list->count; i++) {
+			int r;
+
+			if (list->at[i].id != node->id)
+				continue;
+			r = rsm_ranges_reserve(&node->saved, 2, err);
+			if (r)
+				return r;
+			rsm_ranges_put(&node->saved, list->at[i].range);
+		}
+	return 0;
+}
+
+/* Under the index's lock: only noted down, for whoever loads the row from now on, too. */
 static void note_released(void *context, uint64_t id, const struct rsm_staged_range *range)
 {
 	struct released_list *list = context;
 
+	RSM_LOCK_SCOPE(&list->content->lock);
 	if (list->count == list->room) {
 		size_t room = list->room ? list->room * 2 : 256;
 		struct released *grown = realloc(list->at, room * sizeof *grown);
@@ -352,19 +395,21 @@ static void release_streamed(struct release *release, const struct rsm_staged_ra
  * named them anew or released them itself. One that is changed and not flushed keeps what it has:
  * its bytes may be newer than the medium's, its next flush names or releases them. All others just
  * forget them. A node that is not in the table now was not flushed since, because none leaves the
- * table before the end of this.
+ * table before the end of this; and one that was loaded since knows of them as `saved`.
  */
-static void release_one(struct rsm_content *content, const struct released *released,
-			uint64_t phase)
+static void release_one(struct rsm_content *content, struct released *released, uint64_t phase)
 {
-	const struct rsm_staged_range *range = &released->range;
-	uint64_t end = range->file_offset + range->byte_count;
+	const struct rsm_staged_range copy = released->range, *range = &copy;
+	uint64_t id = released->id, end = range->file_offset + range->byte_count;
 	struct release release = { .content = content };
 	struct rsm_open_node *node;
 
-	if (rsm_content_hold(content, released->id, &node, NULL))
+	if (rsm_content_hold(content, id, &node, NULL))
 		return; /* out of memory: the next open collects it */
 	release.node = node;
+	rsm_mutex_lock(&content->lock);
+	released->id = 0; /* whoever loads it from now on has nothing to do with them */
+	rsm_mutex_unlock(&content->lock);
 	if (node->staged_phase >= phase || rsm_ranges_reserve(&node->ranges, 1, NULL) ||
 	    rsm_ranges_reserve(&node->saved, 1, NULL)) {
 		rsm_content_drop_streamed(node, range->file_offset, end); /* it waits again */
@@ -405,6 +450,7 @@ static int cover_some(struct rsm_content *content, uint64_t version, struct rsm_
 	uint64_t phase;
 	int r, committed;
 
+	begin_releasing(content, &list);
 	/* a flush comes before all of this, and its rows are covered, or after all of it */
 	rsm_mutex_lock(&content->commit_lock);
 	rsm_mutex_lock(&content->lock);
@@ -420,7 +466,7 @@ static int cover_some(struct rsm_content *content, uint64_t version, struct rsm_
 	content->indexing--;
 	rsm_mutex_unlock(&content->lock);
 	sweep(content);
-	free(list.at);
+	end_releasing(content, &list);
 	return committed < 0 ? committed : r;
 }
 

@@ -190,6 +190,9 @@ int rsm_content_load(struct rsm_content *content, struct rsm_open_node *node, st
 		if (written && !rsm_ranges_reserve(&node->streamed, 2, NULL))
 			rsm_ranges_put(&node->streamed, ranges[i]); /* else it is written again */
 	}
+	r = rsm_content_know_released(content, node, err);
+	if (r)
+		return r;
 	node->persisted_size = row.size;
 	node->cut = UINT64_MAX;
 	rsm_content_set_row(node, &row);

@@ -142,11 +142,13 @@ struct rsm_content {
 	atomic_bool index_room_known;
 	atomic_int_fast64_t index_room; /* bytes that may be added to the index */
 	atomic_int refuse_code;
+	_Atomic(const char *) held_why; /* a literal; NULL: changes are not held */
 
 	/* While staged copies are given up after an index, nodes stay in the table, so that what
 	 * they know about their staged bytes is at hand: see content_migration.c. */
-	atomic_uint_fast64_t phase; /* counts these times */
-	atomic_uint indexing;	    /* how many go on */
+	atomic_uint_fast64_t phase;	 /* counts these times */
+	atomic_uint indexing;		 /* how many go on */
+	struct released_list *releasing; /* [lock] what they give up: content_migration.c */
 
 	struct rsm_mutex lock; /* the table, orphans, seen, refuse_why */
 	struct rsm_open_node **nodes;
@@ -170,10 +172,8 @@ struct rsm_content {
 	pthread_cond_t reads_ended; /* with reads_lock */
 };
 
-void rsm_content_used(struct rsm_content *content);
 /* Until none is under way: before closing. */
 void rsm_content_wait_for_reads(struct rsm_content *content);
-RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
 /* Something that will take `bytes` in an index is about to be made; -ENOSPC. Given back if it comes
  * to nothing, or when something goes.
  */
@@ -258,6 +258,12 @@ bool rsm_content_is_busy(struct rsm_content *content, struct rsm_open_node *node
 
 /* Puts the live attributes of open nodes into a row. */
 void rsm_content_overlay(struct rsm_content *content, struct rsm_node *row);
+
+/* A node that is being loaded learns what its row does not name any more, but nobody has given up
+ * yet: it is `saved`. With node->lock held.
+ */
+RSM_MUST_CHECK int rsm_content_know_released(struct rsm_content *content,
+					     struct rsm_open_node *node, struct rsm_err *err);
 
 void rsm_content_add_orphan(struct rsm_content *content, uint64_t id);
 bool rsm_content_is_orphan(struct rsm_content *content, uint64_t id);

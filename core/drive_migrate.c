@@ -456,6 +456,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 		r = worker->volume->ops->commit(worker->volume, what, &identity.identity, update,
 						err);
 	worker->head_partition = 0;
+	rsm_drive_tell_findings(worker, cartridge);
 	if (r == 0) {
 		RSM_LOCK_SCOPE(&worker->manager->lock);
 		cartridge->unindexed_bytes = 0;

@@ -203,6 +203,10 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 		rsm_list_remove(item);
 		rsm_list_append(&cartridge->mounts, item);
 	}
+	RSM_LIST_FOR_EACH_SAFE (item, &other->works) {
+		rsm_list_remove(item);
+		rsm_list_append(&cartridge->works, item);
+	}
 	rsm_list_remove(&other->link);
 	rsm_list_append(&manager->cartridges, &other->link); /* found after ours */
 	if (other->references)
@@ -332,6 +336,7 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 		rsm_event_add(catalog_of(worker), "conflict", "medium", cartridge->barcode, "file",
 			      conflicts.data + at, NULL);
 	}
+	rsm_drive_tell_findings(worker, cartridge);
 	if (r == RSM_LTFS_RELOADED)
 		rsm_log_info("%s in %s: its index was read", cartridge->barcode, worker->name);
 	return rsm_drive_cache_reset(worker, (uint32_t)label->block_size, err);
@@ -519,6 +524,29 @@ static void note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridg
 				err.msg);
 }
 
+/* One partition has its label, the other has none: it is read by that one, if there is something to
+ * be read; a format that was cut short left nothing.
+ */
+static int mount_half(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		      struct rsm_ltfs_probe *probe, struct rsm_err *err)
+{
+	struct rsm_volume_status status;
+	bool expected = strcasecmp(probe->label.uuid, worker->medium.volume_uuid) == 0;
+	int r = mount_ltfs(worker, cartridge, &probe->label, err);
+
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	worker->volume->ops->status(worker->volume, &status);
+	if (expected || status.index_generation > 1) {
+		probe->kind = RSM_PROBE_LTFS;
+		snprintf(probe->label_type, sizeof probe->label_type, "LTFS");
+		return 0;
+	}
+	rsm_volume_free(worker->volume);
+	worker->volume = NULL;
+	return 0;
+}
+
 static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct rsm_err *err)
 {
@@ -554,9 +582,14 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 			return r;
 	}
 
+	if (probe.half) {
+		r = mount_half(worker, cartridge, &probe, err);
+		if (r < 0)
+			return r;
+	}
 	expected = m->volume_uuid[0] && probe.kind == RSM_PROBE_LTFS &&
 		   strcasecmp(probe.label.uuid, m->volume_uuid) == 0;
-	if (probe.kind == RSM_PROBE_LTFS) {
+	if (probe.kind == RSM_PROBE_LTFS && !worker->volume) {
 		r = mount_ltfs(worker, cartridge, &probe.label, err);
 		if (r == -EBADMSG && !expected && err)
 			snprintf(probe.label_info, sizeof probe.label_info, "%.127s", err->msg);

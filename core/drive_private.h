@@ -42,6 +42,7 @@ struct rsm_drive_worker {
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
 	struct rsm_medium medium;  /* as of the load */
 	bool prevented;		   /* removal is */
+	bool worked;		   /* the last step was one of volume_work.c's */
 	char *buffer;		   /* of WRITE_BLOCKS blocks, written in turn */
 	unsigned next_block;	   /* of them */
 	uint32_t block_size;
@@ -93,6 +94,15 @@ RSM_MUST_CHECK int rsm_drive_take_home(struct rsm_drive_worker *worker,
  * loads it first of all.
  */
 void rsm_drive_adopt(struct rsm_drive_worker *worker);
+
+/* ---- volume_work.c ---- */
+
+/* What was found wrong with the volume, or put right since, goes to the events, each once. */
+void rsm_drive_tell_findings(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
+/* Does a step of the first piece of work that the cartridge has. */
+void rsm_drive_do_work(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
+/* The cartridge leaves: what is not done will not be. With the lock. */
+void rsm_drive_fail_works_locked(struct rsm_cartridge *cartridge);
 
 /* ---- drive_read.c ---- */
 

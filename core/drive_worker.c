@@ -361,7 +361,16 @@ static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 
 /* ---- one step with a loaded cartridge ---- */
 
-enum step { STEP_WAIT, STEP_READ, STEP_MOUNTS, STEP_LABEL, STEP_MIGRATE, STEP_INDEX, STEP_LEAVE };
+enum step {
+	STEP_WAIT,
+	STEP_READ,
+	STEP_MOUNTS,
+	STEP_LABEL,
+	STEP_MIGRATE,
+	STEP_INDEX,
+	STEP_WORK,
+	STEP_LEAVE
+};
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -419,6 +428,17 @@ static bool frees_by_index_locked(struct rsm_drive_worker *worker,
 	       !wants_migration_locked(worker, cartridge, now);
 }
 
+/* It takes turns with those who have something to write. */
+static bool wants_work_locked(struct rsm_drive_worker *worker,
+			      const struct rsm_cartridge *cartridge, int64_t now)
+{
+	if (rsm_list_is_empty(&cartridge->works) || cartridge->leave || worker->manager->stopping)
+		return false;
+	return !worker->worked || !(frees_by_index_locked(worker, cartridge, now) ||
+				    wants_migration_locked(worker, cartridge, now) ||
+				    wants_index_locked(cartridge, now));
+}
+
 /* What to do next, or when to look again. */
 static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			       int64_t *ret_until)
@@ -440,7 +460,7 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 		if (manager->workers[i]->library == worker->library &&
 		    rsm_drive_worker_is_empty_locked(manager->workers[i]))
 			view.another_drive_free = true;
-	if (rsm_mount_queue_turn_is_over(cartridge, &view))
+	if (rsm_list_is_empty(&cartridge->works) && rsm_mount_queue_turn_is_over(cartridge, &view))
 		return STEP_LEAVE;
 	/* somebody who reads on and on does not keep it from leaving; it will come again */
 	if (!cartridge->leave && !rsm_list_is_empty(&cartridge->reads))
@@ -452,6 +472,8 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 	}
 	if (wants_label_locked(cartridge, now))
 		return STEP_LABEL;
+	if (wants_work_locked(worker, cartridge, now))
+		return STEP_WORK;
 	if (frees_by_index_locked(worker, cartridge, now) ||
 	    has_much_unindexed_locked(worker, cartridge, now))
 		return STEP_INDEX;
@@ -599,6 +621,7 @@ static void label(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 static void do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		    enum step step)
 {
+	worker->worked = step == STEP_WORK;
 	switch (step) {
 	case STEP_WAIT: return;
 	case STEP_READ:
@@ -617,6 +640,11 @@ static void do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	case STEP_INDEX:
 		set_state(worker, RSM_DRIVE_WRITING);
 		write_index(worker, cartridge);
+		break;
+	case STEP_WORK:
+		set_state(worker, RSM_DRIVE_READING);
+		prevent_removal(worker);
+		rsm_drive_do_work(worker, cartridge);
 		break;
 	case STEP_LEAVE: leave(worker, cartridge); return;
 	}
@@ -650,6 +678,7 @@ static void with_cartridge(struct rsm_drive_worker *worker)
 	step = choose_locked(worker, cartridge, &until);
 	if (step == STEP_LEAVE) {
 		cartridge->state = RSM_CARTRIDGE_LEAVING;
+		rsm_drive_fail_works_locked(cartridge);
 		worker->state = RSM_DRIVE_WRITING;
 	}
 	rsm_mutex_unlock(&manager->lock);

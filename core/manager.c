@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "core/drive_private.h"
+#include "core/view.h"
 
 #define HOUSEKEEPING_NS (RSM_SECOND_NS / 2)
 #define STARTUP_WAIT_NS (5 * RSM_SECOND_NS)
@@ -385,6 +386,8 @@ static int open_folders(struct rsm_manager *manager, struct rsm_err *err)
 		return rsm_err_oom(err);
 	r = rsm_file_make_folders(manager->staging_folder, 0700, err);
 	if (r == 0)
+		r = rsm_generation_tidy(manager, err);
+	if (r == 0)
 		r = rsm_catalog_open(manager->state_folder, manager->clock, &manager->catalog, err);
 	if (r == 0)
 		r = rsm_staging_space_new(manager->staging_folder, options->staging_limit,
@@ -436,6 +439,7 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_cond_init(&manager->changed);
 	rsm_cond_init(&manager->changed_house);
 	rsm_list_init(&manager->cartridges);
+	rsm_list_init(&manager->views);
 	r = start(manager, err);
 	if (r < 0) {
 		uint64_t files;
@@ -557,6 +561,7 @@ void rsm_manager_free(struct rsm_manager *manager)
 {
 	if (!manager)
 		return;
+	rsm_view_close_all(manager);
 	for (size_t i = 0; i < manager->worker_count; i++)
 		rsm_drive_worker_free(manager->workers[i]);
 	free(manager->workers);

@@ -119,7 +119,8 @@ static bool in_use_locked(const struct rsm_cartridge *cartridge)
 	if (cartridge->content)
 		rsm_content_use(cartridge->content, &use);
 	return use.open_files || use.reading || !rsm_list_is_empty(&cartridge->reads) ||
-	       !rsm_list_is_empty(&cartridge->mounts) || cartridge->syncs;
+	       !rsm_list_is_empty(&cartridge->mounts) || !rsm_list_is_empty(&cartridge->works) ||
+	       cartridge->syncs;
 }
 
 static bool found_something(void *context, const struct rsm_node *node, const char *name,

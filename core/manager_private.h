@@ -41,6 +41,8 @@ struct rsm_manager {
 	struct rsm_mutex lock;
 	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
 	struct rsm_list cartridges;   /* [lock] */
+	struct rsm_list views;	      /* [lock] view.c's */
+	uint64_t last_view;	      /* [lock] number that was given last */
 	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
 	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */
 	bool stopping;		      /* [lock] loaded cartridges are finished and go home */
@@ -82,6 +84,13 @@ void rsm_manager_wake_locked(struct rsm_manager *manager);
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
 
 /* ---- cartridge.c: the table ---- */
+
+/* Queues a read of the medium, or completes it at once; gives up one that waits. By way of the
+ * owner of read->content. */
+void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_read *read);
+void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_read *read);
+/* A file whose bytes are on it is open, or none is any more. */
+void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon);
 
 /* Finds or makes the entry and takes a reference. Outcome RSM_MANAGER_ABSENT. Without the lock. */
 RSM_MUST_CHECK int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,

@@ -35,6 +35,22 @@ struct rsm_volume_status {
 	char reason[256]; /* why it is read-only; "" otherwise */
 };
 
+/* Something about the volume that is not as it should be. */
+struct rsm_volume_finding {
+	enum rsm_finding_kind {
+		RSM_FINDING_NOTE,   /* nothing has to be done about it */
+		RSM_FINDING_MENDS,  /* the next full commit puts it right, nothing is put at risk */
+		RSM_FINDING_REPAIR, /* only a repair that somebody asks for does */
+		RSM_FINDING_LOSS,   /* nothing does: what can be read should be copied */
+	} kind;
+	bool mended;		/* it was put right since */
+	bool told, told_mended; /* the reader's own */
+	char partition;		/* letter; 0: it is about both */
+	uint64_t block;		/* 0: none in particular */
+	char text[232];
+};
+enum { RSM_VOLUME_FINDINGS = 16 };
+
 /* The vendor keys of the index root (contract 8), as the catalogue knows them at that moment. */
 struct rsm_volume_identity {
 	const char *pool, *name, *lmid, *side, *state, *barcode;
@@ -65,6 +81,10 @@ struct rsm_volume_ops {
 	/* Would `bytes` more fit, closing indexes deducted? */
 	bool (*has_room)(struct rsm_volume *volume, uint64_t bytes);
 	void (*status)(struct rsm_volume *volume, struct rsm_volume_status *ret_status);
+	/* What was found when the volume was opened. Borrowed, as long as the volume. NULL: volumes
+	 * of this kind have nothing to tell.
+	 */
+	struct rsm_volume_finding *(*findings)(struct rsm_volume *volume, size_t *ret_count);
 	void (*free)(struct rsm_volume *volume);
 };
 

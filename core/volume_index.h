@@ -295,6 +295,17 @@ RSM_MUST_CHECK int rsm_volume_index_staged(struct rsm_volume_index *index, uint6
 					   struct rsm_staged_range **ret_ranges, size_t *ret_count,
 					   struct rsm_err *err);
 
+/* All extents of all nodes, a few rows at a time: others come in between. `each` is called under
+ * the lock, must not call back, and returns true to go on.
+ */
+typedef bool rsm_volume_index_extent(void *context, uint64_t id, const struct rsm_extent *extent);
+RSM_MUST_CHECK int rsm_volume_index_each_extent(struct rsm_volume_index *index,
+						rsm_volume_index_extent *each, void *context,
+						struct rsm_err *err);
+/* One behind the last block of the partition that an extent names; 0: there is none. */
+RSM_MUST_CHECK int rsm_volume_index_used(struct rsm_volume_index *index, char partition,
+					 uint64_t block_size, uint64_t *ret_end,
+					 struct rsm_err *err);
 /* How many blocks of the partition the files' extents name; a block that several name counts for
  * each. Looks at all files, a few thousand at a time, and lets others at the index in between.
  */
@@ -464,6 +475,38 @@ RSM_MUST_CHECK int rsm_index_loader_unknown(struct rsm_index_loader *loader, uin
 					    const char *xml, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_index_loader_set_fact(struct rsm_index_loader *loader, const char *key,
 					     const char *value, struct rsm_err *err);
+
+/* What an incremental index changes in the tree that was loaded. _settle ends the loading of the
+ * index before it, incremental or not: names and uids are as _finish leaves them, so that nodes can
+ * be found, and no name can come twice any more (-EBADMSG). What is made or changed from then on is
+ * `placed`, until the next _settle.
+ */
+RSM_MUST_CHECK int rsm_index_loader_settle(struct rsm_index_loader *loader, struct rsm_err *err);
+/* Outcome ABSENT; parent 0: the root. */
+RSM_MUST_CHECK int rsm_index_loader_find(struct rsm_index_loader *loader, uint64_t parent,
+					 const char *name, struct rsm_node *ret_node,
+					 bool *ret_placed, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_index_loader_find_uid(struct rsm_index_loader *loader, uint64_t uid,
+					     struct rsm_node *ret_node, bool *ret_placed,
+					     struct rsm_err *err);
+RSM_MUST_CHECK int rsm_index_loader_place(struct rsm_index_loader *loader, uint64_t id,
+					  struct rsm_err *err);
+/* With all below it. -EBADMSG: something of that was placed. */
+RSM_MUST_CHECK int rsm_index_loader_remove(struct rsm_index_loader *loader, uint64_t id,
+					   struct rsm_err *err);
+/* Rewrites a node's row but for its place; `name`: another spelling of the same, NULL: it stays.
+ * Extents behind a file's end go. Places it.
+ */
+RSM_MUST_CHECK int rsm_index_loader_change(struct rsm_index_loader *loader,
+					   const struct rsm_node *node, const char *name,
+					   struct rsm_err *err);
+RSM_MUST_CHECK int rsm_index_loader_set_extents(struct rsm_index_loader *loader, uint64_t id,
+						const struct rsm_extent *extents, size_t count,
+						struct rsm_err *err);
+RSM_MUST_CHECK int rsm_index_loader_set_target(struct rsm_index_loader *loader, uint64_t id,
+					       const char *target, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_index_loader_clear_xattrs(struct rsm_index_loader *loader, uint64_t id,
+						 struct rsm_err *err);
 
 /* Completes the new database (totals, indexes, fsync) without putting it in place. */
 RSM_MUST_CHECK int rsm_index_loader_finish(struct rsm_index_loader *loader, uint64_t highest_uid,

@@ -22,6 +22,10 @@ void rsm_vi_loader_close(struct rsm_index_loader *loader)
 		sqlite3_finalize(*all[i]);
 		*all[i] = NULL;
 	}
+	for (size_t i = 0; i < RSM_VI_LOADER_CHANGES; i++) {
+		sqlite3_finalize(loader->changes[i]);
+		loader->changes[i] = NULL;
+	}
 	rsm_sqlite_close(loader->db);
 	loader->db = NULL;
 }
@@ -124,9 +128,8 @@ void rsm_index_loader_free(struct rsm_index_loader *loader)
 
 /* ---- nodes ---- */
 
-/* Names that a folder cannot have are made ones that it can, and stay recognisable. */
-static int make_key(const char *name, struct rsm_vi_key *ret_key, char **ret_exact,
-		    struct rsm_err *err)
+int rsm_vi_loader_key(const char *name, struct rsm_vi_key *ret_key, char **ret_exact,
+		      struct rsm_err *err)
 {
 	RSM_FREE char *fixed = NULL;
 	int r;
@@ -196,8 +199,8 @@ static int insert(struct rsm_index_loader *loader, struct rsm_node *node, struct
 	return insert_anywhere(loader, node, row, err);
 }
 
-static int pack(const struct rsm_extent *extents, size_t count, struct rsm_vi_packed *ret_packed,
-		struct rsm_err *err)
+int rsm_vi_loader_pack(const struct rsm_extent *extents, size_t count,
+		       struct rsm_vi_packed *ret_packed, struct rsm_err *err)
 {
 	RSM_VI_EXTENTS struct rsm_vi_extents list = { 0 };
 	int r = 0;
@@ -205,6 +208,19 @@ static int pack(const struct rsm_extent *extents, size_t count, struct rsm_vi_pa
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = rsm_vi_extents_add(&list, &extents[i], 0, err);
 	return r < 0 ? r : rsm_vi_pack_extents(&list, ret_packed, err);
+}
+
+/* Once names are settled, a second node of a name can only be one too many. */
+static int refuse_taken(struct rsm_index_loader *loader, uint64_t parent, const char *name,
+			struct rsm_err *err)
+{
+	struct rsm_node taken;
+	bool placed;
+	int r = rsm_index_loader_find(loader, parent, name, &taken, &placed, err);
+
+	if (r == RSM_NODE_ABSENT)
+		return 0;
+	return r < 0 ? r : rsm_err_set(err, EBADMSG, "a name is there twice");
 }
 
 static int insert_root(struct rsm_index_loader *loader, struct rsm_node *node, struct rsm_err *err)
@@ -240,9 +256,11 @@ int rsm_index_loader_node(struct rsm_index_loader *loader, uint64_t parent, cons
 		return r;
 	}
 	made.parent = parent;
-	r = make_key(name, &key, &exact, err);
+	r = rsm_vi_loader_key(name, &key, &exact, err);
+	if (r == 0 && loader->settled)
+		r = refuse_taken(loader, parent, name, err);
 	if (r == 0)
-		r = pack(extents, extent_count, &packed, err);
+		r = rsm_vi_loader_pack(extents, extent_count, &packed, err);
 	if (r < 0)
 		return r;
 	if (link_target)
@@ -261,8 +279,8 @@ int rsm_index_loader_node(struct rsm_index_loader *loader, uint64_t parent, cons
 	return 0;
 }
 
-static int count_size(struct rsm_index_loader *loader, const struct rsm_node *node,
-		      struct rsm_err *err)
+int rsm_vi_loader_count_size(struct rsm_index_loader *loader, const struct rsm_node *node,
+			     struct rsm_err *err)
 {
 	RSM_SQLITE_RESET sqlite3_stmt *size = loader->size;
 	int r;
@@ -285,9 +303,9 @@ int rsm_index_loader_update(struct rsm_index_loader *loader, const struct rsm_no
 	bool root = node->id == RSM_NODE_ROOT;
 	int r;
 
-	r = root ? 0 : make_key(name, &key, &exact, err);
+	r = root ? 0 : rsm_vi_loader_key(name, &key, &exact, err);
 	if (r == 0)
-		r = count_size(loader, node, err);
+		r = rsm_vi_loader_count_size(loader, node, err);
 	if (r < 0)
 		return r;
 	rsm_vi_bind_node(loader->update, node, times);
@@ -437,7 +455,9 @@ static int give_uids(struct rsm_index_loader *loader, struct rsm_err *err)
 	if (loader->state.highest_uid > UINT64_MAX - loader->unknown_uids - 1)
 		return rsm_err_set(err, EBADMSG, "the index leaves no file numbers to give");
 	r = rsm_sqlite_exec(loader->db,
-			    "CREATE TEMP TABLE numberless AS SELECT id FROM node WHERE uid=0", err);
+			    "DROP TABLE IF EXISTS temp.numberless;"
+			    "CREATE TEMP TABLE numberless AS SELECT id FROM node WHERE uid=0",
+			    err);
 	if (r == 0)
 		r = rsm_sqlite_prepare(loader->db, "SELECT id FROM numberless", &rows, err);
 	if (r == 0)
@@ -447,6 +467,7 @@ static int give_uids(struct rsm_index_loader *loader, struct rsm_err *err)
 		rsm_vi_bind_id(set, 2, ++loader->state.highest_uid);
 		r = rsm_sqlite_run(set, err);
 	}
+	loader->unknown_uids = 0;
 	return r < 0 ? r : 0;
 }
 
@@ -482,6 +503,24 @@ int rsm_vi_sync_file(const char *path, struct rsm_err *err)
 	return 0;
 }
 
+int rsm_vi_loader_settle(struct rsm_index_loader *loader, struct rsm_err *err)
+{
+	int r = check_root(loader, err);
+
+	if (r == 0)
+		r = give_uids(loader, err);
+	if (r < 0 || loader->settled)
+		return r;
+	r = rsm_vi_create_name_index(loader->db, err);
+	if (r == -EEXIST) {
+		r = rename_taken(loader->db, err);
+		if (r == 0)
+			r = rsm_vi_create_name_index(loader->db, err);
+	}
+	loader->settled = r == 0;
+	return r;
+}
+
 int rsm_index_loader_finish(struct rsm_index_loader *loader, uint64_t highest_uid,
 			    struct rsm_err *err)
 {
@@ -489,17 +528,9 @@ int rsm_index_loader_finish(struct rsm_index_loader *loader, uint64_t highest_ui
 
 	if (highest_uid > loader->state.highest_uid)
 		loader->state.highest_uid = highest_uid;
-	r = check_root(loader, err);
+	r = rsm_vi_loader_settle(loader, err);
 	if (r == 0)
-		r = give_uids(loader, err);
-	if (r == 0) {
-		r = rsm_vi_create_name_index(loader->db, err);
-		if (r == -EEXIST) {
-			r = rename_taken(loader->db, err);
-			if (r == 0)
-				r = rsm_vi_create_name_index(loader->db, err);
-		}
-	}
+		r = rsm_sqlite_exec(loader->db, "DROP INDEX IF EXISTS node_uid", err);
 	if (r == 0)
 		r = rsm_vi_create_data_indexes(loader->db, err);
 	if (r == 0)

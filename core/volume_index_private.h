@@ -7,7 +7,7 @@
  * volume_index_tree.c     creating, removing, renaming, attributes; _xattr.c
  * volume_index_data.c     staged ranges, extents, migration
  * volume_index_queue.c    what waits to be migrated
- * volume_index_snapshot.c, _loader.c, _overlay.c, _replace.c
+ * volume_index_snapshot.c, _loader.c, _change.c, _overlay.c, _replace.c
  */
 #ifndef RSM_CORE_VOLUME_INDEX_PRIVATE_H
 #define RSM_CORE_VOLUME_INDEX_PRIVATE_H
@@ -388,17 +388,31 @@ RSM_MUST_CHECK int rsm_vi_delete(struct rsm_volume_index *index, uint64_t id, ui
 
 /* ---- between snapshots, loaders and the index ---- */
 
+enum { RSM_VI_LOADER_CHANGES = 17 };
+
 struct rsm_index_loader {
 	char *path; /* where it is to be: of the index */
 	char *load_path;
 	sqlite3 *db;
 	sqlite3_stmt *insert, *update, *xattr, *unknown, *flag, *fact, *size;
-	struct rsm_vi_state state; /* totals and numbers so far */
-	uint64_t free_id;	   /* next id to try for nodes whose uid is none */
-	uint64_t unknown_uids;	   /* nodes that get a uid at the end */
+	sqlite3_stmt *changes[RSM_VI_LOADER_CHANGES]; /* _change.c's */
+	struct rsm_vi_state state;		      /* totals and numbers so far */
+	uint64_t free_id;      /* next id to try for nodes whose uid is none */
+	uint64_t unknown_uids; /* nodes that get a uid at the end */
+	bool settled;	       /* every name is there once, and there is an index of them */
 	bool finished;
 };
 void rsm_vi_loader_close(struct rsm_index_loader *loader);
+/* Names that are taken become others, uids that are none are given. */
+RSM_MUST_CHECK int rsm_vi_loader_settle(struct rsm_index_loader *loader, struct rsm_err *err);
+/* Names that a folder cannot have are made ones that it can, and stay recognisable. */
+RSM_MUST_CHECK int rsm_vi_loader_key(const char *name, struct rsm_vi_key *ret_key, char **ret_exact,
+				     struct rsm_err *err);
+RSM_MUST_CHECK int rsm_vi_loader_pack(const struct rsm_extent *extents, size_t count,
+				      struct rsm_vi_packed *ret_packed, struct rsm_err *err);
+/* The totals follow a file's new size, before its row is written. */
+RSM_MUST_CHECK int rsm_vi_loader_count_size(struct rsm_index_loader *loader,
+					    const struct rsm_node *node, struct rsm_err *err);
 /* What the new database must not lose of the old one, written to it and synchronised. */
 RSM_MUST_CHECK int rsm_vi_lay_on_top(struct rsm_volume_index *index,
 				     struct rsm_index_loader *loader, struct rsm_text *conflicts,

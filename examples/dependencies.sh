@@ -2,6 +2,7 @@
 #
 #   install_dependencies build         to build and run it
 #   install_dependencies build test    to test it as well
+#   install_dependencies fuzz          to run the fuzzers, when clang is there
 #
 # Installs only what is missing, with apt-get: as root, else through sudo. On a system without
 # dpkg it trusts that what is needed is there; meson names what is not.
@@ -31,6 +32,7 @@ install_dependencies()
 		case $kind in
 		build) packages="$packages $build_packages" ;;
 		test) packages="$packages $test_packages" ;;
+		fuzz) packages="$packages libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" ;;
 		esac
 	done
 	# shellcheck disable=SC2086

@@ -1,6 +1,7 @@
 #include "fs/contents.h"
 
 #include "base/log.h"
+#include "core/view.h"
 #include "fs/birth.h"
 #include "fs/parking.h"
 
@@ -22,6 +23,19 @@ static int unseen(struct rsmfs *fs, int64_t id, struct rsm_err *err)
 		       : RSMFS_CONTENTS_NONE;
 }
 
+static int init_view(struct rsmfs_contents *contents, struct rsm_err *err)
+{
+	struct rsm_view_info info;
+	int r = rsm_view_content(contents->fs->manager, rsmfs_view_number(contents->medium),
+				 &contents->content, &info);
+
+	if (r != 0)
+		return rsm_err_set(err, ESTALE, "the view has ended");
+	contents->is_view = true;
+	contents->cartridge = info.medium;
+	return 0;
+}
+
 int rsmfs_contents_init(struct rsmfs_contents *contents, struct rsmfs *fs, struct rsmfs_call *call,
 			unsigned flags, struct rsm_err *err)
 {
@@ -29,7 +43,9 @@ int rsmfs_contents_init(struct rsmfs_contents *contents, struct rsmfs *fs, struc
 	int64_t medium = call->place.id;
 	int r;
 
-	*contents = (struct rsmfs_contents){ .fs = fs, .medium = medium };
+	*contents = (struct rsmfs_contents){ .fs = fs, .medium = medium, .cartridge = medium };
+	if (call->place.kind == RSMFS_PLACE_VIEW)
+		return init_view(contents, err);
 	if ((flags & RSMFS_BROWSE) && fs->options->browse_mount && call->mounts == 0) {
 		r = unseen(fs, medium, err);
 		if (r)
@@ -58,7 +74,9 @@ int rsmfs_contents_init(struct rsmfs_contents *contents, struct rsmfs *fs, struc
 
 void rsmfs_contents_fini(struct rsmfs_contents *contents)
 {
-	if (contents->content)
+	if (contents->content && contents->is_view)
+		rsm_view_content_unref(contents->content);
+	else if (contents->content)
 		rsm_manager_content_unref(contents->fs->manager, contents->content);
 	contents->content = NULL;
 }

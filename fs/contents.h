@@ -12,7 +12,9 @@
 
 struct rsmfs_contents {
 	struct rsmfs *fs;
-	int64_t medium;
+	int64_t medium;	   /* as inode numbers have it */
+	int64_t cartridge; /* the medium; another number than that if this is a view */
+	bool is_view;	   /* of an older generation: read-only, always known */
 	struct rsm_content *content;
 };
 

@@ -27,6 +27,7 @@ static const struct {
 	{ "find", rsmfs_run_find },
 	{ "sync", rsmfs_run_sync },
 	{ "verify", rsmfs_run_verify },
+	{ "check", rsmfs_run_check },
 	{ "log", rsmfs_run_log },
 	{ "events", rsmfs_run_events },
 	{ "requests", rsmfs_run_requests },

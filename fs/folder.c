@@ -35,7 +35,8 @@ void rsmfs_folder_open(struct rsmfs *fs, struct rsmfs_call *call)
 	rsmfs_handle_init(fs, &folder->handle, close_folder);
 	call->file.fh = (uintptr_t)folder;
 	/* contents change through the kernel only, or it is told */
-	call->file.cache_readdir = call->file.keep_cache = call->place.kind == RSMFS_PLACE_NODE;
+	call->file.cache_readdir = call->file.keep_cache =
+		call->place.kind == RSMFS_PLACE_NODE || call->place.kind == RSMFS_PLACE_VIEW;
 	if (fuse_reply_open(call->req, &call->file) != 0)
 		rsmfs_handle_unref(fs, &folder->handle);
 }
@@ -143,6 +144,14 @@ void rsmfs_listing_fini(struct rsmfs_listing *listing)
 	listing->buffer = NULL;
 }
 
+static uint64_t ino_of(struct rsmfs_place place)
+{
+	if (place.kind == RSMFS_PLACE_CONTROL)
+		return rsmfs_control_ino(place.id);
+	return place.kind == RSMFS_PLACE_VIEWS ? rsmfs_views_ino(place.id)
+					       : rsmfs_pool_ino(place.id);
+}
+
 void rsmfs_folder_reply_whole(struct rsmfs_folder *folder, struct rsmfs_call *call, uint64_t parent)
 {
 	uint64_t offset = (uint64_t)call->offset;
@@ -154,11 +163,7 @@ void rsmfs_folder_reply_whole(struct rsmfs_folder *folder, struct rsmfs_call *ca
 		rsmfs_reply_error(call->req, r, &err);
 		return;
 	}
-	if (rsmfs_listing_dots(&listing, offset,
-			       call->place.kind == RSMFS_PLACE_CONTROL
-				       ? rsmfs_control_ino(call->place.id)
-				       : rsmfs_pool_ino(call->place.id),
-			       parent)) {
+	if (rsmfs_listing_dots(&listing, offset, ino_of(call->place), parent)) {
 		if (offset < POSITION_FIRST)
 			offset = POSITION_FIRST;
 		for (; offset - POSITION_FIRST < folder->count; offset++) {

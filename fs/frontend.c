@@ -149,6 +149,8 @@ static const struct rsmfs_namespace *namespace_of(struct rsmfs_place place)
 	case RSMFS_PLACE_POOL: return &rsmfs_namespace_pool;
 	case RSMFS_PLACE_NODE: return &rsmfs_namespace_contents;
 	case RSMFS_PLACE_CONTROL: return &rsmfs_namespace_control;
+	case RSMFS_PLACE_VIEWS: return &rsmfs_namespace_views;
+	case RSMFS_PLACE_VIEW: return &rsmfs_namespace_view;
 	case RSMFS_PLACE_NONE: break;
 	}
 	return NULL;

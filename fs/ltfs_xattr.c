@@ -265,7 +265,7 @@ static int get_space(const struct rsmfs_contents *at, const char *key, struct rs
 
 	if (strcmp(key, "ltfs.mediaDataPartitionTotalCapacity") == 0 ||
 	    strcmp(key, "ltfs.mediaDataPartitionAvailableSpace") == 0) {
-		r = rsm_manager_space(at->fs->manager, at->medium, &total, &left, err);
+		r = rsm_manager_space(at->fs->manager, at->cartridge, &total, &left, err);
 	} else if (strcmp(key, "ltfs.mediaIndexPartitionTotalCapacity") == 0 ||
 		   strcmp(key, "ltfs.mediaIndexPartitionAvailableSpace") == 0) {
 		r = rsm_volume_index_get_number(rsm_content_index(at->content),
@@ -320,7 +320,7 @@ int rsmfs_ltfs_get(const struct rsmfs_contents *at, uint64_t node, const char *k
 	if (r == 1 && is_root)
 		r = get_referenced(at, key, ret_value, err);
 	if (r == 1) {
-		r = rsmfs_get_medium(at->fs, at->medium, &medium, err);
+		r = rsmfs_get_medium(at->fs, at->cartridge, &medium, err);
 		if (r < 0)
 			return r;
 		r = get_of_medium(&medium, is_root, key, ret_value);

@@ -1,4 +1,5 @@
-/* namespace.h - the three name spaces behind the mount: pools, contents of cartridges, .rsm.
+/* namespace.h - the name spaces behind the mount: pools, contents of cartridges, .rsm, and views of
+ * older generations in it.
  *
  * Each is a table of handlers, chosen by the kind of the inode's place (inode.h); a missing one
  * answers EPERM. Threads: any.
@@ -18,7 +19,7 @@ struct rsmfs_namespace {
 	rsmfs_handler *setxattr, *getxattr, *listxattr, *removexattr;
 };
 extern const struct rsmfs_namespace rsmfs_namespace_pool, rsmfs_namespace_contents,
-	rsmfs_namespace_control;
+	rsmfs_namespace_control, rsmfs_namespace_views, rsmfs_namespace_view;
 
 /* Of two names in one cartridge. */
 void rsmfs_contents_rename(struct rsmfs *fs, struct rsmfs_call *call);
@@ -84,6 +85,13 @@ RSM_MUST_CHECK int rsmfs_medium_set_virtual(struct rsmfs *fs, struct rsmfs_call 
 /* system.posix_acl_*. */
 RSM_MUST_CHECK int rsmfs_medium_set_acl(struct rsmfs *fs, struct rsmfs_call *call,
 					struct rsm_medium *medium, struct rsm_err *err);
+
+/* ---- .rsm/views (namespace_view.c) ---- */
+
+#define RSMFS_VIEWS_NAME "views"
+
+/* Of the folder of all views, for .rsm's listing and lookup. */
+void rsmfs_views_entry(struct rsmfs *fs, struct fuse_entry_param *ret_entry);
 
 /* What is asked for and refused alike everywhere, without a look at anything: security.*,
  * trusted.*, system.* but ACLs. 0: go on. */

@@ -55,13 +55,13 @@ static void queued_mount_done(struct rsm_mount_request *request, int r, const st
 }
 
 /* -o nonblock=eagain: so that a second try finds it mounted. */
-static void queue_mount(struct rsmfs *fs, struct rsmfs_call *call)
+static void queue_mount(struct rsmfs *fs, struct rsmfs_call *call, int64_t cartridge)
 {
 	struct rsm_mount_request *request = calloc(1, sizeof(*request));
 
 	if (!request)
 		return;
-	request->medium = call->place.id;
+	request->medium = cartridge;
 	request->user = fuse_req_ctx(call->req)->uid;
 	request->done = queued_mount_done;
 	rsm_list_init(&request->link);
@@ -70,7 +70,7 @@ static void queue_mount(struct rsmfs *fs, struct rsmfs_call *call)
 
 /* Who must not or will not wait for a drive gets EAGAIN for a file whose bytes are on the medium.
  */
-static int check_recall(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_content *content,
+static int check_recall(struct rsmfs *fs, struct rsmfs_call *call, const struct rsmfs_contents *at,
 			struct rsm_err *err)
 {
 	bool nonblock = fs->options->nonblock_eagain && (call->file.flags & O_NONBLOCK);
@@ -82,16 +82,16 @@ static int check_recall(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_co
 
 	if (!denied && !nonblock)
 		return 0;
-	r = rsm_content_residency(content, call->place.node, &residency, &first, err);
+	r = rsm_content_residency(at->content, call->place.node, &residency, &first, err);
 	if (r < 0)
 		return r;
 	if (r || residency != RSM_RESIDENT_MEDIUM || !first.partition)
 		return 0;
-	r = rsm_manager_medium_use(fs->manager, call->place.id, &use, err);
+	r = rsm_manager_medium_use(fs->manager, at->cartridge, &use, err);
 	if (r < 0 || use.mounted)
 		return r;
 	if (!denied)
-		queue_mount(fs, call);
+		queue_mount(fs, call, at->cartridge);
 	return rsm_err_set(err, EAGAIN,
 			   denied ? "this program makes no robot move (deny_recall)"
 				  : "the cartridge is being mounted");
@@ -107,7 +107,7 @@ static int open_file(struct rsmfs *fs, struct rsmfs_call *call, struct rsmfs_con
 	int r = 0;
 
 	if (access != O_WRONLY && !(flags & O_TRUNC))
-		r = check_recall(fs, call, at->content, err);
+		r = check_recall(fs, call, at, err);
 	if (r == 0)
 		r = rsm_content_open(at->content, call->place.node, flags, &opened, &keep_cache,
 				     err);

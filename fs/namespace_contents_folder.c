@@ -164,6 +164,8 @@ static uint64_t parent_ino(const struct rsmfs_contents *at, const struct rsmfs_c
 	struct rsm_medium medium;
 	struct rsm_node node;
 
+	if (call->place.node == RSM_NODE_ROOT && at->is_view)
+		return rsmfs_views_ino(at->cartridge);
 	if (call->place.node == RSM_NODE_ROOT)
 		return rsmfs_get_medium(at->fs, call->place.id, &medium, NULL) == 0
 			       ? rsmfs_pool_ino(medium.pool)

@@ -1,5 +1,6 @@
-/* .rsm/: the control file, the event stream and what else a program may want to read there; and
- * .xdg-volume-info beside it. Reached by name, not listed in the root.
+/* .rsm/: the control file, the event stream, the folder of views (namespace_view.c) and what else a
+ * program may want to read there; and .xdg-volume-info beside it. Reached by name, not listed in
+ * the root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -66,6 +67,10 @@ static void lookup(struct rsmfs *fs, struct rsmfs_call *call)
 		call->place = (struct rsmfs_place){ .kind = RSMFS_PLACE_POOL };
 		call->name = ".";
 		rsmfs_pool_lookup(fs, call);
+		return;
+	} else if (call->place.id == NUMBER_FOLDER && strcmp(call->name, RSMFS_VIEWS_NAME) == 0) {
+		rsmfs_views_entry(fs, &entry);
+		fuse_reply_entry(call->req, &entry);
 		return;
 	} else if (call->place.id == NUMBER_FOLDER) {
 		for (size_t i = 0; i < FILE_COUNT; i++)
@@ -370,6 +375,9 @@ static void readdir(struct rsmfs *fs, struct rsmfs_call *call)
 				r = rsmfs_folder_add(folder, rsmfs_control_ino(files[i].number),
 						     files[i].mode & S_IFMT, files[i].name, NULL,
 						     NULL, &err);
+		if (r == 0)
+			r = rsmfs_folder_add(folder, rsmfs_views_ino(0), S_IFDIR, RSMFS_VIEWS_NAME,
+					     NULL, NULL, &err);
 		folder->ended = r == 0;
 	}
 	if (r < 0)

@@ -407,7 +407,10 @@ void rsmfs_rename(struct rsmfs *fs, struct rsmfs_call *call)
 		rsmfs_contents_rename(fs, call);
 		return;
 	}
-	if (from == RSMFS_PLACE_NODE && to == RSMFS_PLACE_NODE)
+	if (to == RSMFS_PLACE_VIEW || (from == RSMFS_PLACE_VIEW && to != RSMFS_PLACE_NODE))
+		r = rsm_err_set(&err, EROFS, "%s: an older generation takes no changes",
+				call->name);
+	else if ((from == RSMFS_PLACE_NODE || from == RSMFS_PLACE_VIEW) && to == RSMFS_PLACE_NODE)
 		r = rsm_err_set(&err, EXDEV, "%s: to another cartridge it is a copy", call->name);
 	else if (from == RSMFS_PLACE_POOL && to == RSMFS_PLACE_NODE)
 		r = refuse_move_in(fs, call, &err);

@@ -44,7 +44,7 @@ _rsm()
 	--holds) words="media pools" ;;
 	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
 	--priority | --timeout | --limit | --slots | --drives | --ports | --cartridges | \
-		--capacity) return ;;
+		--capacity | --rollback | --view | --unview) return ;;
 	*)
 		if [[ -z $verb ]]; then
 			words="$(rsm help 2>/dev/null | sed -n 's/^  \([a-z]*\) .*/\1/p')
@@ -76,7 +76,7 @@ _rsm()
 			fi
 			;;
 		deallocate | mount | dismount | swap | complete | decommission | free | eject | log | \
-			rename) words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)" ;;
+			check | rename) words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)" ;;
 		verify) # a cartridge, or what is in it
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			[[ $cur == */* ]] && return

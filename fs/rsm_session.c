@@ -226,6 +226,19 @@ static int converse(const struct rsmfs_tool *tool, const char *mountpoint,
 	return r;
 }
 
+int rsmfs_session_send(const struct rsmfs_tool *tool, const char *mountpoint,
+		       const struct rsmfs_verb_call *call, char *const *names, struct rsm_err *err)
+{
+	RSM_TEXT struct rsm_text request = { 0 };
+
+	rsmfs_verb_write(call, (const char *const *)names, &request);
+	if (request.failed)
+		return rsm_err_oom(err);
+	if (request.length > RSMFS_CONTROL_REQUEST_MAX)
+		return rsm_err_set(err, EMSGSIZE, "too many operands for one call");
+	return converse(tool, mountpoint, call, &request, err);
+}
+
 /* ---- before the request ---- */
 
 static bool is_view_of(const char *word)
@@ -270,10 +283,13 @@ static int resolve_operands(const char *mountpoint, const char *cwd,
 }
 
 /* Asks before something is destroyed. The answer of a pipe is no answer. */
-static int confirm(struct rsmfs_verb_call *call, char *const *names, struct rsm_err *err)
+static int confirm(const struct rsmfs_tool *tool, const char *mountpoint,
+		   struct rsmfs_verb_call *call, char *const *names, struct rsm_err *err)
 {
 	char answer[16];
 
+	if (!strcmp(call->verb->name, "check"))
+		return rsmfs_check_confirm(tool, mountpoint, call, names, err);
 	if (strcmp(call->verb->name, "free") != 0 || rsmfs_verb_flag(call, "yes"))
 		return 0;
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
@@ -332,7 +348,6 @@ static int follow_events(const struct rsmfs_tool *tool, const char *mountpoint, 
 static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const char *cwd,
 		  struct rsmfs_verb_call *call, char **names, struct rsm_err *err)
 {
-	RSM_TEXT struct rsm_text request = { 0 };
 	char mask[16];
 	int r;
 
@@ -340,16 +355,11 @@ static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const c
 		return follow_events(tool, mountpoint, err);
 	r = resolve_operands(mountpoint, cwd, call, names, err);
 	if (r == 0)
-		r = confirm(call, names, err);
-	if (r < 0)
-		return r;
+		r = confirm(tool, mountpoint, call, names, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	give_umask(call, mask);
-	rsmfs_verb_write(call, (const char *const *)names, &request);
-	if (request.failed)
-		return rsm_err_oom(err);
-	if (request.length > RSMFS_CONTROL_REQUEST_MAX)
-		return rsm_err_set(err, EMSGSIZE, "too many operands for one call");
-	return converse(tool, mountpoint, call, &request, err);
+	return rsmfs_session_send(tool, mountpoint, call, names, err);
 }
 
 int rsmfs_session_run(const struct rsmfs_tool *tool, struct rsmfs_verb_call *call,

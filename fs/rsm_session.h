@@ -14,6 +14,18 @@ struct rsmfs_tool {
 RSM_MUST_CHECK int rsmfs_session_run(const struct rsmfs_tool *tool, struct rsmfs_verb_call *call,
 				     struct rsm_err *err);
 
+/* One request and its reply, which is shown; `names` stand for the call's operands. */
+RSM_MUST_CHECK int rsmfs_session_send(const struct rsmfs_tool *tool, const char *mountpoint,
+				      const struct rsmfs_verb_call *call, char *const *names,
+				      struct rsm_err *err);
+
+/* rsm_check.c: asks before `rsm check` changes something, and adds the answer (--yes) to the call.
+ * Outcome 1: there is nothing left to ask the daemon for. -EPERM, -ECANCELED.
+ */
+RSM_MUST_CHECK int rsmfs_check_confirm(const struct rsmfs_tool *tool, const char *mountpoint,
+				       struct rsmfs_verb_call *call, char *const *names,
+				       struct rsm_err *err);
+
 /* wait, library, help: without a mount. */
 RSM_MUST_CHECK int rsmfs_local_run(const struct rsmfs_tool *tool,
 				   const struct rsmfs_verb_call *call, struct rsm_err *err);

@@ -190,6 +190,22 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  "rereads files, folders or cartridges and compares with their checksums",
 	  { { "update", RSMFS_OPTION_FLAG, NULL,
 	      "store checksums where they are missing or stale" } } },
+	{ "check",
+	  "PATH",
+	  "o",
+	  1,
+	  1,
+	  false,
+	  "looks for damage of a volume, and repairs it; its older generations",
+	  { FLAG("deep", "reads all of the data partition, not only its end"),
+	    FLAG("repair", "does what no mount would do without asking; asks first"),
+	    FLAG("list", "shows the generations that are on the medium"),
+	    { "rollback", RSMFS_OPTION_COUNT, "GENERATION",
+	      "makes this generation the newest one; asks first" },
+	    { "view", RSMFS_OPTION_COUNT, "GENERATION",
+	      "shows this generation, read-only, in .rsm/views" },
+	    { "unview", RSMFS_OPTION_COUNT, "GENERATION", "ends that" },
+	    FLAG("yes", "do not ask") } },
 	{ "wait",
 	  "LIBRARY",
 	  "n",
@@ -229,8 +245,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 };
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "undelete", "door", "clean", "check",
-				     "import",	 "fork", "erase", NULL };
+static const char *const later[] = { "undelete", "door", "clean", "import", "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {
@@ -311,6 +326,9 @@ static int check_value(const struct rsmfs_verb *verb, const struct rsmfs_option 
 			r = -ERANGE;
 		if (!r && number > INT32_MAX / 1000)
 			r = -ERANGE;
+		break;
+	case RSMFS_OPTION_COUNT:
+		r = value[strspn(value, "0123456789")] ? -EINVAL : rsmfs_parse_size(value, &bytes);
 		break;
 	case RSMFS_OPTION_SIZE: r = rsmfs_parse_size(value, &bytes); break;
 	}

@@ -9,6 +9,7 @@
 #   tests/run.sh --clang       unit and system tests of a clang build; nothing else
 #   tests/run.sh --long        soaks: a hundred kill -9, a million files, larger copies
 #   tests/run.sh --bench       the benchmarks; nothing else (BENCH_SCALE=0.1 for smaller ones)
+#   tests/run.sh --fuzz[=S]    each fuzzer for S seconds (600), two at a time; nothing else
 #   tests/run.sh --quick       no clang, no sanitizers
 #
 # BUILD names the build folder (build-test), RSM_SEED repeats random choices. The last line is
@@ -29,9 +30,13 @@ while [ $# -gt 0 ]; do
 		mode=one one=$2
 		shift
 		;;
+	--fuzz | --fuzz=*)
+		mode=fuzz fuzz_seconds=600
+		[ "$1" = --fuzz ] || fuzz_seconds=${1#--fuzz=}
+		;;
 	--long) export RSM_LONG=1 ;;
 	-h | --help)
-		sed -n '2,17s/^# \{0,1\}//p' "$0"
+		sed -n '2,18s/^# \{0,1\}//p' "$0"
 		exit 0
 		;;
 	*)
@@ -152,6 +157,40 @@ system_tests()
 	fi
 }
 
+# One fuzzer over its corpus. What it finds is kept beside it as finding-TARGET-*; put a finding
+# into tests/fuzz/corpus/TARGET when it is mended. What is new to it stays in new-TARGET. The machine
+# may have better things to do (nice), so the time limit of an input is generous.
+fuzz_one()
+{
+	target=$1 folder=$build/tests/fuzz
+	mkdir -p "$folder/new-$target"
+	set -- -max_total_time="$fuzz_seconds" -max_len=8192 -timeout=300 -rss_limit_mb=2048 \
+		-artifact_prefix="$folder/finding-$target-" -print_final_stats=1
+	[ ! -f "tests/fuzz/dict/$target.dict" ] || set -- "$@" "-dict=tests/fuzz/dict/$target.dict"
+	[ "$target" != volume ] || set -- "$@" -close_fd_mask=2 # it logs
+	nice -n 10 "$folder/fuzz_$target" "$@" "$folder/new-$target" "tests/fuzz/corpus/$target" 2>&1
+}
+
+fuzz_all()
+{
+	targets=$(cd tests/fuzz/corpus && echo *)
+	export -f fuzz_one
+	export build fuzz_seconds
+	# shellcheck disable=SC2086
+	printf '%s\n' $targets | xargs -P 2 -I{} bash -c \
+		"fuzz_one {} >'$build/fuzz-{}.log'; echo \$? >'$build/fuzz-{}.result'"
+	for target in $targets; do
+		check "fuzz $target: $(sed -n 's/^stat::number_of_executed_units: *//p' \
+			"$build/fuzz-$target.log") inputs" fuzz_result "$target"
+	done
+}
+
+fuzz_result()
+{
+	grep -v '^#' "$build/fuzz-$1.log"
+	[ "$(cat "$build/fuzz-$1.result")" = 0 ]
+}
+
 style()
 {
 	mapfile -t files < <(git ls-files '*.c' '*.h' 2>/dev/null)
@@ -196,6 +235,18 @@ clang)
 	unit_tests "$build"
 	section "system tests"
 	system_tests "$build"
+	finish
+	;;
+fuzz)
+	build=$build-fuzz
+	section "build of the fuzzers in $build"
+	install_dependencies fuzz || exit
+	# shellcheck disable=SC2086
+	check "build of the fuzzers" env CC=clang bash -c "$(declare -f build_in); top='$top'
+		build_in '$build' -Dfuzz=true $sanitized -Doptimization=2 -Db_sanitize=address,undefined"
+	[ $failed = 0 ] || finish
+	section "fuzzers, $fuzz_seconds s each"
+	fuzz_all
 	finish
 	;;
 esac

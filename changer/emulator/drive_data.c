@@ -59,6 +59,7 @@ static void check_read(struct rsm_emulated_drive *drive, struct rsm_device_job *
 		rsm_job_check_residue(job, RSM_SENSE_FILEMARK, 0x00, 0x01, left);
 		break;
 	case RSM_TAP_END: rsm_job_check_residue(job, 0x08, 0x00, 0x05, left); break;
+	case RSM_TAP_NO_END: rsm_job_check_residue(job, 0x03, 0x14, 0x03, left); break;
 	case RSM_TAP_DAMAGED:
 	case RSM_TAP_BAD_RECORD:
 		if (r == RSM_TAP_DAMAGED)

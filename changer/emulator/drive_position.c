@@ -24,6 +24,7 @@ static void check_movement(struct rsm_emulated_drive *drive, struct rsm_device_j
 		break;
 	case RSM_TAP_END: rsm_job_check_residue(job, 0x08, 0x00, 0x05, left); break;
 	case RSM_TAP_BEGINNING: rsm_job_check_residue(job, RSM_SENSE_EOM, 0x00, 0x04, left); break;
+	case RSM_TAP_NO_END: rsm_job_check_residue(job, 0x03, 0x14, 0x03, left); break;
 	case RSM_TAP_DAMAGED:
 		rsm_drive_alert(drive, RSM_ALERT_MEDIA);
 		rsm_job_check_residue(job, 0x03, 0x11, 0x00, left);
@@ -44,7 +45,7 @@ void rsm_drive_rewind(struct rsm_device *device, struct rsm_device_job *job)
 	from = rsm_tap_image_offset(rsm_drive_image(drive));
 	drive->partition = 0;
 	r = rsm_tap_image_locate(rsm_drive_image(drive), 0, &err);
-	if (r == RSM_TAP_END || r == RSM_TAP_DAMAGED)
+	if (r == RSM_TAP_END || r == RSM_TAP_NO_END || r == RSM_TAP_DAMAGED)
 		r = 0; /* the beginning of a damaged or empty partition is a place all the same */
 	check_movement(drive, job, r, &err, 0);
 	take_way(drive, from);
@@ -76,7 +77,7 @@ void rsm_drive_space(struct rsm_device *device, struct rsm_device_job *job)
 	case 0x01: r = rsm_tap_image_space_filemarks(image, count, &moved, &err); break;
 	case 0x03:
 		count = 0;
-		r = rsm_tap_image_locate(image, rsm_tap_image_end_block(image), &err);
+		r = rsm_tap_image_locate_end(image, &err);
 		break;
 	default: rsm_job_bad_field(job); return;
 	}
@@ -130,7 +131,7 @@ void rsm_drive_locate(struct rsm_device *device, struct rsm_device_job *job)
 	switch (is_long ? cdb[1] >> 3 & 0x07 : 0) {
 	case 0x00: r = rsm_tap_image_locate(image, target, &err); break;
 	case 0x01: r = locate_file(image, target, &err); break;
-	case 0x03: r = rsm_tap_image_locate(image, rsm_tap_image_end_block(image), &err); break;
+	case 0x03: r = rsm_tap_image_locate_end(image, &err); break;
 	default: rsm_job_bad_field(job); return;
 	}
 	if (r == RSM_TAP_END)

@@ -24,6 +24,7 @@ struct rsm_tap_image {
 	struct rsm_tap_scan scan; /* its descriptor is ours; -1: there is no file yet */
 	bool writable;
 	bool damaged;
+	bool endless;	      /* a gap stands where the end of data should be */
 	bool unsynced;	      /* written since the last sync */
 	bool folder_unsynced; /* the file is new in its folder */
 	bool index_is_kept;   /* the index file fits the image */
@@ -45,6 +46,19 @@ static int fail(struct rsm_tap_image *image, struct rsm_err *err, int r)
 {
 	errno = -r;
 	return rsm_err_errno(err, "%s", image->name);
+}
+
+/* Is there a gap behind the last object, and then nothing? */
+static int look_at_end(struct rsm_tap_image *image, struct rsm_err *err)
+{
+	struct rsm_tap_object object;
+	int r = rsm_tap_scan_look(&image->scan, image->index.end, true, &object);
+
+	if (r < 0)
+		return fail(image, err, r);
+	image->endless = object.kind == RSM_TAP_IS_END && object.gap &&
+			 image->index.end + object.gap >= image->scan.file_bytes;
+	return 0;
 }
 
 /* Reads all headers. */
@@ -99,7 +113,9 @@ static int open_file(struct rsm_tap_image *image, bool create, struct rsm_err *e
 	if (r < 0)
 		return r;
 	image->index_is_kept = r == 0;
-	return r == RSM_TAP_INDEX_ABSENT ? scan(image, err) : 0;
+	if (r == RSM_TAP_INDEX_ABSENT)
+		r = scan(image, err);
+	return r ? r : look_at_end(image, err);
 }
 
 int rsm_tap_image_open(int folder, unsigned number, bool writable, struct rsm_tap_image **ret_image,
@@ -192,7 +208,9 @@ static void go(struct rsm_tap_image *image, uint64_t block, uint64_t offset)
 /* The end of what can be read, as an outcome. */
 static int end_of(const struct rsm_tap_image *image)
 {
-	return image->damaged ? RSM_TAP_DAMAGED : RSM_TAP_END;
+	if (image->damaged)
+		return RSM_TAP_DAMAGED;
+	return image->endless ? RSM_TAP_NO_END : RSM_TAP_END;
 }
 
 /* What the index promised is not there: the image ends here. */
@@ -363,6 +381,7 @@ static int cut(struct rsm_tap_image *image, struct rsm_err *err)
 	rsm_tap_index_truncate(&image->index, image->block, image->offset);
 	image->scan.file_bytes = image->offset;
 	image->scan.window_length = 0;
+	image->endless = false;
 	image->unsynced = true;
 	return 0;
 }
@@ -530,6 +549,13 @@ int rsm_tap_image_locate(struct rsm_tap_image *image, uint64_t block, struct rsm
 	if (block < image->block || image->block < anchor * RSM_TAP_ANCHOR_EVERY)
 		go(image, anchor * RSM_TAP_ANCHOR_EVERY, image->index.anchors[anchor]);
 	return walk(image, block, err);
+}
+
+int rsm_tap_image_locate_end(struct rsm_tap_image *image, struct rsm_err *err)
+{
+	int r = rsm_tap_image_locate(image, image->index.objects, err);
+
+	return r == 0 && image->endless ? RSM_TAP_NO_END : r;
 }
 
 /* To a block that is known to be there. */

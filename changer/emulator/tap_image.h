@@ -4,9 +4,11 @@
  * length 0 is a filemark, FFFFFFFFh the end of the medium, FFFFFFFEh a gap. What stands behind the
  * position goes when something is written, as on a tape. Blocks count records and filemarks from 0.
  *
- * A record that the end of the file cuts off is the end of data. Lengths that differ before that
- * are damage: the image ends there and cannot be written.
- * Memory: an index of some hundred KiB for millions of records (tap_index.h). Threads: the owner's.
+ * A gap with nothing behind it is a tape that lost its end of data: it can be read and written up
+ * to there, and what would find the end fails, until something is written or erased. A record that
+ * the end of the file cuts off is the end of data. Lengths that differ before that are damage: the
+ * image ends there and cannot be written. Memory: an index of some hundred KiB for millions of
+ * records (tap_index.h). Threads: the owner's.
  */
 #ifndef RSM_CHANGER_EMULATOR_TAP_IMAGE_H
 #define RSM_CHANGER_EMULATOR_TAP_IMAGE_H
@@ -24,6 +26,7 @@ enum rsm_tap_outcome {
 	RSM_TAP_END,	    /* end of data */
 	RSM_TAP_BEGINNING,  /* of the partition */
 	RSM_TAP_DAMAGED,    /* the image cannot be read from here on */
+	RSM_TAP_NO_END,	    /* nothing can be read from here on, but it is no end of data */
 	RSM_TAP_BAD_RECORD, /* this record is marked as unreadable; position is behind it */
 };
 
@@ -64,6 +67,9 @@ RSM_MUST_CHECK int rsm_tap_image_erase(struct rsm_tap_image *image, struct rsm_e
 /* Outcomes: END, DAMAGED: `block` lies behind it, and the position is there. */
 RSM_MUST_CHECK int rsm_tap_image_locate(struct rsm_tap_image *image, uint64_t block,
 					struct rsm_err *err);
+
+/* To end of data. Outcomes: NO_END, DAMAGED: the position is where reading ends. */
+RSM_MUST_CHECK int rsm_tap_image_locate_end(struct rsm_tap_image *image, struct rsm_err *err);
 
 /* Over `count` records, negative: backwards. *ret_moved is how many were passed. Outcomes: FILEMARK
  * (it was passed as well), END, BEGINNING, DAMAGED.

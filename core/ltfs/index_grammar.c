@@ -8,8 +8,7 @@
 	{ "generationnumber", GENERATION, NEEDED },                      \
 	{ "updatetime", UPDATE_TIME, NEEDED },                           \
 	{ "location", LOCATION, NEEDED },                                \
-	{ "previousgenerationlocation", BACK_LOCATION, OPTIONAL },       \
-	{ "previousincrementallocation", IGNORED, OPTIONAL }
+	{ "previousgenerationlocation", BACK_LOCATION, OPTIONAL }
 
 #define RULES_OF_OBJECT                                                  \
 	{ "name", NAME, NEEDED },                                        \
@@ -20,7 +19,8 @@
 	{ "accesstime", ACCESSED, NEEDED },                              \
 	{ "backuptime", BACKED_UP, NEEDED_FROM_2 },                      \
 	{ "fileuid", UID, NEEDED_FROM_2 },                               \
-	{ "extendedattributes", XATTRS, OPTIONAL }
+	{ "extendedattributes", XATTRS, OPTIONAL },                      \
+	{ "deleted", DELETED, CHANGE_ONLY }
 
 static const struct rsm_ltfs_rule of_document[] = {
 	{ "ltfsindex", INDEX, OPTIONAL },
@@ -29,6 +29,7 @@ static const struct rsm_ltfs_rule of_document[] = {
 
 static const struct rsm_ltfs_rule of_index[] = {
 	RULES_OF_HEADER,
+	{ "previousincrementallocation", IGNORED, OPTIONAL },
 	{ "allowpolicyupdate", ALLOW_POLICY_UPDATE, NEEDED },
 	{ "dataplacementpolicy", POLICY, OPTIONAL },
 	{ "highestfileuid", HIGHEST_UID, NEEDED_FROM_2 },
@@ -38,9 +39,10 @@ static const struct rsm_ltfs_rule of_index[] = {
 
 static const struct rsm_ltfs_rule of_incremental[] = {
 	RULES_OF_HEADER,
+	{ "previousincrementallocation", BACK_INCREMENTAL, OPTIONAL },
 	{ "highestfileuid", HIGHEST_UID, NEEDED },
 	{ "volumelockstate", LOCK, OPTIONAL },
-	{ "directory", IGNORED, NEEDED },
+	{ "directory", DIRECTORY, NEEDED },
 };
 
 static const struct rsm_ltfs_rule of_location[] = {
@@ -95,6 +97,7 @@ const struct rsm_ltfs_rules rsm_ltfs_index_grammar[PARENTS] = {
 	[INCREMENTAL] = TABLE(of_incremental),
 	[LOCATION] = TABLE(of_location),
 	[BACK_LOCATION] = TABLE(of_location),
+	[BACK_INCREMENTAL] = TABLE(of_location),
 	[DIRECTORY] = TABLE(of_directory),
 	[PLAIN_FILE] = TABLE(of_file),
 	[CONTENTS] = TABLE(of_contents),
@@ -103,3 +106,37 @@ const struct rsm_ltfs_rules rsm_ltfs_index_grammar[PARENTS] = {
 	[EXTENTS] = TABLE(of_extents),
 	[EXTENT] = TABLE(of_extent),
 };
+/* clang-format on */
+
+static void relax(enum rsm_ltfs_element object, uint32_t *needed, uint32_t *of_new)
+{
+	const struct rsm_ltfs_rules *table = &rsm_ltfs_index_grammar[object];
+
+	*of_new = *needed;
+	*needed = 0;
+	for (size_t i = 0; i < table->count; i++) {
+		if (table->rules[i].self == NAME)
+			*needed |= 1U << i;
+		/* the text of the format says of these that they may be there */
+		if (table->rules[i].self == ACCESSED || table->rules[i].self == BACKED_UP)
+			*of_new &= ~(1U << i);
+	}
+}
+
+void rsm_ltfs_index_needed(unsigned version, bool incremental, uint32_t ret_needed[PARENTS],
+			   uint32_t ret_of_new[PARENTS])
+{
+	for (size_t parent = 0; parent < PARENTS; parent++) {
+		ret_needed[parent] = ret_of_new[parent] = 0;
+		for (size_t i = 0; i < rsm_ltfs_index_grammar[parent].count; i++) {
+			enum rsm_ltfs_need need = rsm_ltfs_index_grammar[parent].rules[i].need;
+
+			if (need == NEEDED || (need == NEEDED_FROM_2 && version >= 20000))
+				ret_needed[parent] |= 1U << i;
+		}
+	}
+	if (!incremental)
+		return;
+	relax(DIRECTORY, &ret_needed[DIRECTORY], &ret_of_new[DIRECTORY]);
+	relax(PLAIN_FILE, &ret_needed[PLAIN_FILE], &ret_of_new[PLAIN_FILE]);
+}

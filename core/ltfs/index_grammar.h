@@ -8,7 +8,9 @@
 #ifndef RSM_CORE_LTFS_INDEX_GRAMMAR_H
 #define RSM_CORE_LTFS_INDEX_GRAMMAR_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum rsm_ltfs_element {
 	DOCUMENT,
@@ -16,6 +18,7 @@ enum rsm_ltfs_element {
 	INCREMENTAL,
 	LOCATION,
 	BACK_LOCATION,
+	BACK_INCREMENTAL,
 	DIRECTORY,
 	PLAIN_FILE,
 	CONTENTS,
@@ -49,6 +52,7 @@ enum rsm_ltfs_element {
 	LENGTH,
 	OPEN_FOR_WRITE,
 	SYMLINK,
+	DELETED,
 	FIRST_OF_PART,
 	KEY = FIRST_OF_PART,
 	VALUE,
@@ -60,7 +64,8 @@ enum rsm_ltfs_element {
 	UNKNOWN,
 };
 
-enum rsm_ltfs_need { OPTIONAL, NEEDED, NEEDED_FROM_2, MANY };
+/* CHANGE_ONLY: in incremental indexes only, else unknown. */
+enum rsm_ltfs_need { OPTIONAL, NEEDED, NEEDED_FROM_2, MANY, CHANGE_ONLY };
 
 struct rsm_ltfs_rule {
 	const char *name;
@@ -73,5 +78,11 @@ struct rsm_ltfs_rules {
 	size_t count;
 };
 extern const struct rsm_ltfs_rules rsm_ltfs_index_grammar[PARENTS];
+
+/* Which elements an index of that version has to have, by bits. In an incremental one, an object
+ * that is changed has its name and whatever changed; one that is new has it all (`of_new`).
+ */
+void rsm_ltfs_index_needed(unsigned version, bool incremental, uint32_t ret_needed[PARENTS],
+			   uint32_t ret_of_new[PARENTS]);
 
 #endif

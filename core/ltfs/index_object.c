@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/ltfs/index_change.h"
+#include "core/ltfs/index_parts.h"
 #include "core/ltfs/name.h"
 
 enum { FIRST_DATA_BLOCK = 4, NAME_POINTS_MAX = 255, ROOM_KEPT = 65536 };
@@ -22,6 +24,7 @@ void rsm_ltfs_objects_fini(struct rsm_ltfs_objects *objects)
 		rsm_text_fini(&objects->stack[i].exact);
 		rsm_text_fini(&objects->stack[i].target);
 		rsm_text_fini(&objects->stack[i].unknown);
+		rsm_text_fini(&objects->stack[i].parts);
 	}
 	free(objects->stack);
 	free(objects->xattrs);
@@ -64,8 +67,11 @@ int rsm_ltfs_objects_push(struct rsm_ltfs_objects *objects, bool folder, struct 
 	reuse(&top->exact);
 	reuse(&top->target);
 	reuse(&top->unknown);
-	top->seen = 0;
-	top->inserted = top->late = top->linked = top->has_backup_time = false;
+	reuse(&top->parts);
+	top->seen = top->given = 0;
+	top->missing = NULL;
+	top->found_uid = 0;
+	top->inserted = top->late = top->linked = top->has_backup_time = top->changes = false;
 	top->node = (struct rsm_node){
 		.kind = folder ? RSM_NODE_FOLDER : RSM_NODE_FILE,
 		.parent = objects->depth > 1 ? top[-1].node.id : 0,
@@ -176,8 +182,10 @@ int rsm_ltfs_objects_uid(struct rsm_ltfs_objects *objects, uint64_t uid, struct 
 	if (objects->depth == 1 && uid != 1)
 		return rsm_err_set(err, EBADMSG, "the root's <fileuid> is %llu, not 1",
 				   (unsigned long long)uid);
-	if (objects->depth > 1 && uid == 1 && top->node.kind == RSM_NODE_FOLDER)
-		return rsm_err_set(err, EBADMSG, "another folder has the root's <fileuid>");
+	if (objects->depth > 1 && uid == 1 &&
+	    (top->node.kind == RSM_NODE_FOLDER || objects->incremental))
+		return rsm_err_set(err, EBADMSG, "another %s has the root's <fileuid>",
+				   top->node.kind == RSM_NODE_FOLDER ? "folder" : "object");
 	if (objects->depth > 1 && uid == 1)
 		uid = 0; /* a file with the root's: it gets one of its own */
 	if (uid > objects->highest_uid)
@@ -268,8 +276,9 @@ int rsm_ltfs_objects_xattr(struct rsm_ltfs_objects *objects, const char *key, co
 	return objects->bytes.failed ? rsm_err_oom(err) : 0;
 }
 
-static int hand_over_xattrs(struct rsm_ltfs_objects *objects, uint64_t id, struct rsm_err *err)
+int rsm_ltfs_objects_hand_over(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
+	uint64_t id = rsm_ltfs_objects_top(objects)->node.id;
 	const char *bytes = objects->bytes.data;
 	int r = 0;
 
@@ -282,6 +291,18 @@ static int hand_over_xattrs(struct rsm_ltfs_objects *objects, uint64_t id, struc
 	objects->xattr_count = 0;
 	reuse(&objects->bytes);
 	return r;
+}
+
+int rsm_ltfs_objects_part(struct rsm_ltfs_objects *objects, const char *place, struct rsm_text *xml,
+			  struct rsm_err *err)
+{
+	struct rsm_text *parts = &rsm_ltfs_objects_top(objects)->parts;
+
+	if (!xml->length)
+		return 0;
+	objects->unknown_bytes += rsm_ltfs_parts_add(parts, place, xml);
+	rsm_text_reset(xml);
+	return parts->failed ? rsm_err_oom(err) : 0;
 }
 
 /* ---- extents ---- */
@@ -312,9 +333,9 @@ static int compare_extents(const void *one, const void *other)
 	return (a->file_offset > b->file_offset) - (a->file_offset < b->file_offset);
 }
 
-static int check_extents(struct rsm_ltfs_objects *objects, struct rsm_node *node,
-			 struct rsm_err *err)
+int rsm_ltfs_objects_check_extents(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
+	struct rsm_node *node = &rsm_ltfs_objects_top(objects)->node;
 	struct rsm_extent *extents = objects->extents;
 	size_t count = objects->extent_count;
 	uint64_t end = 0;
@@ -380,12 +401,21 @@ static void settle_mode(struct rsm_node *node)
 		node->mode |= 0200;
 }
 
+int rsm_ltfs_objects_settle(struct rsm_ltfs_object *top, struct rsm_err *err)
+{
+	int r = settle_name(top, err);
+
+	settle_mode(&top->node);
+	return r;
+}
+
 /* A digest that is of these contents is noted as such. One that is not keeps the text that tells
  * what it was of: other software has changed the file.
  */
-static void settle_hash(struct rsm_ltfs_objects *objects, struct rsm_node *node)
+void rsm_ltfs_objects_settle_hash(struct rsm_ltfs_objects *objects)
 {
-	struct rsm_ltfs_xattr *place;
+	struct rsm_node *node = &rsm_ltfs_objects_top(objects)->node;
+	const struct rsm_ltfs_xattr *place;
 	enum rsm_digest_kind kind;
 
 	if (!objects->place)
@@ -396,11 +426,23 @@ static void settle_hash(struct rsm_ltfs_objects *objects, struct rsm_node *node)
 	if (kind == RSM_DIGEST_NONE)
 		return;
 	node->flags |= (uint32_t)kind * (RSM_NODE_MEASURED / 7);
-	objects->xattr_count--;
-	memmove(place, place + 1, (objects->xattr_count + 1 - objects->place) * sizeof *place);
+	rsm_ltfs_objects_drop_hash_place(objects);
 }
 
-static int insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
+bool rsm_ltfs_objects_drop_hash_place(struct rsm_ltfs_objects *objects)
+{
+	struct rsm_ltfs_xattr *place;
+
+	if (!objects->place)
+		return false;
+	place = &objects->xattrs[objects->place - 1];
+	objects->xattr_count--;
+	memmove(place, place + 1, (objects->xattr_count + 1 - objects->place) * sizeof *place);
+	objects->place = 0;
+	return true;
+}
+
+int rsm_ltfs_objects_insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	bool root = objects->depth == 1;
@@ -417,24 +459,25 @@ static int insert(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		return rsm_err_fold(err, r, "loading a volume index");
 	if (top->node.uid > objects->highest_uid)
 		objects->highest_uid = top->node.uid;
-	return hand_over_xattrs(objects, top->node.id, err);
+	return rsm_ltfs_objects_hand_over(objects, err);
 }
 
 int rsm_ltfs_objects_open(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
-	int r = settle_name(top, err);
+	int r;
 
-	settle_mode(&top->node);
-	return r ? r : insert(objects, err);
+	if (objects->incremental)
+		return rsm_ltfs_change_open(objects, err);
+	r = rsm_ltfs_objects_settle(top, err);
+	return r ? r : rsm_ltfs_objects_insert(objects, err);
 }
 
 static int finish_folder(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
-	int r = settle_name(top, err);
+	int r = rsm_ltfs_objects_settle(top, err);
 
-	settle_mode(&top->node);
 	if (r || !top->late || !objects->loader)
 		return r;
 	return rsm_index_loader_update(objects->loader, &top->node,
@@ -452,13 +495,12 @@ static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 		top->node.kind = RSM_NODE_LINK;
 		top->node.size = top->target.length;
 	}
-	r = check_extents(objects, &top->node, err);
+	r = rsm_ltfs_objects_check_extents(objects, err);
 	if (!r && !top->linked)
-		settle_hash(objects, &top->node);
+		rsm_ltfs_objects_settle_hash(objects);
 	if (!r)
-		r = settle_name(top, err);
-	settle_mode(&top->node);
-	return r ? r : insert(objects, err);
+		r = rsm_ltfs_objects_settle(top, err);
+	return r ? r : rsm_ltfs_objects_insert(objects, err);
 }
 
 int rsm_ltfs_objects_pop(struct rsm_ltfs_objects *objects, struct rsm_err *err)
@@ -466,13 +508,18 @@ int rsm_ltfs_objects_pop(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	int r;
 
+	if (top->parts.length)
+		rsm_text_append(&top->unknown, top->parts.data, top->parts.length);
+	if (top->unknown.failed)
+		return rsm_err_oom(err);
 	if (top->unknown.length)
 		top->node.flags |= RSM_NODE_HAS_UNKNOWN;
 	if (top->unknown.length && top->inserted)
 		top->late = true;
-	r = top->node.kind == RSM_NODE_FOLDER ? finish_folder(objects, err)
-					      : finish_file(objects, err);
-	if (!r && top->unknown.length && objects->loader)
+	r = objects->incremental		? rsm_ltfs_change_finish(objects, err)
+	    : top->node.kind == RSM_NODE_FOLDER ? finish_folder(objects, err)
+						: finish_file(objects, err);
+	if (!r && top->unknown.length && top->inserted && objects->loader)
 		r = rsm_index_loader_unknown(objects->loader, top->node.id, top->unknown.data, err);
 	objects->unknown_bytes -= top->unknown.length;
 	objects->depth--;

@@ -1,50 +1,11 @@
-#include "core/ltfs/index_reader.h"
-
 #include <stdio.h>
 #include <string.h>
 
-#include "core/ltfs/index_grammar.h"
-#include "core/ltfs/index_keeper.h"
-#include "core/ltfs/index_object.h"
-#include "core/ltfs/name.h"
-#include "core/ltfs/xml.h"
-
-enum {
-	TEXT_MAX = 1024 * 1024, /* bytes of a text that is not an attribute's value */
-	NESTED_MAX = 2 * RSM_LTFS_DEPTH_MAX + 16,
-};
-
-struct rsm_ltfs_index_reader {
-	struct rsm_xml xml;	  /* first: the handlers' user data */
-	char uuid[RSM_UUID_SIZE]; /* "": any */
-	struct rsm_ltfs_index_header header;
-	unsigned version;
-	struct rsm_ltfs_objects objects;
-
-	uint8_t path[NESTED_MAX]; /* of enum rsm_ltfs_element */
-	size_t depth;
-	uint32_t seen[PARENTS]; /* of the open element of that kind; objects have their own */
-	uint32_t needed[PARENTS];
-	uint8_t hint[PARENTS]; /* the rule that is likely to be next */
-
-	struct rsm_text text; /* of the element that is open, if it is one with text */
-	size_t text_max;      /* 0: it is not */
-	bool encoded, base64;
-	struct rsm_text key, value;
-	struct rsm_text comment;
-	struct rsm_extent extent;
-	uint64_t extents_end; /* for versions whose extents follow each other */
-
-	struct rsm_ltfs_keeper keeper; /* of elements that are not in the grammar */
-	struct rsm_text unknown, policy;
-};
+#include "core/ltfs/index_change.h"
+#include "core/ltfs/index_parts.h"
+#include "core/ltfs/index_reader_private.h"
 
 /* ---- the beginnings of elements ---- */
-
-static enum rsm_ltfs_element innermost(const struct rsm_ltfs_index_reader *reader)
-{
-	return reader->depth ? reader->path[reader->depth - 1] : DOCUMENT;
-}
 
 static uint32_t *seen_in(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element parent)
 {
@@ -65,24 +26,14 @@ static const struct rsm_ltfs_rule *find_rule(struct rsm_ltfs_index_reader *reade
 		if (at >= table->count)
 			at = 0;
 		if (!strcmp(table->rules[at].name, name)) {
+			if (table->rules[at].need == CHANGE_ONLY && !reader->header.incremental)
+				return NULL;
 			reader->hint[parent] = (uint8_t)(at + (table->rules[at].need != MANY));
 			*ret_bit = 1U << at;
 			return &table->rules[at];
 		}
 	}
 	return NULL;
-}
-
-static void compute_needed(struct rsm_ltfs_index_reader *reader)
-{
-	for (size_t parent = 0; parent < PARENTS; parent++) {
-		for (size_t i = 0; i < rsm_ltfs_index_grammar[parent].count; i++) {
-			enum rsm_ltfs_need need = rsm_ltfs_index_grammar[parent].rules[i].need;
-
-			if (need == NEEDED || (need == NEEDED_FROM_2 && reader->version >= 20000))
-				reader->needed[parent] |= 1U << i;
-		}
-	}
 }
 
 static const char *attribute(const XML_Char **attributes, const char *name)
@@ -105,9 +56,17 @@ static void start_document(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_e
 		return;
 	}
 	snprintf(reader->header.version, sizeof reader->header.version, "%s", version);
-	snprintf(reader->header.lock, sizeof reader->header.lock, "unlocked");
-	reader->header.incremental = self == INCREMENTAL;
-	compute_needed(reader);
+	rsm_ltfs_index_needed(reader->version, self == INCREMENTAL, reader->needed,
+			      reader->needed_of_new);
+	if (self == INCREMENTAL) {
+		reader->header.incremental = reader->objects.incremental = true;
+		if (!reader->expects_changes)
+			reader->objects.loader = NULL;
+	} else if (reader->expects_changes) {
+		rsm_xml_fail(&reader->xml, EBADMSG, "it is not an incremental index");
+	} else {
+		snprintf(reader->header.lock, sizeof reader->header.lock, "unlocked");
+	}
 }
 
 static void start_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
@@ -115,11 +74,11 @@ static void start_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_eleme
 {
 	const char *form;
 
-	if (reader->text.room > 2 * (size_t)TEXT_MAX) /* it held a very large value */
+	if (reader->text.room > 2 * (size_t)RSM_LTFS_TEXT_MAX) /* it held a very large value */
 		rsm_text_fini(&reader->text);
 	rsm_text_reset(&reader->text);
 	rsm_text_append(&reader->text, "", 0); /* also an empty text is a string */
-	reader->text_max = self == VALUE ? RSM_LTFS_VALUE_MAX : TEXT_MAX;
+	reader->text_max = self == VALUE ? RSM_LTFS_VALUE_MAX : RSM_LTFS_TEXT_MAX;
 	if (!attributes[0])
 		return;
 	form = attribute(attributes, "percentencoded");
@@ -128,6 +87,16 @@ static void start_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_eleme
 	reader->base64 = form && !strcmp(form, "base64");
 	if (form && !reader->base64 && strcmp(form, "text") != 0)
 		rsm_xml_fail(&reader->xml, EBADMSG, "a value of type %.32s", form);
+}
+
+/* Before 2.0 there was none. */
+static void settle_backup_time(struct rsm_ltfs_index_reader *reader)
+{
+	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(&reader->objects);
+	struct rsm_node_times *times = &top->node.times;
+
+	if (!top->has_backup_time && !reader->objects.incremental)
+		times->backed_up = times->created;
 }
 
 static void start_known(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
@@ -149,8 +118,18 @@ static void start_known(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_elem
 		r = rsm_ltfs_objects_push(&reader->objects, self == DIRECTORY, &why);
 		reader->extents_end = 0;
 		break;
-	case CONTENTS: r = rsm_ltfs_objects_open(&reader->objects, &why); break;
+	case CONTENTS:
+		settle_backup_time(reader);
+		r = rsm_ltfs_objects_open(&reader->objects, &why);
+		break;
+	case XATTRS:
+		if (reader->objects.incremental)
+			r = rsm_ltfs_change_xattrs(&reader->objects, &why);
+		break;
 	case XATTR: reader->base64 = false; break;
+	case EXTENTS:
+		rsm_ltfs_objects_top(&reader->objects)->given |= RSM_LTFS_GIVEN_EXTENTS;
+		break;
 	case EXTENT: reader->extent = (struct rsm_extent){ .indexed = true }; break;
 	default:
 		if (self >= FIRST_TEXT)
@@ -176,6 +155,8 @@ static void start_skipping(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_e
 		into = &reader->unknown;
 	else if (parent == DIRECTORY || parent == PLAIN_FILE)
 		into = &rsm_ltfs_objects_top(&reader->objects)->unknown;
+	else if (parent == CONTENTS || (parent >= XATTRS && parent <= EXTENT))
+		into = &reader->part;
 	rsm_ltfs_keeper_begin(&reader->keeper, into, self == POLICY);
 	rsm_ltfs_keeper_start(&reader->keeper, name, attributes);
 }
@@ -183,7 +164,7 @@ static void start_skipping(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_e
 static void XMLCALL start_element(void *data, const XML_Char *name, const XML_Char **attributes)
 {
 	struct rsm_ltfs_index_reader *reader = data;
-	enum rsm_ltfs_element parent = innermost(reader);
+	enum rsm_ltfs_element parent = rsm_ltfs_index_innermost(reader);
 	const struct rsm_ltfs_rule *rule;
 	uint32_t *seen, bit;
 
@@ -209,9 +190,11 @@ static void XMLCALL start_element(void *data, const XML_Char *name, const XML_Ch
 		return;
 	}
 	*seen |= bit;
+	if (reader->depth == 1 && !strcmp(name, "directory"))
+		reader->at_tree = true;
 	if (rule->self == IGNORED || rule->self == POLICY) {
 		start_skipping(reader, parent, rule->self, name, attributes);
-	} else if (reader->depth == NESTED_MAX) {
+	} else if (reader->depth == RSM_LTFS_NESTED_MAX) {
 		rsm_xml_fail(&reader->xml, EBADMSG, "too many elements within each other");
 	} else {
 		reader->path[reader->depth++] = (uint8_t)rule->self;
@@ -238,193 +221,68 @@ static void XMLCALL add_text(void *data, const XML_Char *text, int length)
 
 /* ---- the ends of elements ---- */
 
-/* At most `size` - 1 bytes, whole characters. */
-static void copy_text(char *to, size_t size, const struct rsm_text *from)
-{
-	size_t length = from->length;
-
-	if (length >= size) {
-		length = size - 1;
-		while (length && ((uint8_t)from->data[length] & 0xc0) == 0x80)
-			length--;
-	}
-	memcpy(to, from->data, length);
-	to[length] = '\0';
-}
-
-static void take_lock(struct rsm_ltfs_index_reader *reader)
-{
-	const char *text = reader->text.data;
-	bool known = !strcmp(text, "locked") || !strcmp(text, "permlocked");
-
-	snprintf(reader->header.lock, sizeof reader->header.lock, "%s", known ? text : "unlocked");
-}
-
-/* False: the text is not of the element's form. */
-static bool take_header_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self)
-{
-	struct rsm_ltfs_index_header *header = &reader->header;
-	const char *text = reader->text.data;
-	struct rsm_text swap;
-	uint64_t number;
-	bool back = innermost(reader) == BACK_LOCATION;
-
-	switch (self) {
-	case CREATOR:
-		copy_text(header->creator, sizeof header->creator, &reader->text);
-		return header->creator[0];
-	case COMMENT:
-		swap = reader->comment;
-		reader->comment = reader->text;
-		reader->text = swap;
-		return true;
-	case VOLUME_UUID:
-		if (!rsm_xml_uuid(text, header->uuid))
-			return false;
-		if (reader->uuid[0] && strcmp(reader->uuid, header->uuid) != 0)
-			rsm_xml_fail(&reader->xml, EBADMSG, "the index is of volume %s, not %s",
-				     header->uuid, reader->uuid);
-		return true;
-	case GENERATION: return rsm_xml_number(text, &header->generation);
-	case UPDATE_TIME: return !rsm_ltfs_time_parse(text, &header->update_time);
-	case ALLOW_POLICY_UPDATE: return rsm_xml_bool(text, &header->allow_policy_update);
-	case HIGHEST_UID:
-		if (!rsm_xml_number(text, &number))
-			return false;
-		if (number > reader->objects.highest_uid)
-			reader->objects.highest_uid = number;
-		return true;
-	case LOCK: take_lock(reader); return true;
-	case PLACE_PARTITION:
-		return rsm_xml_letter(text,
-				      back ? &header->back_partition : &header->self_partition);
-	case PLACE_BLOCK:
-		return rsm_xml_number(text, back ? &header->back_block : &header->self_block);
-	default: return false;
-	}
-}
-
-static bool take_flag(struct rsm_node *node, const char *text)
-{
-	bool readonly;
-
-	if (!rsm_xml_bool(text, &readonly))
-		return false;
-	node->flags = readonly ? node->flags | RSM_NODE_READONLY
-			       : node->flags & ~(uint32_t)RSM_NODE_READONLY;
-	return true;
-}
-
-static bool take_node_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self)
-{
-	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(&reader->objects);
-	struct rsm_node *node = &top->node;
-	const char *text = reader->text.data;
-	struct rsm_err why;
-	uint64_t number;
-	int r = 0;
-
-	top->late = top->inserted;
-	switch (self) {
-	case NAME:
-		r = rsm_ltfs_objects_name(&reader->objects, &reader->text, reader->encoded, &why);
-		break;
-	case READONLY: return take_flag(node, text);
-	case CREATED: return !rsm_ltfs_time_parse(text, &node->times.created);
-	case CHANGED: return !rsm_ltfs_time_parse(text, &node->times.changed);
-	case MODIFIED: return !rsm_ltfs_time_parse(text, &node->times.modified);
-	case ACCESSED: return !rsm_ltfs_time_parse(text, &node->times.accessed);
-	case BACKED_UP:
-		top->has_backup_time = true;
-		return !rsm_ltfs_time_parse(text, &node->times.backed_up);
-	case UID:
-		if (!rsm_xml_number(text, &number))
-			return false;
-		r = rsm_ltfs_objects_uid(&reader->objects, number, &why);
-		break;
-	case LENGTH: return rsm_xml_number(text, &node->size) && node->size <= INT64_MAX;
-	case SYMLINK:
-		r = rsm_ltfs_objects_target(&reader->objects, &reader->text, reader->encoded, &why);
-		break;
-	default: break; /* OPEN_FOR_WRITE: what is on the medium is what there is */
-	}
-	if (r < 0)
-		rsm_xml_fail_with(&reader->xml, r, &why);
-	return true;
-}
-
-static bool take_part_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self)
-{
-	struct rsm_extent *extent = &reader->extent;
-	const char *text = reader->text.data;
-	struct rsm_text *into = self == KEY ? &reader->key : &reader->value;
-	struct rsm_text swap;
-	struct rsm_err why;
-	int r;
-
-	switch (self) {
-	case KEY:
-		r = rsm_ltfs_objects_key(&reader->text, reader->encoded, &why);
-		if (r < 0) {
-			rsm_xml_fail_with(&reader->xml, r, &why);
-			return true;
-		}
-		break;
-	case VALUE:
-		if (reader->base64 && !rsm_base64_decode(reader->text.data, reader->text.length,
-							 &reader->text.length))
-			return false;
-		break;
-	case FILE_OFFSET: return rsm_xml_number(text, &extent->file_offset);
-	case EXTENT_PARTITION: return rsm_xml_letter(text, &extent->partition);
-	case EXTENT_BLOCK: return rsm_xml_number(text, &extent->start_block);
-	case BYTE_OFFSET: return rsm_xml_number(text, &extent->byte_offset);
-	case BYTE_COUNT: return rsm_xml_number(text, &extent->byte_count);
-	default: return false;
-	}
-	swap = *into; /* KEY, VALUE: the other may come before it */
-	*into = reader->text;
-	reader->text = swap;
-	return true;
-}
-
-static void end_text(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
-		     const XML_Char *name)
-{
-	bool valid;
-
-	reader->text_max = 0;
-	if (reader->text.failed) {
-		rsm_xml_fail(&reader->xml, ENOMEM, "out of memory");
-		return;
-	}
-	valid = self < FIRST_OF_OBJECT ? take_header_text(reader, self)
-		: self < FIRST_OF_PART ? take_node_text(reader, self)
-				       : take_part_text(reader, self);
-	if (!valid)
-		rsm_xml_fail(&reader->xml, EBADMSG, "<%s> cannot be %s", name,
-			     reader->text.length ? "read" : "empty");
-}
-
 static int end_extent(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
 {
 	bool placed = reader->seen[EXTENT] & 1;
+	char place[RSM_LTFS_PLACE_SIZE];
+	int r;
 
 	if (!placed) /* before 2.0 */
 		reader->extent.file_offset = reader->extents_end;
 	if (__builtin_add_overflow(reader->extent.file_offset, reader->extent.byte_count,
 				   &reader->extents_end))
 		return rsm_err_set(why, EBADMSG, "an extent ends beyond all files");
-	return rsm_ltfs_objects_extent(&reader->objects, &reader->extent, why);
+	rsm_ltfs_part_of_extent(&reader->extent, place);
+	r = rsm_ltfs_objects_part(&reader->objects, place, &reader->part, why);
+	return r ? r : rsm_ltfs_objects_extent(&reader->objects, &reader->extent, why);
 }
 
-static int end_object(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
+static int end_xattr(struct rsm_ltfs_index_reader *reader, struct rsm_err *why)
+{
+	char place[RSM_LTFS_PLACE_SIZE];
+	int r;
+
+	if (!rsm_ltfs_part_of_xattr(reader->key.data, place)) {
+		reader->objects.unknown_bytes -= reader->part.length;
+		rsm_text_reset(&reader->part);
+	}
+	r = rsm_ltfs_objects_part(&reader->objects, place, &reader->part, why);
+	return r ? r
+		 : rsm_ltfs_objects_xattr(&reader->objects, reader->key.data, reader->value.data,
+					  reader->value.length, why);
+}
+
+/* An unknown element is over. What is in an extent or attribute waits for that to be known. */
+static void end_part(struct rsm_ltfs_index_reader *reader)
+{
+	enum rsm_ltfs_element parent = rsm_ltfs_index_innermost(reader);
+	struct rsm_err why;
+	int r;
+
+	if (parent != CONTENTS && parent != XATTRS && parent != EXTENTS)
+		return;
+	r = rsm_ltfs_objects_part(&reader->objects,
+				  parent == CONTENTS ? RSM_LTFS_PART_CONTENTS
+				  : parent == XATTRS ? RSM_LTFS_PART_XATTRS
+						     : RSM_LTFS_PART_EXTENTS,
+				  &reader->part, &why);
+	if (r < 0)
+		rsm_xml_fail_with(&reader->xml, r, &why);
+}
+
+static int end_object(struct rsm_ltfs_index_reader *reader, enum rsm_ltfs_element self,
+		      struct rsm_err *why)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(&reader->objects);
-	struct rsm_node_times *times = &top->node.times;
+	uint32_t missing = reader->needed_of_new[self] & ~top->seen;
 
-	if (!top->has_backup_time) /* before 2.0 */
-		times->backed_up = times->created;
+	if (missing)
+		top->missing = rsm_ltfs_index_grammar[self].rules[__builtin_ctz(missing)].name;
+	settle_backup_time(reader);
+	if (top->node.kind == RSM_NODE_FILE && !top->linked) {
+		reader->header.files++;
+		reader->header.bytes += top->node.size;
+	}
 	return rsm_ltfs_objects_pop(&reader->objects, why);
 }
 
@@ -452,22 +310,21 @@ static void XMLCALL end_element(void *data, const XML_Char *name)
 		return;
 	if (reader->keeper.depth) {
 		rsm_ltfs_keeper_end(&reader->keeper, name);
+		if (!reader->keeper.depth)
+			end_part(reader);
 		return;
 	}
 	self = reader->path[--reader->depth];
 	if (self >= FIRST_TEXT) {
-		end_text(reader, self, name);
+		rsm_ltfs_index_take_text(reader, self, name);
 		return;
 	}
 	if (!check_complete(reader, self, name))
 		return;
 	switch (self) {
 	case DIRECTORY:
-	case PLAIN_FILE: r = end_object(reader, &why); break;
-	case XATTR:
-		r = rsm_ltfs_objects_xattr(&reader->objects, reader->key.data, reader->value.data,
-					   reader->value.length, &why);
-		break;
+	case PLAIN_FILE: r = end_object(reader, self, &why); break;
+	case XATTR: r = end_xattr(reader, &why); break;
 	case EXTENT: r = end_extent(reader, &why); break;
 	default: break;
 	}
@@ -500,6 +357,11 @@ int rsm_ltfs_index_reader_new(struct rsm_index_loader *loader, const char *uuid,
 	return 0;
 }
 
+void rsm_ltfs_index_reader_expect_changes(struct rsm_ltfs_index_reader *reader)
+{
+	reader->expects_changes = true;
+}
+
 void rsm_ltfs_index_reader_free(struct rsm_ltfs_index_reader *reader)
 {
 	if (!reader)
@@ -512,6 +374,7 @@ void rsm_ltfs_index_reader_free(struct rsm_ltfs_index_reader *reader)
 	rsm_text_fini(&reader->comment);
 	rsm_text_fini(&reader->unknown);
 	rsm_text_fini(&reader->policy);
+	rsm_text_fini(&reader->part);
 	rsm_ltfs_keeper_fini(&reader->keeper);
 	free(reader);
 }
@@ -532,9 +395,11 @@ static int set_facts(struct rsm_ltfs_index_reader *reader, struct rsm_err *err)
 		{ "comment", reader->comment.length ? reader->comment.data : NULL },
 		{ "policy", reader->policy.length ? reader->policy.data : NULL },
 		{ "unknown", reader->unknown.length ? reader->unknown.data : NULL },
-		{ "allow_policy_update", header->allow_policy_update ? "true" : "false" },
+		{ "allow_policy_update", header->incremental	       ? NULL
+					 : header->allow_policy_update ? "true"
+								       : "false" },
 		{ "volume_name", reader->objects.stack[0].name.data },
-		{ "lock", header->lock },
+		{ "lock", header->lock[0] ? header->lock : NULL },
 		{ "index_creator", header->creator },
 		{ "update_time", time },
 	};
@@ -549,12 +414,24 @@ static int set_facts(struct rsm_ltfs_index_reader *reader, struct rsm_err *err)
 	return r;
 }
 
+int rsm_ltfs_index_reader_peek(const struct rsm_ltfs_index_reader *reader,
+			       struct rsm_ltfs_index_header *ret_header)
+{
+	const struct rsm_ltfs_index_header *header = &reader->header;
+
+	if (reader->xml.result || !reader->at_tree || !header->creator[0] || !header->uuid[0] ||
+	    !header->generation || !header->self_partition || !header->self_block)
+		return 1;
+	*ret_header = *header;
+	return 0;
+}
+
 int rsm_ltfs_index_reader_finish(struct rsm_ltfs_index_reader *reader,
 				 struct rsm_ltfs_index_header *ret_header, struct rsm_err *err)
 {
 	int r = rsm_xml_parse(&reader->xml, "", 0, true, err);
 
-	if (!r && reader->objects.loader && !reader->header.incremental)
+	if (!r && reader->objects.loader)
 		r = set_facts(reader, err);
 	if (r < 0)
 		return r;

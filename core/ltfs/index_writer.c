@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/digest.h"
+#include "core/ltfs/index_parts.h"
 #include "core/ltfs/name.h"
 #include "core/ltfs/value.h"
 #include "core/ltfs/xml.h"
@@ -28,6 +29,8 @@ struct writer {
 	size_t depth; /* open folders */
 	struct rsm_text scratch;
 	struct rsm_unix_names names;
+	const char *unknown;	/* of the object under way */
+	const char *unknown_at; /* rsm_ltfs_parts_find */
 	size_t used;
 	char piece[PIECE];
 };
@@ -169,6 +172,31 @@ static void put_time(struct writer *writer, const char *element, const struct ti
 	PUT(writer, ">");
 }
 
+/* ---- what nobody knows ---- */
+
+static void begin_unknown(struct writer *writer, const struct rsm_snapshot_node *object)
+{
+	writer->unknown = writer->unknown_at = object->unknown;
+}
+
+static void put_unknown(struct writer *writer)
+{
+	if (writer->unknown)
+		put(writer, writer->unknown, rsm_ltfs_parts_begin(writer->unknown));
+}
+
+static void put_unknown_of(struct writer *writer, const char *place)
+{
+	const char *xml;
+	size_t length;
+
+	if (!writer->unknown)
+		return;
+	xml = rsm_ltfs_parts_find(writer->unknown, place, &writer->unknown_at, &length);
+	if (xml)
+		put(writer, xml, length);
+}
+
 /* ---- extended attributes ---- */
 
 struct xattr_list {
@@ -179,6 +207,7 @@ struct xattr_list {
 static void put_xattr(struct xattr_list *list, const char *key, const void *value, size_t length)
 {
 	struct writer *writer = list->writer;
+	char place[RSM_LTFS_PLACE_SIZE];
 
 	if (!*key)
 		return;
@@ -203,6 +232,8 @@ static void put_xattr(struct xattr_list *list, const char *key, const void *valu
 			put(writer, writer->scratch.data, writer->scratch.length);
 		PUT(writer, "</value>");
 	}
+	if (writer->unknown && rsm_ltfs_part_of_xattr(key, place))
+		put_unknown_of(writer, place);
 	PUT(writer, "</xattr>");
 }
 
@@ -304,8 +335,10 @@ static void put_common(struct writer *writer, const struct rsm_snapshot_node *ob
 		put_root_xattrs(&list, object);
 	else
 		put_node_xattrs(&list, object);
-	if (list.open)
+	if (list.open) {
+		put_unknown_of(writer, RSM_LTFS_PART_XATTRS);
 		PUT(writer, "</extendedattributes>");
+	}
 }
 
 /* To the reference what nobody may write is read-only, and the reverse. */
@@ -334,6 +367,7 @@ static void put_volume_name(struct writer *writer)
  */
 static void put_folder(struct writer *writer, const struct rsm_snapshot_node *object)
 {
+	begin_unknown(writer, object);
 	PUT(writer, "<directory>");
 	if (writer->depth)
 		put_name(writer, "name", object->nfc, false);
@@ -341,9 +375,9 @@ static void put_folder(struct writer *writer, const struct rsm_snapshot_node *ob
 		put_volume_name(writer);
 	put_readonly(writer, &object->node);
 	put_common(writer, object);
-	if (object->unknown)
-		put_string(writer, object->unknown);
+	put_unknown(writer);
 	PUT(writer, "<contents>\n");
+	put_unknown_of(writer, RSM_LTFS_PART_CONTENTS);
 	writer->depth++;
 }
 
@@ -362,17 +396,32 @@ static uint64_t covered(const struct rsm_snapshot_node *object)
 
 static void put_extent(struct writer *writer, const struct rsm_extent *extent, uint64_t count)
 {
+	uint64_t size = writer->source->block_size, block = extent->start_block;
+	uint64_t skip = extent->byte_offset;
+	char place[RSM_LTFS_PLACE_SIZE];
+
+	/* others may leave out whole blocks */
+	if (size && skip >= size && !__builtin_add_overflow(block, skip / size, &block))
+		skip %= size;
+	else
+		block = extent->start_block;
 	PUT(writer, "<extent><fileoffset>");
 	put_number(writer, extent->file_offset);
 	PUT(writer, "</fileoffset><partition>");
 	put(writer, &extent->partition, 1);
 	PUT(writer, "</partition><startblock>");
-	put_number(writer, extent->start_block);
+	put_number(writer, block);
 	PUT(writer, "</startblock><byteoffset>");
-	put_number(writer, extent->byte_offset);
+	put_number(writer, skip);
 	PUT(writer, "</byteoffset><bytecount>");
 	put_number(writer, count);
-	PUT(writer, "</bytecount></extent>");
+	PUT(writer, "</bytecount>");
+	if (writer->unknown) { /* of an extent that is as it was */
+		rsm_ltfs_part_of_extent(extent, place);
+		if (count == extent->byte_count)
+			put_unknown_of(writer, place);
+	}
+	PUT(writer, "</extent>");
 }
 
 /* Whatever the rows say, none of the extents goes beyond the length: such an index is invalid. */
@@ -399,8 +448,10 @@ static int put_extents(struct writer *writer, const struct rsm_snapshot_node *ob
 		open = true;
 		put_extent(writer, extent, count);
 	}
-	if (open)
+	if (open) {
+		put_unknown_of(writer, RSM_LTFS_PART_EXTENTS);
 		PUT(writer, "</extentinfo>");
+	}
 	return 0;
 }
 
@@ -413,6 +464,7 @@ static int put_leaf(struct writer *writer, const struct rsm_snapshot_node *objec
 
 	if (object->pending && covered(object) < length)
 		length = covered(object);
+	begin_unknown(writer, object);
 	PUT(writer, "<file>");
 	put_name(writer, "name", object->nfc, false);
 	PUT(writer, "<length>");
@@ -426,8 +478,7 @@ static int put_leaf(struct writer *writer, const struct rsm_snapshot_node *objec
 		put_name(writer, "symlink", object->link_target, true);
 	else
 		r = put_extents(writer, object, length);
-	if (object->unknown)
-		put_string(writer, object->unknown);
+	put_unknown(writer);
 	PUT(writer, "</file>\n");
 	return r;
 }
@@ -473,13 +524,20 @@ static void put_place(struct writer *writer, char partition, uint64_t block)
 	PUT(writer, "</startblock>");
 }
 
+const char *rsm_ltfs_index_version(const struct rsm_ltfs_index_header *header)
+{
+	return header->incremental_partition ? "2.5.0" : "2.4.0";
+}
+
 static void put_header(struct writer *writer)
 {
 	const struct rsm_ltfs_index_source *source = writer->source;
 	const struct rsm_ltfs_index_header *header = &source->header;
 	size_t comment = source->comment ? cut(source->comment, COMMENT_MAX) : 0;
 
-	PUT(writer, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ltfsindex version=\"2.4.0\">\n");
+	PUT(writer, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ltfsindex version=\"");
+	put_string(writer, rsm_ltfs_index_version(header));
+	PUT(writer, "\">\n");
 	put_creator(writer, header->creator);
 	if (comment) {
 		PUT(writer, "<comment>");
@@ -499,6 +557,11 @@ static void put_header(struct writer *writer)
 		PUT(writer, "<previousgenerationlocation>");
 		put_place(writer, header->back_partition, header->back_block);
 		PUT(writer, "</previousgenerationlocation>\n");
+	}
+	if (header->incremental_partition) {
+		PUT(writer, "<previousincrementallocation>");
+		put_place(writer, header->incremental_partition, header->incremental_block);
+		PUT(writer, "</previousincrementallocation>\n");
 	}
 	PUT(writer, "<allowpolicyupdate>");
 	put_bool(writer, header->allow_policy_update);

@@ -38,6 +38,7 @@ struct rsm_ltfs_label {
 	uint64_t block_size;
 	bool compression;
 	char serial[7]; /* of the VOL1 record before it; the parser leaves it empty */
+	char alone;	/* not the parser's: only the partition of this letter has a label; or 0 */
 };
 
 /* Strict where ltfs-format.md 4 says so. -EBADMSG with what is wrong. */

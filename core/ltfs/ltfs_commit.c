@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/ltfs/index_stream.h"
 #include "core/ltfs/value.h"
 
 /* ---- the stream of an index into records ---- */
@@ -92,7 +93,7 @@ static void make_root_keys(struct root_keys *keys, const struct rsm_volume_ident
 	snprintf(keys->owner, sizeof keys->owner, "%u:%u", identity->owner, identity->group);
 	snprintf(keys->mode, sizeof keys->mode, "%04o", identity->mode & 07777);
 	add_key(keys, "ltfs.vendor.rsmfs.pool", identity->pool);
-	add_key(keys, "ltfs.vendor.rsmfs.name", identity->name);
+	add_key(keys, RSM_LTFS_NAME_KEY, identity->name);
 	add_key(keys, "ltfs.vendor.rsmfs.lmid", identity->lmid);
 	if (keys->count == 0)
 		return;
@@ -165,7 +166,7 @@ static int get_kept_facts(struct rsm_volume_index *index, struct kept_facts *kep
 /* ---- one index construct ---- */
 
 /* Behind everything on the data partition; on the index partition over the last index, if that is
- * the last thing there: nothing of use can lie behind it.
+ * the last thing there: nothing of use can lie behind it, unless a tree says so.
  */
 static int seek_append(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_block,
 		       struct rsm_err *err)
@@ -175,7 +176,8 @@ static int seek_append(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_bl
 	uint64_t end;
 	int r;
 
-	if (which == INDEX && part->ends_with_index && part->index_block > 4) {
+	if (which == INDEX && part->ends_with_index && part->index_block > 4 &&
+	    part->used < part->index_block) {
 		r = rsm_ltfs_seek(ltfs, which, part->index_block - 1, err);
 		end = part->index_block - 1;
 	} else {
@@ -199,7 +201,7 @@ static int write_construct(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_i
 	int r = rsm_tape_drive_write_filemarks(ltfs->drive, 1, true, err);
 
 	if (r >= 0)
-		r = rsm_ltfs_index_write(source, take_bytes, sink, err);
+		r = rsm_index_stream_write(source, take_bytes, sink, err);
 	if (r >= 0 && sink->filled)
 		r = put_record(sink, err);
 	if (r >= 0)
@@ -209,7 +211,7 @@ static int write_construct(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_i
 	return r < 0 ? r : 0;
 }
 
-int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
+int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which, struct rsm_volume_index *tree,
 			 struct rsm_index_snapshot *snapshot,
 			 const struct rsm_volume_identity *identity, uint64_t generation,
 			 uint64_t back_block, const struct timespec *update_time, const char *why,
@@ -223,7 +225,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	uint64_t start = 0;
 	int r;
 
-	r = get_kept_facts(rsm_content_index(ltfs->content), &kept, err);
+	r = get_kept_facts(tree, &kept, err);
 	if (r == 0)
 		r = rsm_index_snapshot_rewind(snapshot, err);
 	if (r == 0)
@@ -233,6 +235,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 
 	make_root_keys(&keys, identity);
 	source.volume_name = kept.volume_name ? kept.volume_name : "";
+	source.block_size = ltfs->label.block_size;
 	source.comment = kept.comment;
 	source.policy_xml = kept.policy;
 	source.unknown_xml = kept.unknown;
@@ -244,6 +247,10 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	source.header.self_block = start + 1;
 	source.header.back_partition = back_block ? ltfs->part[DATA].letter : 0;
 	source.header.back_block = back_block;
+	if (which == DATA && part->incremental_block) {
+		source.header.incremental_partition = part->letter;
+		source.header.incremental_block = part->incremental_block;
+	}
 	source.header.allow_policy_update =
 		!kept.allow_policy_update || strcmp(kept.allow_policy_update, "false") != 0;
 	snprintf(source.header.uuid, sizeof source.header.uuid, "%s", ltfs->label.uuid);
@@ -263,6 +270,7 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	if (sink.near_end && which == DATA)
 		ltfs->full = true;
 	part->index_block = start + 1;
+	part->incremental_block = 0;
 	part->index_generation = generation;
 	part->end = start + 1 + sink.records + 1;
 	part->ends_with_index = true;
@@ -272,7 +280,8 @@ int rsm_ltfs_write_index(struct rsm_ltfs_volume *ltfs, int which,
 	ltfs->unsynchronized = false;
 	ltfs->index_bytes = sink.bytes;
 	snprintf(ltfs->index_creator, sizeof ltfs->index_creator, "%s", source.header.creator);
-	snprintf(ltfs->index_version, sizeof ltfs->index_version, "2.4.0");
+	snprintf(ltfs->index_version, sizeof ltfs->index_version, "%s",
+		 rsm_ltfs_index_version(&source.header));
 	return 0;
 }
 
@@ -365,12 +374,14 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 	/* an intent is replaced only when its index is certain not to be on the tape */
 	r = seek_append(ltfs, DATA, &end, err);
 	if (r == 0)
+		r = rsm_ltfs_save_volume_name(ltfs, identity, err);
+	if (r == 0)
 		r = rsm_ltfs_save_root_keys(ltfs, identity, err);
 	if (r == 0)
 		r = save_intent(ltfs, generation, &now, version, err);
 	if (r == 0)
-		r = rsm_ltfs_write_index(ltfs, DATA, snapshot, identity, generation, back, &now,
-					 "Sync", err);
+		r = rsm_ltfs_write_index(ltfs, DATA, rsm_content_index(ltfs->content), snapshot,
+					 identity, generation, back, &now, "Sync", err);
 	if (r < 0)
 		return r;
 	ltfs->generation = generation;
@@ -403,9 +414,9 @@ static int commit_index_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index
 
 	if (r < 0)
 		return r;
-	r = rsm_ltfs_write_index(ltfs, INDEX, snapshot, identity, ltfs->generation,
-				     ltfs->part[DATA].index_block, &ltfs->update_time, "Unmount",
-				     err);
+	r = rsm_ltfs_write_index(ltfs, INDEX, rsm_content_index(ltfs->content), snapshot, identity,
+				 ltfs->generation, ltfs->part[DATA].index_block, &ltfs->update_time,
+				 "Unmount", err);
 
 	if (r < 0)
 		return r;
@@ -422,9 +433,21 @@ bool rsm_ltfs_is_dirty(struct rsm_volume *volume)
 	if (ltfs->read_only && !rsm_ltfs_is_being_unlocked(ltfs))
 		return false;
 	return rsm_volume_index_tree_version(index) != rsm_volume_index_indexed_version(index) ||
-	       ltfs->part[DATA].lacks_filemark || ltfs->part[INDEX].lacks_filemark ||
-	       !ltfs->part[DATA].ends_with_index || !ltfs->part[INDEX].ends_with_index ||
+	       ltfs->memory_stale || ltfs->data_index_lost || ltfs->part[DATA].lacks_filemark ||
+	       ltfs->part[INDEX].lacks_filemark || !ltfs->part[DATA].ends_with_index ||
+	       !ltfs->part[INDEX].ends_with_index ||
 	       ltfs->part[INDEX].index_generation != ltfs->generation;
+}
+
+/* When both partitions end with the newest index, nothing that a commit mends is left. */
+static void note_mended(struct rsm_ltfs_volume *ltfs)
+{
+	if (!ltfs->part[DATA].ends_with_index || !ltfs->part[INDEX].ends_with_index ||
+	    ltfs->part[INDEX].index_generation != ltfs->generation)
+		return;
+	for (size_t i = 0; i < ltfs->finding_count; i++)
+		if (ltfs->findings[i].kind <= RSM_FINDING_MENDS)
+			ltfs->findings[i].mended = true;
 }
 
 int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
@@ -457,15 +480,18 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	changed =
 		force || rsm_index_snapshot_tree_version(snapshot) !=
 				 rsm_volume_index_indexed_version(rsm_content_index(ltfs->content));
-	if (changed || !ltfs->part[DATA].ends_with_index || !ltfs->part[DATA].index_block) {
+	if (changed || ltfs->data_index_lost || !ltfs->part[DATA].ends_with_index ||
+	    !ltfs->part[DATA].index_block) {
 		/* the same tree again, behind what a crash left: two indexes of one generation on
 		 * one partition would leave it to the reader which of them counts */
 		if (ltfs->part[DATA].index_block &&
 		    ltfs->part[DATA].index_generation >= ltfs->generation)
 			changed = true;
-		r = commit_data_partition(ltfs, snapshot, identity, changed, err);
+		r = commit_data_partition(ltfs, snapshot, identity,
+					  changed || ltfs->data_index_lost, err);
 		if (r < 0)
 			return r;
+		ltfs->data_index_lost = false;
 	}
 	if (what == RSM_COMMIT_FULL && (!ltfs->part[INDEX].ends_with_index ||
 					ltfs->part[INDEX].index_generation != ltfs->generation)) {
@@ -473,7 +499,10 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 		if (r < 0)
 			return r;
 	}
+	rsm_ltfs_write_names(ltfs, identity);
 	rsm_ltfs_write_coherency(ltfs);
+	ltfs->memory_stale = false;
+	note_mended(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
 	return due ? rsm_ltfs_write_due(ltfs, err) : 0;
 }

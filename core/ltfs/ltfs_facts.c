@@ -99,6 +99,7 @@ int rsm_ltfs_save_shown_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 {
 	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
 	bool on_index = ltfs->self_partition == ltfs->part[INDEX].letter;
+	const struct ltfs_partition *part = &ltfs->part[on_index ? INDEX : DATA];
 	char location[32] = "", previous[32] = "", map[16];
 	const struct {
 		const char *key, *value;
@@ -118,7 +119,7 @@ int rsm_ltfs_save_shown_facts(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	snprintf(map, sizeof map, "I:%c,D:%c", ltfs->part[INDEX].letter, ltfs->part[DATA].letter);
 	if (ltfs->self_partition)
 		snprintf(location, sizeof location, "%c:%" PRIu64, ltfs->self_partition,
-			 ltfs->part[on_index ? INDEX : DATA].index_block);
+			 part->incremental_block ? part->incremental_block : part->index_block);
 	/* an index on the index partition always points at that on the data partition */
 	if (ltfs->back_block)
 		snprintf(previous, sizeof previous, "%c:%" PRIu64, ltfs->part[DATA].letter,

@@ -90,6 +90,40 @@ static int read_labels(struct rsm_tape_drive *drive, unsigned partition, char *b
 	return r < 0 ? rsm_err_wrap(err, r, "label of partition %u", partition) : 0;
 }
 
+/* Only one partition has a label: the volume may be readable by that. The label becomes what that
+ * of partition 0 would be, but for `alone`.
+ */
+static void probe_half(struct rsm_tape_drive *drive, char *buf, struct rsm_ltfs_probe *probe)
+{
+	struct rsm_tape_medium medium;
+	char serial[7];
+
+	if (rsm_tape_drive_medium(drive, &medium, NULL) < 0 || medium.partitions != 2)
+		return;
+	for (unsigned partition = 0; !probe->half && partition < 2; partition++) {
+		struct rsm_ltfs_label label;
+		bool here;
+
+		if (read_labels(drive, partition, buf, serial, &label, NULL) < 0 ||
+		    (medium.max_block_bytes && label.block_size > medium.max_block_bytes))
+			continue;
+		probe->half = true;
+		label.alone = label.location;
+		here = label.location == label.index_partition;
+		if (partition == 1)
+			label.location = here ? label.data_partition : label.index_partition;
+		snprintf(label.serial, sizeof label.serial, "%s", serial);
+		snprintf(probe->serial, sizeof probe->serial, "%s", serial);
+		probe->label = label;
+	}
+	if (!probe->half)
+		return;
+	probe->kind = RSM_PROBE_FOREIGN;
+	snprintf(probe->label_type, sizeof probe->label_type, "damaged LTFS");
+	snprintf(probe->label_info, sizeof probe->label_info, "only partition %c has an LTFS label",
+		 probe->label.alone);
+}
+
 static int probe_ltfs(struct rsm_tape_drive *drive, char *buf, struct rsm_ltfs_probe *probe,
 		      struct rsm_err *err)
 {
@@ -107,6 +141,10 @@ static int probe_ltfs(struct rsm_tape_drive *drive, char *buf, struct rsm_ltfs_p
 	r = read_labels(drive, 0, buf, probe->serial, &probe->label, err);
 	if (r == 0)
 		r = read_labels(drive, 1, buf, serial, &other, err);
+	if (r == -EBADMSG || rsm_ltfs_is_medium_error(r, err)) {
+		probe_half(drive, buf, probe);
+		return r == -EBADMSG || !probe->half ? r : rsm_err_wrap(err, -EBADMSG, "label");
+	}
 	if (r == 0)
 		r = rsm_ltfs_label_compare(&probe->label, &other, err);
 	if (r == 0 && strcmp(serial, probe->serial) != 0)
@@ -136,6 +174,7 @@ int rsm_ltfs_probe(struct rsm_tape_drive *drive, struct rsm_ltfs_probe *ret_prob
 	if (r < 0)
 		return r;
 	if (r == RSM_TAPE_END_OF_DATA) {
+		probe_half(drive, buf, &probe);
 		*ret_probe = probe;
 		return 0;
 	}
@@ -160,11 +199,17 @@ int rsm_ltfs_probe(struct rsm_tape_drive *drive, struct rsm_ltfs_probe *ret_prob
 		}
 		break;
 	case RSM_VOL1_FOREIGN:
+		probe_half(drive, buf, &probe);
+		if (probe.half)
+			break;
 		probe.kind = RSM_PROBE_FOREIGN;
 		snprintf(probe.label_type, sizeof probe.label_type, "ANSI VOL1");
 		snprintf(probe.label_info, sizeof probe.label_info, "%.6s", buf + 4);
 		break;
-	case RSM_VOL1_NONE: recognise_foreign(buf, length, &probe); break;
+	case RSM_VOL1_NONE:
+		recognise_foreign(buf, length, &probe);
+		probe_half(drive, buf, &probe);
+		break;
 	}
 	*ret_probe = probe;
 	return 0;
@@ -208,8 +253,8 @@ int rsm_ltfs_write_free_label(struct rsm_tape_drive *drive, const char *barcode,
 	return r > 0 ? rsm_err_fold(err, r, "free label") : r;
 }
 
-static int write_label_construct(struct rsm_ltfs_volume *ltfs, int which, const char *serial,
-				 struct rsm_err *err)
+int rsm_ltfs_write_label(struct rsm_ltfs_volume *ltfs, int which, const char *serial,
+			 struct rsm_err *err)
 {
 	RSM_TEXT struct rsm_text xml = { 0 };
 	struct rsm_ltfs_label label = ltfs->label;
@@ -235,42 +280,22 @@ static int write_label_construct(struct rsm_ltfs_volume *ltfs, int which, const 
 
 /* ---- MAM of a new volume (6.1) ---- */
 
-static void put_attribute(struct rsm_tape_drive *drive, enum rsm_mam_id id,
-			  enum rsm_mam_format format, const char *text, size_t length, char fill)
-{
-	char value[160];
-	struct rsm_err err;
-	size_t n = strlen(text);
-	int r;
-
-	memset(value, fill, sizeof value);
-	if (n >= length && fill == '\0')
-		n = length - 1;
-	if (n > length)
-		n = length;
-	memcpy(value, text, n);
-	r = rsm_medium_memory_write(drive, 0, id, format, value, length, &err);
-	if (r < 0 && r != -EOPNOTSUPP)
-		rsm_log_warning("MAM attribute %04Xh is not written, ignoring: %s", (unsigned)id,
-				err.msg);
-}
-
 static void write_attributes(struct rsm_ltfs_volume *ltfs,
 			     const struct rsm_volume_identity *identity)
 {
 	static const char utf8 = (char)0x81;
 	static const char unlocked;
 
-	put_attribute(ltfs->drive, RSM_MAM_APPLICATION_VENDOR, RSM_MAM_ASCII, "RSMFS", 8, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_APPLICATION_NAME, RSM_MAM_ASCII, "LTFS", 32, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_APPLICATION_VERSION, RSM_MAM_ASCII, RSM_VERSION, 8, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_FORMAT_VERSION, RSM_MAM_ASCII, "2.4.0", 16, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_BARCODE, RSM_MAM_ASCII,
-		      identity && identity->barcode ? identity->barcode : "", 32, ' ');
-	put_attribute(ltfs->drive, RSM_MAM_MEDIUM_TEXT, RSM_MAM_TEXT,
-		      identity && identity->name ? identity->name : "", 160, '\0');
-	put_attribute(ltfs->drive, RSM_MAM_MEDIA_POOL, RSM_MAM_TEXT,
-		      identity && identity->pool ? identity->pool : "", 160, '\0');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_APPLICATION_VENDOR, RSM_MAM_ASCII, "RSMFS", 8, ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_APPLICATION_NAME, RSM_MAM_ASCII, "LTFS", 32, ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_APPLICATION_VERSION, RSM_MAM_ASCII, RSM_VERSION, 8,
+			  ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_FORMAT_VERSION, RSM_MAM_ASCII, "2.4.0", 16, ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_BARCODE, RSM_MAM_ASCII,
+			  identity && identity->barcode ? identity->barcode : "", 32, ' ');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_MEDIUM_TEXT, RSM_MAM_TEXT, "", 160, '\0');
+	rsm_ltfs_put_text(ltfs->drive, RSM_MAM_MEDIA_POOL, RSM_MAM_TEXT, "", 160, '\0');
+	rsm_ltfs_write_names(ltfs, identity);
 	if (rsm_medium_memory_write(ltfs->drive, 0, RSM_MAM_TEXT_LOCALISATION, RSM_MAM_BINARY,
 				    &utf8, 1, NULL) < 0 ||
 	    rsm_medium_memory_write(ltfs->drive, 0, RSM_MAM_VOLUME_LOCK, RSM_MAM_BINARY, &unlocked,
@@ -289,22 +314,24 @@ static int write_first_indexes(struct rsm_ltfs_volume *ltfs, const char *serial,
 	/* nothing that an earlier medium held counts any more */
 	r = rsm_content_forget_unindexed(ltfs->content, err);
 	if (r == 0)
+		r = rsm_ltfs_save_volume_name(ltfs, identity, err);
+	if (r == 0)
 		r = rsm_ltfs_save_root_keys(ltfs, identity, err);
 	if (r == 0)
 		r = rsm_content_snapshot(ltfs->content, &snapshot, err);
 	if (r == 0)
-		r = write_label_construct(ltfs, DATA, serial, err);
+		r = rsm_ltfs_write_label(ltfs, DATA, serial, err);
 	ltfs->generation = 1;
 	ltfs->update_time = ltfs->label.format_time;
 	if (r == 0)
-		r = rsm_ltfs_write_index(ltfs, DATA, snapshot, identity, 1, 0, &ltfs->update_time,
-					 "Format", err);
+		r = rsm_ltfs_write_index(ltfs, DATA, rsm_content_index(ltfs->content), snapshot,
+					 identity, 1, 0, &ltfs->update_time, "Format", err);
 	if (r == 0)
-		r = write_label_construct(ltfs, INDEX, serial, err);
+		r = rsm_ltfs_write_label(ltfs, INDEX, serial, err);
 	if (r == 0)
-		r = rsm_ltfs_write_index(ltfs, INDEX, snapshot, identity, 1,
-					 ltfs->part[DATA].index_block, &ltfs->update_time, "Format",
-					 err);
+		r = rsm_ltfs_write_index(ltfs, INDEX, rsm_content_index(ltfs->content), snapshot,
+					 identity, 1, ltfs->part[DATA].index_block,
+					 &ltfs->update_time, "Format", err);
 	if (r < 0)
 		return r;
 	ltfs->self_partition = ltfs->part[INDEX].letter;

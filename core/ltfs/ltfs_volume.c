@@ -23,6 +23,7 @@ static int volume_append(struct rsm_volume *volume, const void *data, size_t len
 static int volume_synchronize(struct rsm_volume *volume, struct rsm_err *err);
 static bool volume_has_room(struct rsm_volume *volume, uint64_t bytes);
 static void volume_status(struct rsm_volume *volume, struct rsm_volume_status *ret_status);
+static struct rsm_volume_finding *volume_findings(struct rsm_volume *volume, size_t *ret_count);
 static void volume_free(struct rsm_volume *volume);
 
 static const struct rsm_volume_ops ops = {
@@ -33,12 +34,18 @@ static const struct rsm_volume_ops ops = {
 	.is_dirty = rsm_ltfs_is_dirty,
 	.has_room = volume_has_room,
 	.status = volume_status,
+	.findings = volume_findings,
 	.free = volume_free,
 };
 
 static struct rsm_ltfs_volume *of(struct rsm_volume *volume)
 {
 	return RSM_CONTAINER_OF(volume, struct rsm_ltfs_volume, volume);
+}
+
+struct rsm_ltfs_volume *rsm_ltfs_volume_of(struct rsm_volume *volume)
+{
+	return volume->ops == &ops ? of(volume) : NULL;
 }
 
 int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *content,
@@ -55,6 +62,7 @@ int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *conten
 	ltfs->content = content;
 	ltfs->label = *label;
 	ltfs->head = UNKNOWN;
+	ltfs->incremental_limit = UINT64_MAX;
 	ltfs->part[INDEX].letter = label->index_partition;
 	ltfs->part[DATA].letter = label->data_partition;
 	/* the label was read on physical partition 0: its location tells which letter that is */
@@ -71,6 +79,7 @@ void rsm_ltfs_volume_free(struct rsm_ltfs_volume *ltfs)
 {
 	if (!ltfs)
 		return;
+	rsm_ltfs_chain_fini(&ltfs->chain);
 	free(ltfs->block);
 	free(ltfs);
 }
@@ -139,7 +148,7 @@ int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_blo
 		      struct rsm_err *err)
 {
 	struct ltfs_partition *part = &ltfs->part[which];
-	uint64_t block;
+	uint64_t block = 0;
 	int r;
 
 	ltfs->at_end = false;
@@ -147,6 +156,8 @@ int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_blo
 	r = rsm_tape_drive_locate_end(ltfs->drive, part->number, &block, err);
 	if (r < 0)
 		return r;
+	if (r > 0)
+		return rsm_err_set(err, EIO, "partition %c has no end of data", part->letter);
 	if (block != part->end)
 		return rsm_err_set(err, EIO,
 				   "the data end at block %c:%" PRIu64 " but %" PRIu64
@@ -312,4 +323,17 @@ static void volume_status(struct rsm_volume *volume, struct rsm_volume_status *r
 		.doubtful = ltfs->doubtful,
 	};
 	snprintf(ret_status->reason, sizeof ret_status->reason, "%s", ltfs->reason);
+}
+
+static struct rsm_volume_finding *volume_findings(struct rsm_volume *volume, size_t *ret_count)
+{
+	struct rsm_ltfs_volume *ltfs = of(volume);
+
+	*ret_count = ltfs->finding_count;
+	return ltfs->findings;
+}
+
+struct rsm_ltfs_volume *rsm_ltfs_of(struct rsm_volume *volume)
+{
+	return volume && volume->ops == &ops ? of(volume) : NULL;
 }

@@ -52,7 +52,11 @@ struct rsm_ltfs_probe {
 	char serial[7];
 	char label_type[64]; /* "LTFS", "RSMFS FREE", "ANSI VOL1", "tar", "blank" ... */
 	char label_info[128];
-	struct rsm_ltfs_label label; /* kind LTFS */
+	struct rsm_ltfs_label label; /* kind LTFS, or half */
+	/* kind FOREIGN: one partition has a valid label, the other has none; the volume can be
+	 * mounted for reading
+	 */
+	bool half;
 };
 /* -EIO: it cannot be read. An LTFS label in one partition only, or two that differ: FOREIGN with
  * label_type "damaged LTFS" and the reason in label_info.

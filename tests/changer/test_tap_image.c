@@ -311,6 +311,32 @@ static void an_end_of_medium_ends_the_data(void **state)
 	rsm_tap_image_close(image);
 }
 
+static void a_gap_with_nothing_behind_it_is_no_end(void **state)
+{
+	static const uint8_t bytes[] = { 1, 0, 0, 0,	'a',  0,    1,	  0,	0,    0,    0,
+					 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF, 0xFE, 0xFF, 0xFF, 0xFF };
+	struct rsm_tap_image *image;
+
+	(void)state;
+	save_raw(bytes, sizeof bytes - 1); /* the last gap is torn, and so counts as none */
+	image = open_image();
+	assert_reads(image, "a");
+	assert_done(rsm_tap_image_locate_end(image, &err), &err);
+	rsm_tap_image_close(image);
+	save_raw(bytes, sizeof bytes);
+	image = open_image();
+	assert_reads(image, "a");
+	assert_outcome(image, RSM_TAP_FILEMARK);
+	assert_outcome(image, RSM_TAP_NO_END);
+	assert_int_equal(rsm_tap_image_locate_end(image, &err), RSM_TAP_NO_END);
+	assert_int_equal(rsm_tap_image_locate(image, 9, &err), RSM_TAP_NO_END);
+	locate(image, 2);
+	assert_done(rsm_tap_image_erase(image, &err), &err);
+	assert_done(rsm_tap_image_locate_end(image, &err), &err);
+	assert_outcome(image, RSM_TAP_END);
+	rsm_tap_image_close(image);
+}
+
 static void a_record_marked_bad_is_reported_and_passed(void **state)
 {
 	static const uint8_t bytes[] = { 2, 0, 0, 0x80, 'a', 'a', 2, 0, 0, 0x80,
@@ -576,6 +602,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_torn_record_is_the_end_and_cut_at_the_next_write),
 	T(wrong_lengths_before_the_end_are_damage),
 	T(an_end_of_medium_ends_the_data),
+	T(a_gap_with_nothing_behind_it_is_no_end),
 	T(a_record_marked_bad_is_reported_and_passed),
 	T(any_bytes_can_be_opened_and_walked),
 	T(a_million_records_take_little_memory_and_are_found_at_once),

@@ -124,6 +124,62 @@ int rsm_index_loader_set_fact(struct rsm_index_loader *loader, const char *key, 
 	return 0;
 }
 
+/* What an incremental index changes is not for this loader, but the linker asks for it. */
+
+int rsm_index_loader_find(struct rsm_index_loader *loader, uint64_t parent, const char *name,
+			  struct rsm_node *ret_node, bool *ret_placed, struct rsm_err *err)
+{
+	(void)loader, (void)parent, (void)name, (void)ret_node, (void)ret_placed;
+	return rsm_err_set(err, ENOSYS, "a loader that only remembers");
+}
+
+int rsm_index_loader_find_uid(struct rsm_index_loader *loader, uint64_t uid,
+			      struct rsm_node *ret_node, bool *ret_placed, struct rsm_err *err)
+{
+	(void)loader, (void)uid, (void)ret_node, (void)ret_placed;
+	return rsm_err_set(err, ENOSYS, "a loader that only remembers");
+}
+
+int rsm_index_loader_place(struct rsm_index_loader *loader, uint64_t id, struct rsm_err *err)
+{
+	(void)loader, (void)id;
+	return rsm_err_set(err, ENOSYS, "a loader that only remembers");
+}
+
+int rsm_index_loader_remove(struct rsm_index_loader *loader, uint64_t id, struct rsm_err *err)
+{
+	(void)loader, (void)id;
+	return rsm_err_set(err, ENOSYS, "a loader that only remembers");
+}
+
+int rsm_index_loader_change(struct rsm_index_loader *loader, const struct rsm_node *node,
+			    const char *name, struct rsm_err *err)
+{
+	(void)loader, (void)node, (void)name;
+	return rsm_err_set(err, ENOSYS, "a loader that only remembers");
+}
+
+int rsm_index_loader_set_extents(struct rsm_index_loader *loader, uint64_t id,
+				 const struct rsm_extent *extents, size_t count,
+				 struct rsm_err *err)
+{
+	(void)loader, (void)id, (void)extents, (void)count;
+	return rsm_err_set(err, ENOSYS, "a loader that only remembers");
+}
+
+int rsm_index_loader_set_target(struct rsm_index_loader *loader, uint64_t id, const char *target,
+				struct rsm_err *err)
+{
+	(void)loader, (void)id, (void)target;
+	return rsm_err_set(err, ENOSYS, "a loader that only remembers");
+}
+
+int rsm_index_loader_clear_xattrs(struct rsm_index_loader *loader, uint64_t id, struct rsm_err *err)
+{
+	(void)loader, (void)id;
+	return rsm_err_set(err, ENOSYS, "a loader that only remembers");
+}
+
 static inline const char *fake_fact(const struct rsm_index_loader *loader, const char *key)
 {
 	for (size_t i = 0; i < loader->fact_count; i++) {

@@ -242,6 +242,61 @@ static void writers_readers_and_migration_run_side_by_side(void **state)
 	assert_int_equal(rsm_staging_space_used(space), 0);
 }
 
+static void *rewrite_files(void *context)
+{
+	atomic_bool *stop = context;
+	static char data[70000];
+	unsigned seed = 1;
+
+	while (!atomic_load(stop)) {
+		struct rsm_open_file *file;
+		struct rsm_node row;
+		struct rsm_err local;
+		char name[8];
+
+		snprintf(name, sizeof name, "r%d", rand_r(&seed) % 4);
+		if (rsm_content_lookup(content, RSM_NODE_ROOT, name, &row, &local) ||
+		    rsm_content_open(content, row.id, O_RDWR, &file, &(bool){ false }, &local) ||
+		    rsm_content_write_file(file, data, 1 + (size_t)rand_r(&seed) % sizeof data,
+					   (uint64_t)rand_r(&seed) % 70000, &local) ||
+		    rsm_content_flush_file(file, &local))
+			return data;
+		rsm_content_release(file);
+		if (rand_r(&seed) % 4 == 0)
+			usleep((unsigned)rand_r(&seed) % 3000);
+	}
+	return NULL;
+}
+
+/* Opened and written anew while the index that covers what they had is being noted. */
+static void files_rewritten_while_an_index_is_noted_keep_the_count(void **state)
+{
+	static char data[100000];
+	atomic_bool stop = false;
+	pthread_t thread;
+	void *failed;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		char name[8];
+
+		snprintf(name, sizeof name, "r%d", i);
+		make_file(name, data, sizeof data);
+	}
+	assert_int_equal(pthread_create(&thread, NULL, rewrite_files, &stop), 0);
+	for (int i = 0; i < 100; i++) {
+		fake_migrate(&medium, content, 20);
+		fake_index(content);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, &failed);
+	assert_null(failed);
+	fake_migrate(&medium, content, 1000);
+	fake_index(content);
+	assert_int_equal(rsm_staging_space_used(space), 0);
+	assert_int_equal(staging_files("file."), 0);
+}
+
 /* ---- sudden death ---- */
 
 static size_t victim_size(unsigned i)
@@ -424,6 +479,7 @@ static void a_refused_flush_can_be_repeated(void **state)
 static const struct CMUnitTest tests[] = {
 	TEST(any_order_of_operations_keeps_the_bytes),
 	TEST(writers_readers_and_migration_run_side_by_side),
+	TEST(files_rewritten_while_an_index_is_noted_keep_the_count),
 	TEST(a_flushed_file_survives_a_sudden_death),
 	TEST(an_interrupted_read_answers_once),
 	TEST(a_refused_flush_can_be_repeated),

@@ -13,7 +13,7 @@ static void the_root_is_number_one(void **state)
 
 static void every_place_comes_back_from_its_number(void **state)
 {
-	const int64_t ids[] = { 1, 2, 77, (1 << 24) - 1 };
+	const int64_t ids[] = { 1, 2, 77, 0xF00000 - 1 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
@@ -33,6 +33,26 @@ static void every_place_comes_back_from_its_number(void **state)
 	assert_int_equal(rsmfs_place_of(rsmfs_control_ino(0)).kind, RSMFS_PLACE_CONTROL);
 }
 
+static void views_have_numbers_of_their_own(void **state)
+{
+	const uint64_t numbers[] = { 1, 77, 0xFFFFF };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		int64_t id = rsmfs_view_id(numbers[i]);
+		struct rsmfs_place view = rsmfs_place_of(rsmfs_node_ino(id, 5));
+		struct rsmfs_place folder = rsmfs_place_of(rsmfs_views_ino((int64_t)numbers[i]));
+
+		assert_int_equal(view.kind, RSMFS_PLACE_VIEW);
+		assert_int_equal(view.id, id);
+		assert_int_equal(view.node, 5);
+		assert_int_equal(rsmfs_view_number(view.id), numbers[i]);
+		assert_int_equal(folder.kind, RSMFS_PLACE_VIEWS);
+		assert_int_equal(folder.id, numbers[i]);
+	}
+	assert_int_equal(rsmfs_place_of(rsmfs_views_ino(0)).kind, RSMFS_PLACE_VIEWS);
+}
+
 static void a_number_that_was_never_given_is_no_place(void **state)
 {
 	(void)state;
@@ -46,6 +66,7 @@ static void a_number_that_was_never_given_is_no_place(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_root_is_number_one),
 	cmocka_unit_test(every_place_comes_back_from_its_number),
+	cmocka_unit_test(views_have_numbers_of_their_own),
 	cmocka_unit_test(a_number_that_was_never_given_is_no_place),
 };
 RSM_TEST_MAIN(tests)

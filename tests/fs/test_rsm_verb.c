@@ -47,6 +47,21 @@ static void wait_takes_seconds_or_nothing(void **state)
 	rsmfs_verb_call_fini(&call);
 }
 
+static void a_generation_has_64_bits_and_no_unit(void **state)
+{
+	struct rsmfs_verb_call call;
+	struct rsm_err err;
+
+	(void)state;
+	assert_done(PARSE(&call, &err, "check", "--rollback", "18446744073709551615", "a"), &err);
+	assert_true(rsmfs_verb_size(&call, "rollback", 0) == UINT64_MAX);
+	rsmfs_verb_call_fini(&call);
+	assert_int_equal(PARSE(&call, &err, "check", "--view", "5K", "a"), -EINVAL);
+	assert_int_equal(PARSE(&call, &err, "check", "--view", "-5", "a"), -EINVAL);
+	assert_int_equal(PARSE(&call, &err, "check", "--view", "18446744073709551616", "a"),
+			 -EINVAL);
+}
+
 static void wrong_usage_is_named(void **state)
 {
 	struct rsmfs_verb_call call;
@@ -159,6 +174,7 @@ static void fields_survive_the_wire(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(options_and_operands_may_be_mixed),
 	cmocka_unit_test(wait_takes_seconds_or_nothing),
+	cmocka_unit_test(a_generation_has_64_bits_and_no_unit),
 	cmocka_unit_test(wrong_usage_is_named),
 	cmocka_unit_test(what_is_written_is_parsed_alike),
 	cmocka_unit_test(every_verb_has_its_usage),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 
+import ltfs_make
 from harness import (SEED, TOP, Skip, cartridge_folder, digest, expect, expect_errno, random_bytes, read_file,
                      rsm_xattr, test, wait_until, write_file)
 
@@ -53,6 +54,31 @@ def nanoseconds(text):
     return int(seconds) * 10**9 + int(fraction)
 
 
+def unlike_manifest(path, kind, fields, changed, st):
+    """What of the less visible things is not as listed: read-only, uid, place, the other two times."""
+    mode, uid = fields[2:4] if kind == "D" else fields[5:7]
+    times = dict(word.split("=") for word in fields[-5:])
+    want = {"fileUID": uid}
+    if not changed:
+        want |= {key: time_of(times[short]) for key, short in (("createTime", "cr"), ("backupTime", "b"))}
+    if kind == "F" and fields[4] != "-":
+        want["partition"], want["startblock"] = fields[4].split(":")
+    wrong = []
+    for key, value in want.items():
+        got = os.getxattr(path, f"user.ltfs.{key}").decode()
+        if got != value:
+            wrong.append(f"{path}: {key} is {got}, {value} was listed")
+    # the root's mode is the cartridge's
+    if fields[1] != "." and (mode == "ro") != (not st.st_mode & 0o222):
+        wrong.append(f"{path}: mode {st.st_mode:o}, {mode} was listed")
+    return wrong
+
+
+def time_of(text):
+    """The time of a manifest as the format writes it."""
+    return ltfs_make.stamp(nanoseconds(text))
+
+
 def check_manifest(root, name, changed=()):
     """The tree is just what the manifest lists; returns how many objects."""
     root, wrong, seen = root.encode(), [], set()
@@ -88,6 +114,7 @@ def check_manifest(root, name, changed=()):
         if kind == "L" and os.readlink(path) != unescape(fields[2]):
             wrong.append(f"{path}: -> {os.readlink(path)}, {fields[2]} was listed")
         if kind != "L":
+            wrong += unlike_manifest(path, kind, fields, relative in changed, st)
             want = xattrs.get(relative, {})
             got = {os.fsencode(k): os.getxattr(path, k) for k in os.listxattr(path)}
             got = {k: v for k, v in got.items() if k.startswith(b"user.")}
