@@ -30,7 +30,8 @@ enum {
 	CLEAR_FLAG,
 	STATEMENTS
 };
-_Static_assert((int)STATEMENTS == (int)RSM_VI_LOADER_CHANGES, "a loader has room for these statements");
+_Static_assert((int)STATEMENTS == (int)RSM_VI_LOADER_CHANGES,
+	       "a loader has room for these statements");
 
 #define FOUND "SELECT " RSM_VI_NODE_COLUMNS ",EXISTS(SELECT 1 FROM placed WHERE id=node.id)"
 
@@ -39,9 +40,9 @@ static const char *const texts[STATEMENTS] = {
 	[BY_ID] = FOUND " FROM node WHERE id=?1",
 	[BY_UID] = FOUND " FROM node WHERE uid=?1 ORDER BY id",
 	[PLACE] = "INSERT OR IGNORE INTO placed VALUES(?1)",
-	[DOOM] = "WITH RECURSIVE below(id) AS (VALUES(?1) UNION SELECT node.id FROM below"
-		 " JOIN node INDEXED BY node_name ON node.parent=below.id)"
-		 " INSERT INTO doomed SELECT id FROM below",
+	[DOOM] = ("WITH RECURSIVE below(id) AS (VALUES(?1) UNION SELECT node.id FROM below"
+		  " JOIN node INDEXED BY node_name ON node.parent=below.id)"
+		  " INSERT INTO doomed SELECT id FROM below"),
 	[DOOMED] = "SELECT kind,size FROM doomed JOIN node USING(id)",
 	[PLACED_DOOMED] = "SELECT 1 FROM doomed JOIN placed USING(id) LIMIT 1",
 	[FORGET_XATTRS] = "DELETE FROM xattr WHERE id IN doomed",

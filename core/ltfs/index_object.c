@@ -484,14 +484,53 @@ static int finish_folder(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 				       objects->depth == 1 ? "" : top->name.data, err);
 }
 
+/* A link that has extents, too (19.1, "symlink conflict"): a writer's mistake, of which it is not
+ * known what it should have been. It becomes both; the file is the second of its name.
+ */
+static int split_link(struct rsm_ltfs_objects *objects, struct rsm_err *err)
+{
+	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
+	struct rsm_node file = top->node;
+	size_t count = objects->extent_count;
+	int r;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t end;
+
+		if (__builtin_add_overflow(objects->extents[i].file_offset,
+					   objects->extents[i].byte_count, &end))
+			return rsm_err_set(err, EBADMSG, "an extent is too long");
+		if (end > file.size)
+			file.size = end;
+	}
+	top->node.size = file.size;
+	r = rsm_ltfs_objects_check_extents(objects, err);
+	if (r)
+		return r;
+	file.flags = top->node.flags & ~(RSM_NODE_HAS_XATTRS | RSM_NODE_HAS_UNKNOWN);
+	file.uid = 0; /* one is given */
+	top->node.kind = RSM_NODE_LINK;
+	top->node.flags &= ~(uint32_t)RSM_NODE_DAMAGED;
+	top->node.size = top->target.length;
+	r = rsm_ltfs_objects_settle(top, err);
+	objects->extent_count = 0;
+	if (!r)
+		r = rsm_ltfs_objects_insert(objects, err);
+	if (!r && objects->loader)
+		r = rsm_index_loader_node(objects->loader, top->node.parent,
+					  top->name.length ? top->name.data : "unnamed", &file,
+					  NULL, objects->extents, count, err);
+	return r > 0 ? rsm_err_fold(err, r, "loading a volume index") : r;
+}
+
 static int finish_file(struct rsm_ltfs_objects *objects, struct rsm_err *err)
 {
 	struct rsm_ltfs_object *top = rsm_ltfs_objects_top(objects);
 	int r;
 
+	if (top->linked && objects->extent_count)
+		return split_link(objects, err);
 	if (top->linked) {
-		if (objects->has_extents)
-			return rsm_err_set(err, EBADMSG, "a file has both <symlink> and extents");
 		top->node.kind = RSM_NODE_LINK;
 		top->node.size = top->target.length;
 	}

@@ -421,6 +421,21 @@ static void names_have_up_to_255_characters_of_any_size(void **state)
 	}
 }
 
+static void a_link_with_extents_is_a_file_as_well(void **state)
+{
+	(void)state;
+	given_index(TREE(NAMED("l", "<symlink>x</symlink>" EXTENTS(EXTENT(0, 9, 0, 500)))));
+	assert_int_equal(loader.node_count, 3);
+	assert_int_equal(loader.nodes[1].node.kind, RSM_NODE_LINK);
+	assert_string_equal(loader.nodes[1].target, "x");
+	assert_int_equal(loader.nodes[1].extent_count, 0);
+	assert_int_equal(loader.nodes[2].node.kind, RSM_NODE_FILE);
+	assert_string_equal(loader.nodes[2].name, "l"); /* the loader tells them apart */
+	assert_int_equal(loader.nodes[2].node.size, 500);
+	assert_int_equal(loader.nodes[2].extents[0].start_block, 9);
+	assert_true(loader.nodes[1].node.uid != loader.nodes[2].node.uid);
+}
+
 static void links_keep_their_targets(void **state)
 {
 	static const struct {
@@ -432,8 +447,7 @@ static void links_keep_their_targets(void **state)
 		{ TREE(NAMED("l", "<symlink>a%3Ac</symlink>")), "a%3Ac" },
 		{ TREE(NAMED("l", "<symlink>e\xcc\x81</symlink>")), "e\xcc\x81" },
 		{ TREE(NAMED("l", "<symlink>x</symlink><extentinfo/>")), "x" },
-		{ TREE(NAMED("l", EXTENTS(EXTENT(0, 9, 0, 0)) "<symlink>x</symlink>")), NULL },
-		{ TREE(NAMED("l", "<symlink>x</symlink>" EXTENTS(EXTENT(0, 9, 0, 5)))), NULL },
+		{ TREE(NAMED("l", EXTENTS(EXTENT(0, 9, 0, 0)) "<symlink>x</symlink>")), "x" },
 		{ TREE(NAMED("l", "<symlink/>")), NULL },
 		{ TREE(NAMED("l", "<symlink percentencoded=\"true\">%C3</symlink>")), NULL },
 	};
@@ -737,6 +751,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(unknown_elements_are_kept_where_they_can_be_put_back),
 	cmocka_unit_test(names_are_decoded_normalised_and_made_harmless),
 	cmocka_unit_test(names_have_up_to_255_characters_of_any_size),
+	cmocka_unit_test(a_link_with_extents_is_a_file_as_well),
 	cmocka_unit_test(links_keep_their_targets),
 	cmocka_unit_test(attributes_are_read_to_the_byte),
 	cmocka_unit_test(our_vendor_keys_become_owner_mode_and_exact_name),
