@@ -185,13 +185,25 @@ static void expect_consistent(struct world *world, const char *when)
 }
 
 /* A full cartridge need not take it. */
-static void write_on(struct world *world, int64_t medium, const char *when)
+static bool try_sync(struct world *world, int64_t medium)
+{
+	int r = rsm_manager_sync_wait(world->manager, medium, NULL, NULL, NULL, &world->err);
+
+	if (r < 0 && r != -ENOSPC)
+		fail_msg("sync of a full cartridge: %s", world->err.msg);
+	return r == 0;
+}
+
+static void write_on(struct world *world, int64_t medium, bool may_be_full, const char *when)
 {
 	int r = try_write(world->manager, medium, "more", 70000, 77, &world->err);
 
 	if (r < 0 && r != -ENOSPC)
 		fail_msg("%s: writing on: %s", when, world->err.msg);
-	sync_all(world, medium, when);
+	if (may_be_full)
+		(void)try_sync(world, medium);
+	else
+		sync_all(world, medium, when);
 	if (r == 0 && try_read(world->manager, medium, "more", 70000, 77, &world->err) < 0)
 		fail_msg("%s: what was written on: %s", when, world->err.msg);
 }
@@ -218,7 +230,7 @@ static void use_anew(struct world *world, const char *when)
 		allocation.pool = given_pool(world, "Backup");
 	if (rsm_manager_allocate(world->manager, &allocation, &medium, &world->err) < 0)
 		fail_msg("%s: allocated again: %s", when, world->err.msg);
-	write_on(world, medium.id, when);
+	write_on(world, medium.id, false, when);
 }
 
 /* Outcome 0: Backup/monday; 1: it is in Import; 2: neither. */
@@ -252,6 +264,7 @@ static void with_all_kept(struct world *world, const struct crash_plan *plan,
 	unsigned done = atomic_load(&progress->done), begun = atomic_load(&progress->begun);
 	int64_t medium;
 	char when[160];
+	bool whole = true;
 	int found;
 
 	snprintf(when, sizeof when, "%s, all kept", where);
@@ -266,14 +279,17 @@ static void with_all_kept(struct world *world, const struct crash_plan *plan,
 	} else {
 		expect_files(world, plan, progress, medium, done, begun, when);
 		if (found == 0) {
-			sync_all(world, medium, when);
+			/* what a cut wasted on a full cartridge may keep something staged */
+			whole = plan->capacity ? try_sync(world, medium)
+					       : (sync_all(world, medium, when), true);
 			expect_files(world, plan, progress, medium, done, begun, when);
-			write_on(world, medium, when);
+			if (whole)
+				write_on(world, medium, plan->capacity != 0, when);
 		}
 	}
 	world_stop(world);
 	expect_consistent(world, when);
-	if (found != 0)
+	if (found != 0 || !whole)
 		return;
 
 	/* all of it is on the medium */
@@ -313,7 +329,7 @@ static void with_some_lost(struct world *world, const struct crash_plan *plan,
 			synced = atomic_load(&progress->done);
 		expect_files(world, plan, progress, medium, synced, begun, when);
 		if (found == 0) {
-			write_on(world, medium, when);
+			write_on(world, medium, plan->capacity != 0, when);
 			expect_files(world, plan, progress, medium, synced, begun, when);
 		}
 	}
