@@ -25,8 +25,7 @@ static void release_part(void *context, const struct rsm_staged_range *part)
 {
 	struct release *release = context;
 
-	rsm_staging_release(release->content->staging, release->node->id, part->store,
-			    part->store_offset, part->byte_count);
+	rsm_content_release_staged(release->content, release->node->id, part);
 }
 
 /* Bytes that came back into use while a commit was refused must not go. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/log.h"
+
 /* ---- the table ---- */
 
 static size_t bucket_of(uint64_t id, size_t buckets)
@@ -328,6 +330,27 @@ bool rsm_content_is_orphan(struct rsm_content *content, uint64_t id)
 	return *find_orphan_locked(content, id) != NULL;
 }
 
+/* False: what is not durable must stay; the next open finds what nobody names. */
+static bool may_release(struct rsm_content *content, uint64_t id,
+			const struct rsm_staged_range *range)
+{
+	struct rsm_err err;
+
+	if (!rsm_staging_gives_up_synced(content->staging, id, range->store, range->byte_count) ||
+	    rsm_volume_index_sync(content->index, &err) == 0)
+		return true;
+	rsm_log_warning("%s: staged bytes are kept: %s", content->folder, err.msg);
+	return false;
+}
+
+void rsm_content_release_staged(struct rsm_content *content, uint64_t id,
+				const struct rsm_staged_range *range)
+{
+	if (may_release(content, id, range))
+		rsm_staging_release(content->staging, id, range->store, range->store_offset,
+				    range->byte_count);
+}
+
 static void release_range(void *context, uint64_t id, const struct rsm_staged_range *range)
 {
 	struct rsm_content *content = context;
@@ -341,6 +364,17 @@ static void release_range(void *context, uint64_t id, const struct rsm_staged_ra
  */
 static void drop_orphan(struct rsm_content *content, uint64_t id, bool own)
 {
+	RSM_FREE struct rsm_staged_range *ranges = NULL;
+	size_t count = 0;
+	bool may = true;
+
+	/* that it has no name any more comes first */
+	if (rsm_volume_index_staged(content->index, id, &ranges, &count, NULL) < 0)
+		return;
+	for (size_t i = 0; may && i < count; i++)
+		may = may_release(content, id, &ranges[i]);
+	if (!may)
+		return;
 	RSM_LOCK_SCOPE(&content->commit_lock);
 	if (rsm_volume_index_drop(content->index, id, release_range, content, NULL) < 0)
 		return; /* the next open tries again */

@@ -179,6 +179,11 @@ void rsm_content_wait_for_reads(struct rsm_content *content);
  */
 RSM_MUST_CHECK int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes,
 					       struct rsm_err *err);
+/* rsm_staging_release of bytes that committed rows do not name any more: of those that a power loss
+ * would leave there only when it leaves those rows, too. Not under the index's lock.
+ */
+void rsm_content_release_staged(struct rsm_content *content, uint64_t id,
+				const struct rsm_staged_range *range);
 void rsm_content_give_index_room(struct rsm_content *content, uint64_t bytes);
 static inline uint64_t rsm_content_index_cost(const char *name, const char *target)
 {

@@ -100,7 +100,7 @@ void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge 
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_err err;
 
-	if (failure->key != MEDIUM_ERROR)
+	if (failure->key != MEDIUM_ERROR || rsm_medium_is_unwritable(m))
 		return; /* the drive's own, or the way to it */
 	snprintf(m->health, sizeof m->health, "%s%02X/%02X/%02X in %s", lasting[writing],
 		 failure->key, failure->asc, failure->ascq, worker->name);

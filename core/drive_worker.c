@@ -377,6 +377,16 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* So much has been written since the last index that another one is due, whatever the time is. */
+static bool has_much_unindexed_locked(struct rsm_drive_worker *worker,
+				      const struct rsm_cartridge *cartridge, int64_t now)
+{
+	uint64_t most = worker->manager->options.index_bytes;
+
+	return most && cartridge->unindexed_bytes >= most && !cartridge->read_only &&
+	       cartridge->retry_at_ns <= now;
+}
+
 static bool wants_index_locked(const struct rsm_cartridge *cartridge, int64_t now)
 {
 	return cartridge->index_at_ns && !cartridge->read_only && cartridge->retry_at_ns <= now &&
@@ -464,7 +474,8 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 		return STEP_LABEL;
 	if (wants_work_locked(worker, cartridge, now))
 		return STEP_WORK;
-	if (frees_by_index_locked(worker, cartridge, now))
+	if (frees_by_index_locked(worker, cartridge, now) ||
+	    has_much_unindexed_locked(worker, cartridge, now))
 		return STEP_INDEX;
 	if (wants_migration_locked(worker, cartridge, now))
 		return STEP_MIGRATE;

@@ -62,6 +62,7 @@ static int find_log_file(struct rsm_staging *staging, const char *name, uint64_t
 	if (!log)
 		return -ENOMEM;
 	log->end = (uint64_t)st.st_size;
+	log->synced = true; /* who knows */
 	rsm_staging_space_take(staging->space, log->end);
 	if (number > staging->last_number)
 		staging->last_number = number;
@@ -146,6 +147,7 @@ void rsm_staging_claim(struct rsm_staging *staging, uint64_t id, uint64_t store,
 		if (!file)
 			return; /* _collect would take the file for garbage */
 		file->bytes += length;
+		file->synced = true; /* who knows */
 		rsm_staging_space_take(staging->space, length);
 	}
 }
@@ -362,6 +364,21 @@ static void release(struct rsm_staging *staging, uint64_t id, uint64_t store, ui
 				strerror(errno));
 }
 
+bool rsm_staging_gives_up_synced(struct rsm_staging *staging, uint64_t id, uint64_t store,
+				 uint64_t length)
+{
+	struct staged_log *log;
+	struct own_file *file;
+
+	RSM_LOCK_SCOPE(&staging->lock);
+	if (store == RSM_STORE_OWN) {
+		file = *rsm_staging_find_own(staging, id);
+		return file && file->synced;
+	}
+	log = rsm_staging_find_log(staging, store);
+	return log && log->synced && log != staging->current && log->live <= length;
+}
+
 void rsm_staging_release(struct rsm_staging *staging, uint64_t id, uint64_t store, uint64_t offset,
 			 uint64_t length)
 {
@@ -392,6 +409,7 @@ static int take_dirty_own_locked(struct rsm_staging *staging, uint64_t id, uint6
 		for (struct own_file *file = staging->own[i]; file; file = file->next)
 			if (file->dirty) {
 				file->dirty = false;
+				file->synced = true;
 				ids[count++] = file->id;
 			}
 	if (id) {
@@ -399,6 +417,7 @@ static int take_dirty_own_locked(struct rsm_staging *staging, uint64_t id, uint6
 
 		if (file && file->dirty) {
 			file->dirty = false;
+			file->synced = true;
 			ids[count++] = id;
 		}
 	}
@@ -450,6 +469,7 @@ static int sync_logs(struct rsm_staging *staging)
 		if (r < 0)
 			break;
 		log->dirty = false;
+		log->synced = true;
 		rsm_mutex_unlock(&staging->lock);
 		if (fdatasync(log->fd) < 0)
 			r = -errno;

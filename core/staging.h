@@ -81,6 +81,12 @@ RSM_MUST_CHECK int rsm_staging_read(struct rsm_staging *staging, uint64_t id, ui
 				    uint64_t offset, void *data, size_t length,
 				    struct rsm_err *err);
 
+/* Would the release of these bytes take any from the disk that a power loss leaves there? Then the
+ * rows that do not name them have to be durable before.
+ */
+bool rsm_staging_gives_up_synced(struct rsm_staging *staging, uint64_t id, uint64_t store,
+				 uint64_t length);
+
 /* Bytes that no row names any more: punched out of own files, counted against logs; an own file
  * or a log without live bytes is unlinked. So nobody may keep a descriptor of an own file whose
  * last bytes are released: it is closed before, and opened anew for the next write.

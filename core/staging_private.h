@@ -12,13 +12,14 @@ struct staged_log {
 	uint64_t end;  /* where the next append goes */
 	uint64_t live; /* bytes that a row names, or soon will */
 	bool dirty;    /* appended to since the last sync */
+	bool synced;   /* some of it may be on the disk for good */
 };
 
 struct own_file {
 	struct own_file *next;
 	uint64_t id;
 	uint64_t bytes;
-	bool dirty;
+	bool dirty, synced;
 };
 
 /* Lock order: sync_lock > lock. */

@@ -119,6 +119,7 @@ int rsm_vi_commit(struct rsm_volume_index *index, struct rsm_err *err)
 		return r;
 	}
 	index->in_transaction = false;
+	index->unsynced = true;
 	return 0;
 }
 
@@ -294,6 +295,7 @@ static int sync_wal(struct rsm_volume_index *index, struct rsm_err *err)
 		r = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
 	if (r != SQLITE_OK)
 		return rsm_sqlite_error(err, index->db, r, NULL);
+	index->unsynced = false;
 	if (index->folder_synced)
 		return 0;
 	folder = strdup(index->path);
@@ -304,6 +306,15 @@ static int sync_wal(struct rsm_volume_index *index, struct rsm_err *err)
 	r = rsm_file_sync_folder(strchr(folder, '/') ? folder : ".", err);
 	index->folder_synced = r == 0;
 	return r;
+}
+
+int rsm_volume_index_sync(struct rsm_volume_index *index, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&index->lock);
+
+	if (!index->db)
+		return rsm_sqlite_run(NULL, err);
+	return index->unsynced ? sync_wal(index, err) : 0;
 }
 
 int rsm_volume_index_commit(struct rsm_volume_index *index, bool durable, struct rsm_err *err)

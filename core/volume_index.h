@@ -259,6 +259,9 @@ RSM_MUST_CHECK int rsm_volume_index_set_xattr(struct rsm_volume_index *index, ui
 RSM_MUST_CHECK int rsm_volume_index_list_xattrs(struct rsm_volume_index *index, uint64_t id,
 						struct rsm_text *ret_keys, struct rsm_err *err);
 
+/* What has been committed is durable when it returns; cheap if it is. */
+RSM_MUST_CHECK int rsm_volume_index_sync(struct rsm_volume_index *index, struct rsm_err *err);
+
 /* ---- checksums of contents (digest.h): attributes that must not lie ---- */
 
 enum rsm_checksum_state {

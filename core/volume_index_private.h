@@ -176,16 +176,17 @@ struct rsm_vi_queued {
 
 struct rsm_volume_index {
 	struct rsm_mutex lock;
-	char *path;				       /* [const] */
-	sqlite3 *db;				       /* [lock] NULL: lost in a swap */
-	sqlite3_stmt *statements[RSM_VI_STATEMENTS];   /* [lock] */
-	bool in_transaction;			       /* [lock] */
-	bool clean, clean_saved;		       /* [lock] what the state row says */
-	bool folder_synced;			       /* [lock] names of db and -wal */
-	unsigned snapshots;			       /* [lock] open ones */
-	struct rsm_vi_state state;		       /* [lock] */
-	struct rsm_vi_state saved;		       /* [lock] as of the last commit */
-	uint64_t version_limit, id_limit;	       /* [lock] reserved in the file */
+	char *path;				     /* [const] */
+	sqlite3 *db;				     /* [lock] NULL: lost in a swap */
+	sqlite3_stmt *statements[RSM_VI_STATEMENTS]; /* [lock] */
+	bool in_transaction;			     /* [lock] */
+	bool clean, clean_saved;		     /* [lock] what the state row says */
+	bool unsynced;			  /* [lock] there was a commit that is not durable */
+	bool folder_synced;		  /* [lock] names of db and -wal */
+	unsigned snapshots;		  /* [lock] open ones */
+	struct rsm_vi_state state;	  /* [lock] */
+	struct rsm_vi_state saved;	  /* [lock] as of the last commit */
+	uint64_t version_limit, id_limit; /* [lock] reserved in the file */
 	struct rsm_vi_touched touched[RSM_VI_TOUCHED]; /* [lock] folders, oldest first */
 	unsigned touched_count;			       /* [lock] */
 	int64_t touched_since_ns;		       /* [lock] of the oldest one */

@@ -33,6 +33,7 @@ static const char help[] =
 	"  -o migrate_delay=MS     quiet time after a close before writing to the medium (2000)\n"
 	"  -o label_delay=MS       quiet time after an allocation before label work (10000)\n"
 	"  -o index_interval=S     how often an index is written to a medium (300; 0: at the end)\n"
+	"  -o index_bytes=SIZE     and after how much data (however much it is)\n"
 	"  -o browse=catalog|mount listings from the catalogue, or from the mounted medium\n"
 	"  -o hash=sha256|crc32|none  checksum stored with each file when it is written (sha256)\n"
 	"  -o offline=fail|wait    what reading a cartridge that is not in the library does\n"

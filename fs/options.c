@@ -265,6 +265,8 @@ static int set_valued(struct rsmfs_options *o, const char *name, const char *val
 		return parse_size(name, value, &o->staging_limit, err);
 	if (strcmp(name, "stream_size") == 0)
 		return parse_size(name, value, &o->stream_size, err);
+	if (strcmp(name, "index_bytes") == 0)
+		return parse_size(name, value, &o->index_bytes, err);
 	if (strcmp(name, "umask") == 0)
 		return parse_umask(value, &o->umask, err);
 	if (strcmp(name, "debug") == 0)

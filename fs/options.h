@@ -29,6 +29,7 @@ struct rsmfs_options {
 	unsigned dismount_delay_s, migrate_delay_ms, label_delay_ms, index_interval_s;
 	uint64_t staging_limit; /* 0: by the file system */
 	uint64_t stream_size;	/* 0: the default */
+	uint64_t index_bytes;	/* 0: none */
 	enum rsm_digest_kind hash;
 	unsigned debug_rooms;
 	uid_t uid;

@@ -244,6 +244,7 @@ static int start_manager(struct session *session, struct rsm_err *err)
 		.drives = o->drives,
 		.staging_limit = o->staging_limit,
 		.stream_size = o->stream_size,
+		.index_bytes = o->index_bytes,
 		.dismount_delay_s = o->dismount_delay_s,
 		.migrate_delay_ms = o->migrate_delay_ms,
 		.label_delay_ms = o->label_delay_ms,

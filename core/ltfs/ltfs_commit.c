@@ -417,7 +417,6 @@ static int commit_index_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index
 	r = rsm_ltfs_write_index(ltfs, INDEX, rsm_content_index(ltfs->content), snapshot, identity,
 				 ltfs->generation, ltfs->part[DATA].index_block, &ltfs->update_time,
 				 "Unmount", err);
-
 	if (r < 0)
 		return r;
 	ltfs->self_partition = ltfs->part[INDEX].letter;

@@ -530,10 +530,6 @@ static void check_lock(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index
 		refuse(ltfs, "the volume had a permanent write error");
 }
 
-/* Makes the cached tree that of the current index. Outcome 1: no partition holds one. An
- * incremental index that is of no use shows only when it is applied; each time there are fewer to
- * choose from.
- */
 /* Somebody wants the medium's index read, although it is the one that is known. */
 static int reload_if_asked(struct rsm_ltfs_volume *ltfs, int which,
 			   struct rsm_ltfs_index_header *header, struct rsm_text *ret_conflicts,
@@ -549,6 +545,10 @@ static int reload_if_asked(struct rsm_ltfs_volume *ltfs, int which,
 	return reload(ltfs, which, header, ret_conflicts, err);
 }
 
+/* Makes the cached tree that of the current index. Outcome 1: no partition holds one. An
+ * incremental index that is of no use shows only when it is applied; each time there are fewer to
+ * choose from.
+ */
 static int bring_tree(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header *ret_header,
 		      struct rsm_text *ret_conflicts, bool *ret_reloaded, struct rsm_err *err)
 {
@@ -557,11 +557,14 @@ static int bring_tree(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header
 	int which, r;
 
 	for (;;) {
+		enum cached cached;
+
 		*ret_reloaded = false;
 		r = rsm_ltfs_find_current(ltfs, &which, ret_header, err);
 		if (r)
 			return r;
-		switch (compare_cached(ltfs, ret_header)) {
+		cached = compare_cached(ltfs, ret_header);
+		switch (cached) {
 		case CACHED_SAME: break;
 		case CACHED_INTENT:
 			/* we died between the index on the tape and the note that it is there */
@@ -576,7 +579,7 @@ static int bring_tree(struct rsm_ltfs_volume *ltfs, struct rsm_ltfs_index_header
 			break;
 		}
 		/* what was written by the intent is ours as well: nothing of it is in conflict */
-		if (r == 0 && !*ret_reloaded)
+		if (r == 0 && cached != CACHED_NEWER && !*ret_reloaded)
 			r = reload_if_asked(ltfs, which, ret_header, ret_conflicts, ret_reloaded,
 					    err);
 		if (r == 0 && *ret_reloaded)

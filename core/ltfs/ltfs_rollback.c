@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "core/ltfs/ltfs_history.h"
 #include "core/ltfs/ltfs_private.h"
 
@@ -52,6 +53,7 @@ static int write_both(struct rsm_ltfs_volume *ltfs, struct rsm_volume_index *tre
 		      struct rsm_err *err)
 {
 	uint64_t generation = ltfs->generation + 1;
+	struct rsm_err why;
 	struct timespec now;
 	int r;
 
@@ -64,11 +66,14 @@ static int write_both(struct rsm_ltfs_volume *ltfs, struct rsm_volume_index *tre
 	ltfs->update_time = now;
 	ltfs->back_block = back;
 	ltfs->self_partition = ltfs->part[DATA].letter;
+	/* from here on the volume is the old tree; the index partition may follow with any commit
+	 */
 	r = rsm_ltfs_write_index(ltfs, INDEX, tree, snapshot, identity, generation,
-				 ltfs->part[DATA].index_block, &now, "Rollback", err);
+				 ltfs->part[DATA].index_block, &now, "Rollback", &why);
 	if (r < 0)
-		return r;
-	ltfs->self_partition = ltfs->part[INDEX].letter;
+		rsm_log_warning("a rollback is on the data partition only, for now: %s", why.msg);
+	else
+		ltfs->self_partition = ltfs->part[INDEX].letter;
 	rsm_ltfs_write_coherency(ltfs);
 	return 0;
 }

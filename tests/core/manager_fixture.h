@@ -18,8 +18,8 @@ struct world {
 	const char *libraries[1];
 	struct rsm_manager *manager;
 	struct rsm_err err;
-	unsigned dismount_delay_s, migrate_delay_ms; /* 0, and 20 */
-	uint64_t staging_limit, stream_size; /* 0: the default */
+	unsigned dismount_delay_s, migrate_delay_ms;	  /* 0, and 20 */
+	uint64_t staging_limit, stream_size, index_bytes; /* 0: the default */
 	enum rsm_digest_kind hash;
 	atomic_uint rooms; /* how often there was room again */
 };
@@ -42,6 +42,7 @@ static inline void world_start(struct world *world)
 		.index_interval_s = 300,
 		.staging_limit = world->staging_limit,
 		.stream_size = world->stream_size,
+		.index_bytes = world->index_bytes,
 		.hash = world->hash,
 		.trace_scsi = getenv("RSM_TRACE") != NULL,
 		.callbacks = { .staging_room = world_room, .context = world },

@@ -679,7 +679,8 @@ static void a_power_cut_leaves_the_one_tree_or_the_other(void **state)
 		restore_all();
 		mount();
 		done(rsm_emulator_inject(bench.rig->emulator, &fault, &bench.err));
-		finished = try_rollback(&point, &made) == 0 && generation() == made;
+		finished = try_rollback(&point, &made) == 0 &&
+			   rsm_tape_drive_poll(drive(), &bench.err) == 0;
 		start_again(commands % 2);
 		assert_old_or_new(commands, &is_old);
 		turns += is_old != was_old;

@@ -400,7 +400,7 @@ static unsigned number_of(const char *name, unsigned otherwise)
 }
 
 /* The places of a short run are spread over the session. */
-enum { PLACES = 3 };
+enum { PLACES = 2 };
 
 static void cut_everywhere(const struct crash_plan *plan)
 {

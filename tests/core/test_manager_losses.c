@@ -29,6 +29,7 @@ static int begin(void **state)
 	world = *state;
 	world_stop(world);
 	world->dismount_delay_s = 60;
+	world->migrate_delay_ms = 600000; /* nothing goes to the medium but by a sync */
 	world->hash = RSM_DIGEST_SHA256;
 	world_start(world);
 	return 0;
@@ -140,8 +141,8 @@ static void lose_block(struct world *world, int64_t pool, unsigned block, unsign
 	int64_t medium = given_cartridge(world, pool, "monday");
 
 	assert_done(sync_medium(world, medium), &world->err);
-	write_files(world, medium);
 	lose(world, block, times);
+	write_files(world, medium);
 	if (sync_medium(world, medium) == 0)
 		fail_msg("block %u: nobody was told", block);
 	assert_int_equal(world->err.key, 3);
@@ -176,8 +177,8 @@ static void lose_index(struct world *world, int64_t pool, bool dismount)
 	struct rsm_medium_use use;
 
 	assert_done(sync_medium(world, medium), &world->err);
-	write_files(world, medium);
 	lose(world, 10 + dismount, 1);
+	write_files(world, medium);
 	if (!dismount) {
 		assert_true(sync_medium(world, medium) < 0);
 		expect_files(world, medium, RSM_RESIDENT_STAGED);
@@ -215,14 +216,49 @@ static void a_label_that_is_lost_later_is_written_again(void **state)
 	struct world *world = *state;
 	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
 
-	write_files(world, medium);
 	lose(world, 3, 1); /* of the labels and indexes of a format */
+	write_files(world, medium);
 	assert_true(sync_medium(world, medium) < 0);
 	expect_files(world, medium, RSM_RESIDENT_STAGED);
 	assert_done(sync_medium(world, medium), &world->err);
 	expect_files(world, medium, RSM_RESIDENT_MEDIUM);
 	forget_all(world, &medium);
 	expect_files(world, medium, RSM_RESIDENT_MEDIUM);
+}
+
+/* Five minutes before it would be due by time, with the cartridge in its drive all the while. */
+static void an_index_follows_so_much_data(void **state)
+{
+	struct world *world = *state;
+	enum rsm_residency residency = RSM_RESIDENT_STAGED;
+	struct rsm_content *content;
+	struct rsm_medium_use use;
+	struct rsm_extent first;
+	struct rsm_node node;
+	int64_t medium;
+
+	world_stop(world);
+	world->migrate_delay_ms = 20;
+	world->index_bytes = 1 << 20;
+	world_start(world);
+	medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	assert_done(sync_medium(world, medium), &world->err);
+	write_file(world, medium, "first", 900000, 1);
+	write_file(world, medium, "second", 900000, 2);
+	assert_done(rsm_manager_content(world->manager, medium, &content, &world->err),
+		    &world->err);
+	assert_int_equal(rsm_content_lookup(content, RSM_NODE_ROOT, "first", &node, &world->err),
+			 0);
+	for (int i = 0; i < 2000 && residency != RSM_RESIDENT_MEDIUM; i++) {
+		assert_done(
+			rsm_content_residency(content, node.id, &residency, &first, &world->err),
+			&world->err);
+		usleep(5000);
+	}
+	assert_int_equal(residency, RSM_RESIDENT_MEDIUM);
+	rsm_manager_content_unref(world->manager, content);
+	assert_done(rsm_manager_medium_use(world->manager, medium, &use, &world->err), &world->err);
+	assert_true(use.mounted);
 }
 
 static bool find_request(void *context, const struct rsm_operator_request *request)
@@ -241,8 +277,8 @@ static void a_medium_that_takes_no_writes_is_given_up_and_its_files_stay(void **
 	bool asked = false;
 
 	assert_done(sync_medium(world, medium), &world->err);
-	write_files(world, medium);
 	lose(world, 0, 100000);
+	write_files(world, medium);
 	for (int i = 0; i < 6; i++)
 		assert_true(sync_medium(world, medium) < 0);
 	assert_int_equal(
@@ -275,6 +311,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_write_that_is_lost_later_is_charged_to_all_that_it_hit),
 	TEST(an_index_that_is_lost_later_gives_nothing_up),
 	TEST(a_label_that_is_lost_later_is_written_again),
+	TEST(an_index_follows_so_much_data),
 	TEST(a_medium_that_takes_no_writes_is_given_up_and_its_files_stay),
 };
 RSM_TEST_MAIN(tests)

@@ -437,6 +437,7 @@ static void a_medium_error_is_told_and_remembered(void **state)
 	write_file(world, medium, "file", 300000, 1);
 	sync_medium(world, medium);
 	assert_string_equal(medium_of(world, medium).health, "good");
+	mount(world, medium); /* so that the next block read is the file's */
 	inject(world, READ_6, 1, 0x03, 0x11);
 	assert_int_equal(try_read(world->manager, medium, "file", 300000, 1, &world->err), -EIO);
 	snprintf(place, sizeof place, "%s in drive 25", medium_of(world, medium).barcode);

@@ -65,16 +65,18 @@ static void values_are_understood_and_commas_can_be_escaped(void **state)
 	struct rsm_err err;
 
 	(void)state;
-	assert_done(
-		PARSE("-o",
-		      "library=/b\\,c,staging_limit=20G,stream_size=3G,umask=027,dismount_delay=0",
-		      "/a", "/mnt", "-o", "browse=mount,nonblock=eagain,deny_recall=x:y"),
-		&err);
+	assert_done(PARSE("-o",
+			  "library=/"
+			  "b\\,c,staging_limit=20G,stream_size=3G,index_bytes=5G,umask=027,"
+			  "dismount_delay=0",
+			  "/a", "/mnt", "-o", "browse=mount,nonblock=eagain,deny_recall=x:y"),
+		    &err);
 	assert_int_equal(options.library_count, 2);
 	assert_string_equal(options.libraries[0], "/a");
 	assert_string_equal(options.libraries[1], "/b,c");
 	assert_true(options.staging_limit == (uint64_t)20 << 30);
 	assert_true(options.stream_size == (uint64_t)3 << 30);
+	assert_true(options.index_bytes == (uint64_t)5 << 30);
 	assert_int_equal(options.umask, 027);
 	assert_int_equal(options.dismount_delay_s, 0);
 	assert_true(options.browse_mount && options.nonblock_eagain && !options.offline_wait);

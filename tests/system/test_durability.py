@@ -116,6 +116,11 @@ def expect_in_order(calls, begin, end, *patterns):
                                  f"{[(n, p) for w, n, p, s in calls if begin <= s and w <= end]}")
 
 
+def staged_unlinks(trace, since):
+    return [start for _, name, path, start in calls_of(trace)
+            if name == "unlinkat" and start >= since and re.search(FILE + "$", path)]
+
+
 @test()
 def fsync_answers_after_the_disk(bench):
     """fsync of a file, of a folder, and an allocation are on the disk when their callers go on."""
@@ -142,6 +147,10 @@ def fsync_answers_after_the_disk(bench):
     fd = os.open(mount / "P/c/folder", os.O_RDONLY)
     timed("folder", os.fsync, fd)
     os.close(fd)
+    # what was on the disk for good goes when that it has no name is there, too
+    unlinked = time.time()
+    os.rename(mount / "P/c/small", mount / "P/c/large")
+    wait_until("the old file is gone", lambda: staged_unlinks(trace, unlinked), 30)
     mount.unmount()
 
     calls = calls_of(trace)
@@ -149,6 +158,7 @@ def fsync_answers_after_the_disk(bench):
     for name in ("small", "small again", "large", "large again"):
         expect_in_order(calls, *times[name], FILE, WAL)
     expect_in_order(calls, *times["folder"], WAL)
+    expect_in_order(calls, unlinked, staged_unlinks(trace, unlinked)[0], WAL)
 
 
 @test()
