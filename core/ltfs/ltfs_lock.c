@@ -55,9 +55,12 @@ bool rsm_ltfs_is_being_unlocked(struct rsm_ltfs_volume *ltfs)
 
 void rsm_ltfs_settle_lock(struct rsm_ltfs_volume *ltfs)
 {
-	if (!rsm_ltfs_is_being_unlocked(ltfs) || strcmp(ltfs->reason, RSM_LTFS_LOCKED) != 0)
+	/* damage, or another reason as well */
+	if (!rsm_ltfs_is_being_unlocked(ltfs) || strcmp(ltfs->reason, RSM_LTFS_LOCKED) != 0 ||
+	    (ltfs->refusal && strcmp(ltfs->refusal, RSM_LTFS_LOCKED) != 0))
 		return;
 	ltfs->locked = ltfs->read_only = false;
+	ltfs->refusal = NULL;
 	ltfs->reason[0] = '\0';
 }
 
@@ -89,6 +92,7 @@ static void write_lock(struct rsm_ltfs_volume *ltfs, const char *lock)
 	if (strcmp(lock, "unlocked") == 0)
 		return;
 	ltfs->read_only = true;
+	ltfs->refusal = RSM_LTFS_LOCKED;
 	snprintf(ltfs->reason, sizeof ltfs->reason, RSM_LTFS_LOCKED);
 }
 
