@@ -52,6 +52,32 @@ static void let_change(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	rsm_manager_apply_state(manager, cartridge);
 }
 
+enum { LOOKS = 300 };
+
+/* The index that tells of the lock is the first to be on the medium, and is all that a sync waits
+ * for; the attribute, and what is shown, follow at the commit's end. What keeps the lock waiting
+ * for another commit is not waited for.
+ */
+static int wait_until_done(struct rsm_manager *manager, struct rsm_content *content,
+			   const atomic_bool *cancel, struct rsm_err *err)
+{
+	for (unsigned i = 0; i < LOOKS; i++) {
+		RSM_FREE char *due = NULL;
+		int r = rsm_volume_index_get_fact(rsm_content_index(content), RSM_LTFS_LOCK_DUE,
+						  &due, err);
+
+		if (r < 0 || !due)
+			return r;
+		if (cancel && atomic_load(cancel))
+			return rsm_err_set(err, EINTR, "interrupted");
+
+		RSM_LOCK_SCOPE(&manager->lock);
+		rsm_cond_wait_until(&manager->changed, &manager->lock,
+				    rsm_manager_now(manager) + RSM_SECOND_NS / 50);
+	}
+	return 0;
+}
+
 /* All is written first; what comes in between keeps the lock waiting. */
 static int write_lock(struct rsm_manager *manager, int64_t medium, struct rsm_content *content,
 		      const char *lock, const atomic_bool *cancel, struct rsm_err *err)
@@ -64,7 +90,9 @@ static int write_lock(struct rsm_manager *manager, int64_t medium, struct rsm_co
 		r = rsm_manager_sync_wait(manager, medium, NULL, NULL, cancel, err);
 	if (r >= 0)
 		r = rsm_content_set_fact(content, RSM_LTFS_LOCK_DUE, lock, err);
-	return r < 0 ? r : rsm_manager_sync_wait(manager, medium, NULL, NULL, cancel, err);
+	if (r == 0)
+		r = rsm_manager_sync_wait(manager, medium, NULL, NULL, cancel, err);
+	return r < 0 ? r : wait_until_done(manager, content, cancel, err);
 }
 
 int rsm_manager_set_lock(struct rsm_manager *manager, int64_t medium, const char *lock,

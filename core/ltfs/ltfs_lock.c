@@ -108,8 +108,6 @@ int rsm_ltfs_write_due(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 	if (ltfs->lock_due[0]) {
 		write_lock(ltfs, ltfs->lock_due);
 		r = rsm_volume_index_set_fact(index, "lock", ltfs->lock_due, err);
-		if (r == 0)
-			r = rsm_volume_index_set_fact(index, RSM_LTFS_LOCK_DUE, NULL, err);
 	}
 	if (r == 0)
 		r = rsm_volume_index_set_fact(index, RSM_LTFS_BARCODE_DUE, NULL, err);
@@ -117,6 +115,9 @@ int rsm_ltfs_write_due(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 		r = rsm_volume_index_get_fact(index, "lock", &lock, err);
 	if (r == 0)
 		r = rsm_ltfs_save_medium_facts(ltfs, lock ? lock : "unlocked", err);
+	/* whoever waits for it finds all of it done */
+	if (r == 0 && ltfs->lock_due[0])
+		r = rsm_volume_index_set_fact(index, RSM_LTFS_LOCK_DUE, NULL, err);
 	ltfs->lock_due[0] = '\0';
 	return r ? r : rsm_volume_index_commit(index, false, err);
 }
