@@ -62,10 +62,10 @@ int rsm_index_loader_settle(struct rsm_index_loader *loader, struct rsm_err *err
 {
 	int r = rsm_vi_loader_settle(loader, err);
 
-	/* uids that are not ids are few; the table is made for the loader alone and not kept */
+	if (r == 0 && !loader->changes[0])
+		r = rsm_sqlite_exec(loader->db, rsm_vi_uid_index_sql, err);
 	if (r == 0 && !loader->changes[0])
 		r = rsm_sqlite_exec(loader->db,
-				    "CREATE INDEX node_uid ON node(uid) WHERE uid IS NOT NULL;"
 				    "CREATE TEMP TABLE placed(id INTEGER PRIMARY KEY);"
 				    "CREATE TEMP TABLE doomed(id INTEGER PRIMARY KEY)",
 				    err);

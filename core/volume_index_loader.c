@@ -12,6 +12,10 @@
 #include "core/ltfs/name.h"
 #include "core/volume_index_private.h"
 
+/* uids that are not ids; made for the loader alone and not kept */
+const char rsm_vi_uid_index_sql[] =
+	"CREATE INDEX IF NOT EXISTS node_uid ON node(uid) WHERE uid IS NOT NULL";
+
 void rsm_vi_loader_close(struct rsm_index_loader *loader)
 {
 	sqlite3_stmt **const all[] = { &loader->insert,	 &loader->update, &loader->xattr,
@@ -22,6 +26,8 @@ void rsm_vi_loader_close(struct rsm_index_loader *loader)
 		sqlite3_finalize(*all[i]);
 		*all[i] = NULL;
 	}
+	sqlite3_finalize(loader->by_uid);
+	loader->by_uid = NULL;
 	for (size_t i = 0; i < RSM_VI_LOADER_CHANGES; i++) {
 		sqlite3_finalize(loader->changes[i]);
 		loader->changes[i] = NULL;
@@ -63,7 +69,7 @@ static int prepare(struct rsm_index_loader *loader, struct rsm_err *err)
 		{ &loader->unknown, "INSERT OR REPLACE INTO unknown VALUES(?1,?2)" },
 		{ &loader->flag, "UPDATE node SET flags=flags|?2 WHERE id=?1 AND flags&?2=0" },
 		{ &loader->fact, "INSERT OR REPLACE INTO fact VALUES(?1,?2)" },
-		{ &loader->size, "SELECT kind,size FROM node WHERE id=?1" },
+		{ &loader->size, "SELECT kind,size,ifnull(uid,id) FROM node WHERE id=?1" },
 	};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -174,9 +180,40 @@ static int insert_anywhere(struct rsm_index_loader *loader, struct rsm_node *nod
 	return r;
 }
 
+/* A node has the uid's id: has it the uid, or has another one it? *ret_doubled */
+static int is_doubled(struct rsm_index_loader *loader, uint64_t uid, bool *ret_doubled,
+		      struct rsm_err *err)
+{
+	RSM_SQLITE_RESET sqlite3_stmt *holder = loader->size;
+	int r;
+
+	rsm_vi_bind_id(holder, 1, uid);
+	r = rsm_sqlite_step(holder, err);
+	*ret_doubled = r == 0 && rsm_vi_column(holder, 2) == uid;
+	if (r < 0 || *ret_doubled)
+		return r;
+	/* such nodes are few */
+	if (!loader->by_uid) {
+		r = rsm_sqlite_exec(loader->db, rsm_vi_uid_index_sql, err);
+		if (r == 0)
+			r = rsm_sqlite_prepare(loader->db,
+					       "SELECT 1 FROM node INDEXED BY node_uid"
+					       " WHERE uid=?1",
+					       &loader->by_uid, err);
+		if (r < 0)
+			return r;
+	}
+	rsm_vi_bind_id(loader->by_uid, 1, uid);
+	r = rsm_sqlite_step(loader->by_uid, err);
+	sqlite3_reset(loader->by_uid);
+	*ret_doubled = r == 0;
+	return r < 0 ? r : 0;
+}
+
 static int insert(struct rsm_index_loader *loader, struct rsm_node *node, struct rsm_vi_row *row,
 		  struct rsm_err *err)
 {
+	bool doubled = false;
 	uint64_t uid = node->uid;
 	int r = -EEXIST;
 
@@ -185,8 +222,14 @@ static int insert(struct rsm_index_loader *loader, struct rsm_node *node, struct
 		r = rsm_vi_insert(loader->insert, row, err);
 		if (r == 0 && uid >= loader->state.next_id)
 			loader->state.next_id = uid + 1;
-		if (r == -EEXIST)
-			uid = 0; /* doubled: only one can keep it */
+		if (r == -EEXIST) {
+			int looked = is_doubled(loader, uid, &doubled, err);
+
+			if (looked < 0)
+				return looked;
+		}
+		if (doubled)
+			uid = 0; /* only one can keep it */
 	}
 	if (uid > loader->state.highest_uid)
 		loader->state.highest_uid = uid;
@@ -529,6 +572,9 @@ int rsm_index_loader_finish(struct rsm_index_loader *loader, uint64_t highest_ui
 	if (highest_uid > loader->state.highest_uid)
 		loader->state.highest_uid = highest_uid;
 	r = rsm_vi_loader_settle(loader, err);
+	/* statements that use it would have to be made anew */
+	sqlite3_finalize(loader->by_uid);
+	loader->by_uid = NULL;
 	if (r == 0)
 		r = rsm_sqlite_exec(loader->db, "DROP INDEX IF EXISTS node_uid", err);
 	if (r == 0)

@@ -396,12 +396,14 @@ struct rsm_index_loader {
 	sqlite3 *db;
 	sqlite3_stmt *insert, *update, *xattr, *unknown, *flag, *fact, *size;
 	sqlite3_stmt *changes[RSM_VI_LOADER_CHANGES]; /* _change.c's */
+	sqlite3_stmt *by_uid;			      /* made when it is needed */
 	struct rsm_vi_state state;		      /* totals and numbers so far */
 	uint64_t free_id;      /* next id to try for nodes whose uid is none */
 	uint64_t unknown_uids; /* nodes that get a uid at the end */
 	bool settled;	       /* every name is there once, and there is an index of them */
 	bool finished;
 };
+extern const char rsm_vi_uid_index_sql[];
 void rsm_vi_loader_close(struct rsm_index_loader *loader);
 /* Names that are taken become others, uids that are none are given. */
 RSM_MUST_CHECK int rsm_vi_loader_settle(struct rsm_index_loader *loader, struct rsm_err *err);

@@ -40,13 +40,11 @@ int rsm_ltfs_save_volume_name(struct rsm_ltfs_volume *ltfs,
 	if (!identity || !identity->name)
 		return 0;
 	r = rsm_volume_index_get_fact(index, "volume_name", &name, err);
-	if (r == 0)
+	if (r == 0 && name && *name)
 		r = get_last_name(index, &last, err);
 	if (r < 0 || (name && !strcmp(name, identity->name)))
 		return r;
-	/* one that is empty was taken away, if the cartridge was called so already */
-	if (name && *name ? !last || strcmp(name, last) != 0
-			  : last && !strcmp(last, identity->name))
+	if (name && *name && (!last || strcmp(name, last) != 0))
 		return 0;
 	return rsm_volume_index_set_fact(index, "volume_name", identity->name, err);
 }

@@ -413,6 +413,24 @@ static void great_and_doubled_uids_are_found(void **state)
 	assert_int_equal(rsm_volume_index_lookup(index, 1, "a", &node, &err), RSM_NODE_ABSENT);
 }
 
+static void a_great_uid_takes_no_other_away(void **state)
+{
+	static const char base[] = FULL(FULL_FILE("a", 9223372036854775807) FULL_FILE("b", 2)
+						FULL_FILE("c", 3) FULL_FILE("d", 2));
+	RSM_CLEANUP(rsm_volume_index_close) struct rsm_volume_index *index = NULL;
+	struct rsm_node node;
+	struct rsm_err err;
+
+	(void)state;
+	assert_done(load(base, NULL, 0, &index, &err), &err);
+	assert_done(rsm_volume_index_lookup(index, 1, "b", &node, &err), &err);
+	assert_int_equal(node.uid, 2);
+	assert_done(rsm_volume_index_lookup(index, 1, "c", &node, &err), &err);
+	assert_int_equal(node.uid, 3);
+	assert_done(rsm_volume_index_lookup(index, 1, "d", &node, &err), &err);
+	assert_true(node.uid > INT64_MAX); /* it was doubled */
+}
+
 /* The text with the list in the place of its %s. */
 static void put_into(const char *text, const char *list, char *to, size_t size)
 {
@@ -826,6 +844,7 @@ static const struct CMUnitTest tests[] = {
 	DOCUMENT(what_cannot_be_is_refused),
 	DOCUMENT(changes_follow_each_other),
 	DOCUMENT(only_what_is_mentioned_changes),
+	DOCUMENT(a_great_uid_takes_no_other_away),
 	DOCUMENT(a_checksum_stays_with_the_contents_it_is_of),
 	DOCUMENT(great_and_doubled_uids_are_found),
 	TAPE(the_newest_state_is_the_full_index_and_all_behind_it),
