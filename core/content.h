@@ -300,7 +300,7 @@ struct rsm_migration {
 	 */
 	struct rsm_digest *digest;
 	uint64_t digest_from;
-	bool digested; /* the drive worker's: it has been */
+	bool digested;		       /* the drive worker's: it has been */
 	struct rsm_content *digest_of; /* content's own: whom it is given back to */
 	bool digest_good;	       /* the same */
 	/* The drive worker's, if whole or continued to the end: the digest of all that and its key;
@@ -325,8 +325,8 @@ RSM_MUST_CHECK int rsm_content_next_part(struct rsm_content *content, uint64_t a
 					 uint64_t most, uint32_t block_size, bool crumbs,
 					 struct rsm_migration **ret_migration, struct rsm_err *err);
 
-/* Staged bytes of a range of the migration; zeros if the file was changed meanwhile and they are not
- * there any more: _migrated will not record them.
+/* Staged bytes of a range of the migration; zeros if the file was changed meanwhile and they are
+ * not there any more: _migrated will not record them.
  */
 RSM_MUST_CHECK int rsm_content_migration_read(struct rsm_content *content,
 					      const struct rsm_migration *migration, size_t range,

@@ -162,7 +162,8 @@ RSM_MUST_CHECK int rsm_medium_set_enabled(struct rsm_catalog *catalog, int64_t i
 RSM_MUST_CHECK int rsm_medium_set_health(struct rsm_catalog *catalog, int64_t id,
 					 const char *health, struct rsm_err *err);
 
-/* Writing it has failed again and again: its health tells, until it is enabled or formatted anew. */
+/* Writing it has failed again and again: its health tells, until it is enabled or formatted anew.
+ */
 #define RSM_HEALTH_UNWRITABLE "cannot be written"
 bool rsm_medium_is_unwritable(const struct rsm_medium *medium);
 

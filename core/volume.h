@@ -31,7 +31,7 @@ struct rsm_volume_status {
 	uint32_t block_size;
 	bool read_only; /* write protected, locked, damaged, foreign */
 	bool full;
-	bool doubtful; /* a write failed: where it ends is found by mounting it again */
+	bool doubtful;	  /* a write failed: where it ends is found by mounting it again */
 	char reason[256]; /* why it is read-only; "" otherwise */
 };
 

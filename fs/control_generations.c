@@ -33,7 +33,8 @@ static const char *state_of(const struct rsm_ltfs_point *point)
 		return "not whole";
 	if (point->current)
 		return "current";
-	return point->linked || point->back_partition != point->partition ? "earlier" : "left behind";
+	return point->linked || point->back_partition != point->partition ? "earlier"
+									  : "left behind";
 }
 
 static void row_number_if(struct rsmfs_request *request, bool known, uint64_t number)

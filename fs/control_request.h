@@ -153,8 +153,8 @@ RSMFS_VERB(find);
 RSMFS_VERB(verify);
 /* control_check.c */
 RSMFS_VERB(check);
-/* control_generations.c: check --list, --rollback, --view, --unview. The cartridge is found, and what may be
- * asked for together is settled; rights are its own business.
+/* control_generations.c: check --list, --rollback, --view, --unview. The cartridge is found, and
+ * what may be asked for together is settled; rights are its own business.
  */
 int rsmfs_run_generations(struct rsmfs_request *request, struct rsm_medium *medium,
 			  struct rsm_err *err);

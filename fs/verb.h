@@ -16,7 +16,7 @@ enum rsmfs_option_kind {
 	RSMFS_OPTION_NUMBER,
 	RSMFS_OPTION_INTEGER, /* may be negative */
 	RSMFS_OPTION_SIZE,
-	RSMFS_OPTION_COUNT, /* 64 bits, ask for it with rsmfs_verb_size() */
+	RSMFS_OPTION_COUNT,	      /* 64 bits, ask for it with rsmfs_verb_size() */
 	RSMFS_OPTION_SECONDS_OR_FLAG, /* --wait or --wait=S */
 };
 

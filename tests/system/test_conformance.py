@@ -294,12 +294,13 @@ def hard_tree(path, acls, bench):
     if acls:
         bench.run("setfacl", "-m", "u:4321:rw-,g:77:r--", f"{path}/set")
         bench.run("setfacl", "-m", "u:4321:rwx,d:u:4321:r-x,d:g:77:rwx", f"{path}/dec\u0301")
-    # rsync does not set what differs by less than a second from a new link's time
+    # rsync does not set what differs by less than a second from a new link's or folder's time
     for folder, _, files in os.walk(path):
         for name in files:
             if os.path.islink(f"{folder}/{name}"):
                 os.utime(f"{folder}/{name}", ns=(7, 1_000_000_000_123_456_789), follow_symlinks=False)
     os.utime(f"{path}/set", ns=(1, -1_999_999_999))
+    os.utime(f"{path}/dec\u0301/e\u0301: x", ns=(3, 1_500_000_000_000_000_001))
     os.utime(f"{path}/dec\u0301", ns=(5, 2**33 * 10**9 + 7))
 
 

@@ -193,7 +193,9 @@ def values_of_the_attributes(bench):
     mount.rsm("sync")
     mount.unmount()
     index = Volume(cartridge_folder(library, barcode)).index["root"]
-    expect(not index.findtext("directory/name") and index.find("comment") is None, "they cannot be removed")
+    expect(index.findtext("directory/name") == "c", "an emptied name is the cartridge's again",
+           index.findtext("directory/name"))
+    expect(index.find("comment") is None, "the comment cannot be removed")
 
 
 @test()
