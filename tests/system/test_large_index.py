@@ -1,9 +1,10 @@
 """An index of many files on a slow drive: while it is written or read, nobody else waits for it."""
 import glob
 import os
+import threading
 import time
 
-from harness import expect, read_file, test, write_file
+from harness import expect, read_file, rsm_xattr, test, wait_until, write_file
 from test_slow_library import Prober
 
 FILES = 6000  # an index of some 4 MB
@@ -93,3 +94,46 @@ def a_large_index_stops_nobody(bench):
     names = [name for _, _, names in os.walk(large) for name in names]
     expect(names.count("data") == 1 and len(names) > FILES, f"{len(names)} files are there")
     print(told)
+
+
+class Writer(threading.Thread):
+    """Closes one small file after the other, as fast as it can."""
+
+    def __init__(self, folder):
+        super().__init__(daemon=True)
+        self.folder, self.count, self.ended = folder, 0, False
+        self.start()
+
+    def run(self):
+        while not self.ended:
+            write_file(f"{self.folder}/w{self.count:06}", b"and another one")
+            self.count += 1
+            time.sleep(0.002)
+
+
+@test(timeout=120)
+def a_writer_does_not_keep_a_cartridge_from_leaving(bench):
+    """rsm dismount waits for what was written when it was asked, not for what comes meanwhile."""
+    library = slow_drives(bench, cartridges=2, drives=1)
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    make_files(mount / "P/c", 3000)
+    mount.rsm("mount", "P/c")
+    writer = Writer(mount / "P/c")
+    wait_until("it writes", lambda: writer.count > 50)
+    write_file(mount / "P/c/before", b"written before")
+    for _ in range(200):  # it refuses while a file is open for writing, and there is one most of the time
+        began = time.monotonic()
+        result = mount.rsm("dismount", "P/c", timeout=60, check=False)
+        if "open for writing" not in result.stderr:
+            break
+    took = time.monotonic() - began
+    expect(result.returncode == 0, "the dismount failed", result.stderr)
+    expect(took < 30, f"the dismount took {took:.1f} s")
+    expect(rsm_xattr(mount / "P/c/before", "residency") == "medium", "it left without what was there")
+    writer.ended = True
+    writer.join()
+    expect(writer.count > 100, "nothing was written meanwhile")
+    mount.unmount()
+    mount = bench.mount(library)
+    expect(len(os.listdir(mount / "P/c")) == writer.count + 1 + 6, "files are missing")
