@@ -234,8 +234,9 @@ static const struct rsm_mam_attribute *next_attribute(struct rsm_emulated_drive 
 	wide = rsm_mam_file_from(&drive->cartridge->partitions[0].mam, (uint16_t)from);
 	while (wide && rsm_cartridge_memory(drive->cartridge, partition, wide->id) !=
 			       &drive->cartridge->partitions[0].mam)
-		wide = rsm_mam_file_from(&drive->cartridge->partitions[0].mam,
-					 (uint16_t)(wide->id + 1));
+		wide = wide->id == 0xFFFF ? NULL
+					  : rsm_mam_file_from(&drive->cartridge->partitions[0].mam,
+							      (uint16_t)(wide->id + 1));
 	if (!own || !wide)
 		return own ? own : wide;
 	return wide->id <= own->id ? wide : own;
