@@ -71,7 +71,9 @@ static int write_both(struct rsm_ltfs_volume *ltfs, struct rsm_volume_index *tre
 	r = rsm_ltfs_write_index(ltfs, INDEX, tree, snapshot, identity, generation,
 				 ltfs->part[DATA].index_block, &now, "Rollback", &why);
 	if (r < 0)
-		rsm_log_warning("a rollback is on the data partition only, for now: %s", why.msg);
+		rsm_log_warning("the index partition keeps the tree from before the rollback until "
+				"the next index is written: %s",
+				why.msg);
 	else
 		ltfs->self_partition = ltfs->part[INDEX].letter;
 	rsm_ltfs_write_coherency(ltfs);
