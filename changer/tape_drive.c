@@ -514,6 +514,7 @@ int rsm_tape_drive_read(struct rsm_tape_drive *drive, void *buf, size_t size, si
 	} else if (!rsm_tape_is_good(&sense)) {
 		return rsm_tape_drive_refuse(drive, &command, &sense, err);
 	}
+	drive->bytes_read += length;
 	*ret_length = length;
 	return 0;
 }
@@ -546,7 +547,18 @@ int rsm_tape_drive_write(struct rsm_tape_drive *drive, const void *buf, size_t s
 	command.data = (void *)(uintptr_t)buf; /* transports do not write to it in this direction */
 	command.data_length = size;
 	r = run(drive, &command, &sense, NULL, err);
-	return r < 0 ? r : written(drive, &command, &sense, err);
+	if (r == 0)
+		r = written(drive, &command, &sense, err);
+	if (r >= 0)
+		drive->bytes_written += size;
+	return r;
+}
+
+void rsm_tape_drive_traffic(const struct rsm_tape_drive *drive, uint64_t *ret_read,
+			    uint64_t *ret_written)
+{
+	*ret_read = drive->bytes_read;
+	*ret_written = drive->bytes_written;
 }
 
 int rsm_tape_drive_write_filemarks(struct rsm_tape_drive *drive, unsigned count, bool immediate,

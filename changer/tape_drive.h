@@ -134,6 +134,10 @@ RSM_MUST_CHECK int rsm_tape_drive_format(struct rsm_tape_drive *drive, unsigned 
 RSM_MUST_CHECK int rsm_tape_drive_set_compression(struct rsm_tape_drive *drive, bool on,
 						  struct rsm_err *err);
 
+/* Bytes of records that were read and written since _new, of whichever media. */
+void rsm_tape_drive_traffic(const struct rsm_tape_drive *drive, uint64_t *ret_read,
+			    uint64_t *ret_written);
+
 /* ERASE (short unless `whole`) from the current position: makes an end of data there. */
 RSM_MUST_CHECK int rsm_tape_drive_erase(struct rsm_tape_drive *drive, bool whole,
 					struct rsm_err *err);

@@ -20,6 +20,7 @@ struct rsm_catalog {
 	struct rsm_mutex lock;
 	struct rsm_clock *clock; /* [const] */
 	char *path;		 /* [const] */
+	bool is_new;		 /* [const] it was made at the open */
 	sqlite3 *db;		 /* [lock] */
 	struct rsm_catalog_statement {
 		const char *sql;
@@ -117,6 +118,14 @@ int rsm_medium_free_shown_locked(struct rsm_catalog *catalog, const char *wanted
 				 char ret_shown[RSM_NAME_SIZE], struct rsm_err *err);
 /* Forgets it altogether. */
 int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
+
+/* ---- catalog_import.c ---- */
+
+/* A drive sees a medium that an import has added: what it was believed to be is forgotten where it
+ * tells something itself (a volume of its own, or the vendor keys of the one that is expected).
+ */
+int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_medium *medium,
+				   const char *uuid, bool has_keys, struct rsm_err *err);
 
 /* ---- allocation.c ---- */
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "changer/medium_memory.h"
 #include "core/acl_text.h"
+#include "core/catalog_import.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
@@ -100,12 +101,36 @@ void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge 
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_err err;
 
-	if (failure->key != MEDIUM_ERROR || rsm_medium_is_unwritable(m))
+	if (failure->key != MEDIUM_ERROR)
 		return; /* the drive's own, or the way to it */
+	if (writing)
+		worker->told.write_errors++;
+	else
+		worker->told.read_errors++;
+	if (rsm_medium_is_unwritable(m))
+		return;
 	snprintf(m->health, sizeof m->health, "%s%02X/%02X/%02X in %s", lasting[writing],
 		 failure->key, failure->asc, failure->ascq, worker->name);
 	if (rsm_medium_set_health(catalog_of(worker), cartridge->id, m->health, &err) < 0)
 		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
+}
+
+void rsm_drive_note_traffic(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_medium_traffic *told = &worker->told, traffic = *told;
+	struct rsm_err err;
+	uint64_t read, written;
+
+	rsm_tape_drive_traffic(worker->drive, &read, &written);
+	traffic.bytes_read = read - told->bytes_read;
+	traffic.bytes_written = written - told->bytes_written;
+	*told = (struct rsm_medium_traffic){ .bytes_read = read, .bytes_written = written };
+	if (!traffic.bytes_read && !traffic.bytes_written && !traffic.read_errors &&
+	    !traffic.write_errors)
+		return;
+	if (rsm_medium_record_add(catalog_of(worker), cartridge->id, &traffic, &err) < 0)
+		rsm_log_warning("%s in %s: its record is not kept: %s", cartridge->barcode,
+				worker->name, err.msg);
 }
 
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -143,6 +168,7 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 	if (r < 0)
 		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
 	worker->medium = m;
+	rsm_drive_note_traffic(worker, cartridge);
 	rsm_manager_apply_state(worker->manager, cartridge);
 }
 
@@ -596,8 +622,10 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		else if (r < 0)
 			return r;
 	}
-	if (expected)
+	if (expected && !rsm_medium_is_doubtful(catalog_of(worker), m->id))
 		return 0;
+	if (expected)
+		return note_identification(worker, cartridge, &probe, NULL, err);
 	if (m->state == RSM_MEDIUM_ALLOCATED || m->state == RSM_MEDIUM_COMPLETE) {
 		r = note_identification(worker, cartridge, &probe, NULL, err);
 		return r ? r

@@ -8,6 +8,7 @@
 #include "core/block_cache.h"
 #include "core/hasher.h"
 #include "core/manager_private.h"
+#include "core/medium_record.h"
 
 enum { READ_AHEAD_BLOCKS = 8, WRITE_BLOCKS = RSM_HASHER_DEPTH + 1 };
 
@@ -50,6 +51,7 @@ struct rsm_drive_worker {
 	uint64_t head_block;
 	struct rsm_hasher *hasher; /* NULL: no checksums (yet) */
 	bool hasher_failed;
+	struct rsm_medium_traffic told; /* of the drive; errors: of the medium, to be told */
 	struct rsm_block_cache cache;
 	struct courier courier;
 };
@@ -76,6 +78,8 @@ void rsm_drive_identity_fini(struct drive_identity *identity);
 /* What the volume tells of itself goes to the catalogue and to the contents' room. */
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded);
+/* What has passed through the drive goes to the medium's record. */
+void rsm_drive_note_traffic(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* A medium error that a read or write met: the catalogue remembers it as the medium's health. */
 void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			  bool writing, const struct rsm_err *failure);

@@ -117,6 +117,7 @@ int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	struct rsm_err unload_err;
 	int r;
 
+	rsm_drive_note_traffic(worker, cartridge);
 	rsm_volume_free(worker->volume);
 	worker->volume = NULL;
 	worker->head_partition = 0;

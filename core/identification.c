@@ -480,11 +480,15 @@ static int identify_locked(struct identifying *it, int64_t id, struct rsm_err *e
 		return rsm_err_set(err, EINVAL, "%s is a cleaning cartridge",
 				   rsm_medium_words(&it->medium));
 	if (found->identity == RSM_IS_LTFS && found->volume_uuid &&
-	    uuid_parse(found->volume_uuid, uuid) == 0) {
+	    uuid_parse(found->volume_uuid, uuid) == 0)
 		uuid_unparse_lower(uuid, it->uuid);
+	if (found->identity != RSM_IS_UNREADABLE)
+		r = rsm_medium_settle_doubt_locked(it->catalog, &it->medium, it->uuid,
+						   found->pool && found->name, err);
+	if (r == 0 && it->uuid[0])
 		return found_ltfs(it, err);
-	}
-	r = note_contents(it, err);
+	if (r == 0)
+		r = note_contents(it, err);
 	if (r < 0)
 		return r;
 	switch (found->identity) {

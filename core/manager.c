@@ -369,6 +369,7 @@ static void *keep_house(void *argument)
 		rsm_manager_adopt_staged(manager);
 		rsm_cartridge_tidy(manager);
 		watch_room(manager);
+		rsm_manager_keep_catalog(manager);
 	}
 }
 
@@ -409,6 +410,8 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 		r = rsm_library_open_all(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		r = rsm_library_inventory(&manager->libraries[i], false, err);
+	if (r == 0)
+		rsm_manager_restore_catalog(manager);
 	if (r == 0)
 		r = resume_work(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)
@@ -524,6 +527,8 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 		      uint64_t *ret_left_files, unsigned *ret_left_media)
 {
 	stop_housekeeper(manager);
+	if (manager->catalog)
+		rsm_manager_keep_catalog(manager);
 	flush_contents(manager, false);
 	rsm_mutex_lock(&manager->lock);
 	manager->stopping = true;

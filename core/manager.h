@@ -182,8 +182,14 @@ RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t 
 /* Takes it into use or out of it. Enabled: one whose writing was given up is tried again. */
 RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium,
 					     bool enabled, struct rsm_err *err);
-/* Pools changed: writes the automatic export beside the catalogue. */
+/* Pools changed: the automatic export beside the catalogue is written, in a moment. */
 void rsm_manager_pools_changed(struct rsm_manager *manager);
+/* rsm_catalog_import of what the descriptor reads from its beginning on; `import->file` is filled
+ * in. At once; what is in drives stays there.
+ */
+struct rsm_catalog_import;
+RSM_MUST_CHECK int rsm_manager_import(struct rsm_manager *manager, int fd,
+				      struct rsm_catalog_import *import, struct rsm_err *err);
 
 struct rsm_medium_use {
 	bool mounted;	/* in a drive, loaded */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/medium_record.h"
 
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
 {
@@ -188,6 +189,9 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 	if (change->what != RSM_MEDIUM_LEFT &&
 	    rsm_operator_request_seen(manager->catalog, change->medium, NULL) < 0)
 		rsm_log_warning("%s: operator requests are not closed, ignoring", change->shown);
+	if (change->what == RSM_MEDIUM_ARRIVED &&
+	    rsm_medium_record_returned(manager->catalog, change->medium, NULL) < 0)
+		rsm_log_warning("%s: it is not noted that it is back, ignoring", change->shown);
 	rsm_manager_names_changed(manager, change->pool);
 }
 

@@ -330,16 +330,6 @@ int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool 
 	return 0;
 }
 
-void rsm_manager_pools_changed(struct rsm_manager *manager)
-{
-	char path[PATH_MAX];
-	struct rsm_err err;
-
-	snprintf(path, sizeof path, "%s/export.db", manager->state_folder);
-	if (rsm_catalog_export(manager->catalog, path, &err) < 0)
-		rsm_log_warning("automatic export of the catalogue: %s", err.msg);
-}
-
 /* ---- work ---- */
 
 void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium)

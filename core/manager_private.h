@@ -47,10 +47,12 @@ struct rsm_manager {
 	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */
 	bool stopping;		      /* [lock] loaded cartridges are finished and go home */
 	const atomic_bool *hurry;     /* [lock] what is staged stays so */
+	bool export_wanted;	      /* [lock] pools changed since the last one */
 	bool housekeeper_stop;	      /* [lock] */
 	pthread_t housekeeper;
 	bool housekeeper_runs;
 	int64_t room_request; /* the housekeeper's: of an operator, for staging room; or 0 */
+	bool due_asked;	      /* the housekeeper's: since the start */
 	bool staged_adopted;  /* the starting thread's, then the housekeeper's */
 };
 
@@ -122,6 +124,15 @@ void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge);
 void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const struct rsm_err *err);
 /* Answers the mount requests that its drive fulfils. By its worker. */
 void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge);
+
+/* ---- manager_catalog.c ---- */
+
+/* A catalogue that is new gets from the last automatic export what no medium tells: empty pools,
+ * and cartridges that are not here. Behind the first inventory.
+ */
+void rsm_manager_restore_catalog(struct rsm_manager *manager);
+/* The housekeeper's: the automatic export, cartridges that are due. */
+void rsm_manager_keep_catalog(struct rsm_manager *manager);
 
 /* ---- manager_library.c ---- */
 
