@@ -184,6 +184,10 @@ RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_
 					     bool enabled, struct rsm_err *err);
 /* Pools changed: the automatic export beside the catalogue is written, in a moment. */
 void rsm_manager_pools_changed(struct rsm_manager *manager);
+/* rsm_medium_record_set_vault; the automatic export knows it soon. */
+RSM_MUST_CHECK int rsm_manager_set_vault(struct rsm_manager *manager, int64_t medium,
+					 const char *vault, const struct timespec *due,
+					 struct rsm_err *err);
 /* rsm_catalog_import of what the descriptor reads from its beginning on; `import->file` is filled
  * in. At once; what is in drives stays there.
  */

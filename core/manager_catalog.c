@@ -79,6 +79,16 @@ void rsm_manager_keep_catalog(struct rsm_manager *manager)
 	manager->due_asked = true;
 }
 
+int rsm_manager_set_vault(struct rsm_manager *manager, int64_t medium, const char *vault,
+			  const struct timespec *due, struct rsm_err *err)
+{
+	int r = rsm_medium_record_set_vault(manager->catalog, medium, vault, due, err);
+
+	if (r == 0)
+		rsm_manager_pools_changed(manager);
+	return r;
+}
+
 /* ---- imports ---- */
 
 static void tell(struct rsm_manager *manager, const struct rsm_catalog_import *import)

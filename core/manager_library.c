@@ -189,6 +189,8 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 	if (change->what != RSM_MEDIUM_LEFT &&
 	    rsm_operator_request_seen(manager->catalog, change->medium, NULL) < 0)
 		rsm_log_warning("%s: operator requests are not closed, ignoring", change->shown);
+	if (change->what == RSM_MEDIUM_LEFT) /* what is on the shelf nobody else tells */
+		rsm_manager_pools_changed(manager);
 	if (change->what == RSM_MEDIUM_ARRIVED &&
 	    rsm_medium_record_returned(manager->catalog, change->medium, NULL) < 0)
 		rsm_log_warning("%s: it is not noted that it is back, ignoring", change->shown);

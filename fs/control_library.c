@@ -1,11 +1,8 @@
 /* Verbs for who runs the library. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "fs/control_request.h"
 
 int rsmfs_run_inventory(struct rsmfs_request *request, struct rsm_err *err)
@@ -117,49 +114,4 @@ int rsmfs_run_enable(struct rsmfs_request *request, struct rsm_err *err)
 int rsmfs_run_disable(struct rsmfs_request *request, struct rsm_err *err)
 {
 	return set_enabled(request, false, err);
-}
-
-/* ---- export: the tool writes the file, with the rights of its user ---- */
-
-static int send_file(struct rsmfs_request *request, const char *file, struct rsm_err *err)
-{
-	RSM_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC);
-	char block[4096];
-	uint64_t offset = 0;
-	size_t length = 0;
-
-	if (fd < 0)
-		return rsm_err_errno(err, "%s", file);
-	for (;;) {
-		int r = rsm_file_read_at(fd, block, sizeof(block), offset, &length);
-
-		if (r < 0)
-			return rsm_err_set(err, -r, "%s: %s", file, strerror(-r));
-		if (!length)
-			return 0;
-		if (rsmfs_request_is_cancelled(request))
-			return rsm_err_set(err, EINTR, "export: interrupted");
-		rsmfs_request_data(request, block, length);
-		offset += length;
-	}
-}
-
-int rsmfs_run_export(struct rsmfs_request *request, struct rsm_err *err)
-{
-	char folder[] = "/var/tmp/rsmfs-export-XXXXXX";
-	char file[sizeof(folder) + 16];
-	struct rsm_err ignored;
-	int r = rsmfs_request_need_admin(request, err);
-
-	if (r < 0)
-		return r;
-	if (!mkdtemp(folder))
-		return rsm_err_errno(err, "%s", folder);
-	snprintf(file, sizeof(file), "%s/catalog.db", folder);
-	r = rsm_catalog_export(request->catalog, file, err);
-	if (r == 0)
-		r = send_file(request, file, err);
-	if (rsm_file_remove_tree(folder, &ignored) < 0 && r == 0)
-		rsmfs_request_note(request, "%s", ignored.msg);
-	return r;
 }

@@ -113,6 +113,13 @@ void rsmfs_newborn_fini(struct rsmfs_newborn *newborn);
 #define RSMFS_VERB(name) int rsmfs_run_##name(struct rsmfs_request *request, struct rsm_err *err)
 /* control_view.c */
 RSMFS_VERB(view);
+/* control_catalog.c: columns of a cartridge's life and vault, at the end of its row. */
+#define RSMFS_RECORD_COLUMNS                                                                       \
+	"vault:s\treturn:s\tmounts:N\tallocations:N\twritten:Z\tread:Z\twrite_errors:N\t"          \
+	"read_errors:N\tverified:T\tverify_errors:N"
+struct rsm_medium_record;
+void rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *medium,
+		      const struct rsm_medium_record *record);
 /* control_view_library.c */
 int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err);
@@ -146,7 +153,10 @@ RSMFS_VERB(inventory);
 RSMFS_VERB(inject);
 RSMFS_VERB(enable);
 RSMFS_VERB(disable);
+/* control_catalog.c */
 RSMFS_VERB(export);
+RSMFS_VERB(import);
+RSMFS_VERB(set);
 /* control_find.c */
 RSMFS_VERB(find);
 /* control_verify.c */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/medium_record.h"
 #include "fs/control_request.h"
 
 enum { PAGE = 64 };
@@ -43,6 +44,7 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 {
 	RSM_FREE char *path = NULL, *pool = NULL;
 	struct rsm_medium_use use = { 0 };
+	struct rsm_medium_record record;
 	char location[32];
 	bool may;
 	int r = may_read(request, medium, &may, err);
@@ -53,6 +55,8 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 		r = rsm_pool_path(request->catalog, medium->pool, &pool, err);
 	if (r >= 0)
 		r = rsm_manager_medium_use(request->manager, medium->id, &use, err);
+	if (r == 0)
+		r = rsm_medium_record_get(request->catalog, medium->id, &record, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r; /* it went while we looked */
 	rsmfs_medium_location(medium, location, sizeof(location));
@@ -80,6 +84,7 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	rsmfs_row_text(request, may ? medium->lmid : "");
 	rsmfs_row_text(request, medium->volume_uuid);
 	rsmfs_row_text(request, medium->health);
+	rsmfs_record_row(request, medium, &record);
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -175,7 +180,7 @@ static int view_media(struct rsmfs_request *request, const char *operand, struct
 	rsmfs_request_table(request, "table", "media",
 			    "path:s\tbarcode:s\ttype:s\tpool:S\tname:S\tstate:s\tlocation:s\t"
 			    "mounted:b\tcapacity:z\tremaining:z\tstaged:z\tlmid:S\tvolume_uuid:S\t"
-			    "health:s");
+			    "health:s\t" RSMFS_RECORD_COLUMNS);
 	if (!object.is_pool)
 		return view_medium(request, &object.medium, err);
 	if (object.pool.id == RSM_POOL_TOP)

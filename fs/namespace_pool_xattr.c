@@ -126,7 +126,7 @@ int rsmfs_medium_get_virtual(struct rsmfs *fs, const struct rsm_medium *medium, 
 					medium->label_info);
 		break;
 	case M_HEALTH: rsm_text_add(ret_value, medium->health[0] ? medium->health : "good"); break;
-	default: return 1;
+	default: r = rsmfs_medium_get_record(fs, medium, name, ret_value, err);
 	}
 	if (r == 0 && ret_value->failed)
 		return rsm_err_oom(err);
@@ -161,8 +161,10 @@ int rsmfs_medium_set_virtual(struct rsmfs *fs, struct rsmfs_call *call, struct r
 			     struct rsm_err *err)
 {
 	int64_t priority;
-	int r;
+	int r = rsmfs_medium_set_record(fs, call, medium, err);
 
+	if (r <= 0)
+		return r;
 	if (strcmp(call->name, "user.rsm.priority") != 0 || !call->data)
 		return rsm_err_set(err, EPERM, "%s cannot be set", call->name);
 	if (!rsmfs_is_allocated(medium) || !rsmfs_owns(fs, call->req, medium->owner))
@@ -326,11 +328,17 @@ static int change(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_err *err
 		return rsm_err_set(err, EACCES, "%s: reserved", call->name);
 	if (pool.id == RSM_POOL_TOP || pool.kind != RSM_POOL_APPLICATION)
 		return rsm_err_set(err, EPERM, "%s: a system pool stays as it is", call->name);
-	if (!rsmfs_xattr_is_acl(call->name, &is_default))
-		return rsm_catalog_set_xattr(rsm_manager_catalog(fs->manager), 'p', pool.id,
-					     call->name, call->data, call->size, call->flags, err);
+	if (!rsmfs_xattr_is_acl(call->name, &is_default)) {
+		r = rsm_catalog_set_xattr(rsm_manager_catalog(fs->manager), 'p', pool.id,
+					  call->name, call->data, call->size, call->flags, err);
+		if (r == 0)
+			rsm_manager_pools_changed(fs->manager);
+		return r;
+	}
 	mode = pool.mode;
 	r = set_acl(fs, call, 'p', pool.id, &mode, &changed, err);
+	if (r == 0)
+		rsm_manager_pools_changed(fs->manager);
 	if (r < 0 || !changed)
 		return r;
 	pool.mode = mode;

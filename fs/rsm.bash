@@ -101,7 +101,14 @@ _rsm()
 			fi
 			;;
 		help) words=$(rsm help 2>/dev/null | sed -n 's/^  \([a-z]*\) .*/\1/p') ;;
-		wait | export)
+		set)
+			if ((COMP_CWORD == i + 1)); then
+				words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)"
+			else
+				words=$'vault=\nreturn='
+			fi
+			;;
+		wait | export | import)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;

@@ -226,6 +226,15 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	{ "requests", "[satisfy N | refuse N]", "n", 0, 2, false, "what only a person can do", {} },
 	{ "queue", "", "", 0, 0, false, "work items that wait or run", {} },
 	{ "export", "FILE", "n", 1, 1, false, "a copy of the catalogue, for backup", {} },
+	{ "import", "FILE", "f", 1, 1, false, "adds what such a copy knows to the catalogue", {} },
+	{ "set",
+	  "OBJECT KEY=VALUE...",
+	  "on",
+	  2,
+	  RSMFS_VERB_OPERANDS,
+	  false,
+	  "vault=PLACE, return=DATE of a cartridge",
+	  {} },
 	{ "library",
 	  "create DIR",
 	  "n",
@@ -245,7 +254,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 };
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "undelete", "door", "clean", "import", "fork", "erase", NULL };
+static const char *const later[] = { "undelete", "door", "clean", "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {

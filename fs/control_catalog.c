@@ -1,0 +1,194 @@
+/* Verbs about the catalogue as such: export, import, and what is set by hand (set). */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "core/catalog_import.h"
+#include "core/medium_record.h"
+#include "fs/control_request.h"
+
+/* ---- export: the tool writes the file, with the rights of its user ---- */
+
+static int send_file(struct rsmfs_request *request, const char *file, struct rsm_err *err)
+{
+	RSM_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC);
+	char block[4096];
+	uint64_t offset = 0;
+	size_t length = 0;
+
+	if (fd < 0)
+		return rsm_err_errno(err, "%s", file);
+	for (;;) {
+		int r = rsm_file_read_at(fd, block, sizeof(block), offset, &length);
+
+		if (r < 0)
+			return rsm_err_set(err, -r, "%s: %s", file, strerror(-r));
+		if (!length)
+			return 0;
+		if (rsmfs_request_is_cancelled(request))
+			return rsm_err_set(err, EINTR, "export: interrupted");
+		rsmfs_request_data(request, block, length);
+		offset += length;
+	}
+}
+
+int rsmfs_run_export(struct rsmfs_request *request, struct rsm_err *err)
+{
+	char folder[] = "/var/tmp/rsmfs-export-XXXXXX";
+	char file[sizeof(folder) + 16];
+	struct rsm_err ignored;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r < 0)
+		return r;
+	if (!mkdtemp(folder))
+		return rsm_err_errno(err, "%s", folder);
+	snprintf(file, sizeof(file), "%s/catalog.db", folder);
+	r = rsm_catalog_export(request->catalog, file, err);
+	if (r == 0)
+		r = send_file(request, file, err);
+	if (rsm_file_remove_tree(folder, &ignored) < 0 && r == 0)
+		rsmfs_request_note(request, "%s", ignored.msg);
+	return r;
+}
+
+/* ---- import: the daemon reads it; the asker must be allowed to, too ---- */
+
+static int open_backup(struct rsmfs_request *request, const char *file, int *ret_fd,
+		       struct rsm_err *err)
+{
+	RSM_CLOSE int fd = -1;
+	struct stat st;
+
+	if (file[0] != '/')
+		return rsm_err_set(err, EINVAL, "%s: a whole path is needed", file);
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return rsm_err_errno(err, "%s", file);
+	if (!S_ISREG(st.st_mode))
+		return rsm_err_set(err, EINVAL, "%s: is no file", file);
+	if (!rsmfs_access_mode(request->caller, st.st_mode & 0777, st.st_uid, st.st_gid, NULL, 0,
+			       RSMFS_READ))
+		return rsm_err_set(err, EACCES, "%s: you may not read it", file);
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+int rsmfs_run_import(struct rsmfs_request *request, struct rsm_err *err)
+{
+	struct rsm_catalog_import import = {
+		.cancel = &request->cancel,
+		.progress = rsmfs_request_progress,
+		.context = request,
+	};
+	RSM_CLOSE int fd = -1;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0)
+		r = open_backup(request, request->call.operands[0], &fd, err);
+	if (r == 0)
+		r = rsm_manager_import(request->manager, fd, &import, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
+	rsmfs_request_table(request, "done", "import",
+			    "pools_made:n\tpools_changed:n\tmedia_added:n\tmedia_taken:n\t"
+			    "media_known:n\tmedia_passed:n");
+	rsmfs_row_begin(request);
+	rsmfs_row_number(request, import.pools_made);
+	rsmfs_row_number(request, import.pools_changed);
+	rsmfs_row_number(request, import.media_added);
+	rsmfs_row_number(request, import.media_taken);
+	rsmfs_row_number(request, import.media_known);
+	rsmfs_row_number(request, import.media_passed);
+	rsmfs_row_end(request);
+	rsmfs_request_text(request,
+			   "%" PRIu64 " pools made, %" PRIu64 " changed; %" PRIu64
+			   " off-line cartridges added, %" PRIu64 " taken out of Import, %" PRIu64
+			   " known already, %" PRIu64 " passed over",
+			   import.pools_made, import.pools_changed, import.media_added,
+			   import.media_taken, import.media_known, import.media_passed);
+	return 0;
+}
+
+/* ---- a cartridge's record ---- */
+
+void rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *medium,
+		      const struct rsm_medium_record *record)
+{
+	char due[32];
+
+	rsm_medium_record_due_text(&record->due, due);
+	rsmfs_row_text(request, record->vault);
+	rsmfs_row_text(request, due);
+	rsmfs_row_number(request, medium->mounts);
+	rsmfs_row_number(request, medium->allocations);
+	rsmfs_row_number(request, record->bytes_written);
+	rsmfs_row_number(request, record->bytes_read);
+	rsmfs_row_number(request, record->write_errors);
+	rsmfs_row_number(request, record->read_errors);
+	rsmfs_row_time(request, &record->verified);
+	rsmfs_row_number(request, record->verify_errors);
+}
+
+/* ---- set ---- */
+
+struct setting {
+	const char *vault;
+	struct timespec due;
+	bool has_due;
+};
+
+static int parse_setting(const char *word, struct setting *setting, struct rsm_err *err)
+{
+	if (strncmp(word, "vault=", 6) == 0) {
+		setting->vault = word + 6;
+		return 0;
+	}
+	if (strncmp(word, "return=", 7) == 0) {
+		setting->has_due = true;
+		return rsm_medium_record_parse_due(word + 7, &setting->due, err);
+	}
+	return rsm_err_set(err, EINVAL, "set: %.80s: vault=PLACE or return=DATE is expected", word);
+}
+
+static int report_vault(struct rsmfs_request *request, const struct rsm_medium *medium,
+			struct rsm_err *err)
+{
+	struct rsm_medium_record record;
+	char due[32];
+	int r = rsm_medium_record_get(request->catalog, medium->id, &record, err);
+
+	if (r < 0)
+		return r;
+	rsm_medium_record_due_text(&record.due, due);
+	rsmfs_request_table(request, "done", "set", "barcode:s\tvault:s\treturn:s");
+	rsmfs_row_begin(request);
+	rsmfs_row_text(request, medium->shown);
+	rsmfs_row_text(request, record.vault);
+	rsmfs_row_text(request, due);
+	rsmfs_row_end(request);
+	return 0;
+}
+
+int rsmfs_run_set(struct rsmfs_request *request, struct rsm_err *err)
+{
+	struct setting setting = { 0 };
+	struct rsm_medium medium;
+	int r = rsmfs_request_need_admin(request, err);
+
+	for (size_t i = 1; r == 0 && i < request->call.operand_count; i++)
+		r = parse_setting(request->call.operands[i], &setting, err);
+	if (r == 0)
+		r = rsmfs_object_medium(request, request->call.operands[0], false, &medium, err);
+	if (r == 0)
+		r = rsm_manager_set_vault(request->manager, medium.id, setting.vault,
+					  setting.has_due ? &setting.due : NULL, err);
+	return r < 0 ? r : report_vault(request, &medium, err);
+}
