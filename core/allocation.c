@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/catalog_private.h"
+#include "core/copy_private.h"
 
 /* ---- logical media ---- */
 
@@ -110,12 +111,17 @@ int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
 		   struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
-	struct rsm_medium found;
+	struct rsm_medium found, released;
+	int64_t copy;
 	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
 
 	if (r < 0)
 		return r;
-	r = deallocate_locked(catalog, medium, keep_old, &found, err);
+	r = rsm_copy_of_first_locked(catalog, medium, &copy, err);
+	if (r == 0)
+		r = deallocate_locked(catalog, medium, keep_old, &found, err);
+	if (r == 0 && copy) /* nobody wants it any more, either */
+		r = deallocate_locked(catalog, copy, keep_old, &released, err);
 	r = rsm_catalog_end_locked(catalog, r, err);
 	if (r == 0 && ret_medium)
 		*ret_medium = found;

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/copy_private.h"
 #include "core/drive_private.h"
 #include "core/manager_private.h"
 
@@ -145,7 +146,8 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 
 static void content_read(void *context, struct rsm_medium_read *read)
 {
-	rsm_cartridge_queue_read(context, read);
+	if (!rsm_copy_take_read(context, read))
+		rsm_cartridge_queue_read(context, read);
 }
 
 void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_read *read)
@@ -166,7 +168,8 @@ void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_re
 
 static void content_cancel(void *context, struct rsm_medium_read *read)
 {
-	rsm_cartridge_cancel_read(context, read);
+	if (!rsm_copy_cancel_read(context, read))
+		rsm_cartridge_cancel_read(context, read);
 }
 
 void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon)

@@ -71,6 +71,12 @@ struct rsm_cartridge {
 	uint64_t unindexed_bytes; /* [lock] written since the last index: staged still */
 	bool committing;	  /* [lock] its index is being written, and what follows it */
 	uint64_t safe_order;	  /* [lock] files closed up to this one are in an index on it */
+	/* its copy (copy.h) */
+	bool copy_known;       /* [lock] the next one is so; asked for with the first read */
+	int64_t copy;	       /* [lock] medium, 0: it has none */
+	int64_t copy_version;  /* [lock] of the tree, that was noted last */
+	int64_t copy_waits_ns; /* [lock] since when it is written to and on, or 0 */
+	int64_t copy_told_ns;  /* [lock] when it was told that the copy is read */
 	/* as its drive last found the volume */
 	bool read_only;		 /* [lock] nothing that is staged can be written to it */
 	bool unwritable;	 /* [lock] writing it has failed again and again */

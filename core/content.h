@@ -32,6 +32,7 @@ struct rsm_medium_read {
 	struct rsm_list link; /* for whoever queues it */
 	struct rsm_content *content;
 	uint64_t node; /* whose bytes they are, for messages */
+	uint64_t file_offset;
 	char partition;
 	uint64_t start_block; /* normalised: byte_offset < block size is not guaranteed by media */
 	uint64_t byte_offset;

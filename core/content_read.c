@@ -81,6 +81,7 @@ static int add_piece(struct read_pending *pending, const struct rsm_extent *exte
 	piece = &pending->pieces[pending->count++];
 	memset(piece, 0, sizeof *piece);
 	piece->read.node = node;
+	piece->read.file_offset = offset;
 	piece->read.partition = extent->partition;
 	piece->read.start_block = extent->start_block;
 	piece->read.byte_offset = extent->byte_offset + (offset - extent->file_offset);

@@ -17,6 +17,7 @@
 #include "changer/medium_memory.h"
 #include "core/acl_text.h"
 #include "core/catalog_import.h"
+#include "core/copy.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
@@ -43,18 +44,53 @@ static int get_acl(struct rsm_drive_worker *worker, int64_t medium, char **ret_a
 	return rsm_text_take(&text, ret_acl, err);
 }
 
+/* A copy bears whose copy it is. One whose first is not known bears what it bore: nothing is
+ * written to it.
+ */
+static int be_like_first(struct rsm_drive_worker *worker, struct drive_identity *identity,
+			 int64_t *ret_whose, struct rsm_err *err)
+{
+	struct rsm_medium *m = &identity->medium, first;
+	struct rsm_copy copy;
+	int r = rsm_copy_get(catalog_of(worker), m->id, &copy, err);
+
+	identity->copy_of[0] = '\0';
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = copy.first ? rsm_medium_get(catalog_of(worker), copy.first, &first, err) : 1;
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		m->lmid[0] = '\0';
+		return 0;
+	}
+	memcpy(identity->copy_of, copy.volume, sizeof identity->copy_of);
+	memcpy(m->lmid, first.lmid, sizeof m->lmid);
+	memcpy(m->name, first.name, sizeof m->name);
+	m->pool = first.pool;
+	m->state = first.state;
+	m->mode = first.mode;
+	m->owner = first.owner;
+	m->group = first.group;
+	*ret_whose = first.id;
+	return 0;
+}
+
 int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		       struct drive_identity *ret_identity, struct rsm_err *err)
 {
 	struct rsm_medium *m = &ret_identity->medium;
+	int64_t whose = medium;
 	int r = rsm_medium_get(catalog_of(worker), medium, m, err);
 
 	if (r > 0)
 		return rsm_err_set(err, ENOENT, "the cartridge is not in the catalogue any more");
 	if (r == 0)
+		r = be_like_first(worker, ret_identity, &whose, err);
+	if (r == 0)
 		r = rsm_pool_path(catalog_of(worker), m->pool, &ret_identity->pool, err);
 	if (r == 0)
-		r = get_acl(worker, medium, &ret_identity->acl, err);
+		r = get_acl(worker, whose, &ret_identity->acl, err);
 	if (r < 0)
 		return r;
 	ret_identity->identity = (struct rsm_volume_identity){
@@ -65,6 +101,7 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		.state = m->state == RSM_MEDIUM_COMPLETE ? "complete" : "allocated",
 		.barcode = m->barcode,
 		.acl = ret_identity->acl,
+		.copy_of = ret_identity->copy_of[0] ? ret_identity->copy_of : NULL,
 		.mode = m->mode,
 		.owner = m->owner,
 		.group = m->group,
@@ -190,13 +227,13 @@ static char *root_key(struct rsm_volume_index *index, const char *name)
 	return text;
 }
 
-enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
+enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEY_COPY, KEYS };
 
 static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
 			     char *keys[KEYS])
 {
 	static const char *const names[KEYS] = { "pool",  "name", "lmid", "state",
-						 "owner", "mode", "acl" };
+						 "owner", "mode", "acl",  "copy" };
 
 	for (int i = 0; i < KEYS; i++)
 		keys[i] = root_key(rsm_content_index(content), names[i]);
@@ -205,6 +242,7 @@ static void fill_vendor_keys(struct rsm_content *content, struct rsm_identificat
 	found->lmid = keys[KEY_LMID];
 	found->state = keys[KEY_STATE];
 	found->acl = keys[KEY_ACL];
+	found->copy_of = keys[KEY_COPY];
 	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
 			   sscanf(keys[KEY_OWNER], "%u:%u", &found->owner, &found->group) == 2 &&
 			   sscanf(keys[KEY_MODE], "%o", &found->mode) == 1;

@@ -71,6 +71,7 @@ struct drive_identity {
 	struct rsm_volume_identity identity;
 	struct rsm_medium medium;
 	char *pool, *acl;
+	char copy_of[RSM_GUID_SIZE];
 };
 RSM_MUST_CHECK int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 				      struct drive_identity *ret_identity, struct rsm_err *err);

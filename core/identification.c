@@ -15,6 +15,7 @@
 
 #include "core/acl_text.h"
 #include "core/catalog_private.h"
+#include "core/copy_private.h"
 
 struct identifying {
 	struct rsm_catalog *catalog;
@@ -202,7 +203,7 @@ static int found_same(struct identifying *it, struct rsm_err *err)
 			return medium->label_work == RSM_LABEL_FORMAT
 				       ? 0
 				       : complain(it, "the volume before", err);
-		if (strcmp(text_of(found->state), "complete") == 0)
+		if (strcmp(text_of(found->state), "complete") == 0 && !found->copy_of)
 			r = rsm_catalog_run(it->catalog, err,
 					    "UPDATE side SET state = 6 WHERE id = ?1", "i",
 					    medium->id);
@@ -276,6 +277,8 @@ static int restore(struct identifying *it, struct rsm_err *err)
 
 	if (!found->pool || !found->name || !found->pool[0] || !found->name[0])
 		return 1;
+	if (found->copy_of)
+		return rsm_copy_restore_locked(it->catalog, medium.id, found, it->uuid, err);
 	r = rsm_pool_check_name(found->name, &nfc, err);
 	if (r == 0)
 		r = rsm_pool_restore_locked(it->catalog, found->pool, medium.media_type,

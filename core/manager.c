@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/copy_private.h"
 #include "core/drive_private.h"
 #include "core/view.h"
 
@@ -424,7 +425,7 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	if (r != 0)
 		return rsm_err_set(err, r, "housekeeper thread: %s", strerror(r));
 	manager->housekeeper_runs = true;
-	return 0;
+	return rsm_copy_keeper_start(manager, err);
 }
 
 int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manager **ret_manager,
@@ -443,6 +444,8 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_cond_init(&manager->changed_house);
 	rsm_list_init(&manager->cartridges);
 	rsm_list_init(&manager->views);
+	rsm_list_init(&manager->copy_reads);
+	rsm_list_init(&manager->copy_reads_ended);
 	r = start(manager, err);
 	if (r < 0) {
 		uint64_t files;
@@ -526,6 +529,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 		      void (*progress)(void *context, const char *what), void *context,
 		      uint64_t *ret_left_files, unsigned *ret_left_media)
 {
+	rsm_copy_keeper_stop(manager);
 	stop_housekeeper(manager);
 	if (manager->catalog)
 		rsm_manager_keep_catalog(manager);
@@ -544,6 +548,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 		rsm_drive_worker_join(manager->workers[i]);
 	}
 	fail_all_waiting(manager);
+	rsm_copy_release_reads(manager);
 	if (!hurry || !atomic_load(hurry))
 		flush_contents(manager, true); /* of what stays staged */
 	*ret_left_files = 0;
@@ -567,6 +572,7 @@ void rsm_manager_free(struct rsm_manager *manager)
 	if (!manager)
 		return;
 	rsm_view_close_all(manager);
+	rsm_copy_release_reads(manager);
 	for (size_t i = 0; i < manager->worker_count; i++)
 		rsm_drive_worker_free(manager->workers[i]);
 	free(manager->workers);

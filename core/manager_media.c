@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/copy.h"
 #include "core/drive_private.h"
 
 #define RESERVE_MOST ((uint64_t)64 << 20)
@@ -158,8 +159,19 @@ static int check_empty(struct rsm_manager *manager, struct rsm_cartridge *cartri
  * was before. The volume in the drive, if any, is no longer ours to write: its worker closes it
  * without an index.
  */
+static void abandon_locked(struct rsm_cartridge *cartridge, const char *uuid)
+{
+	if (!cartridge->uuid[0])
+		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", uuid);
+	cartridge->label_at_ns = cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
+	cartridge->abandoned = cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
+	rsm_cartridge_detach_locked(cartridge);
+}
+
+/* `copy`: of the medium, which goes with it; NULL: it has none. */
 static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
-			  const struct rsm_medium *medium, struct rsm_err *err)
+			  const struct rsm_medium *medium, struct rsm_cartridge *copy,
+			  const char *copy_uuid, struct rsm_err *err)
 {
 	int r;
 
@@ -170,11 +182,9 @@ static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *car
 			   NULL, err);
 	if (r < 0)
 		return r;
-	if (!cartridge->uuid[0])
-		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", medium->volume_uuid);
-	cartridge->label_at_ns = cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
-	cartridge->abandoned = cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
-	rsm_cartridge_detach_locked(cartridge);
+	abandon_locked(cartridge, medium->volume_uuid);
+	if (copy)
+		abandon_locked(copy, copy_uuid);
 	rsm_manager_wake_locked(manager);
 	return 0;
 }
@@ -191,18 +201,43 @@ static void await_abandoned(struct rsm_manager *manager, struct rsm_cartridge *c
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
 }
 
+/* NULL: it has none. */
+static struct rsm_cartridge *ref_copy(struct rsm_manager *manager, int64_t medium,
+				      struct rsm_medium *ret_copy)
+{
+	struct rsm_cartridge *cartridge = NULL;
+	struct rsm_copy pair;
+
+	if (rsm_copy_find(manager->catalog, medium, &pair, NULL) != 0 ||
+	    rsm_medium_get(manager->catalog, pair.copy, ret_copy, NULL) != 0 ||
+	    rsm_cartridge_ref(manager, pair.copy, &cartridge, NULL) != 0)
+		return NULL;
+	return cartridge;
+}
+
 static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 			      struct rsm_medium *medium, bool force, struct rsm_err *err)
 {
+	struct rsm_cartridge *copy;
+	struct rsm_medium second = { 0 };
 	struct rsm_err gone;
 	int r = force ? 0 : check_empty(manager, cartridge, medium, err);
 
-	if (r == 0)
-		r = end_allocation(manager, cartridge, medium, err);
 	if (r != 0)
 		return r;
-	rsm_err_set(&gone, ENOENT, "%s was deallocated", medium->name);
-	rsm_cartridge_fail_requests(cartridge, -ENOENT, &gone);
+	rsm_copy_let_go(manager, medium->id);
+	copy = ref_copy(manager, medium->id, &second);
+	r = end_allocation(manager, cartridge, medium, copy, second.volume_uuid, err);
+	if (r == 0) {
+		rsm_err_set(&gone, ENOENT, "%s was deallocated", medium->name);
+		rsm_cartridge_fail_requests(cartridge, -ENOENT, &gone);
+		if (copy)
+			rsm_cartridge_fail_requests(copy, -ENOENT, &gone);
+	}
+	if (copy)
+		rsm_cartridge_unref(copy);
+	if (r < 0)
+		return r;
 	rsm_event_add(manager->catalog, "deallocate", "medium", medium->shown, "name", medium->name,
 		      "lmid", medium->lmid, NULL);
 	await_abandoned(manager, cartridge);
@@ -264,6 +299,7 @@ int rsm_manager_swap(struct rsm_manager *manager, int64_t one, int64_t other, st
 		r = rsm_cartridge_ref(manager, media[i], &cartridge, err);
 		if (r != 0)
 			return r < 0 ? r : absent(err);
+		rsm_copy_let_go(manager, media[i]);
 		rsm_mutex_lock(&manager->lock);
 		if (in_use_locked(cartridge))
 			r = rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);

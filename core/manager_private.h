@@ -39,16 +39,19 @@ struct rsm_manager {
 	size_t worker_count;
 
 	struct rsm_mutex lock;
-	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
-	struct rsm_list cartridges;   /* [lock] */
-	struct rsm_list views;	      /* [lock] view.c's */
-	uint64_t last_view;	      /* [lock] number that was given last */
-	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
-	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */
-	bool stopping;		      /* [lock] loaded cartridges are finished and go home */
-	const atomic_bool *hurry;     /* [lock] what is staged stays so */
-	bool export_wanted;	      /* [lock] pools changed since the last one */
-	bool housekeeper_stop;	      /* [lock] */
+	pthread_cond_t changed;		  /* [lock] something that a worker or a waiter looks at */
+	struct rsm_list cartridges;	  /* [lock] */
+	struct rsm_list views;		  /* [lock] view.c's */
+	struct rsm_copy_keeper *copies;	  /* [lock] NULL: it does not run */
+	struct rsm_list copy_reads;	  /* [lock] copy_read.c's: under way */
+	struct rsm_list copy_reads_ended; /* [lock] */
+	uint64_t last_view;		  /* [lock] number that was given last */
+	pthread_cond_t changed_house;	  /* [lock] the housekeeper is to end */
+	int64_t free_wanted_ns;		  /* [lock] when no medium was found to allocate, or 0 */
+	bool stopping;			  /* [lock] loaded cartridges are finished and go home */
+	const atomic_bool *hurry;	  /* [lock] what is staged stays so */
+	bool export_wanted;		  /* [lock] pools changed since the last one */
+	bool housekeeper_stop;		  /* [lock] */
 	pthread_t housekeeper;
 	bool housekeeper_runs;
 	int64_t room_request; /* the housekeeper's: of an operator, for staging room; or 0 */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/copy.h"
 #include "core/drive_private.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
@@ -211,6 +212,19 @@ static void stop_identifying(struct rsm_manager *manager)
 		RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->identify = false;
 }
 
+/* All has been looked at: who should be a copy of something that is nowhere stands for it. */
+static int promote_orphans(struct rsm_manager *manager, struct rsm_err *err)
+{
+	unsigned count;
+	int r = rsm_copy_promote_orphans(manager->catalog, &count, err);
+
+	if (r == 0 && count) {
+		rsm_log_warning("%u copies took the place of cartridges that are nowhere", count);
+		rsm_manager_names_changed(manager, RSM_POOL_TOP);
+	}
+	return r;
+}
+
 int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library, bool full,
 			       const atomic_bool *cancel,
 			       void (*progress)(void *context, uint64_t done, uint64_t total,
@@ -235,7 +249,7 @@ int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library, boo
 		}
 		rsm_clock_sleep_ns(manager->clock, LOOK_NS);
 	}
-	return 0;
+	return library ? 0 : promote_orphans(manager, err);
 }
 
 /* ---- ports ---- */
@@ -383,6 +397,7 @@ int rsm_manager_eject_wait(struct rsm_manager *manager, int64_t medium, bool for
 
 	if (r != 0)
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "there is no such cartridge");
+	rsm_copy_let_go(manager, medium);
 	r = eject(manager, cartridge, force, cancel, err);
 	rsm_cartridge_unref(cartridge);
 	return r;

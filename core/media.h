@@ -183,6 +183,7 @@ struct rsm_identification {
 	const char *volume_uuid;	     /* LTFS only */
 	/* from the vendor keys of the index root; NULL where missing */
 	const char *pool, *name, *lmid, *state, *acl;
+	const char *copy_of; /* the volume that this one follows */
 	uint32_t mode, owner, group;
 	bool has_owner;
 	uint64_t index_generation, capacity, remaining;

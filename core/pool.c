@@ -8,6 +8,7 @@
 #include "changer/hardware.h"
 #include "changer/hardware.h"
 #include "core/catalog_private.h"
+#include "core/copy.h"
 #include "core/ltfs/name.h"
 
 #define POOL_COLUMNS                                                                               \
@@ -78,7 +79,8 @@ int rsm_pool_find_locked(struct rsm_catalog *catalog, int64_t parent, const char
 	sqlite3_stmt *row;
 	int r = rsm_catalog_query(catalog, &row, err,
 				  "SELECT " POOL_COLUMNS
-				  " FROM pool WHERE ifnull(parent, 0) = ?1 AND name = ?2",
+				  " FROM pool WHERE ifnull(parent, 0) = ?1 AND name = ?2 AND guid "
+				  "<> '" RSM_COPY_POOL_GUID "'",
 				  "is", parent, name);
 
 	return r < 0 ? r : step_pool(row, ret_pool, err);
@@ -181,7 +183,8 @@ int rsm_pool_list(struct rsm_catalog *catalog, int64_t parent, const char *after
 
 	r = rsm_catalog_query(catalog, &statement, err,
 			      "SELECT " POOL_COLUMNS
-			      " FROM pool WHERE ifnull(parent, 0) = ?1 AND name > ?2 ORDER BY name",
+			      " FROM pool WHERE ifnull(parent, 0) = ?1 AND name > ?2 AND guid <> "
+			      "'" RSM_COPY_POOL_GUID "' ORDER BY name",
 			      "is", parent, after);
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "core/catalog_import.h"
+#include "core/copy.h"
 #include "core/medium_record.h"
 #include "fs/control_request.h"
 
@@ -119,27 +120,75 @@ int rsmfs_run_import(struct rsmfs_request *request, struct rsm_err *err)
 
 /* ---- a cartridge's record ---- */
 
-void rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *medium,
-		      const struct rsm_medium_record *record)
+int rsmfs_shown_pool(struct rsmfs_request *request, const struct rsm_medium *medium,
+		     int64_t *ret_pool, bool *ret_copy, struct rsm_err *err)
 {
-	char due[32];
+	struct rsm_medium first;
+	struct rsm_copy pair;
+	int r = rsm_copy_get(request->catalog, medium->id, &pair, err);
 
-	rsm_medium_record_due_text(&record->due, due);
-	rsmfs_row_text(request, record->vault);
+	*ret_copy = r == 0;
+	*ret_pool = r == 0 ? 0 : medium->pool;
+	if (r != 0 || !pair.first)
+		return r < 0 ? r : 0;
+	r = rsm_medium_get(request->catalog, pair.first, &first, err);
+	if (r == 0)
+		*ret_pool = first.pool;
+	return r < 0 ? r : 0;
+}
+
+/* Of the other one of a pair; "" if it is not known. */
+static int shown_of(struct rsmfs_request *request, int64_t id, char shown[RSM_NAME_SIZE],
+		    struct rsm_err *err)
+{
+	struct rsm_medium medium;
+	int r = id ? rsm_medium_get(request->catalog, id, &medium, err) : 1;
+
+	shown[0] = '\0';
+	if (r == 0)
+		memcpy(shown, medium.shown, RSM_NAME_SIZE);
+	return r < 0 ? r : 0;
+}
+
+int rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *medium,
+		     struct rsm_err *err)
+{
+	char due[32], other[RSM_NAME_SIZE];
+	struct rsm_medium_record record;
+	struct rsm_copy pair;
+	const char *state;
+	int r = rsm_medium_record_get(request->catalog, medium->id, &record, err);
+	bool is_copy;
+
+	if (r == 0)
+		r = rsm_copy_state(request->manager, medium, &state, &pair, err);
+	if (r < 0)
+		return r;
+	is_copy = pair.copy == medium->id;
+	r = shown_of(request, is_copy ? pair.first : pair.copy, other, err);
+	if (r < 0)
+		return r;
+	rsm_medium_record_due_text(&record.due, due);
+	rsmfs_row_text(request, record.vault);
 	rsmfs_row_text(request, due);
 	rsmfs_row_number(request, medium->mounts);
 	rsmfs_row_number(request, medium->allocations);
-	rsmfs_row_number(request, record->bytes_written);
-	rsmfs_row_number(request, record->bytes_read);
-	rsmfs_row_number(request, record->write_errors);
-	rsmfs_row_number(request, record->read_errors);
-	rsmfs_row_time(request, &record->verified);
-	rsmfs_row_number(request, record->verify_errors);
+	rsmfs_row_number(request, record.bytes_written);
+	rsmfs_row_number(request, record.bytes_read);
+	rsmfs_row_number(request, record.write_errors);
+	rsmfs_row_number(request, record.read_errors);
+	rsmfs_row_time(request, &record.verified);
+	rsmfs_row_number(request, record.verify_errors);
+	rsmfs_row_text(request, state);
+	rsmfs_row_text(request, is_copy ? "" : other);
+	rsmfs_row_text(request, is_copy ? other : "");
+	return 0;
 }
 
 /* ---- set ---- */
 
 struct setting {
+	uint32_t copies;
 	const char *vault;
 	struct timespec due;
 	bool has_due;
@@ -177,18 +226,58 @@ static int report_vault(struct rsmfs_request *request, const struct rsm_medium *
 	return 0;
 }
 
+static int set_medium(struct rsmfs_request *request, const struct rsm_medium *medium,
+		      const struct setting *setting, struct rsm_err *err)
+{
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0 && setting->copies)
+		r = rsm_err_set(err, EINVAL, "set: copies are a pool's");
+	if (r == 0)
+		r = rsm_manager_set_vault(request->manager, medium->id, setting->vault,
+					  setting->has_due ? &setting->due : NULL, err);
+	return r < 0 ? r : report_vault(request, medium, err);
+}
+
+static int set_pool(struct rsmfs_request *request, const struct rsm_pool *pool,
+		    const struct setting *setting, struct rsm_err *err)
+{
+	int r = 0;
+
+	if (!rsmfs_access_is_admin(request->caller, request->admin) &&
+	    (pool->id == RSM_POOL_TOP || request->caller->uid != pool->owner))
+		return rsm_err_set(err, EPERM, "set: the pool's owner's and the administrator's");
+	if (setting->vault || setting->has_due || pool->id == RSM_POOL_TOP)
+		r = rsm_err_set(err, EINVAL, "set: a pool has no vault");
+	if (r == 0)
+		r = rsm_pool_set_copies(request->catalog, pool->id, setting->copies, err);
+	if (r < 0)
+		return r;
+	rsm_manager_pools_changed(request->manager);
+	rsmfs_request_table(request, "done", "set", "path:s\tcopies:n");
+	rsmfs_row_begin(request);
+	rsmfs_row_text(request, request->call.operands[0]);
+	rsmfs_row_number(request, setting->copies);
+	rsmfs_row_end(request);
+	return 0;
+}
+
 int rsmfs_run_set(struct rsmfs_request *request, struct rsm_err *err)
 {
 	struct setting setting = { 0 };
-	struct rsm_medium medium;
-	int r = rsmfs_request_need_admin(request, err);
+	struct rsmfs_object object;
+	int r = 0;
 
 	for (size_t i = 1; r == 0 && i < request->call.operand_count; i++)
 		r = parse_setting(request->call.operands[i], &setting, err);
 	if (r == 0)
-		r = rsmfs_object_medium(request, request->call.operands[0], false, &medium, err);
-	if (r == 0)
-		r = rsm_manager_set_vault(request->manager, medium.id, setting.vault,
-					  setting.has_due ? &setting.due : NULL, err);
-	return r < 0 ? r : report_vault(request, &medium, err);
+		r = rsmfs_object_find(request, request->call.operands[0], &object, err);
+	if (r < 0)
+		return r;
+	if (object.is_pool)
+		return set_pool(request, &object.pool, &setting, err);
+	if (*object.rest)
+		return rsm_err_set(err, EINVAL, "%s: is in a cartridge, not a cartridge",
+				   request->call.operands[0]);
+	return set_medium(request, &object.medium, &setting, err);
 }

@@ -116,10 +116,12 @@ RSMFS_VERB(view);
 /* control_catalog.c: columns of a cartridge's life and vault, at the end of its row. */
 #define RSMFS_RECORD_COLUMNS                                                                       \
 	"vault:s\treturn:s\tmounts:N\tallocations:N\twritten:Z\tread:Z\twrite_errors:N\t"          \
-	"read_errors:N\tverified:T\tverify_errors:N"
-struct rsm_medium_record;
-void rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *medium,
-		      const struct rsm_medium_record *record);
+	"read_errors:N\tverified:T\tverify_errors:N\tcopies:s\tcopy:S\tcopy_of:S"
+RSM_MUST_CHECK int rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *medium,
+				    struct rsm_err *err);
+/* The pool that people see a cartridge in: that of the first one, for a copy; 0: none. */
+RSM_MUST_CHECK int rsmfs_shown_pool(struct rsmfs_request *request, const struct rsm_medium *medium,
+				    int64_t *ret_pool, bool *ret_copy, struct rsm_err *err);
 /* control_view_library.c */
 int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/medium_record.h"
+#include "core/copy.h"
 #include "fs/control_request.h"
 
 enum { PAGE = 64 };
@@ -44,30 +44,31 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 {
 	RSM_FREE char *path = NULL, *pool = NULL;
 	struct rsm_medium_use use = { 0 };
-	struct rsm_medium_record record;
+	int64_t shown_pool = 0;
+	bool is_copy = false;
 	char location[32];
 	bool may;
 	int r = may_read(request, medium, &may, err);
 
 	if (r == 0)
 		r = rsmfs_medium_path(request, medium, &path, err);
-	if (r == 0 && medium->pool)
-		r = rsm_pool_path(request->catalog, medium->pool, &pool, err);
+	if (r == 0)
+		r = rsmfs_shown_pool(request, medium, &shown_pool, &is_copy, err);
+	if (r == 0 && shown_pool)
+		r = rsm_pool_path(request->catalog, shown_pool, &pool, err);
 	if (r >= 0)
 		r = rsm_manager_medium_use(request->manager, medium->id, &use, err);
-	if (r == 0)
-		r = rsm_medium_record_get(request->catalog, medium->id, &record, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r; /* it went while we looked */
 	rsmfs_medium_location(medium, location, sizeof(location));
-	bool is_free_path = path && *path && may;
+	bool is_free_path = path && *path && may && !is_copy;
 
 	rsmfs_row_begin(request);
 	rsmfs_row_text(request, is_free_path ? path : "");
 	rsmfs_row_text(request, medium->barcode);
 	rsmfs_row_text(request, medium->media_type);
 	rsmfs_row_text(request, pool);
-	rsmfs_row_text(request, may ? rsmfs_medium_word(medium) : medium->shown);
+	rsmfs_row_text(request, may && !is_copy ? rsmfs_medium_word(medium) : medium->shown);
 	rsmfs_row_text(request, medium->cleaner	   ? "cleaner"
 				: !medium->enabled ? "disabled"
 						   : rsm_medium_state_name(medium->state));
@@ -84,9 +85,10 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	rsmfs_row_text(request, may ? medium->lmid : "");
 	rsmfs_row_text(request, medium->volume_uuid);
 	rsmfs_row_text(request, medium->health);
-	rsmfs_record_row(request, medium, &record);
-	rsmfs_row_end(request);
-	return 0;
+	r = rsmfs_record_row(request, medium, err);
+	if (r == 0)
+		rsmfs_row_end(request);
+	return r;
 }
 
 static int view_media_of(struct rsmfs_request *request, int64_t pool, struct rsm_err *err)
@@ -193,8 +195,11 @@ static int view_pool(struct rsmfs_request *request, const struct rsm_pool *pool,
 		     struct rsm_err *err)
 {
 	RSM_FREE char *path = NULL;
+	uint32_t copies = 1;
 	int r = rsm_pool_path(request->catalog, pool->id, &path, err);
 
+	if (r == 0)
+		r = rsm_pool_get_copies(request->catalog, pool->id, &copies, err);
 	if (r)
 		return r < 0 ? r : 0; /* it went while we looked */
 	rsmfs_row_begin(request);
@@ -207,6 +212,7 @@ static int view_pool(struct rsmfs_request *request, const struct rsm_pool *pool,
 	rsmfs_row_number(request, pool->return_to_free);
 	rsmfs_row_number(request, pool->allocation_limit);
 	rsmfs_row_number(request, pool->max_allocations);
+	rsmfs_row_number(request, copies);
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -220,7 +226,7 @@ static int view_pools(struct rsmfs_request *request, const char *operand, struct
 		return r;
 	rsmfs_request_table(request, "table", "pools",
 			    "path:s\tholds:s\ttype:s\tmedia:n\tallocated:n\tdraw:b\treturn:b\t"
-			    "limit:n\tmax_allocations:n");
+			    "limit:n\tmax_allocations:n\tcopies:n");
 	if (pool.id != RSM_POOL_TOP)
 		r = view_pool(request, &pool, err);
 	return r < 0 ? r : walk_pools(request, pool.id, view_pool, 0, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/copy.h"
 #include "core/medium_record.h"
 
 enum record_name {
@@ -17,11 +18,13 @@ enum record_name {
 	R_READ_ERRORS,
 	R_VERIFIED,
 	R_VERIFY_ERRORS,
+	R_COPY,
+	R_COPY_STATE,
 	R_COUNT
 };
 static const char *const names[R_COUNT] = {
-	"vault",	"return",      "allocations", "bytes_written", "bytes_read",
-	"write_errors", "read_errors", "verified",    "verify_errors",
+	"vault",       "return",   "allocations",   "bytes_written", "bytes_read", "write_errors",
+	"read_errors", "verified", "verify_errors", "copy",	     "copy_state",
 };
 
 static int find(const char *name)
@@ -41,6 +44,28 @@ static void add_time(struct rsm_text *value, const struct timespec *time)
 
 	if (gmtime_r(&time->tv_sec, &parts) && strftime(text, sizeof(text), "%FT%TZ", &parts))
 		rsm_text_add(value, text);
+}
+
+static int add_copy(struct rsmfs *fs, const struct rsm_medium *medium, bool state,
+		    struct rsm_text *value, struct rsm_err *err)
+{
+	struct rsm_medium second;
+	struct rsm_copy pair;
+	const char *words;
+	int r = rsm_copy_state(fs->manager, medium, &words, &pair, err);
+
+	if (r < 0 || !*words)
+		return r < 0 ? r : 1;
+	if (state) {
+		rsm_text_add(value, words);
+		return 0;
+	}
+	if (!pair.copy)
+		return 1;
+	r = rsm_medium_get(rsm_manager_catalog(fs->manager), pair.copy, &second, err);
+	if (r == 0)
+		rsm_text_add(value, second.shown);
+	return r;
 }
 
 int rsmfs_medium_get_record(struct rsmfs *fs, const struct rsm_medium *medium, const char *name,
@@ -79,6 +104,8 @@ int rsmfs_medium_get_record(struct rsmfs *fs, const struct rsm_medium *medium, c
 	case R_WRITE_ERRORS: rsm_text_printf(ret_value, "%" PRIu32, record.write_errors); break;
 	case R_READ_ERRORS: rsm_text_printf(ret_value, "%" PRIu32, record.read_errors); break;
 	case R_VERIFY_ERRORS: rsm_text_printf(ret_value, "%" PRIu32, record.verify_errors); break;
+	case R_COPY: return add_copy(fs, medium, false, ret_value, err);
+	case R_COPY_STATE: return add_copy(fs, medium, true, ret_value, err);
 	case R_COUNT: break;
 	}
 	return 0;
