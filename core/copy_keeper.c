@@ -14,14 +14,12 @@
 #include "core/copy_private.h"
 #include "core/manager_private.h"
 
-#define TICK_NS	   (RSM_SECOND_NS / 2)
-#define MISSING_NS (2 * RSM_SECOND_NS)
 #define RETRY_NS   (30 * RSM_SECOND_NS)
 #define FULL_NS	   (600 * RSM_SECOND_NS)
 #define PAUSE_NS   (RSM_SECOND_NS)
 #define LET_GO_NS  (5 * RSM_SECOND_NS)
 #define QUIET_MOST (60 * RSM_SECOND_NS)
-enum { LATER_MOST = 256 };
+enum { LATER_MOST = 256, TICK_MS = 500, TICK_LEAST_MS = 10, MISSING_TICKS = 4 };
 
 struct later { /* a pair that is not to be tried before */
 	int64_t copy, not_before_ns;
@@ -38,7 +36,7 @@ struct rsm_copy_keeper {
 	/* the thread's own */
 	struct later later[LATER_MOST];
 	size_t later_count;
-	int64_t missing_at_ns;
+	int64_t tick_ns, missing_at_ns;
 	int64_t looked_at; /* the copy whose first was looked at last, since the start */
 	bool all_seen;
 	int64_t asked_ns; /* when a person was told that cartridges for copies are missing */
@@ -207,7 +205,7 @@ static void make_missing(struct rsm_copy_keeper *keeper)
 
 	if (now < keeper->missing_at_ns)
 		return;
-	keeper->missing_at_ns = now + MISSING_NS;
+	keeper->missing_at_ns = now + MISSING_TICKS * keeper->tick_ns;
 	while (!atomic_load(&keeper->cancel) &&
 	       rsm_copy_next_missing(catalog_of(keeper), first, &first, &err) == 0) {
 		int r = make_copy(keeper, first, &err);
@@ -376,7 +374,7 @@ static void *run(void *argument)
 		rsm_mutex_lock(&manager->lock);
 		if (!keeper->stop)
 			rsm_cond_wait_until(&keeper->wake, &manager->lock,
-					    rsm_manager_now(manager) + TICK_NS);
+					    rsm_manager_now(manager) + keeper->tick_ns);
 		if (keeper->stop) {
 			rsm_mutex_unlock(&manager->lock);
 			return NULL;
@@ -393,6 +391,7 @@ static void *run(void *argument)
 int rsm_copy_keeper_start(struct rsm_manager *manager, struct rsm_err *err)
 {
 	struct rsm_copy_keeper *keeper = calloc(1, sizeof *keeper);
+	unsigned delay = manager->options.migrate_delay_ms;
 	uuid_t id;
 	int r;
 
@@ -401,6 +400,10 @@ int rsm_copy_keeper_start(struct rsm_manager *manager, struct rsm_err *err)
 	keeper->manager = manager;
 	uuid_generate_random(id);
 	uuid_unparse_lower(id, keeper->run);
+	/* who wants things written at once wants copies soon */
+	keeper->tick_ns = (int64_t)1000000 * (delay > TICK_MS	      ? TICK_MS
+					      : delay < TICK_LEAST_MS ? TICK_LEAST_MS
+								      : delay);
 	rsm_cond_init(&keeper->wake);
 	r = rsm_copy_mend(manager->catalog, err);
 	if (r == 0) {

@@ -399,12 +399,14 @@ static int remove_tree(struct rsm_mirror *mirror, uint64_t parent, const struct 
 	return r;
 }
 
-/* The node of the copy that stands for a folder of the first one, by its path. Outcome ABSENT. */
+/* The node of the copy that stands for a folder of the first one, by its path; made if it is
+ * missing. Outcome ABSENT: something else is there.
+ */
 static int counterpart(struct rsm_mirror *mirror, uint64_t from, uint64_t *ret_to,
 		       struct rsm_err *err)
 {
 	RSM_FREE char *path = NULL;
-	struct rsm_node node = { .id = RSM_NODE_ROOT, .kind = RSM_NODE_FOLDER };
+	struct rsm_node node = { .id = RSM_NODE_ROOT, .kind = RSM_NODE_FOLDER }, next;
 	char *rest, *name;
 	int r = rsm_volume_index_path(rsm_content_index(mirror->from), from, &path, err);
 
@@ -414,12 +416,19 @@ static int counterpart(struct rsm_mirror *mirror, uint64_t from, uint64_t *ret_t
 	while ((name = strsep(&rest, "/"))) {
 		if (!*name)
 			continue;
-		r = rsm_content_lookup(mirror->to, node.id, name, &node, err);
+		r = rsm_content_lookup(mirror->to, node.id, name, &next, err);
+		if (r == RSM_NODE_ABSENT) {
+			next = (struct rsm_node){ .kind = RSM_NODE_FOLDER };
+			r = rsm_content_make(mirror->to, node.id, name, &next, NULL, err);
+		}
 		if (r != 0)
 			return r;
+		if (next.kind != RSM_NODE_FOLDER)
+			return RSM_NODE_ABSENT;
+		node = next;
 	}
 	*ret_to = node.id;
-	return node.kind == RSM_NODE_FOLDER ? 0 : RSM_NODE_ABSENT;
+	return 0;
 }
 
 /* Where the first one has by now what a node of the copy is of. Outcome ABSENT: nowhere. */
@@ -492,8 +501,23 @@ static int move_child(struct rsm_mirror *mirror, uint64_t from, uint64_t to,
 			       ? each_child(mirror, mirror->to, node.id, entry->node.id, move_child,
 					    depth + 1, err)
 			       : 0;
-	r = follow_move(mirror, to, entry, err);
+	r = entry->node.kind == RSM_NODE_FOLDER || mirror->files_move
+		    ? follow_move(mirror, to, entry, err)
+		    : 0;
 	return r < 0 ? r : 0;
+}
+
+/* Folders before what was moved into them. */
+static int follow_moves(struct rsm_mirror *mirror, struct rsm_err *err)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 2; i++) {
+		mirror->files_move = i;
+		r = each_child(mirror, mirror->to, RSM_NODE_ROOT, RSM_NODE_ROOT, move_child, 0,
+			       err);
+	}
+	return r;
 }
 
 /* ---- what is new or different ---- */
@@ -639,7 +663,7 @@ static int mirror_folder(struct rsm_mirror *mirror, uint64_t from, uint64_t to, 
 int rsm_mirror_run(struct rsm_mirror *mirror, struct rsm_err *err)
 {
 	const struct rsm_node root = { .id = RSM_NODE_ROOT };
-	int r = each_child(mirror, mirror->to, RSM_NODE_ROOT, RSM_NODE_ROOT, move_child, 0, err);
+	int r = follow_moves(mirror, err);
 
 	if (r == 0)
 		r = mirror_folder(mirror, RSM_NODE_ROOT, RSM_NODE_ROOT, 0, err);

@@ -31,6 +31,7 @@ struct rsm_mirror {
 	int64_t first; /* medium of `from` */
 	const atomic_bool *cancel;
 	const char *run; /* a name that no other run of rsmfs has */
+	bool files_move; /* its own */
 	/* filled in */
 	uint64_t files, bytes, removed; /* that were copied, and that went */
 	uint64_t waiting;		/* files that are being changed: next time */

@@ -229,8 +229,7 @@ static void changes_moves_and_removals_follow(void **state)
 	expect_file(world, copy, "rewritten", 500000, 4);
 	after = node_of(world, copy, "folder", "here");
 	assert_int_equal(after.size, 200000);
-	assert_int_equal(after.id, node_of(world, copy, "folder", "here").id);
-	(void)before;
+	assert_int_equal(after.id, before.id); /* moved, not written again */
 }
 
 static void what_the_first_cannot_give_the_copy_gives(void **state)
@@ -254,33 +253,18 @@ static void a_damaged_file_is_read_from_the_copy(void **state)
 	struct rsm_medium medium;
 	char path[256];
 	struct stat st;
-	FILE *file;
+	int64_t copy;
 
 	write_file(world, first, "file", 1500000, 7);
-	await_step(world, first);
+	copy = await_step(world, first);
 	sync_all(world);
 	go_home(world, first);
+	go_home(world, copy);
 	medium = medium_of(world, first);
 	snprintf(path, sizeof path, "%s/slots/%u/%s/partition1.tap", world->folder, medium.element,
 		 medium.barcode);
 	assert_int_equal(stat(path, &st), 0);
-	file = fopen(path, "r+");
-	assert_non_null(file);
-	/* the length of the file's second record is a lie */
-	for (long at = 0; at < 600000; at += 4) {
-		uint32_t length = 0;
-
-		fseek(file, at, SEEK_SET);
-		if (fread(&length, 4, 1, file) != 1)
-			break;
-		if (length == 524288) {
-			fseek(file, at + 4 + 524288 + 4, SEEK_SET);
-			length = 0x00ffffff;
-			assert_int_equal(fwrite(&length, 4, 1, file), 1);
-			break;
-		}
-	}
-	fclose(file);
+	assert_int_equal(truncate(path, st.st_size / 2), 0);
 
 	expect_file(world, first, "file", 1500000, 7);
 }
