@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "changer/hardware.h"
 #include "core/catalog_private.h"
+#include "core/copy_private.h"
 
 enum { APPLICATION_ID = 1381190979, BATCH = 64, VALUE_MOST = 1 << 20 };
 
@@ -25,7 +26,8 @@ struct importing {
 	struct rsm_catalog *catalog;
 	struct rsm_catalog_import *import;
 	sqlite3 *db;
-	sqlite3_stmt *pools, *media, *xattrs, *records; /* of the backup; records may be NULL */
+	sqlite3_stmt *pools, *media, *xattrs; /* of the backup */
+	sqlite3_stmt *records, *copies;	      /* the same, or NULL */
 	struct pair *pairs;
 	size_t pair_count, pair_room;
 	uint64_t total, done;
@@ -47,6 +49,7 @@ static void fini(struct importing *it)
 	sqlite3_finalize(it->media);
 	sqlite3_finalize(it->xattrs);
 	sqlite3_finalize(it->records);
+	sqlite3_finalize(it->copies);
 	rsm_sqlite_close(it->db);
 	free(it->pairs);
 }
@@ -102,7 +105,7 @@ static int check_file(struct importing *it, struct rsm_err *err)
 
 static int open_file(struct importing *it, struct rsm_err *err)
 {
-	sqlite3_int64 records = 0;
+	sqlite3_int64 records = 0, copies = 0;
 	int r = rsm_sqlite_open(it->import->file, SQLITE_OPEN_READONLY, &it->db, err);
 
 	if (r < 0)
@@ -156,6 +159,14 @@ static int open_file(struct importing *it, struct rsm_err *err)
 				       "read_errors, verified, verify_errors, vault, due FROM "
 				       "medium_record WHERE side = ?1",
 				       &it->records, err);
+	if (r == 0)
+		r = rsm_sqlite_number(it->db,
+				      "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND "
+				      "name = 'pool_copies'",
+				      &copies, err);
+	if (r == 0 && copies)
+		r = rsm_sqlite_prepare(it->db, "SELECT copies FROM pool_copies WHERE pool = ?1",
+				       &it->copies, err);
 	if (r == 0)
 		r = rsm_sqlite_number(it->db, "SELECT count(*) FROM side",
 				      (sqlite3_int64 *)&it->total, err);
@@ -253,6 +264,30 @@ static int copy_xattrs(struct importing *it, const char *kind, int64_t theirs, i
 	return r < 0 ? r : 0;
 }
 
+static int copy_copies(struct importing *it, int64_t theirs, int64_t our, struct rsm_err *err)
+{
+	int64_t copies = 0;
+
+	if (!it->copies)
+		return 0;
+	{
+		RSM_SQLITE_RESET sqlite3_stmt *row = it->copies;
+		int r;
+
+		sqlite3_bind_int64(row, 1, theirs);
+		r = rsm_sqlite_step(row, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		copies = sqlite3_column_int64(row, 0);
+	}
+	if (copies < 1 || copies > RSM_COPIES_MOST)
+		return 0;
+	return rsm_catalog_run(it->catalog, err,
+			       "INSERT INTO pool_copies (pool, copies) VALUES (?1, ?2) ON CONFLICT "
+			       "DO NOTHING",
+			       "ii", our, copies);
+}
+
 /* The pool was made again since the backup: it is to be what it was. */
 static int change_pool(struct importing *it, const struct rsm_pool *pool, struct rsm_pool *found,
 		       struct rsm_err *err)
@@ -275,6 +310,8 @@ static int change_pool(struct importing *it, const struct rsm_pool *pool, struct
 		r = rsm_pool_take_type_locked(it->catalog, found, pool->media_type, err);
 	if (r == 0)
 		r = copy_xattrs(it, "p", pool->id, found->id, err);
+	if (r == 0)
+		r = copy_copies(it, pool->id, found->id, err);
 	it->import->pools_changed += r == 0;
 	return r;
 }
@@ -300,6 +337,8 @@ static int make_pool(struct importing *it, const struct rsm_pool *pool, int64_t 
 				    &pool->changed);
 	if (r == 0)
 		r = copy_xattrs(it, "p", pool->id, made.id, err);
+	if (r == 0)
+		r = copy_copies(it, pool->id, made.id, err);
 	it->import->pools_made += r == 0;
 	*ret_id = made.id;
 	return r;
@@ -313,6 +352,10 @@ static int take_pool(struct importing *it, const struct rsm_pool *pool, struct r
 
 	if (parent == 0 && pool->parent)
 		return add_pair(it, pool->id, 0, err);
+	if (strcmp(pool->guid, RSM_COPY_POOL_GUID) == 0) {
+		r = rsm_copy_top_locked(it->catalog, pool->owner, &id, err);
+		return r < 0 ? r : add_pair(it, pool->id, id, err);
+	}
 	r = rsm_pool_find_locked(it->catalog, parent, pool->name, &found, err);
 	if (r == RSM_POOL_ABSENT) {
 		r = make_pool(it, pool, parent, &id, err);
@@ -833,6 +876,8 @@ int rsm_catalog_import(struct rsm_catalog *catalog, struct rsm_catalog_import *i
 		r = take_pools(&it, err);
 	if (r == 0)
 		r = each_line(&it, true, err);
+	if (r == 0) /* copies among them are known by their names */
+		r = rsm_copy_mend(catalog, err);
 	if (r < 0 && is_cancelled(&it))
 		return rsm_err_set(err, EINTR, "import: interrupted");
 	return r;

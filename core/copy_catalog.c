@@ -134,8 +134,8 @@ int rsm_copy_next_missing(struct rsm_catalog *catalog, int64_t after, int64_t *r
 
 /* ---- the pool that nobody sees ---- */
 
-static int need_top_locked(struct rsm_catalog *catalog, uint32_t owner, int64_t *ret_top,
-			   struct rsm_err *err)
+int rsm_copy_top_locked(struct rsm_catalog *catalog, uint32_t owner, int64_t *ret_top,
+			struct rsm_err *err)
 {
 	struct timespec now;
 	int r = rsm_catalog_number(catalog, ret_top, err, "SELECT id FROM pool WHERE guid = ?1",
@@ -162,7 +162,7 @@ int rsm_copy_pool_locked(struct rsm_catalog *catalog, const char *media_type, ui
 				 .return_to_free = true,
 				 .mode = 0700,
 				 .owner = owner };
-	int r = need_top_locked(catalog, owner, &pool.parent, err);
+	int r = rsm_copy_top_locked(catalog, owner, &pool.parent, err);
 
 	if (r == 0)
 		r = rsm_pool_find_locked(catalog, pool.parent, media_type, ret_pool, err);
@@ -243,8 +243,9 @@ int rsm_copy_allocate(struct rsm_catalog *catalog, int64_t first_id, uint32_t ow
 	if (r < 0)
 		return r;
 	RSM_LOCK_SCOPE(&catalog->lock);
-	return rsm_catalog_run(catalog, err, "INSERT INTO medium_copy (side, of) VALUES (?1, ?2)",
-			       "is", ret_copy->id, first.volume_uuid);
+	return rsm_catalog_run(catalog, err,
+			       "INSERT OR IGNORE INTO medium_copy (side, of) VALUES (?1, ?2)", "is",
+			       ret_copy->id, first.volume_uuid);
 }
 
 int rsm_copy_of_first_locked(struct rsm_catalog *catalog, int64_t first, int64_t *ret_copy,

@@ -11,6 +11,9 @@
 
 /* ---- copy_catalog.c ---- */
 
+/* The pool of all copies, made if missing. */
+int rsm_copy_top_locked(struct rsm_catalog *catalog, uint32_t owner, int64_t *ret_top,
+			struct rsm_err *err);
 /* The pool of copies of a media type, made if missing. */
 int rsm_copy_pool_locked(struct rsm_catalog *catalog, const char *media_type, uint32_t owner,
 			 struct rsm_pool *ret_pool, struct rsm_err *err);

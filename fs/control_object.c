@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/copy.h"
 #include "fs/control_request.h"
 
 bool rsmfs_request_is_cancelled(const struct rsmfs_request *request)
@@ -262,7 +263,9 @@ int rsmfs_medium_path(struct rsmfs_request *request, const struct rsm_medium *me
 		r = rsm_pool_path(request->catalog, medium->pool, &pool_path, err);
 	if (r < 0)
 		return r;
-	if (r == 0 && (medium->lmid[0] || pool.kind != RSM_POOL_APPLICATION))
+	if (r == 0 && strncmp(pool_path, RSM_COPY_POOL_GUID, strlen(RSM_COPY_POOL_GUID)) == 0)
+		rsm_text_add(&path, ""); /* a copy is no name in the tree */
+	else if (r == 0 && (medium->lmid[0] || pool.kind != RSM_POOL_APPLICATION))
 		rsm_text_printf(&path, "%s/%s", pool_path,
 				medium->lmid[0] ? medium->name : medium->shown);
 	else
