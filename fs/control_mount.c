@@ -111,25 +111,6 @@ int rsmfs_run_dismount(struct rsmfs_request *request, struct rsm_err *err)
 	return r;
 }
 
-int rsmfs_run_eject(struct rsmfs_request *request, struct rsm_err *err)
-{
-	bool force = rsmfs_verb_flag(&request->call, "force");
-	RSM_FREE struct rsm_medium *media = NULL;
-	size_t count = 0;
-	int r = rsmfs_request_need_admin(request, err);
-
-	if (r == 0)
-		r = rsmfs_object_media(request, false, &media, &count, err);
-	for (size_t i = 0; i < count && r == 0; i++) {
-		say(request, "ejecting", &media[i]);
-		r = rsm_manager_eject_wait(request->manager, media[i].id, force, &request->cancel,
-					   err);
-	}
-	if (r == 0)
-		report_media(request, media, count);
-	return r;
-}
-
 /* ---- sync ---- */
 
 struct members {

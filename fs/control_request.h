@@ -139,7 +139,6 @@ RSMFS_VERB(free);
 /* control_mount.c */
 RSMFS_VERB(mount);
 RSMFS_VERB(dismount);
-RSMFS_VERB(eject);
 RSMFS_VERB(sync);
 /* control_pool.c */
 RSMFS_VERB(createpool);
@@ -148,10 +147,13 @@ RSMFS_VERB(move);
 RSMFS_VERB(rename);
 /* control_library.c */
 RSMFS_VERB(inventory);
-RSMFS_VERB(inject);
 RSMFS_VERB(enable);
 RSMFS_VERB(disable);
 RSMFS_VERB(export);
+/* control_port.c */
+RSMFS_VERB(inject);
+RSMFS_VERB(eject);
+RSMFS_VERB(door);
 /* control_find.c */
 RSMFS_VERB(find);
 /* control_verify.c */
