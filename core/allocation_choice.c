@@ -148,17 +148,16 @@ static int find_barcode(struct rsm_catalog *catalog, const char *barcode, int64_
 static int tell_none(struct rsm_catalog *catalog, const struct choice *choice, struct rsm_err *err)
 {
 	const char *type = choice->pool.media_type;
-	int64_t able = 0;
-	int r = rsm_catalog_number(
-		catalog, &able, err,
-		"SELECT 1 FROM library b WHERE ?1 = '' OR (b.present AND NOT "
-		"EXISTS (SELECT 1 FROM library_limit w WHERE w.library = b.id AND "
-		"w.media_type = ?1)) LIMIT 1",
-		"s", type);
+	int64_t unable = 0;
+	int r = rsm_catalog_number(catalog, &unable, err,
+				   "SELECT count(*) > 0 AND count(*) = count(w.media_type) FROM "
+				   "library b LEFT JOIN library_limit w ON w.library = b.id AND "
+				   "w.media_type = ?1 WHERE b.present",
+				   "s", type);
 
 	if (r < 0)
 		return r;
-	if (r == RSM_SQLITE_DONE)
+	if (unable)
 		return rsm_err_set(err, EMEDIUMTYPE, "%s: no drive here writes %s",
 				   choice->pool.name, type);
 	return rsm_err_set(err, ENOSPC, "no cartridge%s%s is available for %s",

@@ -443,6 +443,14 @@ static int write_free_label(struct rsm_drive_worker *worker, struct rsm_err *err
 	return r ? r : rsm_ltfs_write_free_label(worker->drive, worker->medium.barcode, err);
 }
 
+/* That it had no volume is over before anybody sees that its label work is done. */
+static void note_writable(struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	cartridge->read_only = false;
+	cartridge->reason[0] = '\0';
+}
+
 static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		  struct rsm_err *err)
 {
@@ -470,6 +478,8 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	}
 	if (r == 0)
 		r = rsm_volume_index_commit(index, false, err);
+	if (r == 0)
+		note_writable(cartridge);
 	if (r == 0)
 		r = rsm_medium_set_label_work(catalog_of(worker), cartridge->id, RSM_LABEL_FORMAT,
 					      RSM_LABEL_NONE, err);
