@@ -1,6 +1,7 @@
 /* A cartridge comes into a drive and goes home again; and what is done when that, or a write,
  * fails.
  */
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 #include "base/log.h"
@@ -94,7 +95,9 @@ void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge)
 	struct rsm_medium m;
 
 	if (rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0 ||
-	    m.label_work == RSM_LABEL_NONE || cartridge->failure.code == EMEDIUMTYPE)
+	    m.label_work == RSM_LABEL_NONE || cartridge->failure.code == EMEDIUMTYPE ||
+	    (m.label_work == RSM_LABEL_UPDATE &&
+	     rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES))
 		cartridge->label_at_ns = 0;
 	else if (!cartridge->label_at_ns)
 		cartridge->label_at_ns = rsm_manager_now(manager) +
@@ -155,7 +158,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps;
+	bool identify, keeps, goes_on;
 	int r = rsm_drive_fetch(worker, cartridge, &err);
 
 	keeps = r < 0 && keeps_cartridge(worker);
@@ -174,7 +177,11 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	cartridge->worker = NULL;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
-	back_off_locked(cartridge, &err);
+	goes_on = r == -EMEDIUMTYPE && !keeps && rsm_drive_fit_goes_on_locked(worker, cartridge);
+	if (goes_on)
+		cartridge->identify = identify;
+	else
+		back_off_locked(cartridge, &err);
 	if (r == -EMEDIUMTYPE)
 		cartridge->label_at_ns = 0; /* it will not be another one next time */
 	worker->state = keeps ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
@@ -182,6 +189,11 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
+	if (goes_on) { /* who waits goes on waiting: for another kind of drive */
+		rsm_log_info("%s", err.msg);
+		rsm_cartridge_unref(cartridge);
+		return;
+	}
 	report(worker, cartridge, &err);
 	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
 	rsm_cartridge_fail_requests(cartridge, r, &err);

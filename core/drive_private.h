@@ -138,6 +138,19 @@ void rsm_drive_do_work(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 /* The cartridge leaves: what is not done will not be. With the lock. */
 void rsm_drive_fail_works_locked(struct rsm_cartridge *cartridge);
 
+/* ---- drive_facts.c ---- */
+
+/* What the drive says of the loaded cartridge: its type, whether it is write-protected and written
+ * once, where it comes from. Into worker->medium and the catalogue, before anything is read of it.
+ */
+RSM_MUST_CHECK int rsm_drive_note_facts(struct rsm_drive_worker *worker,
+					struct rsm_cartridge *cartridge, struct rsm_err *err);
+/* The drive cannot use the cartridge in it, and has said so in `err`: a cleaning cartridge, one for
+ * other drives, or for none here. Returns -EMEDIUMTYPE, with the reason as far as it is known.
+ */
+RSM_MUST_CHECK int rsm_drive_note_refusal(struct rsm_drive_worker *worker,
+					  struct rsm_cartridge *cartridge, struct rsm_err *err);
+
 /* ---- drive_read.c ---- */
 
 void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);

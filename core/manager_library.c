@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/drive_fit.h"
 
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
 {
@@ -44,6 +45,8 @@ static int register_library(struct rsm_library *library, struct rsm_err *err)
 				 &library->id, err);
 	if (manager->options.library_count > 1)
 		snprintf(library->label, sizeof library->label, "%lld", (long long)library->id);
+	if (r == 0)
+		r = rsm_drive_fit_register(library, err);
 	return r < 0 ? r
 		     : rsm_library_is_enabled(manager->catalog, library->id, &library->enabled,
 					      err);
@@ -219,7 +222,8 @@ static void want_identified(struct rsm_manager *manager, int64_t medium)
 	if (rsm_cartridge_ref(manager, medium, &cartridge, &err) != 0)
 		return;
 	rsm_mutex_lock(&manager->lock);
-	cartridge->identify = true;
+	/* what no drive here can use was looked at before */
+	cartridge->identify = rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_NONE;
 	rsm_cartridge_wanted_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);
 	rsm_cartridge_unref(cartridge);

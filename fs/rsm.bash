@@ -43,7 +43,8 @@ _rsm()
 	--medium) words=$(_rsm_view media 2) ;;
 	--holds) words="media pools" ;;
 	--inventory) words="fast full none" ;;
-	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
+	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9 LTO-5-WORM LTO-6-WORM LTO-7-WORM LTO-8-WORM LTO-9-WORM" ;;
+	--drive-type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
 	--priority | --timeout | --limit | --slots | --drives | --ports | --cartridges | \
 		--capacity | --rollback | --view | --unview) return ;;
 	*)
