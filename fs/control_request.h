@@ -88,6 +88,9 @@ RSM_MUST_CHECK int rsmfs_medium_path(struct rsmfs_request *request, const struct
 				     char **ret_path, struct rsm_err *err);
 /* "slot 1001" */
 void rsmfs_medium_location(const struct rsm_medium *medium, char *text, size_t size);
+/* Media as tables show them; "" if there is none. */
+RSM_MUST_CHECK int rsmfs_medium_shown(struct rsmfs_request *request, int64_t id,
+				      char name[static RSM_NAME_SIZE], struct rsm_err *err);
 /* One name for messages: path, else barcode. */
 const char *rsmfs_medium_word(const struct rsm_medium *medium);
 
@@ -119,11 +122,13 @@ int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err);
 /* control_history.c */
 int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err);
-int rsmfs_view_requests(struct rsmfs_request *request, struct rsm_err *err);
 RSMFS_VERB(queue);
-RSMFS_VERB(requests);
 RSMFS_VERB(events);
 RSMFS_VERB(log);
+/* control_operator.c */
+int rsmfs_view_requests(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_purge_queue(struct rsmfs_request *request, struct rsm_err *err);
+RSMFS_VERB(requests);
 /* control_media.c */
 RSMFS_VERB(allocate);
 RSMFS_VERB(deallocate);
