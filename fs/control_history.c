@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fs/control_request.h"
+#include "fs/event_line.h"
 
 int rsmfs_medium_shown(struct rsmfs_request *request, int64_t id, char name[static RSM_NAME_SIZE],
 		       struct rsm_err *err)
@@ -119,42 +120,13 @@ static bool take_line(void *context, int64_t number, const char *line)
 	return true;
 }
 
-/* The value behind " KEY=" in an event's line, without quotes (event.h). */
-static void field_of(const char *line, const char *key, struct rsm_text *value)
-{
-	size_t length = strlen(key);
-	bool quoted = false;
-
-	rsm_text_reset(value);
-	rsm_text_add(value, "");
-	for (const char *p = line; *p; p++) {
-		if (quoted && *p == '\\' && p[1]) {
-			p++;
-			continue;
-		}
-		if (*p == '"')
-			quoted = !quoted;
-		if (quoted || *p != ' ' || strncmp(p + 1, key, length) != 0 || p[1 + length] != '=')
-			continue;
-		p += 2 + length;
-		bool open = *p == '"';
-
-		for (p += open; *p && *p != (open ? '"' : ' '); p++) {
-			if (open && *p == '\\' && p[1])
-				p++;
-			rsm_text_append(value, p, 1);
-		}
-		return;
-	}
-}
-
 static int send_event(struct rsmfs_request *request, const char *line, struct rsm_err *err)
 {
 	RSM_TEXT struct rsm_text time = { 0 }, event = { 0 }, medium = { 0 };
 
-	rsm_text_append(&time, line, strcspn(line, " "));
-	field_of(line, "event", &event);
-	field_of(line, "medium", &medium);
+	rsm_text_append(&time, line, rsmfs_event_line_time(line));
+	rsmfs_event_line_field(line, "event", &event);
+	rsmfs_event_line_field(line, "medium", &medium);
 	if (time.failed || event.failed || medium.failed)
 		return rsm_err_oom(err);
 	rsmfs_row_begin(request);

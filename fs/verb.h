@@ -46,6 +46,8 @@ struct rsmfs_verb {
 extern const struct rsmfs_verb rsmfs_verbs[];
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name); /* NULL: none */
+/* A verb of the contract that this version does not have. */
+bool rsmfs_verb_is_later(const char *name);
 
 enum { RSMFS_VERB_OPERANDS = 4096 };
 
