@@ -84,7 +84,8 @@ int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err)
 				    "id:n\tkind:s\tstate:s\tmedium:s\tdrive:n\tpriority:n\t"
 				    "queued:t\ttext:s\tuser:N\tended:T\tlibrary:N");
 		for (size_t i = 0; i < list.count && r >= 0; i++)
-			r = view_item(request, &list.items[i], err);
+			if (!request->library || list.items[i].library == request->library)
+				r = view_item(request, &list.items[i], err);
 	}
 	free(list.items);
 	return r < 0 ? r : 0;

@@ -16,6 +16,7 @@ struct rsmfs_request {
 	const struct rsmfs_caller *caller;
 	uid_t admin; /* who mounted */
 	struct rsmfs_verb_call call;
+	int64_t library;    /* view: only what is in this one; 0: all */
 	atomic_bool cancel; /* the asker has gone, or the daemon stops */
 	struct rsm_text row;
 	/* Sends a line of the reply; waits while the reader is far behind. */
@@ -76,6 +77,11 @@ RSM_MUST_CHECK int rsmfs_object_media(struct rsmfs_request *request, bool inside
 /* The library by number or source; 0 when operand is NULL and there is no need to choose. */
 RSM_MUST_CHECK int rsmfs_object_library(struct rsmfs_request *request, const char *operand,
 					int64_t *ret_library, struct rsm_err *err);
+/* A drive: "256", "drive:256", its serial number; of several libraries with the library's number or
+ * source before it: "2:256". -ENXIO; -EINVAL when there is more than one of them.
+ */
+RSM_MUST_CHECK int rsmfs_object_drive(struct rsmfs_request *request, const char *operand,
+				      struct rsm_drive_status *ret_drive, struct rsm_err *err);
 /* Where a path ends: the pool that it is (to be) in, and its last name (within the operand). */
 RSM_MUST_CHECK int rsmfs_object_parent(struct rsmfs_request *request, const char *operand,
 				       int64_t *ret_pool, const char **ret_name,
@@ -120,6 +126,14 @@ RSMFS_VERB(view);
 int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err);
+/* control_view_objects.c */
+int rsmfs_view_computer(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_changers(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_ports(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_drive_types(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_media_types(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_logical(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_sides(struct rsmfs_request *request, struct rsm_err *err);
 /* control_history.c */
 int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err);
 RSMFS_VERB(queue);
@@ -152,6 +166,10 @@ RSMFS_VERB(inject);
 RSMFS_VERB(enable);
 RSMFS_VERB(disable);
 RSMFS_VERB(export);
+/* control_set.c */
+RSMFS_VERB(set);
+/* control_refresh.c */
+RSMFS_VERB(refresh);
 /* control_find.c */
 RSMFS_VERB(find);
 /* control_verify.c */

@@ -241,25 +241,19 @@ int rsmfs_session_send(const struct rsmfs_tool *tool, const char *mountpoint,
 
 /* ---- before the request ---- */
 
-static bool is_view_of(const char *word)
-{
-	static const char *const known[] = { "libraries", "drives", "slots",	"media",
-					     "pools",	  "queue",  "requests", NULL };
-
-	for (size_t i = 0; known[i]; i++)
-		if (!strcmp(known[i], word))
-			return true;
-	return false;
-}
-
 static char kind_of(const struct rsmfs_verb_call *call, size_t i)
 {
 	const char *kinds = call->verb->kinds;
 	size_t last = strlen(kinds);
 
-	/* "rsm view Backup" is short for "rsm view media Backup" */
-	if (!strcmp(call->verb->name, "view") && i == 0)
-		return is_view_of(call->operands[0]) ? 'n' : 'o';
+	if (!strcmp(call->verb->name, "view")) {
+		const struct rsmfs_view_word *word = rsmfs_view_find(call->operands[0]);
+
+		/* "rsm view Backup" is short for "rsm view media Backup" */
+		if (i == 0)
+			return word ? 'n' : 'o';
+		return word && word->container == 'o' ? 'o' : 'n';
+	}
 	if (!last)
 		return 'n';
 	return kinds[i < last ? i : last - 1];

@@ -21,7 +21,8 @@
 
 const struct rsmfs_verb rsmfs_verbs[] = {
 	{ "view",
-	  "[libraries|drives|slots|media|pools|queue|requests] [PATH]",
+	  "[libraries|changers|drives|drive-types|slots|ports|media|media-types|pools|logical|"
+	  "sides|queue|requests|computer] [PATH|LIBRARY]",
 	  "no",
 	  0,
 	  2,
@@ -238,6 +239,22 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  false,
 	  "work items that wait or run",
 	  { FLAG("all", "those that have ended as well") } },
+	{ "set",
+	  "OBJECT KEY=VALUE...",
+	  "on",
+	  2,
+	  RSMFS_VERB_OPERANDS,
+	  false,
+	  "sets attributes of a pool, a cartridge, drive:N, library:N or computer",
+	  {} },
+	{ "refresh",
+	  "[PATH | library:N | TYPE]",
+	  "o",
+	  0,
+	  1,
+	  false,
+	  "looks again at what may have changed, once",
+	  {} },
 	{ "export", "FILE", "n", 1, 1, false, "a copy of the catalogue, for backup", {} },
 	{ "library",
 	  "create DIR",
@@ -256,6 +273,21 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	{ "help", "[VERB]", "n", 0, 1, true, "this, or more about a verb", {} },
 	{ .name = NULL },
 };
+
+const struct rsmfs_view_word rsmfs_view_words[] = {
+	{ "libraries", 'n' }, { "changers", 'n' }, { "drives", 'n' }, { "drive-types", 'n' },
+	{ "slots", 'n' },     { "ports", 'n' },	   { "media", 'o' },  { "media-types", 'n' },
+	{ "pools", 'o' },     { "logical", 'o' },  { "sides", 'o' },  { "queue", 'n' },
+	{ "requests", 0 },    { "computer", 0 },   { NULL, 0 },
+};
+
+const struct rsmfs_view_word *rsmfs_view_find(const char *name)
+{
+	for (const struct rsmfs_view_word *word = rsmfs_view_words; word->name; word++)
+		if (!strcmp(word->name, name))
+			return word;
+	return NULL;
+}
 
 /* Verbs of the contract that this version does not have. */
 static const char *const later[] = { "undelete", "door", "clean", "import", "fork", "erase", NULL };

@@ -49,6 +49,16 @@ const struct rsmfs_verb *rsmfs_verb_find(const char *name); /* NULL: none */
 /* A verb of the contract that this version does not have. */
 bool rsmfs_verb_is_later(const char *name);
 
+/* What `rsm view` can show, and what may restrict that: 'n' a library, 'o' a pool or cartridge, 0
+ * nothing.
+ */
+struct rsmfs_view_word {
+	const char *name;
+	char container;
+};
+extern const struct rsmfs_view_word rsmfs_view_words[];
+const struct rsmfs_view_word *rsmfs_view_find(const char *name); /* NULL: none */
+
 enum { RSMFS_VERB_OPERANDS = 4096 };
 
 struct rsmfs_verb_call {
