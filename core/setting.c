@@ -53,17 +53,25 @@ int rsm_description_get(struct rsm_catalog *catalog, const char *kind, const cha
 	return r < 0 ? r : 0;
 }
 
-int rsm_description_set(struct rsm_catalog *catalog, const char *kind, const char *key,
-			const char *text, struct rsm_err *err)
+int rsm_description_check(const char *text, struct rsm_err *err)
 {
-	char whole[128];
-
 	if (strlen(text) >= RSM_DESCRIPTION_SIZE)
 		return rsm_err_set(err, ENAMETOOLONG, "a description has at most %d bytes",
 				   RSM_DESCRIPTION_SIZE - 1);
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return rsm_err_set(err, EINVAL, "a description has no control characters");
+	return 0;
+}
+
+int rsm_description_set(struct rsm_catalog *catalog, const char *kind, const char *key,
+			const char *text, struct rsm_err *err)
+{
+	char whole[128];
+	int r = rsm_description_check(text, err);
+
+	if (r < 0)
+		return r;
 	description_key(kind, key, whole);
 	return rsm_setting_set(catalog, whole, text, err);
 }

@@ -25,7 +25,9 @@ enum { RSM_DESCRIPTION_SIZE = 127 };
 RSM_MUST_CHECK int rsm_description_get(struct rsm_catalog *catalog, const char *kind,
 				       const char *key, char ret_text[RSM_DESCRIPTION_SIZE],
 				       struct rsm_err *err);
-/* -ENAMETOOLONG: over 126 bytes. -EINVAL: control characters. */
+/* Could this be one? -ENAMETOOLONG: over 126 bytes. -EINVAL: control characters. */
+RSM_MUST_CHECK int rsm_description_check(const char *text, struct rsm_err *err);
+/* As _check. "": it has none any more. */
 RSM_MUST_CHECK int rsm_description_set(struct rsm_catalog *catalog, const char *kind,
 				       const char *key, const char *text, struct rsm_err *err);
 

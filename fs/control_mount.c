@@ -47,7 +47,8 @@ int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)
 	int64_t priority = rsmfs_verb_number(call, "priority", 0);
 	int64_t drive = rsmfs_verb_number(call, "drive", 0);
 	unsigned flags = RSM_MOUNT_HOLD | (write ? RSM_MOUNT_WRITE : 0) |
-			 (rsmfs_verb_flag(call, "nowait") ? RSM_MOUNT_IF_AVAILABLE : 0);
+			 (rsmfs_verb_flag(call, "nowait") ? RSM_MOUNT_IF_AVAILABLE : 0) |
+			 (rsmfs_verb_flag(call, "online") ? RSM_MOUNT_IF_ONLINE : 0);
 	RSM_FREE struct rsm_medium *media = NULL;
 	RSM_FREE int64_t *ids = NULL;
 	size_t count = 0;

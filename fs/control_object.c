@@ -75,6 +75,7 @@ struct by_word {
 	const char *word;
 	struct rsm_medium *found;
 	bool is_found;
+	unsigned count;
 };
 
 static bool match_word(void *context, const struct rsm_medium *medium)
@@ -89,6 +90,34 @@ static bool match_word(void *context, const struct rsm_medium *medium)
 	return false;
 }
 
+static bool match_name(void *context, const struct rsm_medium *medium)
+{
+	struct by_word *by = context;
+
+	if (!medium->lmid[0] || strcmp(medium->name, by->word) != 0)
+		return true;
+	*by->found = *medium;
+	return by->count++ == 0;
+}
+
+/* "name:monday": the one logical medium of that name, as rsm.exe's scripts have it. */
+static int find_by_name(struct rsmfs_request *request, const char *word,
+			struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	struct by_word by = { .word = word + 5, .found = ret_medium };
+	int r;
+
+	if (strncmp(word, "name:", 5) != 0)
+		return RSM_MEDIUM_ABSENT;
+	r = rsm_medium_list_all(request->catalog, 0, match_name, &by, err);
+	if (r < 0)
+		return r;
+	if (by.count > 1)
+		return rsm_err_set(err, EINVAL, "%s: several pools have one, say POOL/NAME",
+				   by.word);
+	return by.count ? 0 : rsm_err_set(err, ENOENT, "%s: no cartridge is called that", by.word);
+}
+
 /* A barcode, the shown name of a duplicate (BC~2), an LMID, a side's GUID, or what lies in an
  * element. */
 static int find_by_word(struct rsmfs_request *request, const char *word,
@@ -96,6 +125,8 @@ static int find_by_word(struct rsmfs_request *request, const char *word,
 {
 	int r = find_by_element(request, word, ret_medium, err);
 
+	if (r > 0)
+		r = find_by_name(request, word, ret_medium, err);
 	if (r > 0)
 		r = rsm_medium_find_barcode(request->catalog, word, ret_medium, err);
 	if (r <= 0)

@@ -208,6 +208,8 @@ static int converse(const struct rsmfs_tool *tool, const char *mountpoint,
 		session.file = call->operands[0];
 	r = rsmfs_printer_new(tool->mode, stdout, &session.printer, err);
 	if (r == 0)
+		rsmfs_printer_set_terse(session.printer, tool->terse, tool->guids);
+	if (r == 0)
 		r = rsmfs_progress_start(call->verb->name, &session.progress, err);
 	if (r == 0)
 		r = read_reply(fd, &reply, err);
