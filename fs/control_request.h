@@ -153,7 +153,6 @@ RSMFS_VERB(free);
 /* control_mount.c */
 RSMFS_VERB(mount);
 RSMFS_VERB(dismount);
-RSMFS_VERB(eject);
 RSMFS_VERB(sync);
 /* control_pool.c */
 RSMFS_VERB(createpool);
@@ -162,7 +161,6 @@ RSMFS_VERB(move);
 RSMFS_VERB(rename);
 /* control_library.c */
 RSMFS_VERB(inventory);
-RSMFS_VERB(inject);
 RSMFS_VERB(enable);
 RSMFS_VERB(disable);
 RSMFS_VERB(export);
@@ -170,6 +168,10 @@ RSMFS_VERB(export);
 RSMFS_VERB(set);
 /* control_refresh.c */
 RSMFS_VERB(refresh);
+/* control_port.c */
+RSMFS_VERB(inject);
+RSMFS_VERB(eject);
+RSMFS_VERB(door);
 /* control_find.c */
 RSMFS_VERB(find);
 /* control_verify.c */
