@@ -84,6 +84,13 @@ int64_t rsmfs_verb_number(const struct rsmfs_verb_call *call, const char *option
 uint64_t rsmfs_verb_size(const struct rsmfs_verb_call *call, const char *option,
 			 uint64_t otherwise);
 
+/* The kind of operand i of a call: o, c or n. */
+char rsmfs_verb_kind(const struct rsmfs_verb_call *call, size_t i);
+/* The tool's own option: of verbs that make something, the umask of this process. `text` lives as
+ * long as the call. */
+RSM_MUST_CHECK int rsmfs_verb_set_umask(struct rsmfs_verb_call *call, char text[16],
+					struct rsm_err *err);
+
 /* The call as a request, with `operands` (as many as the call has) in place of its own. */
 void rsmfs_verb_write(const struct rsmfs_verb_call *call, const char *const *operands,
 		      struct rsm_text *request);

@@ -1,5 +1,6 @@
 /* How a call of a verb is parsed, and written as a request; the table of verbs is in verb.c. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,6 +218,56 @@ uint64_t rsmfs_verb_size(const struct rsmfs_verb_call *call, const char *option,
 	uint64_t value;
 
 	return text && !rsmfs_parse_size(text, &value) ? value : otherwise;
+}
+
+char rsmfs_verb_kind(const struct rsmfs_verb_call *call, size_t i)
+{
+	const char *kinds = call->verb->kinds;
+	size_t last = strlen(kinds);
+
+	if (!strcmp(call->verb->name, "view")) {
+		const struct rsmfs_view_word *word = rsmfs_view_find(call->operands[0]);
+
+		/* "rsm view Backup" is short for "rsm view media Backup" */
+		if (i == 0)
+			return word ? 'n' : 'o';
+		return word && word->container == 'o' ? 'o' : 'n';
+	}
+	if (!last)
+		return 'n';
+	return kinds[i < last ? i : last - 1];
+}
+
+/* Of the whole process, without touching it: other threads may be making files. */
+static int current_umask(unsigned *ret_mask, struct rsm_err *err)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	char line[128];
+	int found = 0;
+
+	if (!status)
+		return rsm_err_errno(err, "/proc/self/status");
+	while (!found && fgets(line, sizeof(line), status))
+		found = sscanf(line, "Umask: %o", ret_mask) == 1;
+	fclose(status);
+	return found ? 0 : rsm_err_set(err, EIO, "/proc/self/status: has no umask");
+}
+
+int rsmfs_verb_set_umask(struct rsmfs_verb_call *call, char text[16], struct rsm_err *err)
+{
+	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && call->verb->options[i].name; i++) {
+		unsigned mask = 0;
+		int r;
+
+		if (strcmp(call->verb->options[i].name, "umask") != 0)
+			continue;
+		r = current_umask(&mask, err);
+		if (r < 0)
+			return r;
+		snprintf(text, 16, "%u", mask & 0777);
+		call->values[i] = text;
+	}
+	return 0;
 }
 
 void rsmfs_verb_write(const struct rsmfs_verb_call *call, const char *const *operands,
