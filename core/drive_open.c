@@ -401,7 +401,9 @@ static bool may_free(struct rsm_drive_worker *worker, const struct rsm_ltfs_prob
 	case RSM_PROBE_LTFS:
 		return strcasecmp(probe->label.uuid, medium->old_uuid) == 0 ||
 		       strcasecmp(probe->label.uuid, medium->volume_uuid) == 0;
-	case RSM_PROBE_FOREIGN: return strcmp(probe->label_type, medium->label_type) == 0;
+	case RSM_PROBE_FOREIGN:
+		return strcmp(probe->label_type, medium->label_type) == 0 &&
+		       strcmp(probe->label_info, medium->label_info) == 0;
 	}
 	return false;
 }
