@@ -14,6 +14,9 @@
 #include "core/drive_worker.h"
 #include "core/mount_queue.h"
 
+/* How often one who waits looks whether he is to give up. */
+#define RSM_LOOK_NS (RSM_SECOND_NS / 10)
+
 struct rsm_library {
 	struct rsm_manager *manager;
 	int64_t id;
