@@ -42,6 +42,8 @@ static int register_library(struct rsm_library *library, struct rsm_err *err)
 	library->kind = hardware->is_virtual ? "virtual" : hardware->changer ? "changer" : "drive";
 	r = rsm_library_register(manager->catalog, hardware->source, library->kind, types,
 				 &library->id, err);
+	if (manager->options.library_count > 1)
+		snprintf(library->label, sizeof library->label, "%lld", (long long)library->id);
 	return r < 0 ? r
 		     : rsm_library_is_enabled(manager->catalog, library->id, &library->enabled,
 					      err);
@@ -161,14 +163,16 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 	static const char *const names[] = { "arrive", "relocate", "depart" };
 	struct rsm_cartridge *cartridge;
 	struct rsm_medium m = { .location = RSM_AT_OFFLINE };
+	struct rsm_library *library;
 	char where[32];
 
 	/* a forgotten one has no row any more; the change itself says what it was */
 	if (rsm_medium_get(manager->catalog, change->medium, &m, NULL) != 0)
 		m = (struct rsm_medium){ .location = RSM_AT_OFFLINE };
 	rsm_location_text(m.location, m.element, where);
+	library = rsm_library_find(manager, m.library);
 	rsm_event_add(manager->catalog, names[change->what], "medium", change->shown, "at", where,
-		      NULL);
+		      "library", library ? library->label : "", NULL);
 	rsm_mutex_lock(&manager->lock);
 	cartridge = rsm_cartridge_find_locked(manager, change->medium);
 	if (cartridge) {
@@ -258,32 +262,80 @@ static int identify_everything(struct rsm_library *library, struct rsm_err *err)
 	return r;
 }
 
-int rsm_library_inventory(struct rsm_library *library, bool identify_all, struct rsm_err *err)
+static void apply_changes(struct rsm_manager *manager, struct rsm_inventory *inventory)
 {
-	struct rsm_manager *manager = library->manager;
+	for (size_t i = 0; i < inventory->change_count; i++)
+		apply_change(manager, &inventory->changes[i]);
+	for (size_t i = 0; i < inventory->unknown_count; i++)
+		want_identified(manager, inventory->unknown[i]);
+	rsm_inventory_fini(inventory);
+}
+
+/* Who was carried to another library has to be known as gone before he is seen there. */
+static int see_off(struct rsm_library *library, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_element *elements = NULL;
 	struct rsm_inventory inventory = { 0 };
-	struct rsm_element *elements;
 	size_t count;
 	int r;
 
 	RSM_LOCK_SCOPE(&library->inventory);
 	r = ask_elements(library, &elements, &count, err);
-	if (r == 0) {
+	if (r == 0)
+		r = rsm_inventory_see_off(library->manager->catalog, library->id, elements, count,
+					  &inventory, err);
+	if (r == 0)
+		apply_changes(library->manager, &inventory);
+	return r;
+}
+
+/* Outcome ELSEWHERE: another library has to be asked first, if `try`. */
+static int look(struct rsm_library *library, bool try, int64_t *ret_elsewhere, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	RSM_FREE struct rsm_element *elements = NULL;
+	struct rsm_inventory inventory = { 0 };
+	size_t count;
+	int r;
+
+	RSM_LOCK_SCOPE(&library->inventory);
+	r = ask_elements(library, &elements, &count, err);
+	if (r == 0 && try)
+		r = rsm_inventory_try(manager->catalog, library->id, elements, count, &inventory,
+				      ret_elsewhere, err);
+	else if (r == 0)
 		r = rsm_inventory_reconcile(manager->catalog, library->id, elements, count,
 					    &inventory, err);
-		rsm_mutex_lock(&manager->lock);
-		free(library->elements);
-		library->elements = elements;
-		library->element_count = count;
-		rsm_mutex_unlock(&manager->lock);
+	if (r != 0)
+		return r;
+	rsm_mutex_lock(&manager->lock);
+	free(library->elements);
+	library->elements = RSM_STEAL(elements);
+	library->element_count = count;
+	rsm_mutex_unlock(&manager->lock);
+	apply_changes(manager, &inventory);
+	return 0;
+}
+
+int rsm_library_inventory(struct rsm_library *library, bool identify_all, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	int64_t elsewhere = 0;
+	int r = RSM_INVENTORY_ELSEWHERE;
+
+	for (size_t i = 0; r == RSM_INVENTORY_ELSEWHERE && i < manager->library_count; i++) {
+		struct rsm_library *other;
+		struct rsm_err own;
+
+		r = look(library, i + 1 < manager->library_count, &elsewhere, err);
+		if (r != RSM_INVENTORY_ELSEWHERE)
+			break;
+		other = rsm_library_find(manager, elsewhere);
+		if (other && see_off(other, &own) < 0)
+			rsm_log_warning("%s: %s", other->hardware->source, own.msg);
 	}
 	if (r < 0)
 		return rsm_err_wrap(err, r, "inventory of %s", library->hardware->source);
-	for (size_t i = 0; i < inventory.change_count; i++)
-		apply_change(manager, &inventory.changes[i]);
-	for (size_t i = 0; i < inventory.unknown_count; i++)
-		want_identified(manager, inventory.unknown[i]);
-	rsm_inventory_fini(&inventory);
 	return identify_all ? identify_everything(library, err) : 0;
 }
 
@@ -343,7 +395,7 @@ int rsm_library_move(struct rsm_library *library, const struct rsm_medium *mediu
 		return rsm_err_wrap(err, r, "moving %s from %s to %s", medium->shown, from_text,
 				    to_text);
 	rsm_event_add(manager->catalog, "move", "medium", medium->shown, "from", from_text, "to",
-		      to_text, NULL);
+		      to_text, "library", library->label, NULL);
 	return r;
 }
 
@@ -456,7 +508,7 @@ static int inject_ports(struct rsm_library *library, bool all, unsigned *ret_cou
 		if (r == 0) {
 			rsm_location_text(RSM_AT_SLOT, slot, where);
 			rsm_event_add(manager->catalog, "inject", "medium", m.shown, "to", where,
-				      NULL);
+				      "library", library->label, NULL);
 			note_injected(library, m.id);
 			(*ret_count)++;
 		} else if (r == -ENOMEDIUM || r == -EEXIST) {

@@ -22,6 +22,7 @@ struct rsm_library {
 	int64_t id;
 	struct rsm_hardware *hardware; /* [const] */
 	const char *kind;	       /* "virtual", "changer", "drive" */
+	char label[24];		       /* [const] its number, if there are others; for events */
 	bool enabled;		       /* [lock] */
 	struct rsm_element *elements;  /* [lock] as last reported */
 	size_t element_count;	       /* [lock] */

@@ -371,7 +371,8 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 		return r;
 	}
 	rsm_manager_note_presence(manager, cartridge);
-	rsm_event_add(manager->catalog, "eject", "medium", m.shown, NULL);
+	rsm_event_add(manager->catalog, "eject", "medium", m.shown, "library", library->label,
+		      NULL);
 	return 0;
 }
 

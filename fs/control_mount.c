@@ -29,15 +29,21 @@ static void say(struct rsmfs_request *request, const char *what, const struct rs
 static int need_drive(struct rsmfs_request *request, int64_t element, struct rsm_err *err)
 {
 	RSM_FREE struct rsm_drive_status *drives = NULL;
+	bool found = false;
 	size_t count = 0;
 	int r = rsm_manager_drives(request->manager, &drives, &count, err);
 
-	for (size_t i = 0; i < count && r == 0; i++)
-		if (drives[i].element == element)
-			return drives[i].enabled ? 0
-						 : rsm_err_set(err, ENODEV, "drive %u is disabled",
-							       drives[i].element);
-	return r < 0 ? r : rsm_err_set(err, ENXIO, "there is no drive %lld", (long long)element);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		if (drives[i].element != element)
+			continue;
+		if (drives[i].enabled)
+			return 0;
+		found = true;
+	}
+	if (r < 0)
+		return r;
+	return found ? rsm_err_set(err, ENODEV, "drive %lld is disabled", (long long)element)
+		     : rsm_err_set(err, ENXIO, "there is no drive %lld", (long long)element);
 }
 
 int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)

@@ -76,6 +76,11 @@ RSM_MUST_CHECK int rsmfs_object_media(struct rsmfs_request *request, bool inside
 /* The library by number or source; 0 when operand is NULL and there is no need to choose. */
 RSM_MUST_CHECK int rsmfs_object_library(struct rsmfs_request *request, const char *operand,
 					int64_t *ret_library, struct rsm_err *err);
+/* A drive: "256", "drive:256", its serial number; of several libraries with the library's number or
+ * source before it: "2:256". -ENXIO; -EINVAL when there is more than one of them.
+ */
+RSM_MUST_CHECK int rsmfs_object_drive(struct rsmfs_request *request, const char *operand,
+				      struct rsm_drive_status *ret_drive, struct rsm_err *err);
 /* Where a path ends: the pool that it is (to be) in, and its last name (within the operand). */
 RSM_MUST_CHECK int rsmfs_object_parent(struct rsmfs_request *request, const char *operand,
 				       int64_t *ret_pool, const char **ret_name,
