@@ -211,63 +211,11 @@ void rsm_manager_note_presence(struct rsm_manager *manager, struct rsm_cartridge
 	rsm_cartridge_fail_requests(cartridge, -ENOMEDIUM, &err);
 }
 
-static void want_identified(struct rsm_manager *manager, int64_t medium)
-{
-	struct rsm_cartridge *cartridge;
-	struct rsm_err err;
-
-	if (rsm_cartridge_ref(manager, medium, &cartridge, &err) != 0)
-		return;
-	rsm_mutex_lock(&manager->lock);
-	cartridge->identify = true;
-	rsm_cartridge_wanted_locked(cartridge);
-	rsm_mutex_unlock(&manager->lock);
-	rsm_cartridge_unref(cartridge);
-}
-
-struct gathered {
-	int64_t *media;
-	size_t count, room;
-	int64_t library;
-};
-
-static bool gather_medium(void *context, const struct rsm_medium *medium)
-{
-	struct gathered *gathered = context;
-
-	if (medium->library != gathered->library || medium->location == RSM_AT_OFFLINE ||
-	    medium->cleaner)
-		return true;
-	if (gathered->count == gathered->room) {
-		size_t room = gathered->room ? gathered->room * 2 : 64;
-		int64_t *media = realloc(gathered->media, room * sizeof *media);
-
-		if (!media)
-			return false;
-		gathered->media = media;
-		gathered->room = room;
-	}
-	gathered->media[gathered->count++] = medium->id;
-	return true;
-}
-
-static int identify_everything(struct rsm_library *library, struct rsm_err *err)
-{
-	struct gathered gathered = { .library = library->id };
-	int r = rsm_medium_list_all(library->manager->catalog, 0, gather_medium, &gathered, err);
-
-	for (size_t i = 0; r == 0 && i < gathered.count; i++)
-		want_identified(library->manager, gathered.media[i]);
-	free(gathered.media);
-	return r;
-}
-
-static void apply_changes(struct rsm_manager *manager, struct rsm_inventory *inventory)
+static void apply_changes(struct rsm_library *library, struct rsm_inventory *inventory)
 {
 	for (size_t i = 0; i < inventory->change_count; i++)
-		apply_change(manager, &inventory->changes[i]);
-	for (size_t i = 0; i < inventory->unknown_count; i++)
-		want_identified(manager, inventory->unknown[i]);
+		apply_change(library->manager, &inventory->changes[i]);
+	rsm_identify_unknown(library, inventory->unknown_count);
 	rsm_inventory_fini(inventory);
 }
 
@@ -285,7 +233,7 @@ static int see_off(struct rsm_library *library, struct rsm_err *err)
 		r = rsm_inventory_see_off(library->manager->catalog, library->id, elements, count,
 					  &inventory, err);
 	if (r == 0)
-		apply_changes(library->manager, &inventory);
+		apply_changes(library, &inventory);
 	return r;
 }
 
@@ -313,11 +261,11 @@ static int look(struct rsm_library *library, bool try, int64_t *ret_elsewhere, s
 	library->elements = RSM_STEAL(elements);
 	library->element_count = count;
 	rsm_mutex_unlock(&manager->lock);
-	apply_changes(manager, &inventory);
+	apply_changes(library, &inventory);
 	return 0;
 }
 
-int rsm_library_inventory(struct rsm_library *library, bool identify_all, struct rsm_err *err)
+int rsm_library_inventory(struct rsm_library *library, struct rsm_err *err)
 {
 	struct rsm_manager *manager = library->manager;
 	int64_t elsewhere = 0;
@@ -336,7 +284,7 @@ int rsm_library_inventory(struct rsm_library *library, bool identify_all, struct
 	}
 	if (r < 0)
 		return rsm_err_wrap(err, r, "inventory of %s", library->hardware->source);
-	return identify_all ? identify_everything(library, err) : 0;
+	return 0;
 }
 
 /* ---- moves ---- */
@@ -386,7 +334,7 @@ int rsm_library_move(struct rsm_library *library, const struct rsm_medium *mediu
 		bool empty = r == RSM_CHANGER_SOURCE_EMPTY;
 
 		/* the catalogue and the robot disagree: look again */
-		if (rsm_library_inventory(library, false, err) < 0)
+		if (rsm_library_inventory(library, err) < 0)
 			return -EIO;
 		return rsm_err_set(err, empty ? ENOMEDIUM : EEXIST, "%s: %s is %s", medium->shown,
 				   empty ? from_text : to_text, empty ? "empty" : "full");
@@ -510,6 +458,7 @@ static int inject_ports(struct rsm_library *library, bool all, unsigned *ret_cou
 			rsm_event_add(manager->catalog, "inject", "medium", m.shown, "to", where,
 				      "library", library->label, NULL);
 			note_injected(library, m.id);
+			rsm_identify_want(manager, m.id);
 			(*ret_count)++;
 		} else if (r == -ENOMEDIUM || r == -EEXIST) {
 			r = 0; /* somebody was quicker; the next look tells */
@@ -530,7 +479,7 @@ void rsm_library_poll(struct rsm_library *library)
 		return;
 	r = rsm_medium_changer_poll(library->hardware->changer, &err);
 	if (r == RSM_CHANGER_CHANGED) {
-		r = rsm_library_inventory(library, false, &err);
+		r = rsm_library_inventory(library, &err);
 		library->port_retry_at_ns = 0;
 	}
 	if (r >= 0 && library->port_retry_at_ns <= rsm_manager_now(manager)) {
@@ -553,7 +502,7 @@ void rsm_library_poll(struct rsm_library *library)
 
 int rsm_library_inject(struct rsm_library *library, unsigned *ret_count, struct rsm_err *err)
 {
-	int r = rsm_library_inventory(library, false, err);
+	int r = rsm_library_inventory(library, err);
 
 	return r ? r : inject_ports(library, true, ret_count, err);
 }

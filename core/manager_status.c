@@ -188,56 +188,6 @@ int rsm_manager_elements(struct rsm_manager *manager, int64_t library_id,
 	return 0;
 }
 
-/* ---- inventory ---- */
-
-static unsigned identifying(struct rsm_manager *manager)
-{
-	unsigned count = 0;
-
-	RSM_LOCK_SCOPE(&manager->lock);
-	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
-		const struct rsm_cartridge *cartridge =
-			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
-
-		count += cartridge->identify && cartridge->library;
-	}
-	return count;
-}
-
-static void stop_identifying(struct rsm_manager *manager)
-{
-	RSM_LOCK_SCOPE(&manager->lock);
-	RSM_LIST_FOR_EACH (item, &manager->cartridges)
-		RSM_CONTAINER_OF(item, struct rsm_cartridge, link)->identify = false;
-}
-
-int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library, bool full,
-			       const atomic_bool *cancel,
-			       void (*progress)(void *context, uint64_t done, uint64_t total,
-						const char *what),
-			       void *context, struct rsm_err *err)
-{
-	unsigned left, total;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
-		if (!library || manager->libraries[i].id == library)
-			r = rsm_library_inventory(&manager->libraries[i], full, err);
-	if (r < 0 || !full)
-		return r;
-	total = identifying(manager);
-	while ((left = identifying(manager)) > 0) {
-		if (progress)
-			progress(context, total > left ? total - left : 0, total, "identified");
-		if (cancel && atomic_load(cancel)) {
-			stop_identifying(manager);
-			return rsm_err_set(err, EINTR, "interrupted");
-		}
-		rsm_clock_sleep_ns(manager->clock, LOOK_NS);
-	}
-	return 0;
-}
-
 /* ---- ports ---- */
 
 int rsm_manager_inject_wait(struct rsm_manager *manager, unsigned timeout_ms,
