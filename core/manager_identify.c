@@ -202,13 +202,26 @@ bool rsm_identify_ended_locked(struct rsm_cartridge *cartridge, int r)
 	return false;
 }
 
+/* Drives that are busy with something else do not notice that nothing is left. */
+static bool has_unknown_locked(struct rsm_library *library)
+{
+	struct rsm_identify_run *run = &library->identify;
+	int64_t medium;
+
+	if (run->unknown &&
+	    rsm_identification_next_unknown(library->manager->catalog, library->id,
+					    run->unknown_after, &medium, NULL) == RSM_MEDIUM_ABSENT)
+		run->unknown = false;
+	return run->unknown;
+}
+
 bool rsm_identify_goes_on_locked(struct rsm_manager *manager)
 {
 	for (size_t i = 0; i < manager->library_count; i++) {
-		const struct rsm_library *library = &manager->libraries[i];
+		struct rsm_library *library = &manager->libraries[i];
 
 		if (library->enabled && has_drive_locked(library) &&
-		    (library->identify.unknown || waiting_locked(library, false)))
+		    (waiting_locked(library, false) || has_unknown_locked(library)))
 			return true;
 	}
 	return false;
