@@ -60,7 +60,8 @@ static int need_allocated(struct rsm_catalog *catalog, int64_t id, struct rsm_me
 /* ---- deallocation ---- */
 
 static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_old,
-			     struct rsm_medium *ret_medium, struct rsm_err *err)
+			     uint64_t generation, struct rsm_medium *ret_medium,
+			     struct rsm_err *err)
 {
 	enum rsm_medium_state state = RSM_MEDIUM_AVAILABLE;
 	struct rsm_medium medium;
@@ -89,6 +90,8 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	old = labelled ? medium.volume_uuid : medium.old_uuid;
 	if (r == 0) /* then there is nothing left of it to be restored */
 		r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
+	if (r == 0 && labelled && keep_old)
+		r = rsm_former_note_locked(catalog, &medium, generation, err);
 	if (r == 0)
 		r = rsm_logical_end_locked(catalog, id, err);
 	if (r == 0)
@@ -106,8 +109,8 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	return r < 0 ? r : rsm_medium_need_locked(catalog, id, ret_medium, err);
 }
 
-int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
-		   struct rsm_medium *ret_medium, struct rsm_err *err)
+int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
+			   uint64_t generation, struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
 	struct rsm_medium found;
@@ -115,11 +118,17 @@ int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
 
 	if (r < 0)
 		return r;
-	r = deallocate_locked(catalog, medium, keep_old, &found, err);
+	r = deallocate_locked(catalog, medium, keep_old, generation, &found, err);
 	r = rsm_catalog_end_locked(catalog, r, err);
 	if (r == 0 && ret_medium)
 		*ret_medium = found;
 	return r;
+}
+
+int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
+		   struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	return rsm_deallocate_emptied(catalog, medium, keep_old, 0, ret_medium, err);
 }
 
 /* ---- moves between pools ---- */

@@ -37,6 +37,13 @@ RSM_MUST_CHECK int rsm_allocate(struct rsm_catalog *catalog,
 RSM_MUST_CHECK int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
 				  struct rsm_medium *ret_medium, struct rsm_err *err);
 
+/* The same. `generation`: of the index on it that shows what it held before its files were deleted
+ * one by one (undelete.h); 0: the newest.
+ */
+RSM_MUST_CHECK int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium,
+					  bool keep_old, uint64_t generation,
+					  struct rsm_medium *ret_medium, struct rsm_err *err);
+
 /* Renames and moves an allocated medium to a pool of its type (same pool: only the name).
  * -EEXIST, -EMEDIUMTYPE, -EPERM, -EDQUOT.
  */

@@ -234,8 +234,8 @@ static int check_name(struct rsm_catalog *catalog, const struct rsm_pool *pool, 
 	return r < 0 ? r : 0;
 }
 
-static int check_pool(struct rsm_catalog *catalog, const struct rsm_pool *pool, const char *name,
-		      struct rsm_err *err)
+int rsm_allocation_check_pool_locked(struct rsm_catalog *catalog, const struct rsm_pool *pool,
+				     const char *name, struct rsm_err *err)
 {
 	int r = 0;
 
@@ -304,7 +304,7 @@ static int allocate_locked(struct rsm_catalog *catalog, const struct rsm_allocat
 
 	r = rsm_pool_need_locked(catalog, wanted->pool, &choice.pool, err);
 	if (r == 0)
-		r = check_pool(catalog, &choice.pool, wanted->name, err);
+		r = rsm_allocation_check_pool_locked(catalog, &choice.pool, wanted->name, err);
 	if (r == 0)
 		r = choose(catalog, &choice, err);
 	if (r == 0)

@@ -318,6 +318,11 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	int r;
 
 	r = choose_contents(worker, cartridge, label, &key, &known, err);
+	/* of a volume that was deallocated the medium alone knows: what was deleted on the way
+	 * there is on it still */
+	if (r == 0 && !worker->medium.lmid[0] &&
+	    strcasecmp(label->uuid, worker->medium.old_uuid) == 0)
+		r = rsm_manager_drop_leftover(worker->manager, label->uuid, err);
 	if (r == 0)
 		r = rsm_cartridge_open_content(cartridge, key, true, err);
 	/* A tree that outlived the catalogue knows what was changed since the last index, and whose

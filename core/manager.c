@@ -406,6 +406,8 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	int r = open_folders(manager, err);
 
 	if (r == 0)
+		rsm_manager_tidy_leftovers(manager);
+	if (r == 0)
 		r = rsm_library_open_all(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		r = rsm_library_inventory(&manager->libraries[i], false, err);

@@ -154,6 +154,44 @@ static int check_empty(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	return r;
 }
 
+/* The index that shows what there was before the files were deleted, if a newer one may not. */
+static uint64_t full_generation_locked(const struct rsm_cartridge *cartridge,
+				       const struct rsm_medium *medium)
+{
+	uint64_t since, newest = 0;
+
+	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) != 0)
+		return 0;
+	since = rsm_content_removing_since(cartridge->content);
+	if (rsm_volume_index_get_number(rsm_content_index(cartridge->content), "generation",
+					&newest, 0, NULL) < 0)
+		newest = 0;
+	/* in its drive an index may be under way just now */
+	return since != newest || cartridge->state != RSM_CARTRIDGE_AWAY ? since : 0;
+}
+
+/* Is there anything on it that could be wanted back? An empty volume has the index of its format,
+ * and one more if its name changed.
+ */
+static bool has_held_something_locked(const struct rsm_cartridge *cartridge,
+				      const struct rsm_medium *medium)
+{
+	enum { EMPTY_INDEXES = 2 };
+	uint64_t newest = EMPTY_INDEXES + 1;
+	bool found = false;
+
+	if (medium->label_work == RSM_LABEL_FORMAT)
+		return false;
+	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) != 0 ||
+	    rsm_content_removing_since(cartridge->content) ||
+	    rsm_volume_index_get_number(rsm_content_index(cartridge->content), "generation",
+					&newest, 0, NULL) < 0 ||
+	    rsm_content_list(cartridge->content, RSM_NODE_ROOT, NULL, found_something, &found,
+			     NULL) < 0)
+		return true;
+	return found || newest > EMPTY_INDEXES;
+}
+
 /* In one step with the catalogue, so that whoever is given the medium next meets nothing of what it
  * was before. The volume in the drive, if any, is no longer ours to write: its worker closes it
  * without an index.
@@ -166,8 +204,9 @@ static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *car
 	RSM_LOCK_SCOPE(&manager->lock);
 	if (in_use_locked(cartridge))
 		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
-	r = rsm_deallocate(manager->catalog, medium->id, medium->label_work != RSM_LABEL_FORMAT,
-			   NULL, err);
+	r = rsm_deallocate_emptied(manager->catalog, medium->id,
+				   has_held_something_locked(cartridge, medium),
+				   full_generation_locked(cartridge, medium), NULL, err);
 	if (r < 0)
 		return r;
 	if (!cartridge->uuid[0])
@@ -195,8 +234,10 @@ static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge 
 			      struct rsm_medium *medium, bool force, struct rsm_err *err)
 {
 	struct rsm_err gone;
-	int r = force ? 0 : check_empty(manager, cartridge, medium, err);
+	int r = check_empty(manager, cartridge, medium, err);
 
+	if (force) /* its contents need not even be readable */
+		r = 0;
 	if (r == 0)
 		r = end_allocation(manager, cartridge, medium, err);
 	if (r != 0)

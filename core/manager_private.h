@@ -156,6 +156,13 @@ void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium);
 void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms);
 /* Staging folders that an earlier run left: their media are wanted for writing. Once. */
 void rsm_manager_adopt_staged(struct rsm_manager *manager);
+/* manager_undelete.c: what a deallocated volume left in the staging area goes, unless its drive has
+ * just read it from the medium. -EBUSY: somebody has it open yet. _tidy: what a death left there,
+ * before anything is opened.
+ */
+RSM_MUST_CHECK int rsm_manager_drop_leftover(struct rsm_manager *manager, const char *uuid,
+					     struct rsm_err *err);
+void rsm_manager_tidy_leftovers(struct rsm_manager *manager);
 uint64_t rsm_manager_nominal_capacity(struct rsm_manager *manager, const struct rsm_medium *medium);
 /* "inject" events since event number `after`. */
 unsigned rsm_manager_count_injected(struct rsm_manager *manager, int64_t after);

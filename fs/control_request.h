@@ -131,6 +131,8 @@ RSMFS_VERB(swap);
 RSMFS_VERB(complete);
 RSMFS_VERB(decommission);
 RSMFS_VERB(free);
+/* control_undelete.c */
+RSMFS_VERB(undelete);
 /* control_mount.c */
 RSMFS_VERB(mount);
 RSMFS_VERB(dismount);

@@ -82,6 +82,13 @@ _rsm()
 			[[ $cur == */* ]] && return
 			words=$(_rsm_view media 1)
 			;;
+		undelete)
+			if ((COMP_CWORD == i + 1)); then
+				words=$(_rsm_view media 2)
+			else
+				words=$(_rsm_view pools 1)
+			fi
+			;;
 		move | sync | find)
 			words="$(_rsm_view media 1)"$'\n'"$(_rsm_view pools 1)"
 			;;

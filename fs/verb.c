@@ -49,6 +49,14 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  false,
 	  "gives a cartridge back",
 	  { FLAG("force", "also when it holds files") } },
+	{ "undelete",
+	  "BARCODE POOL/NAME",
+	  "oc",
+	  2,
+	  2,
+	  false,
+	  "brings a deallocated cartridge back with what it held",
+	  {} },
 	{ "mount",
 	  "PATH...",
 	  "o",
@@ -245,7 +253,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 };
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "undelete", "door", "clean", "import", "fork", "erase", NULL };
+static const char *const later[] = { "door", "clean", "import", "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {
