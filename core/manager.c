@@ -442,6 +442,7 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_cond_init(&manager->changed_house);
 	rsm_list_init(&manager->cartridges);
 	rsm_list_init(&manager->views);
+	rsm_list_init(&manager->allocations);
 	r = start(manager, err);
 	if (r < 0) {
 		uint64_t files;

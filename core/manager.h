@@ -164,6 +164,16 @@ bool rsm_manager_is_identifying(struct rsm_manager *manager);
 RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
 					const struct rsm_allocation *allocation,
 					struct rsm_medium *ret_medium, struct rsm_err *err);
+/* The same, for threads that may wait: when none is available (-ENOSPC) the operator is asked for
+ * one, for `words`, and the request satisfies itself when a fitting cartridge comes, from wherever.
+ * A request that was satisfied without that is raised again, with what came instead. timeout_ms 0:
+ * no limit, else -ETIMEDOUT; -EINTR; -ECANCELED: refused.
+ */
+RSM_MUST_CHECK int rsm_manager_allocate_wait(struct rsm_manager *manager,
+					     const struct rsm_allocation *allocation,
+					     const char *words, unsigned timeout_ms,
+					     const atomic_bool *cancel,
+					     struct rsm_medium *ret_medium, struct rsm_err *err);
 /* -ENOTEMPTY unless force; -EBUSY: open file or transfer (never waits for it). */
 RSM_MUST_CHECK int rsm_manager_deallocate(struct rsm_manager *manager, int64_t medium, bool force,
 					  struct rsm_err *err);

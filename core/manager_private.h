@@ -42,6 +42,7 @@ struct rsm_manager {
 	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
 	struct rsm_list cartridges;   /* [lock] */
 	struct rsm_list views;	      /* [lock] view.c's */
+	struct rsm_list allocations;  /* [lock] manager_allocate.c's */
 	uint64_t last_view;	      /* [lock] number that was given last */
 	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
 	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "fs/control_request.h"
 
 static int may_change_medium(struct rsmfs_request *request, const struct rsm_medium *medium,
@@ -80,68 +79,16 @@ static int fill_allocation(struct rsmfs_request *request, const struct rsm_pool 
 	return 0;
 }
 
-struct asked {
-	int64_t id;
-	enum rsm_request_state state;
-};
-
-static bool find_asked(void *context, const struct rsm_operator_request *request)
-{
-	struct asked *asked = context;
-
-	if (request->id != asked->id)
-		return true;
-	asked->state = request->state;
-	return false;
-}
-
-/* Tries again each second until there is one, the time is over, an operator says no, or nobody
- * waits any more. A person is asked for new media meanwhile.
- */
+/* Waits until there is one, the time is over, an operator says no, or nobody waits any more. */
 static int wait_for_one(struct rsmfs_request *request, const struct rsm_allocation *allocation,
 			const char *operand, struct rsm_medium *ret_medium, struct rsm_err *err)
 {
-	struct rsm_operator_request wanted = { .kind = RSM_REQUEST_NEW_MEDIA,
-					       .pool = allocation->pool };
 	int64_t seconds = rsmfs_verb_number(&request->call, "wait", 0);
-	struct rsm_clock *clock = rsm_clock_real();
-	int64_t until = rsm_clock_now_ns(clock) + seconds * RSM_SECOND_NS;
-	struct asked asked = { 0 };
-	int r;
 
-	snprintf(wanted.text, sizeof(wanted.text), "a cartridge is wanted for %s", operand);
-	r = rsm_operator_request_raise(request->catalog, &wanted, &asked.id, err);
-	while (r >= 0) {
-		rsmfs_request_progress(request, 0, 0, "waiting for a cartridge");
-		for (unsigned i = 0; i < 10 && !rsmfs_request_is_cancelled(request); i++)
-			rsm_clock_sleep_ns(clock, RSM_SECOND_NS / 10);
-		if (rsmfs_request_is_cancelled(request)) {
-			r = rsm_err_set(err, EINTR, "%s: interrupted", operand);
-			break;
-		}
-		r = rsm_manager_allocate(request->manager, allocation, ret_medium, err);
-		if (r != -ENOSPC)
-			break;
-		if (seconds && rsm_clock_now_ns(clock) >= until) {
-			r = rsm_err_set(err, ETIMEDOUT, "%s: no cartridge came in %lld seconds",
-					operand, (long long)seconds);
-			break;
-		}
-		asked.state = RSM_REQUEST_SUBMITTED;
-		r = rsm_operator_request_list(request->catalog, false, find_asked, &asked, err);
-		if (r >= 0 && asked.state == RSM_REQUEST_REFUSED)
-			return rsm_err_set(err, ECANCELED, "%s: the operator refused a cartridge",
-					   operand);
-	}
-	if (asked.id) {
-		struct rsm_err ignored; /* somebody may have ended it already */
-
-		if (rsm_operator_request_end(request->catalog, asked.id,
-					     r == 0 ? RSM_REQUEST_COMPLETE : RSM_REQUEST_REFUSED,
-					     &ignored) < 0)
-			asked.id = 0;
-	}
-	return r;
+	rsmfs_request_progress(request, 0, 0, "waiting for a cartridge");
+	return rsm_manager_allocate_wait(request->manager, allocation, operand,
+					 (unsigned)seconds * 1000, &request->cancel, ret_medium,
+					 err);
 }
 
 int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
