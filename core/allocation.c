@@ -47,6 +47,11 @@ static bool has_logical(const struct rsm_medium *medium)
 	return medium->state == RSM_MEDIUM_ALLOCATED || medium->state == RSM_MEDIUM_COMPLETE;
 }
 
+bool rsm_medium_is_taken(const struct rsm_medium *medium)
+{
+	return has_logical(medium) || medium->state == RSM_MEDIUM_RESERVED;
+}
+
 static int need_allocated(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
 			  struct rsm_err *err)
 {
@@ -222,7 +227,7 @@ static int move_available_locked(struct rsm_catalog *catalog, int64_t id, int64_
 		r = rsm_pool_need_locked(catalog, target, &pool, err);
 	if (r < 0 || target == medium.pool)
 		return r;
-	if (has_logical(&medium) || medium.state == RSM_MEDIUM_RESERVED)
+	if (rsm_medium_is_taken(&medium))
 		return rsm_err_set(err, EBUSY, "%s is allocated", rsm_medium_words(&medium));
 	if (medium.state != RSM_MEDIUM_AVAILABLE && medium.state != RSM_MEDIUM_UNPREPARED)
 		return rsm_err_set(err, EPERM, "%s is %s: it cannot be moved to another pool",
@@ -379,49 +384,5 @@ int rsm_medium_decommission(struct rsm_catalog *catalog, int64_t medium, struct 
 	if (r < 0)
 		return r;
 	r = decommission_locked(catalog, medium, err);
-	return rsm_catalog_end_locked(catalog, r, err);
-}
-
-static int free_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
-{
-	struct rsm_medium medium;
-	struct rsm_pool pool;
-	int r = rsm_medium_need_locked(catalog, id, &medium, err);
-
-	if (r < 0)
-		return r;
-	if (medium.cleaner)
-		return rsm_err_set(err, EPERM, "%s is a cleaning cartridge",
-				   rsm_medium_words(&medium));
-	if (has_logical(&medium) || medium.state == RSM_MEDIUM_RESERVED)
-		return rsm_err_set(err, EBUSY, "%s is allocated: deallocate it first",
-				   rsm_medium_words(&medium));
-	if (medium.state == RSM_MEDIUM_DECOMMISSIONED)
-		return rsm_err_set(err, EPERM, "%s is decommissioned", rsm_medium_words(&medium));
-	if (medium.state == RSM_MEDIUM_INCOMPATIBLE)
-		return rsm_err_set(err, EMEDIUMTYPE, "%s cannot be written by any drive here",
-				   rsm_medium_words(&medium));
-	r = rsm_pool_system_locked(catalog, RSM_POOL_SCRATCH, medium.media_type, &pool, err);
-	/* its volume stays known until the label is written: it may be seen once more before */
-	if (r == 0)
-		r = rsm_catalog_run(catalog, err,
-				    "UPDATE side SET pool = ?2, state = 1, label_work = 3, "
-				    "old_uuid = CASE volume_uuid WHEN '' THEN old_uuid ELSE "
-				    "volume_uuid END, volume_uuid = '', restorable = 0, duplicate "
-				    "= 0 WHERE id = ?1",
-				    "ii", id, pool.id);
-	if (r == 0)
-		r = rsm_pool_touch_locked(catalog, medium.pool, err);
-	return r < 0 ? r : rsm_pool_touch_locked(catalog, pool.id, err);
-}
-
-int rsm_medium_free(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
-
-	if (r < 0)
-		return r;
-	r = free_locked(catalog, medium, err);
 	return rsm_catalog_end_locked(catalog, r, err);
 }

@@ -62,8 +62,26 @@ RSM_MUST_CHECK int rsm_allocation_complete(struct rsm_catalog *catalog, int64_t 
 					   struct rsm_err *err); /* -EINVAL unless ALLOCATED */
 RSM_MUST_CHECK int rsm_medium_decommission(struct rsm_catalog *catalog, int64_t medium,
 					   struct rsm_err *err); /* -EINVAL unless AVAILABLE */
-/* rsm free: to Free as UNPREPARED with label work FREE. -EBUSY if allocated, complete, reserved. */
+/* rsm free: to Free as UNPREPARED with label work FREE; nobody gets it before the label is written.
+ * -EBUSY if allocated, complete, reserved; -EPERM if decommissioned.
+ */
 RSM_MUST_CHECK int rsm_medium_free(struct rsm_catalog *catalog, int64_t medium,
 				   struct rsm_err *err);
+enum {
+	RSM_FREEING_ERASES = 1 << 0,  /* all of it is overwritten before the label; -ENOMEDIUM if
+					 it is off-line */
+	RSM_FREEING_REVIVES = 1 << 1, /* decommissioned ones, too */
+};
+RSM_MUST_CHECK int rsm_medium_free_with(struct rsm_catalog *catalog, int64_t medium, unsigned flags,
+					struct rsm_err *err);
+/* Is it to be erased before its free label is written? */
+RSM_MUST_CHECK int rsm_medium_is_to_be_erased(struct rsm_catalog *catalog, int64_t medium,
+					      bool *ret_is, struct rsm_err *err);
+
+/* rsm forget: an off-line medium is unknown from now on. -EBUSY: it is here, or a side of it is
+ * allocated, complete or reserved. *ret_medium: what was known of it.
+ */
+RSM_MUST_CHECK int rsm_medium_forget(struct rsm_catalog *catalog, int64_t medium,
+				     struct rsm_medium *ret_medium, struct rsm_err *err);
 
 #endif

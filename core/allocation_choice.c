@@ -9,7 +9,8 @@
 #include "core/catalog_private.h"
 
 #define IS_FREE_TO_TAKE                                                                            \
-	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND b.present = 1 AND b.enabled = " \
+	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND s.label_work <> 3 AND "         \
+	"b.present = 1 AND b.enabled = "                                                           \
 	"1 AND (?2 = 0 OR s.allocations < ?2) "
 
 /* What is to be allocated, as far as it is known. */
@@ -196,6 +197,8 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 	}
 	if (medium->location == RSM_AT_OFFLINE)
 		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library", words);
+	if (medium->label_work == RSM_LABEL_FREE)
+		return rsm_err_set(err, EBUSY, "%s waits for its free label", words);
 	r = rsm_catalog_number(catalog, &enabled, err, "SELECT enabled FROM library WHERE id = ?1",
 			       "i", medium->library);
 	if (r < 0)

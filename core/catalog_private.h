@@ -130,6 +130,8 @@ int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm
 int rsm_logical_begin_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
 			     int64_t pool, int64_t *ret_logical, struct rsm_err *err);
 int rsm_logical_end_locked(struct rsm_catalog *catalog, int64_t side, struct rsm_err *err);
+/* Allocated, complete, or reserved. */
+bool rsm_medium_is_taken(const struct rsm_medium *medium);
 /* May a medium be allocated in the pool under that name (NULL: any)? -EPERM, -EEXIST, -EDQUOT. */
 int rsm_allocation_check_pool_locked(struct rsm_catalog *catalog, const struct rsm_pool *pool,
 				     const char *name, struct rsm_err *err);

@@ -157,6 +157,10 @@ void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium);
 void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms);
 /* Staging folders that an earlier run left: their media are wanted for writing. Once. */
 void rsm_manager_adopt_staged(struct rsm_manager *manager);
+/* In use: an open file, or bytes on their way. Label work is not a use, nor is lying in a drive. */
+bool rsm_manager_in_use_locked(const struct rsm_cartridge *cartridge);
+/* Something that the index root repeats has changed: it is written when there is time. */
+void rsm_manager_label_changed(struct rsm_manager *manager, int64_t medium);
 /* manager_undelete.c: what a deallocated volume left in the staging area goes, unless its drive has
  * just read it from the medium. -EBUSY: somebody has it open yet. _tidy: what a death left there,
  * before anything is opened.

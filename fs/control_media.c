@@ -220,7 +220,7 @@ int rsmfs_run_decommission(struct rsmfs_request *request, struct rsm_err *err)
 	r = pool.kind == RSM_POOL_APPLICATION ? may_change_medium(request, &medium, err)
 					      : rsmfs_request_need_admin(request, err);
 	if (r == 0)
-		r = rsm_medium_decommission(request->catalog, medium.id, err);
+		r = rsm_manager_decommission(request->manager, medium.id, err);
 	if (r < 0)
 		return r;
 	rsmfs_request_names_changed(request, medium.pool, medium.shown);
@@ -228,9 +228,32 @@ int rsmfs_run_decommission(struct rsmfs_request *request, struct rsm_err *err)
 	return report(request, medium.id, err);
 }
 
+static int free_one(struct rsmfs_request *request, const struct rsm_medium *medium, unsigned flags,
+		    struct rsm_err *err)
+{
+	int r = rsm_manager_free_medium(request->manager, medium->id, flags, err);
+
+	if (r < 0)
+		return r;
+	rsmfs_request_names_changed(request, medium->pool, medium->shown);
+	rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
+	return report(request, medium->id, err);
+}
+
+/* Hours, on a tape. Who does not wait for it finds the cartridge in Free when it is done. */
+static int await_erasure(struct rsmfs_request *request, const struct rsm_medium *medium,
+			 struct rsm_err *err)
+{
+	rsmfs_request_progress(request, 0, 0, "erasing");
+	return rsm_manager_sync_wait(request->manager, medium->id, rsmfs_request_progress, request,
+				     &request->cancel, err);
+}
+
 int rsmfs_run_free(struct rsmfs_request *request, struct rsm_err *err)
 {
 	RSM_FREE struct rsm_medium *media = NULL;
+	bool erase = rsmfs_verb_flag(&request->call, "erase");
+	unsigned flags = erase ? RSM_FREEING_ERASES : 0;
 	size_t count = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
@@ -240,14 +263,35 @@ int rsmfs_run_free(struct rsmfs_request *request, struct rsm_err *err)
 		r = rsmfs_object_media(request, false, &media, &count, err);
 	if (r < 0)
 		return r;
+	if (rsmfs_verb_flag(&request->call, "force"))
+		flags |= RSM_FREEING_REVIVES;
 	report_table(request);
-	for (size_t i = 0; i < count && r == 0; i++) {
-		r = rsm_manager_free_medium(request->manager, media[i].id, err);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = free_one(request, &media[i], flags, err);
+	for (size_t i = 0; i < count && r == 0 && erase; i++)
+		r = await_erasure(request, &media[i], err);
+	return r;
+}
+
+int rsmfs_run_forget(struct rsmfs_request *request, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_medium *media = NULL;
+	size_t count = 0;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0)
+		r = rsmfs_object_media(request, false, &media, &count, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_table(request, "done", "forget", "barcode:s");
+	for (size_t i = 0; i < count; i++) {
+		r = rsm_manager_forget(request->manager, media[i].id, err);
 		if (r < 0)
 			return r;
 		rsmfs_request_names_changed(request, media[i].pool, media[i].shown);
-		rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
-		r = report(request, media[i].id, err);
+		rsmfs_row_begin(request);
+		rsmfs_row_text(request, media[i].shown);
+		rsmfs_row_end(request);
 	}
-	return r;
+	return 0;
 }
