@@ -23,6 +23,9 @@ static const char schema[] =
 static const char former[] =
 #include "core/schema_former.sql.h"
 	;
+static const char media_schema[] =
+#include "core/schema_media.sql.h"
+	;
 
 /* ---- statements ---- */
 
@@ -355,6 +358,8 @@ static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 		r = rsm_sqlite_exec(catalog->db, schema, err);
 	if (r == 0)
 		r = rsm_sqlite_exec(catalog->db, former, err);
+	if (r == 0)
+		r = rsm_sqlite_exec(catalog->db, media_schema, err);
 	if (r == 0)
 		r = make_system_pools(catalog, err);
 	/* whoever is served registers again */

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "changer/medium_memory.h"
 #include "core/acl_text.h"
+#include "core/drive_fit.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
@@ -108,6 +109,21 @@ void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge 
 		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
 }
 
+/* That this drive only reads it is no quality of the cartridge, unless there is no other. */
+static void note_drive_locked(struct rsm_drive_worker *worker,
+			      const struct rsm_cartridge *cartridge,
+			      struct rsm_volume_status *status)
+{
+	if (!status->read_only || rsm_drive_fit_locked(worker, cartridge) != RSM_MEDIA_READS ||
+	    worker->medium.write_protected)
+		return;
+	status->read_only = rsm_drive_fit_best_locked(cartridge) == RSM_MEDIA_READS;
+	status->reason[0] = '\0';
+	if (status->read_only)
+		snprintf(status->reason, sizeof status->reason, "no drive here writes %s",
+			 cartridge->media_type);
+}
+
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded)
 {
@@ -119,6 +135,7 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 	if (worker->volume)
 		worker->volume->ops->status(worker->volume, &status);
 	rsm_mutex_lock(&worker->manager->lock);
+	note_drive_locked(worker, cartridge, &status);
 	if (loaded)
 		cartridge->unwritable = rsm_medium_is_unwritable(&m);
 	if (cartridge->unwritable && !status.read_only) {
@@ -230,6 +247,7 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 	struct rsm_identification found = { .label_type = "", .label_info = "", .volume_uuid = "" };
 	char *keys[KEYS] = { 0 };
 	int64_t pool = worker->medium.pool;
+	bool write_protected = worker->medium.write_protected;
 	int r;
 
 	if (unreadable) {
@@ -256,11 +274,15 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 		found.remaining = found.capacity = 0; /* df goes by the type then */
 	}
 	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
+	worker->medium.write_protected = write_protected; /* the drive's word, noted later */
 	for (int i = 0; i < KEYS; i++)
 		free(keys[i]);
 	if (r < 0)
 		return r;
 	take_entry(worker->manager, cartridge, worker->medium.id);
+	rsm_mutex_lock(&worker->manager->lock);
+	rsm_drive_fit_note_locked(cartridge, &worker->medium);
+	rsm_mutex_unlock(&worker->manager->lock);
 	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
 	rsm_manager_names_changed(worker->manager, pool);
@@ -459,6 +481,14 @@ static int erase_if_wanted(struct rsm_drive_worker *worker, struct rsm_err *err)
 	return 0;
 }
 
+/* That it had no volume is over before anybody sees that its label work is done. */
+static void note_writable(struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	cartridge->read_only = false;
+	cartridge->reason[0] = '\0';
+}
+
 static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		  struct rsm_err *err)
 {
@@ -489,6 +519,8 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	}
 	if (r == 0)
 		r = rsm_volume_index_commit(index, false, err);
+	if (r == 0)
+		note_writable(cartridge);
 	if (r == 0)
 		r = rsm_medium_set_label_work(catalog_of(worker), cartridge->id, RSM_LABEL_FORMAT,
 					      next, err);
@@ -597,7 +629,6 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 {
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_ltfs_probe probe;
-	struct rsm_tape_medium tape;
 	bool expected;
 	int r;
 
@@ -609,11 +640,9 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
 	r = rsm_drive_cache_reset(worker, 0, err);
 	if (r == 0)
-		r = rsm_tape_drive_medium(worker->drive, &tape, err);
-	if (r == 0) {
-		m->write_protected = tape.write_protected;
+		r = rsm_drive_note_facts(worker, cartridge, err);
+	if (r == 0)
 		r = rsm_ltfs_probe(worker->drive, &probe, err);
-	}
 	if (r < 0) {
 		if (m->state == RSM_MEDIUM_UNKNOWN && err)
 			note_unreadable(worker, cartridge, err->msg);

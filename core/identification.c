@@ -169,11 +169,15 @@ static int found_nothing(struct identifying *it, struct rsm_err *err)
 
 static int found_incompatible(struct identifying *it, struct rsm_err *err)
 {
+	const char *why = text_of(it->found->label_info);
+	int r;
+
 	if (is_allocated(&it->medium))
 		return set_health(it, "no drive here can use it", err);
 	if (it->medium.state == RSM_MEDIUM_DECOMMISSIONED)
 		return 0;
-	return settle(it, RSM_POOL_FOREIGN, RSM_MEDIUM_INCOMPATIBLE, "", false, err);
+	r = settle(it, RSM_POOL_FOREIGN, RSM_MEDIUM_INCOMPATIBLE, "", false, err);
+	return r < 0 ? r : set_health(it, *why ? why : "no drive here can use it", err);
 }
 
 static int found_unreadable(struct identifying *it, struct rsm_err *err)

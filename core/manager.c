@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 #include "core/view.h"
 
@@ -207,6 +208,8 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	full = cartridge->no_room || cartridge->full;
 	content = cartridge->content;
 	id = cartridge->id;
+	if (!reason[0] && rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES)
+		snprintf(reason, sizeof reason, "no drive here writes %s", cartridge->media_type);
 	rsm_mutex_unlock(&manager->lock);
 	if (!content || rsm_medium_get(manager->catalog, id, &m, NULL) != 0)
 		return;

@@ -89,6 +89,7 @@ static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_verb_ca
 				   "library create --type disk is not available in this version");
 	if (type)
 		shape.media_type = type;
+	shape.drive_types = rsmfs_verb_text(call, "drive-type");
 	shape.drives = (unsigned)rsmfs_verb_number(call, "drives", shape.drives);
 	shape.slots = (unsigned)rsmfs_verb_number(call, "slots", shape.slots);
 	shape.ports = (unsigned)rsmfs_verb_number(call, "ports", shape.ports);

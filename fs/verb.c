@@ -162,11 +162,20 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	{ "eject",
 	  "PATH...",
 	  "o",
-	  1,
+	  0,
 	  RSMFS_VERB_OPERANDS,
 	  false,
-	  "puts cartridges into ports",
-	  { FLAG("force", "also with open files") } },
+	  "puts cartridges into ports, in loads where they are more",
+	  { FLAG("force", "also with open files"),
+	    FLAG("cancel", "those that wait stay, what lies in a port is taken in again") } },
+	{ "door",
+	  "lock|unlock [LIBRARY]",
+	  "n",
+	  1,
+	  2,
+	  false,
+	  "locks the doors of a library, or has them opened",
+	  { TEXT("inventory", "fast|full|none", "what follows when it is closed again (fast)") } },
 	{ "enable",
 	  "MEDIUM | drive N | library [LIBRARY]",
 	  "on",
@@ -251,7 +260,9 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  2,
 	  true,
 	  "makes a virtual library",
-	  { TEXT("type", "TYPE", "LTO-5 to LTO-9 (LTO-8), or disk"),
+	  { TEXT("type", "TYPE", "of the media: LTO-5 to LTO-9 (LTO-8), LTO-8-WORM ..., or disk"),
+	    TEXT("drive-type", "TYPES",
+		 "LTO-9,LTO-8: of the first drive, of the others (as the media)"),
 	    NUMBER("drives", "N", "(2)"),
 	    NUMBER("slots", "N", "(24, or as many as needed)"),
 	    NUMBER("ports", "N", "(4)"),
@@ -263,7 +274,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 };
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "door", "clean", "import", "fork", "erase", NULL };
+static const char *const later[] = { "clean", "import", "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {
