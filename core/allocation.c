@@ -73,8 +73,10 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	struct rsm_pool pool, target;
 	const char *old;
 	bool labelled, begun = false;
+	struct timespec now;
 	int r;
 
+	rsm_catalog_now(catalog, &now);
 	r = need_allocated(catalog, id, &medium, err);
 	if (r == 0)
 		r = rsm_pool_need_locked(catalog, medium.pool, &pool, err);
@@ -104,9 +106,9 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 				    "UPDATE side SET pool = ?2, state = ?3, logical = NULL, "
 				    "label_work = 0, volume_uuid = '', old_uuid = ?4, restorable = "
 				    "CASE WHEN ?5 THEN ?6 WHEN ?7 THEN 0 ELSE restorable END, "
-				    "index_generation = 0 WHERE id = ?1",
-				    "iidsddd", id, target.id, (int)state, old, (int)labelled,
-				    (int)keep_old, (int)begun);
+				    "index_generation = 0, released = ?8 WHERE id = ?1",
+				    "iidsdddt", id, target.id, (int)state, old, (int)labelled,
+				    (int)keep_old, (int)begun, &now);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, pool.id, err);
 	if (r == 0 && target.id != pool.id)

@@ -19,7 +19,7 @@ struct rsm_allocation {
 
 /* The choice of contract 2 and rsm-model.md 6: the pool's own available media, then Free (never
  * used before once used; whose old contents could be undeleted last; then idle in a drive, fewest
- * mounts, lowest barcode). On-line and enabled media only. If `name` is the barcode of an available
+ * mounts, longest unused, lowest barcode). On-line and enabled media only. If `name` is the barcode of an available
  * one, that one. New LMID; a new volume_uuid and label work FORMAT, unless it is taken over from
  * Import (contents kept, label work UPDATE). -ENOSPC none; -EDQUOT limit; -EEXIST name taken (also
  * by a sub-pool); -EMEDIUMTYPE; -EPERM (pool is a system pool; name begins with a dot; pool holds

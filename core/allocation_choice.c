@@ -58,14 +58,14 @@ static int look_in_pool(struct rsm_catalog *catalog, struct choice *choice, int6
 		 "SELECT s.id, s.rank FROM side s INDEXED BY side_choice CROSS JOIN medium m ON "
 		 "m.id = s.medium CROSS JOIN library b ON b.id = m.library "
 		 "WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE
-		 "ORDER BY s.rank, s.mounts, s.shown LIMIT 1",
+		 "ORDER BY s.rank, s.mounts, s.released, s.shown LIMIT 1",
 		 pool, false, err);
 	if (r == 0 && here.found)
 		r = look(catalog, &here,
 			 "SELECT s.id, s.rank FROM library b CROSS JOIN medium m ON m.library = "
 			 "b.id AND m.location = 4 AND m.location <> 0 CROSS JOIN side s ON "
 			 "s.medium = m.id WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE
-			 "ORDER BY s.rank, s.mounts, s.shown LIMIT 1",
+			 "ORDER BY s.rank, s.mounts, s.released, s.shown LIMIT 1",
 			 pool, true, err);
 	if (r == 0 && here.found && (!choice->found || here.rank < choice->rank)) {
 		choice->found = true;

@@ -1,5 +1,7 @@
 #include "core/undelete.h"
 
+#include <sqlite3.h>
+
 #include "core/acl_text.h"
 #include "tests/core/catalog_fixture.h"
 
@@ -157,6 +159,39 @@ static void an_unreadable_label_forgets_nothing(void **state)
 	assert_string_equal(back.volume_uuid, medium.old_uuid);
 }
 
+static void a_catalogue_of_an_older_version_learns_it(void **state)
+{
+	static const char older[] = "DROP INDEX side_choice; ALTER TABLE side DROP COLUMN released;"
+				    "CREATE INDEX side_choice ON side (pool, rank, mounts, shown) "
+				    "WHERE ready = 1 AND state IN (1, 4) AND duplicate = 0; "
+				    "DROP TRIGGER former_ends; DROP TABLE former; "
+				    "DROP TRIGGER medium_carried";
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	struct rsm_medium medium, back = { 0 };
+	char path[128];
+	sqlite3 *db;
+
+	given_free_cartridges(f, 1);
+	medium = given_deallocated(f, pool.id, "monday");
+	rsm_catalog_close(f->catalog);
+	f->catalog = NULL;
+	snprintf(path, sizeof path, "%s/catalog.db", f->folder);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, older, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	reopen(f);
+
+	/* whose it was is not known, what it was is */
+	assert_done(undelete(f, medium.id, pool.id, NULL, &back), &f->err);
+	assert_string_equal(back.volume_uuid, medium.old_uuid);
+	assert_string_equal(back.name, "A00001L8");
+	assert_int_equal(back.owner, 1);
+	assert_done(rsm_deallocate(f->catalog, medium.id, true, NULL, &f->err), &f->err);
+	assert_done(undelete(f, medium.id, pool.id, NULL, &back), &f->err);
+	assert_int_equal(allocate(f, pool.id, "x", &medium), -ENOSPC);
+}
+
 static void limits_and_names_hold(void **state)
 {
 	struct fixture *f = *state;
@@ -205,6 +240,7 @@ static const struct CMUnitTest tests[] = {
 	EACH(what_was_formatted_or_freed_since_does_not_come_back),
 	EACH(a_begun_format_leaves_nothing_to_restore),
 	EACH(an_unreadable_label_forgets_nothing),
+	EACH(a_catalogue_of_an_older_version_learns_it),
 	EACH(limits_and_names_hold),
 	EACH(a_worn_out_one_comes_back_into_its_own_pool_only),
 };

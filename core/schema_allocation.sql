@@ -1,5 +1,12 @@
--- Deallocated volumes that are on their media still (undelete.h). Run at each opening: catalogues of
--- older versions have none of it.
+-- What allocations need besides. Run at each opening: catalogues of older versions have none of it.
+
+-- Carried from one library to another: from one that cannot give it, say, to one that can.
+CREATE TRIGGER IF NOT EXISTS medium_carried AFTER UPDATE OF library ON medium
+WHEN OLD.library IS NOT NEW.library AND NEW.library IS NOT NULL BEGIN
+	UPDATE side SET ready = (NEW.enabled = 1 AND NEW.location IN (2, 4)) WHERE medium = NEW.id;
+END;
+
+-- Deallocated volumes that are on their media still (undelete.h).
 
 CREATE TABLE IF NOT EXISTS former (
 	side INTEGER PRIMARY KEY REFERENCES side (id) ON DELETE CASCADE,
