@@ -1,6 +1,7 @@
 /* The ends of a medium's way: it is freed for others, or forgotten (declared in allocation.h). */
 #include "core/allocation.h"
 
+#include "changer/media_type.h"
 #include "core/catalog_private.h"
 
 /* ---- rsm free ---- */
@@ -36,6 +37,10 @@ static int free_locked(struct rsm_catalog *catalog, int64_t id, unsigned flags, 
 	if (medium.state == RSM_MEDIUM_INCOMPATIBLE)
 		return rsm_err_set(err, EMEDIUMTYPE, "%s cannot be written by any drive here",
 				   rsm_medium_words(&medium));
+	if (rsm_media_type_is_worm(medium.media_type))
+		return rsm_err_set(err, EROFS,
+				   "%s is written once (%s): no free label can be written to it",
+				   rsm_medium_words(&medium), medium.media_type);
 	if ((flags & RSM_FREEING_ERASES) && medium.location == RSM_AT_OFFLINE)
 		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library",
 				   rsm_medium_words(&medium));

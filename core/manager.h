@@ -192,9 +192,12 @@ RSM_MUST_CHECK int rsm_manager_decommission(struct rsm_manager *manager, int64_t
 					    struct rsm_err *err);
 RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
 					     const struct rsm_medium *medium, struct rsm_err *err);
-/* Free: queues the writing of the free label. flags: RSM_FREEING_* (allocation.h). */
+/* Free: queues the writing of the free label. */
 RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
-					   unsigned flags, struct rsm_err *err);
+					   struct rsm_err *err);
+/* flags: RSM_FREEING_* (allocation.h). */
+RSM_MUST_CHECK int rsm_manager_free_medium_with(struct rsm_manager *manager, int64_t medium,
+						unsigned flags, struct rsm_err *err);
 /* rsm_medium_forget; its cached contents go as well. -EBUSY also while somebody looks at it. */
 RSM_MUST_CHECK int rsm_manager_forget(struct rsm_manager *manager, int64_t medium,
 				      struct rsm_err *err);
@@ -302,5 +305,17 @@ RSM_MUST_CHECK int rsm_manager_unlock_door_wait(struct rsm_manager *manager, int
 /* -EBUSY: it is open. -ENXIO: it cannot be locked. */
 RSM_MUST_CHECK int rsm_manager_lock_door(struct rsm_manager *manager, int64_t library,
 					 struct rsm_err *err);
+
+/* ---- operator requests (manager_request.c) ---- */
+
+/* Somebody says that it is done. That is a claim: it is looked at, and if it is not so it is asked
+ * for again (-EAGAIN, with what was found instead). A drive that needed service is tried again.
+ * -ENOENT, -EINVAL: ended already.
+ */
+RSM_MUST_CHECK int rsm_manager_satisfy_request(struct rsm_manager *manager, int64_t id,
+					       const atomic_bool *cancel, struct rsm_err *err);
+/* It will not be done: who waits for it fails with -ECANCELED. */
+RSM_MUST_CHECK int rsm_manager_refuse_request(struct rsm_manager *manager, int64_t id,
+					      struct rsm_err *err);
 
 #endif

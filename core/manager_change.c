@@ -154,8 +154,13 @@ static int free_unused(struct rsm_manager *manager, const struct rsm_cartridge *
 	return rsm_medium_free_with(manager->catalog, cartridge->id, flags, err);
 }
 
-int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium, unsigned flags,
-			    struct rsm_err *err)
+int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium, struct rsm_err *err)
+{
+	return rsm_manager_free_medium_with(manager, medium, 0, err);
+}
+
+int rsm_manager_free_medium_with(struct rsm_manager *manager, int64_t medium, unsigned flags,
+				 struct rsm_err *err)
 {
 	struct rsm_cartridge *cartridge;
 	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "changer/media_type.h"
 #include "core/acl_text.h"
 #include "core/catalog_private.h"
 
@@ -120,9 +121,10 @@ static int check_state(const struct rsm_medium *medium, const struct rsm_pool *p
 	case RSM_MEDIUM_COMPLETE:
 	case RSM_MEDIUM_RESERVED: return rsm_err_set(err, EBUSY, "%s is allocated", words);
 	case RSM_MEDIUM_DECOMMISSIONED:
-		/* the wear limit sees to it that nobody gets it after him */
-		if (medium->pool == pool->id && pool->max_allocations &&
-		    medium->allocations >= pool->max_allocations)
+		/* what is written once, or worn out: nobody gets it after him */
+		if (medium->pool == pool->id &&
+		    (rsm_media_type_is_worm(medium->media_type) ||
+		     (pool->max_allocations && medium->allocations >= pool->max_allocations)))
 			return 0;
 		return rsm_err_set(err, EPERM, "%s is decommissioned", words);
 	default:

@@ -298,7 +298,7 @@ static inline int crash_do(struct world *world, int64_t *medium, const struct cr
 			r = rsm_manager_deallocate(manager, *medium, true, err);
 		while (r == -EBUSY && usleep(500) == 0);
 		return r;
-	case CRASH_FREE: return rsm_manager_free_medium(manager, *medium, 0, err);
+	case CRASH_FREE: return rsm_manager_free_medium(manager, *medium, err);
 	case CRASH_WRITE:
 	case CRASH_HALVES:
 	case CRASH_REWRITE: return crash_write(manager, *medium, step, number, err);

@@ -219,7 +219,7 @@ static void use_anew(struct world *world, const char *when)
 	medium_of(world, &medium);
 	if (medium.state != RSM_MEDIUM_AVAILABLE && medium.state != RSM_MEDIUM_UNPREPARED) {
 		/* nobody knows whose half volume this is */
-		if (rsm_manager_free_medium(world->manager, medium.id, 0, &world->err) < 0)
+		if (rsm_manager_free_medium(world->manager, medium.id, &world->err) < 0)
 			fail_msg("%s: %s: %s", when, rsm_medium_state_name(medium.state),
 				 world->err.msg);
 		sync_all(world, medium.id, when);
