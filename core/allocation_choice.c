@@ -10,7 +10,8 @@
 
 #define IS_FREE_TO_TAKE                                                                            \
 	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND b.present = 1 AND b.enabled = " \
-	"1 AND (?2 = 0 OR s.allocations < ?2) "
+	"1 AND (?2 = 0 OR s.allocations < ?2) AND NOT EXISTS (SELECT 1 FROM library_limit w "      \
+	"WHERE w.library = m.library AND w.media_type = m.media_type) "
 
 /* What is to be allocated, as far as it is known. */
 struct choice {
@@ -143,6 +144,26 @@ static int find_barcode(struct rsm_catalog *catalog, const char *barcode, int64_
 	return r < 0 ? r : 0;
 }
 
+/* That nothing is left, or that nothing here could write what is left. */
+static int tell_none(struct rsm_catalog *catalog, const struct choice *choice, struct rsm_err *err)
+{
+	const char *type = choice->pool.media_type;
+	int64_t unable = 0;
+	int r = rsm_catalog_number(catalog, &unable, err,
+				   "SELECT count(*) > 0 AND count(*) = count(w.media_type) FROM "
+				   "library b LEFT JOIN library_limit w ON w.library = b.id AND "
+				   "w.media_type = ?1 WHERE b.present",
+				   "s", type);
+
+	if (r < 0)
+		return r;
+	if (unable)
+		return rsm_err_set(err, EMEDIUMTYPE, "%s: no drive here writes %s",
+				   choice->pool.name, type);
+	return rsm_err_set(err, ENOSPC, "no cartridge%s%s is available for %s",
+			   type[0] ? " of type " : "", type, choice->pool.name);
+}
+
 static int choose(struct rsm_catalog *catalog, struct choice *choice, struct rsm_err *err)
 {
 	const struct rsm_allocation *wanted = choice->wanted;
@@ -161,9 +182,7 @@ static int choose(struct rsm_catalog *catalog, struct choice *choice, struct rsm
 	if (r == 0 && !choice->found && choice->pool.draw_from_free)
 		r = look_in_free(catalog, choice, err);
 	if (r == 0 && !choice->found)
-		r = rsm_err_set(err, ENOSPC, "no cartridge%s%s is available for %s",
-				choice->pool.media_type[0] ? " of type " : "",
-				choice->pool.media_type, choice->pool.name);
+		r = tell_none(catalog, choice, err);
 	return r;
 }
 
@@ -202,6 +221,11 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 		return r;
 	if (!medium->enabled || !enabled)
 		return rsm_err_set(err, ENODEV, "%s is disabled", words);
+	if (medium->state != RSM_MEDIUM_IMPORT) {
+		r = rsm_medium_check_writers_locked(catalog, medium, err);
+		if (r < 0)
+			return r;
+	}
 	if (choice->pool.max_allocations && medium->allocations >= choice->pool.max_allocations)
 		return rsm_err_set(err, EDQUOT,
 				   "%s has been allocated %u times, as often as %s "

@@ -20,6 +20,9 @@ enum { APPLICATION_ID = 1381190979, SCHEMA_VERSION = 1 };
 static const char schema[] =
 #include "core/schema.sql.h"
 	;
+static const char media_schema[] =
+#include "core/schema_media.sql.h"
+	;
 
 /* ---- statements ---- */
 
@@ -350,6 +353,8 @@ static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 		return r;
 	if (is_new)
 		r = rsm_sqlite_exec(catalog->db, schema, err);
+	if (r == 0)
+		r = rsm_sqlite_exec(catalog->db, media_schema, err);
 	if (r == 0)
 		r = make_system_pools(catalog, err);
 	/* whoever is served registers again */

@@ -115,6 +115,9 @@ int rsm_medium_free_name_locked(struct rsm_catalog *catalog, int64_t pool, const
 /* A shown name that no medium has. */
 int rsm_medium_free_shown_locked(struct rsm_catalog *catalog, const char *wanted,
 				 char ret_shown[RSM_NAME_SIZE], struct rsm_err *err);
+/* medium_facts.c: -EMEDIUMTYPE when no drive of the library that it is in writes such media. */
+int rsm_medium_check_writers_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+				    struct rsm_err *err);
 /* Forgets it altogether. */
 int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
 

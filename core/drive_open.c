@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "changer/medium_memory.h"
 #include "core/acl_text.h"
+#include "core/drive_fit.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
@@ -108,6 +109,21 @@ void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge 
 		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
 }
 
+/* That this drive only reads it is no quality of the cartridge, unless there is no other. */
+static void note_drive_locked(struct rsm_drive_worker *worker,
+			      const struct rsm_cartridge *cartridge,
+			      struct rsm_volume_status *status)
+{
+	if (!status->read_only || rsm_drive_fit_locked(worker, cartridge) != RSM_MEDIA_READS ||
+	    worker->medium.write_protected)
+		return;
+	status->read_only = rsm_drive_fit_best_locked(cartridge) == RSM_MEDIA_READS;
+	status->reason[0] = '\0';
+	if (status->read_only)
+		snprintf(status->reason, sizeof status->reason, "no drive here writes %s",
+			 cartridge->media_type);
+}
+
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded)
 {
@@ -119,6 +135,7 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 	if (worker->volume)
 		worker->volume->ops->status(worker->volume, &status);
 	rsm_mutex_lock(&worker->manager->lock);
+	note_drive_locked(worker, cartridge, &status);
 	if (loaded)
 		cartridge->unwritable = rsm_medium_is_unwritable(&m);
 	if (cartridge->unwritable && !status.read_only) {
@@ -164,19 +181,20 @@ static char *root_key(struct rsm_volume_index *index, const char *name)
 	return text;
 }
 
-enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
+enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_SIDE, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
 
 static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
 			     char *keys[KEYS])
 {
-	static const char *const names[KEYS] = { "pool",  "name", "lmid", "state",
-						 "owner", "mode", "acl" };
+	static const char *const names[KEYS] = { "pool",  "name",  "lmid", "side",
+						 "state", "owner", "mode", "acl" };
 
 	for (int i = 0; i < KEYS; i++)
 		keys[i] = root_key(rsm_content_index(content), names[i]);
 	found->pool = keys[KEY_POOL];
 	found->name = keys[KEY_NAME];
 	found->lmid = keys[KEY_LMID];
+	found->side = keys[KEY_SIDE];
 	found->state = keys[KEY_STATE];
 	found->acl = keys[KEY_ACL];
 	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
@@ -217,6 +235,21 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	free(other);
 }
 
+/* Whose volume it bears, too. */
+static void note_copy(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_medium *m = &worker->medium, known;
+
+	if (rsm_medium_find_uuid(catalog_of(worker), m->volume_uuid, &known, NULL) != 0)
+		return;
+	snprintf(m->health, sizeof m->health, "it bears the same volume as %.100s", known.shown);
+	if (rsm_medium_set_health(catalog_of(worker), m->id, m->health, NULL) < 0)
+		rsm_log_warning("%s: that it is a copy is not noted", cartridge->barcode);
+	rsm_event_add(catalog_of(worker), "duplicate", "medium", cartridge->barcode, "of",
+		      known.shown, "volume", m->volume_uuid, "text",
+		      "two cartridges bear one volume; this one is read-only", NULL);
+}
+
 static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			       const struct rsm_ltfs_probe *probe, const char *unreadable,
 			       struct rsm_err *err)
@@ -230,6 +263,7 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 	struct rsm_identification found = { .label_type = "", .label_info = "", .volume_uuid = "" };
 	char *keys[KEYS] = { 0 };
 	int64_t pool = worker->medium.pool;
+	bool write_protected = worker->medium.write_protected;
 	int r;
 
 	if (unreadable) {
@@ -256,13 +290,19 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 		found.remaining = found.capacity = 0; /* df goes by the type then */
 	}
 	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
+	worker->medium.write_protected = write_protected; /* the drive's word, noted later */
 	for (int i = 0; i < KEYS; i++)
 		free(keys[i]);
 	if (r < 0)
 		return r;
 	take_entry(worker->manager, cartridge, worker->medium.id);
+	rsm_mutex_lock(&worker->manager->lock);
+	rsm_drive_fit_note_locked(cartridge, &worker->medium);
+	rsm_mutex_unlock(&worker->manager->lock);
 	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
+	if (worker->medium.duplicate)
+		note_copy(worker, cartridge);
 	rsm_manager_names_changed(worker->manager, pool);
 	rsm_manager_names_changed(worker->manager, worker->medium.pool);
 	rsm_manager_names_changed(worker->manager, RSM_POOL_TOP);
@@ -373,8 +413,11 @@ static bool is_own_remains(struct rsm_drive_worker *worker, const struct rsm_ltf
 }
 
 /* May what is on the medium be destroyed, as the label work demands? */
-static bool may_overwrite(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe)
+static bool may_overwrite(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge,
+			  const struct rsm_ltfs_probe *probe)
 {
+	if (cartridge->worm)
+		return probe->kind == RSM_PROBE_BLANK;
 	switch (probe->kind) {
 	case RSM_PROBE_BLANK:
 	case RSM_PROBE_FREE: return true;
@@ -421,6 +464,14 @@ static int write_free_label(struct rsm_drive_worker *worker, struct rsm_err *err
 	return r ? r : rsm_ltfs_write_free_label(worker->drive, worker->medium.barcode, err);
 }
 
+/* That it had no volume is over before anybody sees that its label work is done. */
+static void note_writable(struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	cartridge->read_only = false;
+	cartridge->reason[0] = '\0';
+}
+
 static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		  struct rsm_err *err)
 {
@@ -443,11 +494,15 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 		/* deallocated meanwhile: nobody would know the volume, or its half */
 		rsm_volume_free(worker->volume);
 		worker->volume = NULL;
+		if (cartridge->worm) /* used up; the catalogue has it decommissioned */
+			return 0;
 		r = write_free_label(worker, err);
 		return r ? r : rsm_medium_forget_labelling(catalog_of(worker), cartridge->id, err);
 	}
 	if (r == 0)
 		r = rsm_volume_index_commit(index, false, err);
+	if (r == 0)
+		note_writable(cartridge);
 	if (r == 0)
 		r = rsm_medium_set_label_work(catalog_of(worker), cartridge->id, RSM_LABEL_FORMAT,
 					      RSM_LABEL_NONE, err);
@@ -479,9 +534,9 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 				 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
 							     RSM_LABEL_FORMAT, RSM_LABEL_NONE, err);
 		}
-		if (may_overwrite(worker, probe))
+		if (may_overwrite(worker, cartridge, probe))
 			return format(worker, cartridge, err);
-	} else if (may_free(worker, probe)) {
+	} else if (!cartridge->worm && may_free(worker, probe)) {
 		r = write_free_label(worker, err);
 		if (r == 0)
 			m->health[0] = '\0';
@@ -492,11 +547,12 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 	r = note_identification(worker, cartridge, probe, NULL, err);
 	return r ? r
 		 : rsm_err_set(err, EMEDIUMTYPE,
-			       "it holds \"%s\" %s where a free label was expected, and is left as "
-			       "it is",
+			       "it holds \"%s\" %s where %s was expected, and is left as it is",
 			       probe->label_type,
 			       probe->kind == RSM_PROBE_LTFS ? probe->label.uuid
-							     : probe->label_info);
+							     : probe->label_info,
+			       cartridge->worm ? "a blank cartridge that is written once"
+					       : "a free label");
 }
 
 /* A format that was under way when the medium was deallocated, and when the process or the power
@@ -552,7 +608,6 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 {
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_ltfs_probe probe;
-	struct rsm_tape_medium tape;
 	bool expected;
 	int r;
 
@@ -564,11 +619,9 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
 	r = rsm_drive_cache_reset(worker, 0, err);
 	if (r == 0)
-		r = rsm_tape_drive_medium(worker->drive, &tape, err);
-	if (r == 0) {
-		m->write_protected = tape.write_protected;
+		r = rsm_drive_note_facts(worker, cartridge, err);
+	if (r == 0)
 		r = rsm_ltfs_probe(worker->drive, &probe, err);
-	}
 	if (r < 0) {
 		if (m->state == RSM_MEDIUM_UNKNOWN && err)
 			note_unreadable(worker, cartridge, err->msg);
@@ -576,7 +629,8 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	}
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
 		return do_label_work(worker, cartridge, &probe, err);
-	if (!m->lmid[0] && !m->write_protected && is_own_remains(worker, &probe)) {
+	if (!m->lmid[0] && !m->write_protected && !cartridge->worm &&
+	    is_own_remains(worker, &probe)) {
 		r = clean_up(worker, &probe, err);
 		if (r < 0)
 			return r;

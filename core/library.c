@@ -64,6 +64,42 @@ int rsm_library_register(struct rsm_catalog *catalog, const char *source, const 
 	return r;
 }
 
+static int set_limits_locked(struct rsm_catalog *catalog, int64_t library,
+			     const struct rsm_library_limit *limits, size_t count,
+			     struct rsm_err *err)
+{
+	int r = rsm_catalog_run(catalog, err, "DELETE FROM library_limit WHERE library = ?1", "i",
+				library);
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = rsm_catalog_run(catalog, err,
+				    "INSERT OR REPLACE INTO library_limit (library, media_type, "
+				    "reads) VALUES (?1, ?2, ?3)",
+				    "isd", library, limits[i].media_type, (int)limits[i].reads);
+	if (r < 0)
+		return r;
+	return rsm_catalog_run(
+		catalog, err,
+		"UPDATE side SET state = 0 WHERE state = 2 AND medium IN (SELECT m.id FROM medium "
+		"m WHERE m.library = ?1 AND m.location <> 0 AND NOT EXISTS (SELECT 1 FROM "
+		"library_limit l WHERE l.library = ?1 AND l.media_type = m.media_type AND l.reads "
+		"= 0))",
+		"i", library);
+}
+
+int rsm_library_set_limits(struct rsm_catalog *catalog, int64_t library,
+			   const struct rsm_library_limit *limits, size_t count,
+			   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = set_limits_locked(catalog, library, limits, count, err);
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
 int rsm_library_set_enabled(struct rsm_catalog *catalog, int64_t library, bool enabled,
 			    struct rsm_err *err)
 {

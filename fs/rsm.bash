@@ -42,7 +42,9 @@ _rsm()
 	--drive) words=$(_rsm_view drives 1) ;;
 	--medium) words=$(_rsm_view media 2) ;;
 	--holds) words="media pools" ;;
-	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
+	--inventory) words="fast full none" ;;
+	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9 LTO-5-WORM LTO-6-WORM LTO-7-WORM LTO-8-WORM LTO-9-WORM" ;;
+	--drive-type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
 	--priority | --timeout | --limit | --slots | --drives | --ports | --cartridges | \
 		--capacity | --rollback | --view | --unview) return ;;
 	*)
@@ -92,6 +94,13 @@ _rsm()
 			esac
 			;;
 		inventory) words=$(_rsm_view libraries 2) ;;
+		door)
+			if ((COMP_CWORD == i + 1)); then
+				words=$'lock\nunlock'
+			else
+				words=$(_rsm_view libraries 2)
+			fi
+			;;
 		library)
 			if ((COMP_CWORD == i + 1)); then
 				words=create

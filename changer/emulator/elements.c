@@ -18,6 +18,23 @@ const char *const rsm_element_folders[] = {
 	[RSM_ELEMENT_DATA_TRANSFER] = "drives",
 };
 
+/* The address that a folder's name is, 0 if it is none. One spelling each: no leading zeros. */
+uint16_t rsm_element_address_of(const char *name)
+{
+	unsigned address = 0;
+
+	if (*name == '0')
+		return 0;
+	for (; *name; name++) {
+		if (*name < '0' || *name > '9')
+			return 0;
+		address = address * 10 + (unsigned)(*name - '0');
+		if (address > 0xFFFF)
+			return 0;
+	}
+	return (uint16_t)address;
+}
+
 void rsm_element_path(const struct rsm_emulated_element *element, char *path)
 {
 	snprintf(path, PATH_ROOM, "%s/%u", rsm_element_folders[element->type], element->address);
@@ -170,12 +187,16 @@ unsigned rsm_element_look(struct rsm_elements *elements, struct rsm_emulated_ele
 	struct timespec seen;
 	struct stat st;
 	char *name = NULL;
+	bool was_absent = element->absent;
 
 	if (element->type == RSM_ELEMENT_TRANSPORT)
 		return 0;
 	rsm_element_path(element, path);
 	clock_gettime(CLOCK_REALTIME, &seen);
 	folder = openat(elements->library, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	element->absent = folder < 0 && errno == ENOENT;
+	if (element->absent != was_absent)
+		element->folder_mtime = element->folder_ctime = 0;
 	if (folder >= 0 && fstat(folder, &st) == 0) {
 		note_folder(elements, element, &st, &seen);
 		see(elements, element, folder, arrival, &sight);
@@ -188,7 +209,7 @@ unsigned rsm_element_look(struct rsm_elements *elements, struct rsm_emulated_ele
 	    strcmp(element->cartridge, sight.name) == 0)
 		return 0;
 	if (sight.cartridges == 0 && !element->cartridge && !element->crowded)
-		return 0;
+		return element->absent != was_absent ? bit_of(element) : 0;
 	if (sight.cartridges > 1 && element->crowded)
 		return 0;
 	if (sight.cartridges == 1) {
@@ -222,6 +243,58 @@ unsigned rsm_elements_look(struct rsm_elements *elements, uint16_t first, size_t
 	return changed;
 }
 
+int rsm_element_add_watch(struct rsm_elements *elements, const char *path, uint32_t mask)
+{
+	char link[64 + PATH_ROOM];
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d/%s", elements->library, path);
+	return inotify_add_watch(elements->inotify, link, mask | IN_ONLYDIR);
+}
+
+int rsm_element_watch(struct rsm_elements *elements, size_t place)
+{
+	struct rsm_emulated_element *element = &elements->list[place];
+	char path[PATH_ROOM];
+	size_t room;
+	uint32_t *grown;
+
+	rsm_element_path(element, path);
+	element->watch = rsm_element_add_watch(elements, path, RSM_ELEMENT_WATCHED);
+	if (element->watch < 0)
+		return 0;
+	room = (size_t)element->watch + 1;
+	if (room > elements->watch_room) {
+		room += 64;
+		grown = reallocarray(elements->by_watch, room, sizeof *grown);
+		if (!grown)
+			return -ENOMEM;
+		memset(grown + elements->watch_room, 0,
+		       (room - elements->watch_room) * sizeof *grown);
+		elements->by_watch = grown;
+		elements->watch_room = room;
+	}
+	elements->by_watch[element->watch] = (uint32_t)place + 1;
+	return 0;
+}
+
+/* A magazine, as a folder of slots/, is taken out or comes back: perhaps another folder of its
+ * name, which is watched then; with all that it holds, at once.
+ */
+static unsigned see_magazine(struct rsm_elements *elements, const struct inotify_event *event)
+{
+	uint16_t address = rsm_element_address_of(event->name);
+	uint32_t place = address ? elements->by_address[address] : 0;
+	struct rsm_emulated_element *element = place ? &elements->list[place - 1] : NULL;
+
+	if (!element || event->wd != elements->folder_watches[element->type])
+		return 0;
+	if (element->watch >= 0 && event->mask & (IN_CREATE | IN_MOVED_TO) &&
+	    rsm_element_watch(elements, place - 1) < 0)
+		return 0; /* seen by the next inventory */
+	return rsm_element_look(elements, element,
+				event->mask & IN_CREATE ? RSM_UNSEEN : RSM_BY_RENAME);
+}
+
 static unsigned read_watches(struct rsm_elements *elements)
 {
 	_Alignas(struct inotify_event) char buffer[8192];
@@ -231,7 +304,7 @@ static unsigned read_watches(struct rsm_elements *elements)
 	while ((length = read(elements->inotify, buffer, sizeof buffer)) > 0) {
 		for (char *at = buffer; at < buffer + length;) {
 			const struct inotify_event *event = (const void *)at;
-			size_t watch = (size_t)event->wd;
+			size_t watched = (size_t)event->wd;
 
 			at += sizeof *event + event->len;
 			if (event->mask & IN_Q_OVERFLOW) {
@@ -239,11 +312,14 @@ static unsigned read_watches(struct rsm_elements *elements)
 				continue;
 			}
 			if (!(event->mask & IN_ISDIR) || event->wd < 0 || event->len == 0 ||
-			    event->name[0] == '.' || watch >= elements->watch_room ||
-			    !elements->by_watch[watch])
+			    event->name[0] == '.')
 				continue;
+			if (watched >= elements->watch_room || !elements->by_watch[watched]) {
+				changed |= see_magazine(elements, event);
+				continue;
+			}
 			changed |= rsm_element_look(
-				elements, &elements->list[elements->by_watch[watch] - 1],
+				elements, &elements->list[elements->by_watch[watched] - 1],
 				event->mask & IN_MOVED_TO ? RSM_BY_RENAME : RSM_IN_PLACE);
 		}
 	}

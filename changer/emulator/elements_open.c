@@ -60,35 +60,6 @@ void rsm_elements_close(struct rsm_elements *elements)
 	free(elements);
 }
 
-static int watch(struct rsm_elements *elements, size_t place, struct rsm_err *err)
-{
-	struct rsm_emulated_element *element = &elements->list[place];
-	char path[PATH_ROOM], link[64 + PATH_ROOM];
-	size_t room;
-	uint32_t *grown;
-
-	rsm_element_path(element, path);
-	snprintf(link, sizeof link, "/proc/self/fd/%d/%s", elements->library, path);
-	element->watch =
-		inotify_add_watch(elements->inotify, link,
-				  IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR);
-	if (element->watch < 0)
-		return 0;
-	room = (size_t)element->watch + 1;
-	if (room > elements->watch_room) {
-		room += 64;
-		grown = reallocarray(elements->by_watch, room, sizeof *grown);
-		if (!grown)
-			return rsm_err_oom(err);
-		memset(grown + elements->watch_room, 0,
-		       (room - elements->watch_room) * sizeof *grown);
-		elements->by_watch = grown;
-		elements->watch_room = room;
-	}
-	elements->by_watch[element->watch] = (uint32_t)place + 1;
-	return 0;
-}
-
 static int watch_all(struct rsm_elements *elements, struct rsm_err *err)
 {
 	size_t slots = elements->first_of[RSM_ELEMENT_STORAGE + 1] -
@@ -96,6 +67,15 @@ static int watch_all(struct rsm_elements *elements, struct rsm_err *err)
 	int r = 0;
 
 	elements->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	for (unsigned type = 0; type < 6; type++) {
+		bool has_folder = type >= RSM_ELEMENT_STORAGE && type <= RSM_ELEMENT_DATA_TRANSFER;
+
+		elements->folder_watches[type] =
+			elements->inotify >= 0 && has_folder
+				? rsm_element_add_watch(elements, rsm_element_folders[type],
+							RSM_ELEMENT_WATCHED)
+				: -1;
+	}
 	for (size_t i = 0; r == 0 && i < elements->count; i++) {
 		struct rsm_emulated_element *element = &elements->list[i];
 
@@ -104,28 +84,11 @@ static int watch_all(struct rsm_elements *elements, struct rsm_err *err)
 			continue;
 		if (elements->inotify >= 0 &&
 		    (element->type != RSM_ELEMENT_STORAGE || slots <= WATCHED_SLOTS))
-			r = watch(elements, i, err);
+			r = rsm_element_watch(elements, i) < 0 ? rsm_err_oom(err) : 0;
 		if (element->watch < 0)
 			elements->unwatched++;
 	}
 	return r;
-}
-
-/* The address that a folder's name is, 0 if it is none. One spelling each: no leading zeros. */
-static uint16_t address_of(const char *name)
-{
-	unsigned address = 0;
-
-	if (*name == '0')
-		return 0;
-	for (; *name; name++) {
-		if (*name < '0' || *name > '9')
-			return 0;
-		address = address * 10 + (unsigned)(*name - '0');
-		if (address > 0xFFFF)
-			return 0;
-	}
-	return (uint16_t)address;
 }
 
 static int add(struct rsm_elements *elements, enum rsm_element_type type, uint16_t address,
@@ -179,7 +142,7 @@ static int read_elements(struct rsm_elements *elements, enum rsm_element_type ty
 	if (fd < 0 || !(folder = fdopendir(fd)))
 		return rsm_err_errno(err, "%s/%s", path, rsm_element_folders[type]);
 	while (r == 0 && (entry = readdir(folder))) {
-		uint16_t address = address_of(entry->d_name);
+		uint16_t address = rsm_element_address_of(entry->d_name);
 
 		if (address && (entry->d_type == DT_DIR ||
 				(fstatat(fd, entry->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode))))
