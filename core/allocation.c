@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "changer/media_type.h"
 #include "core/catalog_private.h"
 
 /* ---- logical media ---- */
@@ -75,10 +76,18 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	if (r < 0)
 		return r;
 	target = pool;
-	if (pool.max_allocations && medium.allocations >= pool.max_allocations) {
+	r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
+	if (r < 0)
+		return r;
+	/* what is written once stays what it is, and is nothing to be written again */
+	if (rsm_media_type_is_worm(medium.media_type) &&
+	    (medium.label_work != RSM_LABEL_FORMAT || begun)) {
+		state = RSM_MEDIUM_DECOMMISSIONED;
+	} else if (pool.max_allocations && medium.allocations >= pool.max_allocations) {
 		state = RSM_MEDIUM_DECOMMISSIONED;
 	} else if (pool.return_to_free) {
-		state = RSM_MEDIUM_UNPREPARED;
+		if (!rsm_media_type_is_worm(medium.media_type)) /* that is blank still */
+			state = RSM_MEDIUM_UNPREPARED;
 		r = rsm_pool_system_locked(catalog, RSM_POOL_SCRATCH, medium.media_type, &target,
 					   err);
 	}
@@ -87,9 +96,7 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	labelled =
 		medium.label_work != RSM_LABEL_FORMAT || (keep_old && medium.old_uuid[0] == '\0');
 	old = labelled ? medium.volume_uuid : medium.old_uuid;
-	if (r == 0) /* then there is nothing left of it to be restored */
-		r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
-	if (r == 0)
+	if (r == 0) /* begun: then there is nothing left of it to be restored */
 		r = rsm_logical_end_locked(catalog, id, err);
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err,
@@ -229,11 +236,14 @@ static int move_available_locked(struct rsm_catalog *catalog, int64_t id, int64_
 		r = rsm_pool_take_type_locked(catalog, &pool, medium.media_type, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s", rsm_medium_words(&medium));
-	/* what bears another label than the free one is not prepared, though it can be allocated */
-	r = rsm_catalog_run(catalog, err,
-			    "UPDATE side SET pool = ?2, state = CASE WHEN ?3 AND label_type <> "
-			    "'RSMFS FREE' THEN 1 ELSE state END WHERE id = ?1",
-			    "iid", id, pool.id, (int)(pool.kind == RSM_POOL_SCRATCH));
+	/* what bears another label than the free one is not prepared, though it can be allocated;
+	 * what is written once needs none */
+	r = rsm_catalog_run(
+		catalog, err,
+		"UPDATE side SET pool = ?2, state = CASE WHEN ?3 AND label_type <> "
+		"'RSMFS FREE' THEN 1 ELSE state END WHERE id = ?1",
+		"iid", id, pool.id,
+		(int)(pool.kind == RSM_POOL_SCRATCH && !rsm_media_type_is_worm(medium.media_type)));
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, medium.pool, err);
 	return r < 0 ? r : rsm_pool_touch_locked(catalog, pool.id, err);
@@ -392,6 +402,10 @@ static int free_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *
 	if (medium.state == RSM_MEDIUM_INCOMPATIBLE)
 		return rsm_err_set(err, EMEDIUMTYPE, "%s cannot be written by any drive here",
 				   rsm_medium_words(&medium));
+	if (rsm_media_type_is_worm(medium.media_type))
+		return rsm_err_set(err, EROFS,
+				   "%s is written once (%s): no free label can be written to it",
+				   rsm_medium_words(&medium), medium.media_type);
 	r = rsm_pool_system_locked(catalog, RSM_POOL_SCRATCH, medium.media_type, &pool, err);
 	/* its volume stays known until the label is written: it may be seen once more before */
 	if (r == 0)

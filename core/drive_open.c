@@ -181,19 +181,20 @@ static char *root_key(struct rsm_volume_index *index, const char *name)
 	return text;
 }
 
-enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
+enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_SIDE, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
 
 static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
 			     char *keys[KEYS])
 {
-	static const char *const names[KEYS] = { "pool",  "name", "lmid", "state",
-						 "owner", "mode", "acl" };
+	static const char *const names[KEYS] = { "pool",  "name",  "lmid", "side",
+						 "state", "owner", "mode", "acl" };
 
 	for (int i = 0; i < KEYS; i++)
 		keys[i] = root_key(rsm_content_index(content), names[i]);
 	found->pool = keys[KEY_POOL];
 	found->name = keys[KEY_NAME];
 	found->lmid = keys[KEY_LMID];
+	found->side = keys[KEY_SIDE];
 	found->state = keys[KEY_STATE];
 	found->acl = keys[KEY_ACL];
 	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
@@ -232,6 +233,21 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 		rsm_content_close_volume(other->content);
 	rsm_list_remove(&other->link);
 	free(other);
+}
+
+/* Whose volume it bears, too. */
+static void note_copy(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_medium *m = &worker->medium, known;
+
+	if (rsm_medium_find_uuid(catalog_of(worker), m->volume_uuid, &known, NULL) != 0)
+		return;
+	snprintf(m->health, sizeof m->health, "it bears the same volume as %.100s", known.shown);
+	if (rsm_medium_set_health(catalog_of(worker), m->id, m->health, NULL) < 0)
+		rsm_log_warning("%s: that it is a copy is not noted", cartridge->barcode);
+	rsm_event_add(catalog_of(worker), "duplicate", "medium", cartridge->barcode, "of",
+		      known.shown, "volume", m->volume_uuid, "text",
+		      "two cartridges bear one volume; this one is read-only", NULL);
 }
 
 static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -285,6 +301,8 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 	rsm_mutex_unlock(&worker->manager->lock);
 	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
+	if (worker->medium.duplicate)
+		note_copy(worker, cartridge);
 	rsm_manager_names_changed(worker->manager, pool);
 	rsm_manager_names_changed(worker->manager, worker->medium.pool);
 	rsm_manager_names_changed(worker->manager, RSM_POOL_TOP);
@@ -395,8 +413,11 @@ static bool is_own_remains(struct rsm_drive_worker *worker, const struct rsm_ltf
 }
 
 /* May what is on the medium be destroyed, as the label work demands? */
-static bool may_overwrite(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe)
+static bool may_overwrite(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge,
+			  const struct rsm_ltfs_probe *probe)
 {
+	if (cartridge->worm)
+		return probe->kind == RSM_PROBE_BLANK;
 	switch (probe->kind) {
 	case RSM_PROBE_BLANK:
 	case RSM_PROBE_FREE: return true;
@@ -423,7 +444,9 @@ static bool may_free(struct rsm_drive_worker *worker, const struct rsm_ltfs_prob
 	case RSM_PROBE_LTFS:
 		return strcasecmp(probe->label.uuid, medium->old_uuid) == 0 ||
 		       strcasecmp(probe->label.uuid, medium->volume_uuid) == 0;
-	case RSM_PROBE_FOREIGN: return strcmp(probe->label_type, medium->label_type) == 0;
+	case RSM_PROBE_FOREIGN:
+		return strcmp(probe->label_type, medium->label_type) == 0 &&
+		       strcmp(probe->label_info, medium->label_info) == 0;
 	}
 	return false;
 }
@@ -473,6 +496,8 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 		/* deallocated meanwhile: nobody would know the volume, or its half */
 		rsm_volume_free(worker->volume);
 		worker->volume = NULL;
+		if (cartridge->worm) /* used up; the catalogue has it decommissioned */
+			return 0;
 		r = write_free_label(worker, err);
 		return r ? r : rsm_medium_forget_labelling(catalog_of(worker), cartridge->id, err);
 	}
@@ -511,9 +536,9 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 				 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
 							     RSM_LABEL_FORMAT, RSM_LABEL_NONE, err);
 		}
-		if (may_overwrite(worker, probe))
+		if (may_overwrite(worker, cartridge, probe))
 			return format(worker, cartridge, err);
-	} else if (may_free(worker, probe)) {
+	} else if (!cartridge->worm && may_free(worker, probe)) {
 		r = write_free_label(worker, err);
 		if (r == 0)
 			m->health[0] = '\0';
@@ -524,11 +549,12 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 	r = note_identification(worker, cartridge, probe, NULL, err);
 	return r ? r
 		 : rsm_err_set(err, EMEDIUMTYPE,
-			       "it holds \"%s\" %s where a free label was expected, and is left as "
-			       "it is",
+			       "it holds \"%s\" %s where %s was expected, and is left as it is",
 			       probe->label_type,
 			       probe->kind == RSM_PROBE_LTFS ? probe->label.uuid
-							     : probe->label_info);
+							     : probe->label_info,
+			       cartridge->worm ? "a blank cartridge that is written once"
+					       : "a free label");
 }
 
 /* A format that was under way when the medium was deallocated, and when the process or the power
@@ -554,6 +580,22 @@ static void note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridg
 	if (note_identification(worker, cartridge, NULL, why, &err) < 0)
 		rsm_log_warning("%s: that it cannot be read is not noted: %s", cartridge->barcode,
 				err.msg);
+}
+
+/* Is that the label cannot be read the medium's fault? A drive's own is not, unless it is so again
+ * and again. What somebody owns stays his, and says what is wrong when that is certain.
+ */
+static bool tells_of_medium(struct rsm_cartridge *cartridge, const struct rsm_medium *medium,
+			    const struct rsm_err *failure)
+{
+	unsigned failures;
+
+	if (failure->key == MEDIUM_ERROR)
+		return true;
+	rsm_mutex_lock(&cartridge->manager->lock);
+	failures = cartridge->failures + 1;
+	rsm_mutex_unlock(&cartridge->manager->lock);
+	return medium->state == RSM_MEDIUM_UNKNOWN && failures >= RSM_IDENTIFY_TRIES;
 }
 
 /* One partition has its label, the other has none: it is read by that one, if there is something to
@@ -599,13 +641,14 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	if (r == 0)
 		r = rsm_ltfs_probe(worker->drive, &probe, err);
 	if (r < 0) {
-		if (m->state == RSM_MEDIUM_UNKNOWN && err)
+		if (err && tells_of_medium(cartridge, m, err))
 			note_unreadable(worker, cartridge, err->msg);
 		return r;
 	}
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
 		return do_label_work(worker, cartridge, &probe, err);
-	if (!m->lmid[0] && !m->write_protected && is_own_remains(worker, &probe)) {
+	if (!m->lmid[0] && !m->write_protected && !cartridge->worm &&
+	    is_own_remains(worker, &probe)) {
 		r = clean_up(worker, &probe, err);
 		if (r < 0)
 			return r;

@@ -1,4 +1,4 @@
-/* Where a medium goes by what its label says (rsm-model.md 5; declared in media.h).
+/* Where a medium goes by what its label says (rsm_medium_identified is declared in media.h).
  *
  * Everything in `found` comes from a medium, so it may be anything: names and paths are checked
  * before they are used, and what cannot be right makes the volume an imported one at worst. A
@@ -6,13 +6,14 @@
  * is wrong, missing or unreadable; only the free label does that, which nothing but a deallocation
  * or `rsm free` ever wrote.
  */
-#include "core/media.h"
+#include "core/identification.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <uuid/uuid.h>
 
+#include "changer/media_type.h"
 #include "core/acl_text.h"
 #include "core/catalog_private.h"
 
@@ -96,6 +97,8 @@ static int pool_kind(struct identifying *it, enum rsm_pool_kind *ret_kind, struc
 	return r;
 }
 
+static int found_nothing(struct identifying *it, struct rsm_err *err);
+
 /* ---- the free label ---- */
 
 static int found_free(struct identifying *it, struct rsm_err *err)
@@ -106,6 +109,8 @@ static int found_free(struct identifying *it, struct rsm_err *err)
 
 	if (r < 0)
 		return r;
+	if (rsm_media_type_is_worm(medium->media_type))
+		return found_nothing(it, err); /* what is written once is free while it is blank */
 	if (is_allocated(medium) && medium->label_work == RSM_LABEL_FORMAT)
 		return 0; /* its turn to be formatted has not come yet */
 	if (medium->state == RSM_MEDIUM_DECOMMISSIONED)
@@ -159,6 +164,9 @@ static int found_nothing(struct identifying *it, struct rsm_err *err)
 		return 0;
 	if (medium->state == RSM_MEDIUM_AVAILABLE && blank && kind == RSM_POOL_APPLICATION)
 		return 0;
+	/* a free label would use it up: that it is blank tells that it is free */
+	if (blank && rsm_media_type_is_worm(medium->media_type))
+		return settle(it, RSM_POOL_SCRATCH, RSM_MEDIUM_AVAILABLE, "", false, err);
 	r = rsm_catalog_run(it->catalog, err, "UPDATE side SET old_uuid = '' WHERE id = ?1", "i",
 			    medium->id);
 	return r < 0 ? r : settle(it, RSM_POOL_FOREIGN, RSM_MEDIUM_FOREIGN, "", false, err);
@@ -266,6 +274,21 @@ static int restore_acls(struct identifying *it, struct rsm_err *err)
 	return r < 0 ? r : restore_acl(it, RSM_ACL_DEFAULT, &inherited, err);
 }
 
+/* The side is known by the id that it had, unless another one has that now. */
+static int restore_side(struct identifying *it, struct rsm_err *err)
+{
+	char text[RSM_GUID_SIZE];
+	uuid_t side;
+
+	if (!it->found->side || uuid_parse(it->found->side, side) != 0)
+		return 0;
+	uuid_unparse_lower(side, text);
+	return rsm_catalog_run(it->catalog, err,
+			       "UPDATE side SET guid = ?2 WHERE id = ?1 AND NOT EXISTS (SELECT 1 "
+			       "FROM side WHERE guid = ?2)",
+			       "is", it->medium.id, text);
+}
+
 /* Our vendor keys: 0, or outcome 1 when they are not ours or not good. */
 static int restore(struct identifying *it, struct rsm_err *err)
 {
@@ -325,6 +348,8 @@ static int restore(struct identifying *it, struct rsm_err *err)
 				      : RSM_MEDIUM_ALLOCATED),
 			logical, it->uuid, (int)(renamed ? RSM_LABEL_UPDATE : RSM_LABEL_NONE),
 			found->index_generation);
+	if (r == 0)
+		r = restore_side(it, err);
 	if (r == 0)
 		r = restore_acls(it, err);
 	if (r == 0)
@@ -467,6 +492,16 @@ static int found_ltfs(struct identifying *it, struct rsm_err *err)
 	}
 	r = note_contents(it, err);
 	return r < 0 ? r : found_new(it, err);
+}
+
+/* ---- what people see ---- */
+
+void rsm_identification_label_text(const struct rsm_medium *medium, struct rsm_text *ret_text)
+{
+	rsm_text_add(ret_text, medium->label_type);
+	if (medium->label_info[0])
+		rsm_text_printf(ret_text, "%s%s", medium->label_type[0] ? " " : "",
+				medium->label_info);
 }
 
 /* ---- all of it ---- */

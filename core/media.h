@@ -200,7 +200,7 @@ struct rsm_identification {
 	const char *label_type, *label_info; /* "" if none */
 	const char *volume_uuid;	     /* LTFS only */
 	/* from the vendor keys of the index root; NULL where missing */
-	const char *pool, *name, *lmid, *state, *acl;
+	const char *pool, *name, *lmid, *side, *state, *acl;
 	uint32_t mode, owner, group;
 	bool has_owner;
 	uint64_t index_generation, capacity, remaining;
