@@ -10,11 +10,13 @@
 #include "base/log.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/retention.h"
 #include "core/view.h"
 
 #define HOUSEKEEPING_NS (RSM_SECOND_NS / 2)
 #define STARTUP_WAIT_NS (5 * RSM_SECOND_NS)
 #define ROOM_WAIT_NS	(60 * RSM_SECOND_NS)
+#define PURGE_NS	(3600 * RSM_SECOND_NS)
 
 int64_t rsm_manager_now(const struct rsm_manager *manager)
 {
@@ -357,9 +359,23 @@ static void wait_for_identification(struct rsm_manager *manager)
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
 }
 
+/* A mount may last for years. */
+static void purge_now_and_then(struct rsm_manager *manager, int64_t *purged_ns)
+{
+	int64_t now = rsm_manager_now(manager);
+	struct rsm_err err;
+
+	if (now - *purged_ns < PURGE_NS)
+		return;
+	*purged_ns = now;
+	if (rsm_retention_purge(manager->catalog, &err) < 0)
+		rsm_log_warning("what has ended long ago is not purged: %s", err.msg);
+}
+
 static void *keep_house(void *argument)
 {
 	struct rsm_manager *manager = argument;
+	int64_t purged_ns = rsm_manager_now(manager);
 
 	for (;;) {
 		rsm_mutex_lock(&manager->lock);
@@ -376,6 +392,7 @@ static void *keep_house(void *argument)
 		rsm_manager_adopt_staged(manager);
 		rsm_cartridge_tidy(manager);
 		watch_room(manager);
+		purge_now_and_then(manager, &purged_ns);
 	}
 }
 
@@ -405,6 +422,8 @@ static int open_folders(struct rsm_manager *manager, struct rsm_err *err)
 		r = rsm_work_item_cancel_all(manager->catalog, err);
 	if (r == 0)
 		r = rsm_operator_request_withdraw_all(manager->catalog, err);
+	if (r == 0)
+		r = rsm_retention_purge(manager->catalog, err);
 	return r;
 }
 

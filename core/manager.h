@@ -285,4 +285,16 @@ RSM_MUST_CHECK int rsm_manager_unlock_door_wait(struct rsm_manager *manager, int
 RSM_MUST_CHECK int rsm_manager_lock_door(struct rsm_manager *manager, int64_t library,
 					 struct rsm_err *err);
 
+/* ---- operator requests (manager_request.c) ---- */
+
+/* Somebody says that it is done. That is a claim: it is looked at, and if it is not so it is asked
+ * for again (-EAGAIN, with what was found instead). A drive that needed service is tried again.
+ * -ENOENT, -EINVAL: ended already.
+ */
+RSM_MUST_CHECK int rsm_manager_satisfy_request(struct rsm_manager *manager, int64_t id,
+					       const atomic_bool *cancel, struct rsm_err *err);
+/* It will not be done: who waits for it fails with -ECANCELED. */
+RSM_MUST_CHECK int rsm_manager_refuse_request(struct rsm_manager *manager, int64_t id,
+					      struct rsm_err *err);
+
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "core/setting.h"
 #include "fs/control_request.h"
 
 static int may_change_medium(struct rsmfs_request *request, const struct rsm_medium *medium,
@@ -148,14 +149,18 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 {
 	RSMFS_NEWBORN struct rsmfs_newborn newborn = { 0 };
 	const char *operand = request->call.operands[0];
+	const char *description = rsmfs_verb_text(&request->call, "description");
 	struct rsm_allocation allocation;
 	struct rsmfs_object object;
 	struct rsm_medium medium;
 	RSM_FREE char *path = NULL;
 	const char *name = NULL;
 	int64_t pool;
-	int r = rsmfs_object_find(request, operand, &object, NULL);
+	int r = description ? rsm_description_check(description, err) : 0;
 
+	if (r < 0)
+		return r;
+	r = rsmfs_object_find(request, operand, &object, NULL);
 	if (r < 0 && r != -ENOENT)
 		return rsmfs_object_find(request, operand, &object, err);
 	if (r < 0 || !object.is_pool) {
@@ -184,6 +189,8 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 		r = wait_for_one(request, &allocation, operand, &medium, err);
 	if (r == 0)
 		r = rsmfs_newborn_finish(&newborn, request, 'm', medium.id, err);
+	if (r == 0 && description)
+		r = rsm_description_set(request->catalog, "logical", medium.lmid, description, err);
 	if (r < 0)
 		return r;
 	rsmfs_request_names_changed(request, medium.pool, medium.name);

@@ -34,6 +34,8 @@ static const struct {
 	{ "requests", rsmfs_run_requests },
 	{ "queue", rsmfs_run_queue },
 	{ "export", rsmfs_run_export },
+	{ "set", rsmfs_run_set },
+	{ "refresh", rsmfs_run_refresh },
 };
 
 /* The kernel believes a name in a pool for a moment (rsmfs_pools_timeout_s): whoever looks after

@@ -243,11 +243,18 @@ int rsmfs_run_view(struct rsmfs_request *request, struct rsm_err *err)
 	static const struct {
 		const char *what;
 		int (*view)(struct rsmfs_request *request, struct rsm_err *err);
-	} plain[] = { { "libraries", rsmfs_view_libraries },
+	} views[] = { { "libraries", rsmfs_view_libraries },
+		      { "changers", rsmfs_view_changers },
 		      { "drives", rsmfs_view_drives },
+		      { "drive-types", rsmfs_view_drive_types },
 		      { "slots", rsmfs_view_slots },
+		      { "ports", rsmfs_view_ports },
+		      { "media-types", rsmfs_view_media_types },
+		      { "logical", rsmfs_view_logical },
+		      { "sides", rsmfs_view_sides },
 		      { "queue", rsmfs_view_queue },
-		      { "requests", rsmfs_view_requests } };
+		      { "requests", rsmfs_view_requests },
+		      { "computer", rsmfs_view_computer } };
 	size_t count = request->call.operand_count;
 	const char *what = count ? request->call.operands[0] : NULL;
 	const char *operand = count > 1 ? request->call.operands[1] : NULL;
@@ -258,12 +265,20 @@ int rsmfs_run_view(struct rsmfs_request *request, struct rsm_err *err)
 		return view_media(request, operand, err);
 	if (!strcmp(what, "pools"))
 		return view_pools(request, operand, err);
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
-		if (strcmp(what, plain[i].what) != 0)
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+		const struct rsmfs_view_word *word = rsmfs_view_find(what);
+
+		if (strcmp(what, views[i].what) != 0)
 			continue;
-		if (operand)
-			return rsm_err_set(err, EINVAL, "view %s takes no path", what);
-		return plain[i].view(request, err);
+		if (operand && word && !word->container)
+			return rsm_err_set(err, EINVAL, "view %s: is of the whole mount", what);
+		if (operand && word && word->container == 'n') {
+			int r = rsmfs_object_library(request, operand, &request->library, err);
+
+			if (r < 0)
+				return r;
+		}
+		return views[i].view(request, err);
 	}
 	if (operand)
 		return rsm_err_set(err, EINVAL, "view: there are no '%s' to see", what);

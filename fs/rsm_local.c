@@ -6,6 +6,7 @@
 #include "fs/lock.h"
 #include "fs/rsm_progress.h"
 #include "fs/rsm_session.h"
+#include "fs/rsm_slash.h"
 
 /* ---- wait ---- */
 
@@ -134,6 +135,10 @@ void rsmfs_local_help(const char *name, FILE *out)
 		help_verb(verb, out);
 		return;
 	}
+	if (name && rsmfs_slash_help(name)) {
+		fprintf(out, "rsm %s (of rsm.exe)\n\n  %s\n", name, rsmfs_slash_help(name));
+		return;
+	}
 	fprintf(out, "usage: rsm [-m MOUNTPOINT] [--json|--plain] VERB ...\n"
 		     "       rsm --help | --version\n\n");
 	for (verb = rsmfs_verbs; verb->name; verb++)
@@ -146,7 +151,7 @@ static int run_help(const struct rsmfs_verb_call *call, struct rsm_err *err)
 {
 	const char *name = call->operand_count ? call->operands[0] : NULL;
 
-	if (name && !rsmfs_verb_find(name))
+	if (name && !rsmfs_verb_find(name) && !rsmfs_slash_help(name))
 		return rsm_err_set(err, EINVAL, "help: there is no verb '%s'", name);
 	rsmfs_local_help(name, stdout);
 	return 0;
