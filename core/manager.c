@@ -432,6 +432,8 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	int r = open_folders(manager, err);
 
 	if (r == 0)
+		rsm_manager_tidy_leftovers(manager);
+	if (r == 0)
 		r = rsm_library_open_all(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		r = rsm_library_inventory(&manager->libraries[i], false, err);
@@ -466,6 +468,7 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_cond_init(&manager->changed_house);
 	rsm_list_init(&manager->cartridges);
 	rsm_list_init(&manager->views);
+	rsm_list_init(&manager->allocations);
 	r = start(manager, err);
 	if (r < 0) {
 		uint64_t files;
