@@ -17,12 +17,15 @@ struct rsm_emulated_element {
 	uint16_t address;
 	char *cartridge;   /* name of its folder; NULL: none, or no one knows which */
 	bool crowded;	   /* several cartridges stand in it: it holds one */
+	bool absent;	   /* its folder is not there: a magazine that was taken out */
 	bool by_operator;  /* not put there by the robot */
 	bool source_valid; /* moved by the robot from `source` */
 	uint16_t source;
 
 	int watch;	      /* inotify's, -1: none */
 	int64_t folder_mtime; /* of an unwatched one, when it was looked at last */
+	int64_t folder_ctime; /* of then, 0: not to be remembered (element_memo.h) */
+	uint64_t folder_inode;
 	char *growing;	      /* a folder that was made in place and may not be complete */
 	uint64_t fingerprint; /* of it */
 	int64_t still_since;  /* on the clock */

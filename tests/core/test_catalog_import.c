@@ -270,7 +270,8 @@ static void a_hostile_backup_changes_nothing(void **state)
 		"PRAGMA ignore_check_constraints = ON; UPDATE pool SET mode = 1048576 WHERE kind = "
 		"1000",
 		"UPDATE pool SET guid = 'x' WHERE kind = 1000",
-		"DROP TRIGGER pool_retyped; DROP TRIGGER medium_fits_update; UPDATE pool SET "
+		"DROP TRIGGER IF EXISTS pool_retyped; DROP TRIGGER IF EXISTS medium_fits_update; "
+		"UPDATE pool SET "
 		"media_type = 'LTO-99' WHERE kind = 1000",
 		"PRAGMA ignore_check_constraints = ON; UPDATE logical_medium SET name = '..'",
 		"UPDATE logical_medium SET lmid = 'zzzzzzzz-0000-4000-8000-000000000003'",
