@@ -6,9 +6,11 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 
+import ltfs_check
 from harness import (cartridge_folder, expect, expect_errno, need_program, random_bytes, read_file,
-                     rsm_xattr, test, wait_until, write_file)
+                     rsm_xattr, source_tree, test, tree_lines, wait_until, write_file)
 
 
 def table(mount, *args):
@@ -180,3 +182,87 @@ def empty_pools_outlive_the_catalogue(bench):
     expect_errno(errno.EROFS, open, mount / "P/done/g", "w")
     expect(sorted(os.listdir(mount / "P")) == ["c", "done"], str(os.listdir(mount / "P")))
     expect(cartridge_folder(library, rsm_xattr(mount / "P/c", "barcode")), "its folder")
+
+
+def check_cartridge(folder):
+    """A whole LTFS volume, by a reader of its own."""
+    ltfs_check.Volume(folder).check_history()
+
+
+def copy_state(mount, path):
+    row = medium(mount, rsm_xattr(mount / path, "barcode"))
+    return row["copies"]
+
+
+@test(timeout=180)
+def a_pool_of_two_copies(bench):
+    """Both cartridges get it; the tree shows one; each is a whole volume; either can be read."""
+    library = bench.library()
+    mount = bench.mount(library)
+    mount.rsm("createpool", "Safe", "--copies", "2")
+    expect(rsm_xattr(mount / "Safe", "copies") == "2", "user.rsm.copies")
+    os.mkdir(mount / "Safe/a")
+    source_tree(mount / "Safe/a/tree", 60, 7)
+    data = random_bytes(3_000_000, 3)
+    write_file(mount / "Safe/a/big", data)
+    wait_until("both have it", lambda: mount.rsm("sync") and copy_state(mount, "Safe/a") == "in step", 60)
+    barcode = rsm_xattr(mount / "Safe/a", "barcode")
+    second = medium(mount, barcode)["copy"]
+    expect(rsm_xattr(mount / "Safe/a", "copy") == second, second)
+    row = medium(mount, second)
+    expect(row["copies"] == "copy" and row["copy_of"] == barcode and not row["path"], str(row))
+    expect(os.listdir(mount / "Safe") == ["a"] and sorted(os.listdir(mount.point)) ==
+           ["Free", "Import", "Safe", "Unrecognized"], "no other names", str(os.listdir(mount.point)))
+    expect(len(mount.rsm("find", "big").stdout.splitlines()) == 1, "found once")
+    pool = [p for p in table(mount, "view", "pools") if p["path"] == "Safe"][0]
+    expect(pool["media"] == 1 and pool["allocated"] == 1 and pool["copies"] == 2, str(pool))
+
+    # the first goes to the vault
+    lines = tree_lines(str(mount / "Safe/a/tree"))
+    take_away(mount, library, "Safe/a")
+    expect(read_file(mount / "Safe/a/big") == data, "read from the copy")
+    expect("event=copy-read" in mount.rsm("log", barcode).stdout, "no event")
+    expect_errno(errno.ENOMEDIUM, write_file, mount / "Safe/a/new", b"1")
+    mount.unmount()
+    # with the catalogue lost and the first one away, the copy stands for it
+    shutil.rmtree(f"{library}/catalog")
+    shutil.rmtree(f"{library}/staging")
+    mount = bench.mount(library)
+    mount.rsm("inventory", "--full")
+    expect(rsm_xattr(mount / "Safe/a", "barcode") == second, "the second one has the name")
+    expect(read_file(mount / "Safe/a/big") == data, "and the contents")
+    expect(tree_lines(str(mount / "Safe/a/tree")) == lines, "and the tree")
+    check_cartridge(cartridge_folder(library, second))
+
+
+@test(timeout=240)
+def copies_survive_kill(bench):
+    """kill -9 between the writes of the two: both come to have all that was closed."""
+    library = bench.library(drives="1")
+    files = {}
+    for round_number in range(4):
+        mount = bench.mount(library, options="dismount_delay=0")
+        if round_number == 0:
+            mount.rsm("createpool", "Safe", "--copies", "2")
+            os.mkdir(mount / "Safe/a")
+        for i in range(12):
+            name = f"f{round_number}.{i}"
+            files[name] = random_bytes(100_000 + i * 50_000, round_number * 100 + i)
+            write_file(mount / f"Safe/a/{name}", files[name])
+        time.sleep(0.4 * (round_number + 1))
+        mount.kill()
+    mount = bench.mount(library, options="dismount_delay=0")
+    wait_until("both have it", lambda: mount.rsm("sync") and copy_state(mount, "Safe/a") == "in step", 90)
+    barcode = rsm_xattr(mount / "Safe/a", "barcode")
+    second = medium(mount, barcode)["copy"]
+    for name, data in files.items():
+        expect(read_file(mount / f"Safe/a/{name}") == data, f"{name} of the first")
+    # the second as a cartridge of its own
+    mount.rsm("createpool", "Look")
+    mount.rsm("move", second, "Look")
+    expect(sorted(os.listdir(mount / f"Look/{second}")) == sorted(files), "names of the second")
+    for name, data in files.items():
+        expect(read_file(mount / f"Look/{second}/{name}") == data, f"{name} of the second")
+    mount.rsm("deallocate", "--force", "Safe/a")
+    mount.unmount()
+    check_cartridge(cartridge_folder(library, second))
