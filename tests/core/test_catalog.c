@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "core/event.h"
 #include "tests/core/catalog_fixture.h"
 
 static void database(struct fixture *f, char path[96])
