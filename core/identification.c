@@ -1,4 +1,4 @@
-/* Where a medium goes by what its label says (rsm-model.md 5; declared in media.h).
+/* Where a medium goes by what its label says (rsm_medium_identified is declared in media.h).
  *
  * Everything in `found` comes from a medium, so it may be anything: names and paths are checked
  * before they are used, and what cannot be right makes the volume an imported one at worst. A
@@ -6,7 +6,7 @@
  * is wrong, missing or unreadable; only the free label does that, which nothing but a deallocation
  * or `rsm free` ever wrote.
  */
-#include "core/media.h"
+#include "core/identification.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -68,6 +68,9 @@ static int settle(struct identifying *it, enum rsm_pool_kind kind, enum rsm_medi
 {
 	struct rsm_pool pool;
 	int64_t from = it->medium.pool;
+	/* what a deallocation left is there yet, or may be: an error can pass (undelete.h) */
+	bool kept = it->found->identity == RSM_IS_UNREADABLE ||
+		    (it->uuid[0] && strcmp(it->uuid, it->medium.old_uuid) == 0);
 	int r;
 
 	r = rsm_pool_system_locked(it->catalog, kind, it->medium.media_type, &pool, err);
@@ -77,9 +80,9 @@ static int settle(struct identifying *it, enum rsm_pool_kind kind, enum rsm_medi
 		r = rsm_catalog_run(it->catalog, err,
 				    "UPDATE side SET pool = ?2, state = ?3, logical = NULL, "
 				    "label_work = 0, volume_uuid = ?4, duplicate = ?5, restorable "
-				    "= 0, index_generation = ?6 WHERE id = ?1",
-				    "iidsdU", it->medium.id, pool.id, (int)state, uuid,
-				    (int)duplicate, it->found->index_generation);
+				    "= restorable AND ?7, index_generation = ?6 WHERE id = ?1",
+				    "iidsdUd", it->medium.id, pool.id, (int)state, uuid,
+				    (int)duplicate, it->found->index_generation, (int)kept);
 	if (r == 0 && from != pool.id)
 		r = rsm_pool_touch_locked(it->catalog, from, err);
 	if (r == 0 && from != pool.id)
@@ -492,6 +495,16 @@ static int found_ltfs(struct identifying *it, struct rsm_err *err)
 	}
 	r = note_contents(it, err);
 	return r < 0 ? r : found_new(it, err);
+}
+
+/* ---- what people see ---- */
+
+void rsm_identification_label_text(const struct rsm_medium *medium, struct rsm_text *ret_text)
+{
+	rsm_text_add(ret_text, medium->label_type);
+	if (medium->label_info[0])
+		rsm_text_printf(ret_text, "%s%s", medium->label_type[0] ? " " : "",
+				medium->label_info);
 }
 
 /* ---- all of it ---- */
