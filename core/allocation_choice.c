@@ -9,7 +9,8 @@
 #include "core/catalog_private.h"
 
 #define IS_FREE_TO_TAKE                                                                            \
-	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND b.present = 1 AND b.enabled = " \
+	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND s.label_work <> 3 AND "         \
+	"b.present = 1 AND b.enabled = "                                                           \
 	"1 AND (?2 = 0 OR s.allocations < ?2) AND NOT EXISTS (SELECT 1 FROM library_limit w "      \
 	"WHERE w.library = m.library AND w.media_type = m.media_type) "
 
@@ -57,14 +58,14 @@ static int look_in_pool(struct rsm_catalog *catalog, struct choice *choice, int6
 		 "SELECT s.id, s.rank FROM side s INDEXED BY side_choice CROSS JOIN medium m ON "
 		 "m.id = s.medium CROSS JOIN library b ON b.id = m.library "
 		 "WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE
-		 "ORDER BY s.rank, s.mounts, s.shown LIMIT 1",
+		 "ORDER BY s.rank, s.mounts, s.released, s.shown LIMIT 1",
 		 pool, false, err);
 	if (r == 0 && here.found)
 		r = look(catalog, &here,
 			 "SELECT s.id, s.rank FROM library b CROSS JOIN medium m ON m.library = "
 			 "b.id AND m.location = 4 AND m.location <> 0 CROSS JOIN side s ON "
 			 "s.medium = m.id WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE
-			 "ORDER BY s.rank, s.mounts, s.shown LIMIT 1",
+			 "ORDER BY s.rank, s.mounts, s.released, s.shown LIMIT 1",
 			 pool, true, err);
 	if (r == 0 && here.found && (!choice->found || here.rank < choice->rank)) {
 		choice->found = true;
@@ -215,6 +216,8 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 	}
 	if (medium->location == RSM_AT_OFFLINE)
 		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library", words);
+	if (medium->label_work == RSM_LABEL_FREE)
+		return rsm_err_set(err, EBUSY, "%s waits for its free label", words);
 	r = rsm_catalog_number(catalog, &enabled, err, "SELECT enabled FROM library WHERE id = ?1",
 			       "i", medium->library);
 	if (r < 0)
@@ -258,8 +261,8 @@ static int check_name(struct rsm_catalog *catalog, const struct rsm_pool *pool, 
 	return r < 0 ? r : 0;
 }
 
-static int check_pool(struct rsm_catalog *catalog, const struct rsm_pool *pool, const char *name,
-		      struct rsm_err *err)
+int rsm_allocation_check_pool_locked(struct rsm_catalog *catalog, const struct rsm_pool *pool,
+				     const char *name, struct rsm_err *err)
 {
 	int r = 0;
 
@@ -328,7 +331,7 @@ static int allocate_locked(struct rsm_catalog *catalog, const struct rsm_allocat
 
 	r = rsm_pool_need_locked(catalog, wanted->pool, &choice.pool, err);
 	if (r == 0)
-		r = check_pool(catalog, &choice.pool, wanted->name, err);
+		r = rsm_allocation_check_pool_locked(catalog, &choice.pool, wanted->name, err);
 	if (r == 0)
 		r = choose(catalog, &choice, err);
 	if (r == 0)

@@ -85,7 +85,8 @@ void rsm_drive_identity_fini(struct drive_identity *identity)
  * until it is formatted.
  */
 enum { MEDIUM_ERROR = 0x03 }; /* a sense key */
-static const char *const lasting[] = { "read error ", "write error " };
+static const char *const lasting[] = { "read error ", "write error ", "another cartridge bears ",
+				       "it bears the same volume " };
 
 static bool is_lasting(const char *health)
 {
@@ -358,6 +359,11 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	int r;
 
 	r = choose_contents(worker, cartridge, label, &key, &known, err);
+	/* of a volume that was deallocated the medium alone knows: what was deleted on the way
+	 * there is on it still */
+	if (r == 0 && !worker->medium.lmid[0] &&
+	    strcasecmp(label->uuid, worker->medium.old_uuid) == 0)
+		r = rsm_manager_drop_leftover(worker->manager, label->uuid, err);
 	if (r == 0)
 		r = rsm_cartridge_open_content(cartridge, key, true, err);
 	/* A tree that outlived the catalogue knows what was changed since the last index, and whose
@@ -466,6 +472,39 @@ static int write_free_label(struct rsm_drive_worker *worker, struct rsm_err *err
 	return r ? r : rsm_ltfs_write_free_label(worker->drive, worker->medium.barcode, err);
 }
 
+static bool is_not_stopping(void *context)
+{
+	struct rsm_drive_worker *worker = context;
+
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	return !worker->manager->stopping;
+}
+
+/* rsm free --erase: in one partition, so that nothing is left between two. A death leaves it to be
+ * begun again.
+ */
+static int erase_if_wanted(struct rsm_drive_worker *worker, struct rsm_err *err)
+{
+	bool wanted;
+	int r = rsm_medium_is_to_be_erased(catalog_of(worker), worker->medium.id, &wanted, err);
+
+	if (r < 0 || !wanted)
+		return r;
+	rsm_log_info("%s in %s: is being erased", worker->medium.shown, worker->name);
+	r = rsm_medium_begin_labelling(catalog_of(worker), worker->medium.id, NULL, err);
+	if (r == 0)
+		r = rsm_tape_drive_format(worker->drive, 1, err);
+	if (r == 0)
+		r = rsm_tape_drive_locate(worker->drive, 0, 0, err);
+	if (r == 0)
+		r = rsm_tape_drive_erase_all(worker->drive, is_not_stopping, worker, err);
+	if (r != 0)
+		return rsm_err_fold(err, r, "erasing");
+	rsm_event_add(catalog_of(worker), "erase", "medium", worker->medium.shown, "drive",
+		      worker->name, NULL);
+	return 0;
+}
+
 /* That it had no volume is over before anybody sees that its label work is done. */
 static void note_writable(struct rsm_cartridge *cartridge)
 {
@@ -479,6 +518,7 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 {
 	struct rsm_volume_index *index = rsm_content_index(cartridge->content);
 	struct drive_identity identity = { 0 };
+	enum rsm_label_work next = RSM_LABEL_NONE;
 	int r;
 
 	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
@@ -491,6 +531,8 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	if (r == 0)
 		r = rsm_ltfs_format(worker->drive, cartridge->content, worker->medium.volume_uuid,
 				    &identity.identity, &worker->volume, err);
+	if (!rsm_drive_identity_is_current(worker, cartridge->id, &identity))
+		next = RSM_LABEL_UPDATE;
 	rsm_drive_identity_fini(&identity);
 	if (!is_still_wanted(worker, cartridge)) {
 		/* deallocated meanwhile: nobody would know the volume, or its half */
@@ -507,7 +549,7 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 		note_writable(cartridge);
 	if (r == 0)
 		r = rsm_medium_set_label_work(catalog_of(worker), cartridge->id, RSM_LABEL_FORMAT,
-					      RSM_LABEL_NONE, err);
+					      next, err);
 	if (r == 0)
 		r = rsm_drive_cache_reset(worker, RSM_LTFS_BLOCK_SIZE, err);
 	if (r == 0) /* whatever was wrong with it is not any more */
@@ -530,16 +572,20 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 			return r;
 		if (probe->kind == RSM_PROBE_LTFS &&
 		    strcasecmp(probe->label.uuid, m->volume_uuid) == 0) {
-			/* it was formatted; only the note of it was not made */
+			/* it was formatted; only the note of it was not made, and it may have
+			 * another name by now */
 			r = mount_ltfs(worker, cartridge, &probe->label, err);
 			return r ? r
 				 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
-							     RSM_LABEL_FORMAT, RSM_LABEL_NONE, err);
+							     RSM_LABEL_FORMAT, RSM_LABEL_UPDATE,
+							     err);
 		}
 		if (may_overwrite(worker, cartridge, probe))
 			return format(worker, cartridge, err);
 	} else if (!cartridge->worm && may_free(worker, probe)) {
-		r = write_free_label(worker, err);
+		r = erase_if_wanted(worker, err);
+		if (r == 0)
+			r = write_free_label(worker, err);
 		if (r == 0)
 			m->health[0] = '\0';
 		return r ? r

@@ -107,6 +107,10 @@ struct drive_identity {
 RSM_MUST_CHECK int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 				      struct drive_identity *ret_identity, struct rsm_err *err);
 void rsm_drive_identity_fini(struct drive_identity *identity);
+/* False when name, pool, owner ... changed while they were being written: that is done once more.
+ */
+bool rsm_drive_identity_is_current(struct rsm_drive_worker *worker, int64_t medium,
+				   const struct drive_identity *written);
 /* What the volume tells of itself goes to the catalogue and to the contents' room. */
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded);

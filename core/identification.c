@@ -68,6 +68,9 @@ static int settle(struct identifying *it, enum rsm_pool_kind kind, enum rsm_medi
 {
 	struct rsm_pool pool;
 	int64_t from = it->medium.pool;
+	/* what a deallocation left is there yet, or may be: an error can pass (undelete.h) */
+	bool kept = it->found->identity == RSM_IS_UNREADABLE ||
+		    (it->uuid[0] && strcmp(it->uuid, it->medium.old_uuid) == 0);
 	int r;
 
 	r = rsm_pool_system_locked(it->catalog, kind, it->medium.media_type, &pool, err);
@@ -77,9 +80,9 @@ static int settle(struct identifying *it, enum rsm_pool_kind kind, enum rsm_medi
 		r = rsm_catalog_run(it->catalog, err,
 				    "UPDATE side SET pool = ?2, state = ?3, logical = NULL, "
 				    "label_work = 0, volume_uuid = ?4, duplicate = ?5, restorable "
-				    "= 0, index_generation = ?6 WHERE id = ?1",
-				    "iidsdU", it->medium.id, pool.id, (int)state, uuid,
-				    (int)duplicate, it->found->index_generation);
+				    "= restorable AND ?7, index_generation = ?6 WHERE id = ?1",
+				    "iidsdUd", it->medium.id, pool.id, (int)state, uuid,
+				    (int)duplicate, it->found->index_generation, (int)kept);
 	if (r == 0 && from != pool.id)
 		r = rsm_pool_touch_locked(it->catalog, from, err);
 	if (r == 0 && from != pool.id)

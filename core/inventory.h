@@ -21,6 +21,10 @@ RSM_MUST_CHECK int rsm_library_set_enabled(struct rsm_catalog *catalog, int64_t 
 RSM_MUST_CHECK int rsm_library_is_enabled(struct rsm_catalog *catalog, int64_t library,
 					  bool *ret_enabled, struct rsm_err *err);
 
+/* When those that are served are registered: see to it that an allocation looks at the media of no
+ * others. Without it, it is right as well, and slow. */
+RSM_MUST_CHECK int rsm_library_settle(struct rsm_catalog *catalog, struct rsm_err *err);
+
 /* A media type that no drive of the library writes; `reads`: but one of them reads it. */
 struct rsm_library_limit {
 	const char *media_type;

@@ -298,12 +298,16 @@ static bool gather_label_work(void *context, const struct rsm_medium *medium)
 void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms)
 {
 	struct rsm_cartridge *cartridge;
+	struct rsm_medium m;
 
-	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 ||
+	    rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
 		return;
 	rsm_mutex_lock(&manager->lock);
-	cartridge->label_at_ns = rsm_manager_now(manager) + (int64_t)delay_ms * 1000000 + 1;
-	rsm_cartridge_wanted_locked(cartridge);
+	if (rsm_drive_fit_has_label_work_locked(cartridge, &m)) {
+		cartridge->label_at_ns = rsm_manager_now(manager) + (int64_t)delay_ms * 1000000 + 1;
+		rsm_cartridge_wanted_locked(cartridge);
+	}
 	rsm_mutex_unlock(&manager->lock);
 	rsm_cartridge_unref(cartridge);
 }
@@ -418,6 +422,8 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	int r = open_folders(manager, err);
 
 	if (r == 0)
+		rsm_manager_tidy_leftovers(manager);
+	if (r == 0)
 		r = rsm_library_open_all(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		r = rsm_library_inventory(&manager->libraries[i], err);
@@ -452,6 +458,7 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_cond_init(&manager->changed_house);
 	rsm_list_init(&manager->cartridges);
 	rsm_list_init(&manager->views);
+	rsm_list_init(&manager->allocations);
 	r = start(manager, err);
 	if (r < 0) {
 		uint64_t files;

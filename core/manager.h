@@ -165,21 +165,42 @@ bool rsm_manager_is_identifying(struct rsm_manager *manager);
 RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
 					const struct rsm_allocation *allocation,
 					struct rsm_medium *ret_medium, struct rsm_err *err);
+/* The same, for threads that may wait: when none is available (-ENOSPC) the operator is asked for
+ * one, for `words`, and the request satisfies itself when a fitting cartridge comes, from wherever.
+ * A request that was satisfied without that is raised again, with what came instead. timeout_ms 0:
+ * no limit, else -ETIMEDOUT; -EINTR; -ECANCELED: refused.
+ */
+RSM_MUST_CHECK int rsm_manager_allocate_wait(struct rsm_manager *manager,
+					     const struct rsm_allocation *allocation,
+					     const char *words, unsigned timeout_ms,
+					     const atomic_bool *cancel,
+					     struct rsm_medium *ret_medium, struct rsm_err *err);
 /* -ENOTEMPTY unless force; -EBUSY: open file or transfer (never waits for it). */
 RSM_MUST_CHECK int rsm_manager_deallocate(struct rsm_manager *manager, int64_t medium, bool force,
 					  struct rsm_err *err);
 /* Rename and move of an allocated medium; contents stay. */
 RSM_MUST_CHECK int rsm_manager_move(struct rsm_manager *manager, int64_t medium, int64_t pool,
 				    const char *name, struct rsm_err *err);
+/* rsm_medium_move_pool. */
+RSM_MUST_CHECK int rsm_manager_move_available(struct rsm_manager *manager, int64_t medium,
+					      int64_t pool, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_manager_swap(struct rsm_manager *manager, int64_t one, int64_t other,
 				    struct rsm_err *err); /* -EBUSY */
 RSM_MUST_CHECK int rsm_manager_complete(struct rsm_manager *manager, int64_t medium,
-					struct rsm_err *err);
+					struct rsm_err *err); /* -EBUSY: open writers */
+RSM_MUST_CHECK int rsm_manager_decommission(struct rsm_manager *manager, int64_t medium,
+					    struct rsm_err *err);
 RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
 					     const struct rsm_medium *medium, struct rsm_err *err);
 /* Free: queues the writing of the free label. */
 RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
 					   struct rsm_err *err);
+/* flags: RSM_FREEING_* (allocation.h). */
+RSM_MUST_CHECK int rsm_manager_free_medium_with(struct rsm_manager *manager, int64_t medium,
+						unsigned flags, struct rsm_err *err);
+/* rsm_medium_forget; its cached contents go as well. -EBUSY also while somebody looks at it. */
+RSM_MUST_CHECK int rsm_manager_forget(struct rsm_manager *manager, int64_t medium,
+				      struct rsm_err *err);
 /* Takes it into use or out of it. Enabled: one whose writing was given up is tried again. */
 RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium,
 					     bool enabled, struct rsm_err *err);

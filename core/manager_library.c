@@ -118,7 +118,7 @@ int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err)
 	}
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		r = make_workers(&manager->libraries[i], err);
-	return r;
+	return r < 0 ? r : rsm_library_settle(manager->catalog, err);
 }
 
 void rsm_library_close_all(struct rsm_manager *manager)

@@ -54,6 +54,7 @@ struct rsm_manager {
 	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
 	struct rsm_list cartridges;   /* [lock] */
 	struct rsm_list views;	      /* [lock] view.c's */
+	struct rsm_list allocations;  /* [lock] manager_allocate.c's */
 	uint64_t last_view;	      /* [lock] number that was given last */
 	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
 	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */
@@ -178,6 +179,17 @@ void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium);
 void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms);
 /* Staging folders that an earlier run left: their media are wanted for writing. Once. */
 void rsm_manager_adopt_staged(struct rsm_manager *manager);
+/* In use: an open file, or bytes on their way. Label work is not a use, nor is lying in a drive. */
+bool rsm_manager_in_use_locked(const struct rsm_cartridge *cartridge);
+/* Something that the index root repeats has changed: it is written when there is time. */
+void rsm_manager_label_changed(struct rsm_manager *manager, int64_t medium);
+/* manager_undelete.c: what a deallocated volume left in the staging area goes, unless its drive has
+ * just read it from the medium. -EBUSY: somebody has it open yet. _tidy: what a death left there,
+ * before anything is opened.
+ */
+RSM_MUST_CHECK int rsm_manager_drop_leftover(struct rsm_manager *manager, const char *uuid,
+					     struct rsm_err *err);
+void rsm_manager_tidy_leftovers(struct rsm_manager *manager);
 uint64_t rsm_manager_nominal_capacity(struct rsm_manager *manager, const struct rsm_medium *medium);
 struct rsm_library *rsm_library_find(struct rsm_manager *manager, int64_t id);
 /* "slot 1001", "drive 256", "port 10", "offline". */

@@ -90,6 +90,9 @@ RSM_MUST_CHECK int rsm_medium_find(struct rsm_catalog *catalog, int64_t pool, co
 RSM_MUST_CHECK int rsm_medium_find_barcode(struct rsm_catalog *catalog, const char *barcode,
 					   struct rsm_medium *ret_medium,
 					   struct rsm_err *err); /* ABSENT */
+/* -EINVAL: several cartridges bear the barcode, so it names none of them. */
+RSM_MUST_CHECK int rsm_medium_check_twins(struct rsm_catalog *catalog, const char *barcode,
+					  struct rsm_err *err);
 RSM_MUST_CHECK int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 					struct rsm_medium *ret_medium,
 					struct rsm_err *err); /* ABSENT */
@@ -136,9 +139,9 @@ RSM_MUST_CHECK int rsm_medium_set_loaded(struct rsm_catalog *catalog,
 RSM_MUST_CHECK int rsm_medium_set_written(struct rsm_catalog *catalog,
 					  const struct rsm_medium *medium, struct rsm_err *err);
 
-/* Label work is done (or newly wanted). NONE after FORMAT: label_type becomes LTFS; after FREE:
- * state AVAILABLE, label_type RSMFS FREE, volume_uuid "". `expected`: only if the work is still
- * that one (else nothing happens: it was deallocated or changed meanwhile).
+/* Label work is done (or newly wanted). NONE or UPDATE after FORMAT: label_type becomes LTFS; after
+ * FREE: state AVAILABLE, label_type RSMFS FREE, volume_uuid "". `expected`: only if the work is
+ * still that one (else nothing happens: it was deallocated or changed meanwhile).
  */
 RSM_MUST_CHECK int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id,
 					     enum rsm_label_work expected, enum rsm_label_work work,

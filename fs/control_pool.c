@@ -224,7 +224,8 @@ static int move_medium(struct rsmfs_request *request, const struct rsm_medium *m
 		if (r == 0 && medium->state == RSM_MEDIUM_IMPORT)
 			r = take_over(request, medium, &target, err);
 		else if (r == 0)
-			r = rsm_medium_move_pool(request->catalog, medium->id, target.id, err);
+			r = rsm_manager_move_available(request->manager, medium->id, target.id,
+						       err);
 	}
 	if (r < 0)
 		return r;

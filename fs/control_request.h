@@ -151,6 +151,9 @@ RSMFS_VERB(swap);
 RSMFS_VERB(complete);
 RSMFS_VERB(decommission);
 RSMFS_VERB(free);
+RSMFS_VERB(forget);
+/* control_undelete.c */
+RSMFS_VERB(undelete);
 /* control_mount.c */
 RSMFS_VERB(mount);
 RSMFS_VERB(dismount);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/identification.h"
+#include "core/undelete.h"
 #include "fs/control_request.h"
 
 enum { PAGE = 64 };
@@ -37,6 +38,20 @@ static int may_read(struct rsmfs_request *request, const struct rsm_medium *medi
 				      medium->pool, RSMFS_READ | RSMFS_EXECUTE, err);
 	*ret_may = r == 0;
 	return r == -EACCES ? 0 : r;
+}
+
+/* What rsm undelete would bring back, for those who may. */
+static void add_former(struct rsmfs_request *request, const struct rsm_medium *medium)
+{
+	RSM_TEXT struct rsm_text path = { 0 };
+	struct rsm_former former;
+
+	rsm_text_add(&path, "");
+	if (rsm_former_get(request->catalog, medium->id, &former, NULL) == 0 && former.has_owner &&
+	    (former.owner == request->caller->uid ||
+	     rsmfs_access_is_admin(request->caller, request->admin)))
+		rsm_text_printf(&path, "%s/%s", former.pool, former.name);
+	rsmfs_row_text(request, path.failed ? "" : path.data);
 }
 
 static int view_medium(struct rsmfs_request *request, const struct rsm_medium *medium,
@@ -87,6 +102,7 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	rsmfs_row_text(request, medium->volume_uuid);
 	rsmfs_row_text(request, label.data ? label.data : "");
 	rsmfs_row_text(request, medium->health);
+	add_former(request, medium);
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -182,7 +198,7 @@ static int view_media(struct rsmfs_request *request, const char *operand, struct
 	rsmfs_request_table(request, "table", "media",
 			    "path:s\tbarcode:s\ttype:s\tpool:S\tname:S\tstate:s\tlocation:s\t"
 			    "mounted:b\tcapacity:z\tremaining:z\tstaged:z\tlmid:S\tvolume_uuid:S\t"
-			    "label:s\thealth:s");
+			    "label:s\thealth:s\tformer:S");
 	if (!object.is_pool)
 		return view_medium(request, &object.medium, err);
 	if (object.pool.id == RSM_POOL_TOP)

@@ -104,12 +104,19 @@ _rsm()
 				tr '|' '\n' | sed 's/ //g; s/N$//')
 			[[ $prev == @(cancel|first|last) ]] && words=$(_rsm_view queue 1)
 			;;
-		deallocate | mount | swap | complete | decommission | free | eject | log | \
+		deallocate | mount | swap | complete | decommission | free | forget | eject | log | \
 			check | rename) words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)" ;;
 		verify) # a cartridge, or what is in it
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			[[ $cur == */* ]] && return
 			words=$(_rsm_view media 1)
+			;;
+		undelete)
+			if ((COMP_CWORD == i + 1)); then
+				words=$(_rsm_view media 2)
+			else
+				words=$(_rsm_view pools 1)
+			fi
 			;;
 		move | sync | find)
 			words="$(_rsm_view media 1)"$'\n'"$(_rsm_view pools 1)"

@@ -206,7 +206,7 @@ static int confirm(const struct rsmfs_tool *tool, const char *mountpoint,
 		call->operand_count == 1 ? "it" : "them");
 	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
 		return rsm_err_set(err, ECANCELED, "nothing was done");
-	call->values[0] = ""; /* --yes is its only option */
+	call->values[0] = ""; /* --yes is its first option */
 	return 0;
 }
 

@@ -49,6 +49,14 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  false,
 	  "gives a cartridge back",
 	  { FLAG("force", "also when it holds files") } },
+	{ "undelete",
+	  "BARCODE POOL/NAME",
+	  "oc",
+	  2,
+	  2,
+	  false,
+	  "brings a deallocated cartridge back with what it held",
+	  {} },
 	{ "mount",
 	  "PATH...",
 	  "o",
@@ -126,7 +134,17 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  RSMFS_VERB_OPERANDS,
 	  false,
 	  "writes a free label and moves to Free: destroys what is on it; asks first",
-	  { FLAG("yes", "do not ask") } },
+	  { FLAG("yes", "do not ask"),
+	    FLAG("erase", "have the drive overwrite all of it before"),
+	    FLAG("force", "decommissioned ones, too") } },
+	{ "forget",
+	  "PATH...",
+	  "o",
+	  1,
+	  RSMFS_VERB_OPERANDS,
+	  false,
+	  "off-line cartridges that are not allocated are unknown from now on",
+	  {} },
 	{ "inventory",
 	  "[LIBRARY]",
 	  "n",
@@ -306,7 +324,7 @@ const struct rsmfs_view_word *rsmfs_view_find(const char *name)
 }
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "undelete", "clean", "import", "fork", "erase", NULL };
+static const char *const later[] = { "clean", "import", "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {

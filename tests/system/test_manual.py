@@ -24,7 +24,7 @@ GetNtmsDeviceName GetNtmsMountDrives OpenNtmsServerSession GetNtmsServerObjectIn
 SetNtmsServerObjectInformation
 """.split()
 # Of branches that are still to come: struck off as they do.
-PENDING = {"import", "forget", "clean", "--erase", "cancel", "first"}
+PENDING = {"import", "clean", "cancel", "first"}
 
 OLD_VERBS = """allocate createpool deallocate deletepool dismount eject ejectatapi erase freemedia inventory mount
 refresh rename ui view""".split()
