@@ -34,7 +34,7 @@ static void single_attributes_are_set(void **state)
 	expect_done(control, 0, "createpool Backup");
 	expect_done(control, 0, "set Backup limit=1 draw=0 return_to_free=no");
 	expect_reply(control, 0, "view pools Backup",
-		     "row\tBackup\tmedia\tLTO-8\t0\t0\t0\t0\t1\t0\n");
+		     "row\tBackup\tmedia\tLTO-8\t0\t0\t0\t0\t1\t0\t1\n");
 	expect_done(control, 0, "set Backup draw=yes");
 	expect_done(control, 0, "allocate Backup/monday");
 	expect_failure(control, 0, "allocate Backup/tuesday", EDQUOT);
