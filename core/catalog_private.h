@@ -100,6 +100,12 @@ int rsm_pool_take_type_locked(struct rsm_catalog *catalog, struct rsm_pool *pool
  */
 int rsm_pool_check_name(const char *name, char **ret_nfc, struct rsm_err *err);
 
+/* pool_event.c, without the lock. The path of a pool for an event (NULL if there is none; free()
+ * it); an event of a pool; id 0: it is gone, and was `from`.
+ */
+char *rsm_pool_words(struct rsm_catalog *catalog, int64_t id);
+void rsm_pool_tell(struct rsm_catalog *catalog, const char *event, int64_t id, const char *from);
+
 /* ---- media.c ---- */
 
 int rsm_medium_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,

@@ -344,16 +344,21 @@ static int check_media_type(const char *media_type, struct rsm_err *err)
 
 int rsm_pool_create(struct rsm_catalog *catalog, struct rsm_pool *pool, struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&catalog->lock);
 	int r = check_media_type(pool->media_type, err);
-
-	if (r == 0)
-		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
 
 	if (r < 0)
 		return r;
-	r = rsm_pool_create_locked(catalog, pool, err);
-	return rsm_catalog_end_locked(catalog, r, err);
+	{
+		RSM_LOCK_SCOPE(&catalog->lock);
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+		if (r < 0)
+			return r;
+		r = rsm_pool_create_locked(catalog, pool, err);
+		r = rsm_catalog_end_locked(catalog, r, err);
+	}
+	if (r == 0)
+		rsm_pool_tell(catalog, "createpool", pool->id, NULL);
+	return r;
 }
 
 int rsm_pool_system_locked(struct rsm_catalog *catalog, enum rsm_pool_kind kind,
@@ -460,13 +465,20 @@ static int remove_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err
 
 int rsm_pool_remove(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+	RSM_FREE char *former = rsm_pool_words(catalog, id);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = remove_locked(catalog, id, err);
-	return rsm_catalog_end_locked(catalog, r, err);
+	{
+		RSM_LOCK_SCOPE(&catalog->lock);
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+		if (r < 0)
+			return r;
+		r = remove_locked(catalog, id, err);
+		r = rsm_catalog_end_locked(catalog, r, err);
+	}
+	if (r == 0)
+		rsm_pool_tell(catalog, "deletepool", 0, former);
+	return r;
 }
 
 /* The media below bear the pool's path: it is stale now. */
@@ -523,13 +535,20 @@ static int rename_locked(struct rsm_catalog *catalog, int64_t id, int64_t new_pa
 int rsm_pool_rename(struct rsm_catalog *catalog, int64_t id, int64_t new_parent,
 		    const char *new_name, struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+	RSM_FREE char *former = rsm_pool_words(catalog, id);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = rename_locked(catalog, id, new_parent, new_name, err);
-	return rsm_catalog_end_locked(catalog, r, err);
+	{
+		RSM_LOCK_SCOPE(&catalog->lock);
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+		if (r < 0)
+			return r;
+		r = rename_locked(catalog, id, new_parent, new_name, err);
+		r = rsm_catalog_end_locked(catalog, r, err);
+	}
+	if (r == 0)
+		rsm_pool_tell(catalog, "renamepool", id, former);
+	return r;
 }
 
 static int update_locked(struct rsm_catalog *catalog, const struct rsm_pool *pool,
@@ -564,11 +583,17 @@ static int update_locked(struct rsm_catalog *catalog, const struct rsm_pool *poo
 
 int rsm_pool_update(struct rsm_catalog *catalog, const struct rsm_pool *pool, struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = update_locked(catalog, pool, err);
-	return rsm_catalog_end_locked(catalog, r, err);
+	{
+		RSM_LOCK_SCOPE(&catalog->lock);
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+		if (r < 0)
+			return r;
+		r = update_locked(catalog, pool, err);
+		r = rsm_catalog_end_locked(catalog, r, err);
+	}
+	if (r == 0)
+		rsm_pool_tell(catalog, "setpool", pool->id, NULL);
+	return r;
 }

@@ -83,9 +83,7 @@ static int set_drive(struct rsmfs_request *request, const char *operand, bool en
 	struct rsm_drive_status drive;
 	int r = rsmfs_object_drive(request, operand, &drive, err);
 
-	return r < 0 ? r
-		     : rsm_manager_enable_drive(request->manager, drive.library, drive.element,
-						enabled, err);
+	return r < 0 ? r : rsmfs_enable_drive(request, &drive, enabled, err);
 }
 
 static int set_library(struct rsmfs_request *request, const char *operand, bool enabled,
@@ -102,8 +100,7 @@ static int set_library(struct rsmfs_request *request, const char *operand, bool 
 		r = rsm_err_set(err, EINVAL, "there are %zu libraries, say which", count);
 	if (r < 0)
 		return r;
-	return rsm_manager_enable_library(request->manager, library ? library : libraries[0].id,
-					  enabled, err);
+	return rsmfs_enable_library(request, library ? library : libraries[0].id, enabled, err);
 }
 
 static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_err *err)
@@ -124,7 +121,7 @@ static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_e
 	if (which)
 		return rsm_err_set(err, EINVAL, "%s: is neither drive nor library", what);
 	r = rsmfs_object_medium(request, what, false, &medium, err);
-	return r < 0 ? r : rsm_manager_enable_medium(request->manager, medium.id, enabled, err);
+	return r < 0 ? r : rsmfs_enable_medium(request, &medium, enabled, err);
 }
 
 int rsmfs_run_enable(struct rsmfs_request *request, struct rsm_err *err)

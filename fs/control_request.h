@@ -117,6 +117,28 @@ RSM_MUST_CHECK int rsmfs_newborn_finish(const struct rsmfs_newborn *newborn,
 void rsmfs_newborn_fini(struct rsmfs_newborn *newborn);
 #define RSMFS_NEWBORN __attribute__((cleanup(rsmfs_newborn_fini)))
 
+/* ---- control_work.c: a verb that is library work, as items of the queue ---- */
+
+struct rsmfs_work {
+	int64_t *items;
+	size_t count;
+};
+/* No items for verbs that are none. _end frees, also after a failure. */
+RSM_MUST_CHECK int rsmfs_work_begin(struct rsmfs_request *request, struct rsmfs_work *ret_work,
+				    struct rsm_err *err);
+void rsmfs_work_end(struct rsmfs_request *request, struct rsmfs_work *work, int r,
+		    const struct rsm_err *err);
+
+/* Takes into use or out of it, with an event. */
+RSM_MUST_CHECK int rsmfs_enable_library(struct rsmfs_request *request, int64_t library,
+					bool enabled, struct rsm_err *err);
+RSM_MUST_CHECK int rsmfs_enable_drive(struct rsmfs_request *request,
+				      const struct rsm_drive_status *drive, bool enabled,
+				      struct rsm_err *err);
+RSM_MUST_CHECK int rsmfs_enable_medium(struct rsmfs_request *request,
+				       const struct rsm_medium *medium, bool enabled,
+				       struct rsm_err *err);
+
 /* ---- verbs, by file ---- */
 
 #define RSMFS_VERB(name) int rsmfs_run_##name(struct rsmfs_request *request, struct rsm_err *err)

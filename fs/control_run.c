@@ -60,8 +60,12 @@ int rsmfs_request_run(struct rsmfs_request *request, struct rsm_err *err)
 {
 	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)
 		if (!strcmp(runs[i].verb, request->call.verb->name)) {
-			int r = runs[i].run(request, err);
+			struct rsmfs_work work;
+			int r = rsmfs_work_begin(request, &work, err);
 
+			if (r == 0)
+				r = runs[i].run(request, err);
+			rsmfs_work_end(request, &work, r, err);
 			let_names_be_forgotten(request, runs[i].verb);
 			return r ? rsm_err_fold(err, r, "rsm %s", request->call.verb->name) : 0;
 		}

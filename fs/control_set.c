@@ -126,11 +126,10 @@ static int set_enabled(struct rsmfs_request *request, struct target *target, con
 	if (r < 0)
 		return r;
 	if (target->kind == 'l')
-		return rsm_manager_enable_library(request->manager, target->library, enabled, err);
+		return rsmfs_enable_library(request, target->library, enabled, err);
 	if (target->kind == 'd')
-		return rsm_manager_enable_drive(request->manager, target->drive.library,
-						target->drive.element, enabled, err);
-	return rsm_manager_enable_medium(request->manager, target->medium.id, enabled, err);
+		return rsmfs_enable_drive(request, &target->drive, enabled, err);
+	return rsmfs_enable_medium(request, &target->medium, enabled, err);
 }
 
 /* ---- pools ---- */
