@@ -15,15 +15,17 @@ struct rsm_allocation {
 	const char *barcode; /* exactly this one, or NULL */
 	int64_t medium;	     /* exactly this one, or 0; may be in Free or Import (taken over) */
 	uint32_t mode, owner, group;
+	/* as system.posix_acl_*; NULL or empty: none. They are there when it is. */
+	const struct rsm_text *access_acl, *default_acl;
 };
 
 /* The choice of contract 2 and rsm-model.md 6: the pool's own available media, then Free (never
  * used before once used; whose old contents could be undeleted last; then idle in a drive, fewest
- * mounts, longest unused, lowest barcode). On-line and enabled media only. If `name` is the barcode of an available
- * one, that one. New LMID; a new volume_uuid and label work FORMAT, unless it is taken over from
- * Import (contents kept, label work UPDATE). -ENOSPC none; -EDQUOT limit; -EEXIST name taken (also
- * by a sub-pool); -EMEDIUMTYPE; -EPERM (pool is a system pool; name begins with a dot; pool holds
- * pools); -EBUSY.
+ * mounts, longest unused, lowest barcode). On-line and enabled media only. If `name` is the barcode
+ * of an available one, that one. New LMID; a new volume_uuid and label work FORMAT, unless it is
+ * taken over from Import (contents kept, label work UPDATE). -ENOSPC none; -EDQUOT limit; -EEXIST
+ * name taken (also by a sub-pool); -EMEDIUMTYPE; -EPERM (pool is a system pool; name begins with a
+ * dot; pool holds pools); -EBUSY.
  */
 RSM_MUST_CHECK int rsm_allocate(struct rsm_catalog *catalog,
 				const struct rsm_allocation *allocation,

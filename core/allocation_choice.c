@@ -309,6 +309,9 @@ static int take(struct rsm_catalog *catalog, struct choice *choice, struct rsm_m
 	medium->priority = 0;
 	r = rsm_logical_begin_locked(catalog, medium, choice->pool.id, &logical, err);
 	if (r == 0)
+		r = rsm_catalog_give_acls_locked(catalog, 'm', medium->id, wanted->access_acl,
+						 wanted->default_acl, err);
+	if (r == 0)
 		r = rsm_catalog_run(
 			catalog, err,
 			"UPDATE side SET pool = ?2, state = 5, logical = ?3, volume_uuid = ?4, "

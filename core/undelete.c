@@ -133,17 +133,6 @@ static int check_state(const struct rsm_medium *medium, const struct rsm_pool *p
 	}
 }
 
-static int restore_acl(struct rsm_catalog *catalog, int64_t medium, const char *key,
-		       const struct rsm_text *acl, struct rsm_err *err)
-{
-	if (!acl->length)
-		return 0;
-	return rsm_catalog_run(catalog, err,
-			       "INSERT OR REPLACE INTO xattr (kind, object, key, value) VALUES "
-			       "('m', ?1, ?2, ?3)",
-			       "isb", medium, key, acl->data, acl->length);
-}
-
 static int restore_acls(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
 {
 	RSM_TEXT struct rsm_text access = { 0 }, inherited = { 0 };
@@ -168,8 +157,7 @@ static int restore_acls(struct rsm_catalog *catalog, int64_t medium, struct rsm_
 		return rsm_err_oom(err);
 	if (!good)
 		return 0;
-	r = restore_acl(catalog, medium, RSM_ACL_ACCESS, &access, err);
-	return r < 0 ? r : restore_acl(catalog, medium, RSM_ACL_DEFAULT, &inherited, err);
+	return rsm_catalog_give_acls_locked(catalog, 'm', medium, &access, &inherited, err);
 }
 
 /* Label work: pool, name and LMID on the medium are those of before. */

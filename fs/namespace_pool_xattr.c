@@ -322,16 +322,21 @@ static int change(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_err *err
 		return rsm_err_set(err, EACCES, "%s: reserved", call->name);
 	if (pool.id == RSM_POOL_TOP || pool.kind != RSM_POOL_APPLICATION)
 		return rsm_err_set(err, EPERM, "%s: a system pool stays as it is", call->name);
-	if (!rsmfs_xattr_is_acl(call->name, &is_default))
-		return rsm_catalog_set_xattr(rsm_manager_catalog(fs->manager), 'p', pool.id,
-					     call->name, call->data, call->size, call->flags, err);
-	mode = pool.mode;
-	r = set_acl(fs, call, 'p', pool.id, &mode, &changed, err);
-	if (r < 0 || !changed)
-		return r;
-	pool.mode = mode;
-	clock_gettime(CLOCK_REALTIME, &pool.changed);
-	return rsm_pool_update(rsm_manager_catalog(fs->manager), &pool, err);
+	if (!rsmfs_xattr_is_acl(call->name, &is_default)) {
+		r = rsm_catalog_set_xattr(rsm_manager_catalog(fs->manager), 'p', pool.id,
+					  call->name, call->data, call->size, call->flags, err);
+	} else {
+		mode = pool.mode;
+		r = set_acl(fs, call, 'p', pool.id, &mode, &changed, err);
+		if (r == 0 && changed) {
+			pool.mode = mode;
+			clock_gettime(CLOCK_REALTIME, &pool.changed);
+			r = rsm_pool_update(rsm_manager_catalog(fs->manager), &pool, err);
+		}
+	}
+	if (r == 0)
+		rsm_manager_pools_changed(fs->manager);
+	return r;
 }
 
 void rsmfs_pool_setxattr(struct rsmfs *fs, struct rsmfs_call *call)
