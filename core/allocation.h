@@ -64,8 +64,9 @@ RSM_MUST_CHECK int rsm_allocation_complete(struct rsm_catalog *catalog, int64_t 
 					   struct rsm_err *err); /* -EINVAL unless ALLOCATED */
 RSM_MUST_CHECK int rsm_medium_decommission(struct rsm_catalog *catalog, int64_t medium,
 					   struct rsm_err *err); /* -EINVAL unless AVAILABLE */
-/* rsm free: to Free as UNPREPARED with label work FREE; nobody gets it before the label is written.
- * -EBUSY if allocated, complete, reserved; -EPERM if decommissioned.
+/* rsm free: to Free as UNPREPARED with label work FREE; what bears a foreign label, or is to be
+ * erased, nobody gets before that is done. -EBUSY if allocated, complete, reserved; -EPERM if
+ * decommissioned.
  */
 RSM_MUST_CHECK int rsm_medium_free(struct rsm_catalog *catalog, int64_t medium,
 				   struct rsm_err *err);

@@ -250,6 +250,43 @@ static void acls_are_there_when_it_is(void **state)
 		RSM_POOL_ABSENT);
 }
 
+static void what_waits_for_its_free_label_is_taken_only_if_a_format_will_do(void **state)
+{
+	const struct rsm_identification foreign = { .identity = RSM_IS_FOREIGN,
+						    .label_type = "ANSI VOL1" };
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	struct rsm_medium medium;
+	bool erased = true;
+
+	given_free_cartridges(f, 1);
+	medium = medium_of(f, "A00001L8");
+	identify(f, medium.id, &foreign, &medium);
+	assert_done(rsm_medium_free(f->catalog, medium.id, &f->err), &f->err);
+	assert_int_equal(allocate(f, pool.id, "monday", &medium), -ENOSPC);
+	assert_int_equal(allocate(f, pool.id, "A00001L8", &medium), -ENOSPC);
+	assert_done(rsm_medium_set_label_work(f->catalog, medium_of(f, "A00001L8").id,
+					      RSM_LABEL_FREE, RSM_LABEL_NONE, &f->err),
+		    &f->err);
+
+	medium = given_allocated(f, pool.id, "monday");
+	formatted(f, medium.id);
+	assert_done(rsm_deallocate(f->catalog, medium.id, false, NULL, &f->err), &f->err);
+	assert_done(rsm_medium_free(f->catalog, medium.id, &f->err), &f->err);
+	medium = given_allocated(f, pool.id, "monday");
+	assert_done(rsm_deallocate(f->catalog, medium.id, false, NULL, &f->err), &f->err);
+
+	assert_done(rsm_medium_free_with(f->catalog, medium.id, RSM_FREEING_ERASES, &f->err),
+		    &f->err);
+	assert_int_equal(allocate(f, pool.id, "monday", &medium), -ENOSPC);
+	assert_done(rsm_medium_set_label_work(f->catalog, medium_of(f, "A00001L8").id,
+					      RSM_LABEL_FREE, RSM_LABEL_NONE, &f->err),
+		    &f->err);
+	medium = given_allocated(f, pool.id, "monday");
+	assert_done(rsm_medium_is_to_be_erased(f->catalog, medium.id, &erased, &f->err), &f->err);
+	assert_false(erased);
+}
+
 /* Promise 2 of rsm-model.md 20; that ids of sides survive the catalogue is test_manager_media.c's.
  */
 static void an_lmid_seen_once_never_names_another_allocation_and_a_side_keeps_its_id(void **state)
@@ -606,6 +643,7 @@ int main(int argc, char **argv)
 		EACH(what_cannot_be_chosen_is_not_chosen),
 		EACH(refusals_say_why),
 		EACH(acls_are_there_when_it_is),
+		EACH(what_waits_for_its_free_label_is_taken_only_if_a_format_will_do),
 		EACH(an_lmid_seen_once_never_names_another_allocation_and_a_side_keeps_its_id),
 		EACH(fifty_at_once_never_get_the_same_one),
 		EACH(fifty_for_one_name_make_one),
