@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/undelete.h"
 
 #define RESERVE_MOST ((uint64_t)64 << 20)
 #define SMALL_TAPE   ((uint64_t)100 << 30)
@@ -160,6 +161,10 @@ static uint64_t full_generation_locked(const struct rsm_cartridge *cartridge,
 {
 	uint64_t since, newest = 0;
 
+	/* it came back, and has not gone back behind its deletions yet */
+	if (rsm_undelete_is_open(cartridge->manager->catalog, medium->id, &since, NULL) == 0 &&
+	    since)
+		return since;
 	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) != 0)
 		return 0;
 	since = rsm_content_removing_since(cartridge->content);

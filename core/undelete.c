@@ -181,6 +181,11 @@ static int give_back(struct rsm_catalog *catalog, struct rsm_medium *medium,
 				    "2, index_generation = 0, format_generation = "
 				    "format_generation + 1 WHERE id = ?1",
 				    "iiis", medium->id, pool->id, logical, former->volume_uuid);
+	if (r == 0 && former->generation)
+		r = rsm_catalog_run(catalog, err,
+				    "INSERT OR REPLACE INTO setting (key, value) VALUES "
+				    "('undelete ' || ?1, ?2)",
+				    "iU", medium->id, former->generation);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, pool->id, err);
 	if (r == 0 && from != pool->id)
@@ -222,6 +227,29 @@ static int undelete_locked(struct rsm_catalog *catalog, const struct rsm_allocat
 	medium->group = former.has_owner ? former.group : wanted->group;
 	r = give_back(catalog, medium, &former, &pool, err);
 	return r < 0 ? r : rsm_medium_need_locked(catalog, wanted->medium, medium, err);
+}
+
+int rsm_undelete_is_open(struct rsm_catalog *catalog, int64_t medium, uint64_t *ret_generation,
+			 struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int64_t generation = 0;
+	int r = rsm_catalog_number(catalog, &generation, err,
+				   "SELECT CAST(value AS INTEGER) FROM setting WHERE key = "
+				   "'undelete ' || ?1",
+				   "i", medium);
+
+	if (r >= 0)
+		*ret_generation = (uint64_t)generation;
+	return r < 0 ? r : 0;
+}
+
+int rsm_undelete_close(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_catalog_run(catalog, err, "DELETE FROM setting WHERE key = 'undelete ' || ?1",
+			       "i", medium);
 }
 
 int rsm_undelete(struct rsm_catalog *catalog, const struct rsm_allocation *allocation,
