@@ -168,6 +168,10 @@ def an_available_medium_is_moved_into_a_pool_in_advance(bench):
     expect("A00007L8" not in os.listdir(mount / "Free/LTO-8"), "it is in two pools")
     os.mkdir(mount / "P/a")
     expect(rsm_xattr(mount / "P/a", "barcode") == "A00007L8", "another one")
+    labels = [w for w in table(mount, "view", "queue") if w["medium"] == "A00007L8"]
+    expect([(w["kind"], w["id"]) for w in labels] == [("write-label", None)], "its label is no work item", str(labels))
+    mount.rsm("sync")
+    expect(not [w for w in table(mount, "view", "queue") if w["medium"] == "A00007L8"], "sync did not wait for it")
     os.rmdir(mount / "P/a")
     os.rmdir(mount / "P")
     expect("A00007L8" in os.listdir(mount / "Free/LTO-8"), "it did not go home with its pool's end")
