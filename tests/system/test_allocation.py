@@ -74,7 +74,7 @@ def a_wait_for_a_cartridge_ends_within_a_second_of_ctrl_c(bench):
     began = time.monotonic()
     result = mount.rsm("allocate", "P/b", "--wait=1", check=False)
     took = time.monotonic() - began
-    expect(result.returncode == 1 and 0.9 < took < 2, f"{took:.1f} s, {result.stderr}")
+    expect(result.returncode == 1 and 0.9 < took < 3, f"{took:.1f} s, {result.stderr}")
     expect(not open_requests(mount), "the request stays open")
 
 
