@@ -300,6 +300,8 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 	rsm_mutex_lock(&worker->manager->lock);
 	rsm_drive_fit_note_locked(cartridge, &worker->medium);
 	rsm_mutex_unlock(&worker->manager->lock);
+	/* whose it is is known, and its name is seen: who writes to it now may do so */
+	rsm_manager_apply_state(worker->manager, cartridge);
 	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
 	if (worker->medium.duplicate)

@@ -62,8 +62,11 @@ static void part_with_contents(struct rsm_manager *manager, const struct rsm_med
 	if (rsm_cartridge_ref(manager, medium->id, &cartridge, NULL) != 0)
 		return;
 	rsm_mutex_lock(&manager->lock);
-	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) == 0 ||
-	    (cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY)) {
+	/* nobody has them: whoever comes next, to wait for the label perhaps, is not in the way */
+	if (cartridge->content && strcmp(cartridge->uuid, medium->volume_uuid) != 0 &&
+	    cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY)
+		rsm_cartridge_close_content_locked(cartridge, false);
+	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) == 0) {
 		rsm_mutex_unlock(&manager->lock);
 		rsm_cartridge_unref(cartridge);
 		return;
