@@ -669,6 +669,14 @@ static int mount_half(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	return 0;
 }
 
+static bool has_label_work(struct rsm_drive_worker *worker)
+{
+	struct rsm_medium now;
+
+	return rsm_medium_get(catalog_of(worker), worker->medium.id, &now, NULL) == 0 &&
+	       now.label_work != RSM_LABEL_NONE;
+}
+
 static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct rsm_err *err)
 {
@@ -730,6 +738,9 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	r = note_identification(worker, cartridge, &probe, NULL, err);
 	if (r == 0 && !worker->volume && m->state == RSM_MEDIUM_FOREIGN)
 		r = mount_tapefile(worker, cartridge, err);
+	/* whoever waits for its new label holds on to what it was before */
+	if (r == -EBUSY && has_label_work(worker))
+		r = 0;
 	return r;
 }
 
