@@ -677,6 +677,17 @@ static bool has_label_work(struct rsm_drive_worker *worker)
 	       now.label_work != RSM_LABEL_NONE;
 }
 
+/* While the label was read the medium may have been allocated, freed or given back. */
+static int look_again(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge,
+		      struct rsm_err *err)
+{
+	bool write_protected = worker->medium.write_protected;
+	int r = rsm_medium_get(catalog_of(worker), cartridge->id, &worker->medium, err);
+
+	worker->medium.write_protected = write_protected; /* as the drive says */
+	return r > 0 ? rsm_err_set(err, ENOENT, "it is not in the catalogue any more") : r;
+}
+
 static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct rsm_err *err)
 {
@@ -701,6 +712,9 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 			note_unreadable(worker, cartridge, err->msg);
 		return r;
 	}
+	r = look_again(worker, cartridge, err);
+	if (r < 0)
+		return r;
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
 		return do_label_work(worker, cartridge, &probe, err);
 	if (!m->lmid[0] && !m->write_protected && !cartridge->worm &&
