@@ -41,6 +41,9 @@ int rsm_logical_end_locked(struct rsm_catalog *catalog, int64_t side, struct rsm
 		r = rsm_catalog_run(catalog, err,
 				    "DELETE FROM xattr WHERE kind = 'm' AND object = ?1", "i",
 				    side);
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "DELETE FROM setting WHERE key = 'undelete ' || ?1", "i", side);
 	return r;
 }
 

@@ -8,8 +8,16 @@
 #include "core/allocation.h"
 #include "core/catalog_private.h"
 
+/* A format does without the free label that is to be written (rsm free) where it may take the place
+ * of what is there: of an LTFS volume that was given up, or of nothing. Foreign labels go with the
+ * free label only; and what is to be erased is erased before.
+ */
+#define WAITS_FOR_NO_LABEL                                                                         \
+	"(s.label_work <> 3 OR ((s.old_uuid <> '' OR s.label_type IN ('RSMFS FREE', 'blank')) "    \
+	"AND NOT EXISTS (SELECT 1 FROM setting WHERE key = 'erase ' || s.id))) "
+
 #define IS_FREE_TO_TAKE                                                                            \
-	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND s.label_work <> 3 AND "         \
+	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND " WAITS_FOR_NO_LABEL "AND "     \
 	"b.present = 1 AND b.enabled = "                                                           \
 	"1 AND (?2 = 0 OR s.allocations < ?2) AND NOT EXISTS (SELECT 1 FROM library_limit w "      \
 	"WHERE w.library = m.library AND w.media_type = m.media_type) "
@@ -192,7 +200,7 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 		       const struct rsm_medium *medium, struct rsm_err *err)
 {
 	const char *words = rsm_medium_words(medium);
-	int64_t enabled = 0;
+	int64_t enabled = 0, waits = 0;
 	int r;
 
 	if (medium->cleaner)
@@ -216,7 +224,12 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 	}
 	if (medium->location == RSM_AT_OFFLINE)
 		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library", words);
-	if (medium->label_work == RSM_LABEL_FREE)
+	r = rsm_catalog_number(catalog, &waits, err,
+			       "SELECT NOT " WAITS_FOR_NO_LABEL "FROM side s WHERE s.id = ?1", "i",
+			       medium->id);
+	if (r != 0)
+		return r < 0 ? r : rsm_err_set(err, ENOENT, "%s is gone", words);
+	if (waits)
 		return rsm_err_set(err, EBUSY, "%s waits for its free label", words);
 	r = rsm_catalog_number(catalog, &enabled, err, "SELECT enabled FROM library WHERE id = ?1",
 			       "i", medium->library);
@@ -308,6 +321,9 @@ static int take(struct rsm_catalog *catalog, struct choice *choice, struct rsm_m
 	medium->modified = medium->changed = medium->created;
 	medium->priority = 0;
 	r = rsm_logical_begin_locked(catalog, medium, choice->pool.id, &logical, err);
+	if (r == 0)
+		r = rsm_catalog_give_acls_locked(catalog, 'm', medium->id, wanted->access_acl,
+						 wanted->default_acl, err);
 	if (r == 0)
 		r = rsm_catalog_run(
 			catalog, err,

@@ -68,6 +68,11 @@ void rsm_catalog_copy(char *ret_text, size_t size, const char *text);
 int rsm_catalog_get_xattr_locked(struct rsm_catalog *catalog, char kind, int64_t id,
 				 const char *key, struct rsm_text *ret_value, struct rsm_err *err);
 
+/* The ACLs of a new pool or cartridge; NULL or empty: none. */
+int rsm_catalog_give_acls_locked(struct rsm_catalog *catalog, char kind, int64_t id,
+				 const struct rsm_text *access, const struct rsm_text *inherited,
+				 struct rsm_err *err);
+
 /* ---- pool.c ---- */
 
 int rsm_pool_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_pool *ret_pool,

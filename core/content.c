@@ -176,6 +176,14 @@ int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err)
 	return rsm_err_set(err, code, "%s", content->refuse_why);
 }
 
+bool rsm_content_refuses_for(struct rsm_content *content, const char *why)
+{
+	if (!content->refuse_code)
+		return false;
+	RSM_LOCK_SCOPE(&content->lock);
+	return strcmp(content->refuse_why, why) == 0;
+}
+
 void rsm_content_set_room(struct rsm_content *content, uint64_t bytes)
 {
 	content->room = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;

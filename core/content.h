@@ -96,6 +96,8 @@ void rsm_content_refuse_changes(struct rsm_content *content, int code, const cha
 
 /* 0, or that. */
 RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
+/* Are they refused, and with these words? Nobody is asked for the medium. */
+bool rsm_content_refuses_for(struct rsm_content *content, const char *why);
 
 /* Refuses them for a moment and besides, with EBUSY: for who must have the tree to himself. NULL:
  * no more.

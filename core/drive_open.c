@@ -375,6 +375,8 @@ static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartr
 	rsm_mutex_lock(&worker->manager->lock);
 	rsm_drive_fit_note_locked(cartridge, &worker->medium);
 	rsm_mutex_unlock(&worker->manager->lock);
+	/* whose it is is known, and its name is seen: who writes to it now may do so */
+	rsm_manager_apply_state(worker->manager, cartridge);
 	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
 	if (worker->medium.duplicate)
@@ -742,6 +744,25 @@ static int mount_half(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	return 0;
 }
 
+static bool has_label_work(struct rsm_drive_worker *worker)
+{
+	struct rsm_medium now;
+
+	return rsm_medium_get(catalog_of(worker), worker->medium.id, &now, NULL) == 0 &&
+	       now.label_work != RSM_LABEL_NONE;
+}
+
+/* While the label was read the medium may have been allocated, freed or given back. */
+static int look_again(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge,
+		      struct rsm_err *err)
+{
+	bool write_protected = worker->medium.write_protected;
+	int r = rsm_medium_get(catalog_of(worker), cartridge->id, &worker->medium, err);
+
+	worker->medium.write_protected = write_protected; /* as the drive says */
+	return r > 0 ? rsm_err_set(err, ENOENT, "it is not in the catalogue any more") : r;
+}
+
 static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct rsm_err *err)
 {
@@ -766,6 +787,9 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 			note_unreadable(worker, cartridge, err->msg);
 		return r;
 	}
+	r = look_again(worker, cartridge, err);
+	if (r < 0)
+		return r;
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
 		return do_label_work(worker, cartridge, &probe, err);
 	if (!m->lmid[0] && !m->write_protected && !cartridge->worm &&
@@ -805,6 +829,9 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	r = note_identification(worker, cartridge, &probe, NULL, err);
 	if (r == 0 && !worker->volume && m->state == RSM_MEDIUM_FOREIGN)
 		r = mount_tapefile(worker, cartridge, err);
+	/* whoever waits for its new label holds on to what it was before */
+	if (r == -EBUSY && has_label_work(worker))
+		r = 0;
 	return r;
 }
 

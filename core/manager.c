@@ -196,6 +196,8 @@ static void room_came(void *context)
 
 /* ---- contents ---- */
 
+static const char not_allocated[] = "the cartridge is not allocated";
+
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
 {
 	char reason[sizeof cartridge->reason] = "";
@@ -220,7 +222,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	if (m.state == RSM_MEDIUM_COMPLETE)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is complete");
 	else if (m.state != RSM_MEDIUM_ALLOCATED)
-		rsm_content_refuse_changes(content, EROFS, "the cartridge is not allocated");
+		rsm_content_refuse_changes(content, EROFS, not_allocated);
 	else if (m.write_protected)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is write-protected");
 	else if (m.duplicate)
@@ -237,6 +239,15 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	rsm_manager_measure_room(manager, id, &room, &index_room);
 	rsm_content_set_room(content, full ? 0 : room);
 	rsm_content_set_index_room(content, index_room);
+}
+
+/* The catalogue knows since a moment ago whose it is, and its drive has not come to say so. */
+static void note_allocation(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+			    const struct rsm_medium *medium)
+{
+	if (medium->state == RSM_MEDIUM_ALLOCATED &&
+	    rsm_content_refuses_for(cartridge->content, not_allocated))
+		rsm_manager_apply_state(manager, cartridge);
 }
 
 int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
@@ -257,6 +268,7 @@ int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
 		       : cartridge->state != RSM_CARTRIDGE_FETCHING)) {
 		*ret_content = cartridge->content;
 		rsm_mutex_unlock(&manager->lock);
+		note_allocation(manager, cartridge, &m);
 		return 0;
 	}
 	rsm_mutex_unlock(&manager->lock);

@@ -13,6 +13,7 @@
 #include "core/copy.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/undelete.h"
 
 #define RESERVE_MOST ((uint64_t)64 << 20)
 #define SMALL_TAPE   ((uint64_t)100 << 30)
@@ -62,8 +63,11 @@ static void part_with_contents(struct rsm_manager *manager, const struct rsm_med
 	if (rsm_cartridge_ref(manager, medium->id, &cartridge, NULL) != 0)
 		return;
 	rsm_mutex_lock(&manager->lock);
-	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) == 0 ||
-	    (cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY)) {
+	/* nobody has them: whoever comes next, to wait for the label perhaps, is not in the way */
+	if (cartridge->content && strcmp(cartridge->uuid, medium->volume_uuid) != 0 &&
+	    cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY)
+		rsm_cartridge_close_content_locked(cartridge, false);
+	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) == 0) {
 		rsm_mutex_unlock(&manager->lock);
 		rsm_cartridge_unref(cartridge);
 		return;
@@ -161,6 +165,10 @@ static uint64_t full_generation_locked(const struct rsm_cartridge *cartridge,
 {
 	uint64_t since, newest = 0;
 
+	/* it came back, and has not gone back behind its deletions yet */
+	if (rsm_undelete_is_open(cartridge->manager->catalog, medium->id, &since, NULL) == 0 &&
+	    since)
+		return since;
 	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) != 0)
 		return 0;
 	since = rsm_content_removing_since(cartridge->content);

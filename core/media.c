@@ -235,6 +235,24 @@ int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 	return r < 0 ? r : step_medium(row, ret_medium, err);
 }
 
+int rsm_medium_find_guid(struct rsm_catalog *catalog, const char *guid,
+			 struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	sqlite3_stmt *row;
+	int r = rsm_catalog_query(catalog, &row, err,
+				  "SELECT " SELECT_COLUMNS LOGICAL_FIRST "WHERE l.lmid = ?1", "s",
+				  guid);
+
+	if (r == 0)
+		r = step_medium(row, ret_medium, err);
+	if (r != RSM_MEDIUM_ABSENT)
+		return r;
+	r = rsm_catalog_query(catalog, &row, err,
+			      "SELECT " SELECT_COLUMNS SIDE_FIRST "WHERE s.guid = ?1", "s", guid);
+	return r < 0 ? r : step_medium(row, ret_medium, err);
+}
+
 int rsm_medium_at(struct rsm_catalog *catalog, int64_t library, enum rsm_location_kind location,
 		  uint32_t element, struct rsm_medium *ret_medium, struct rsm_err *err)
 {

@@ -96,6 +96,10 @@ RSM_MUST_CHECK int rsm_medium_check_twins(struct rsm_catalog *catalog, const cha
 RSM_MUST_CHECK int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 					struct rsm_medium *ret_medium,
 					struct rsm_err *err); /* ABSENT */
+/* By the LMID of an allocated one, or a side's id. */
+RSM_MUST_CHECK int rsm_medium_find_guid(struct rsm_catalog *catalog, const char *guid,
+					struct rsm_medium *ret_medium,
+					struct rsm_err *err); /* ABSENT */
 RSM_MUST_CHECK int rsm_medium_at(struct rsm_catalog *catalog, int64_t library,
 				 enum rsm_location_kind location, uint32_t element,
 				 struct rsm_medium *ret_medium, struct rsm_err *err); /* ABSENT */

@@ -344,6 +344,13 @@ static int check_media_type(const char *media_type, struct rsm_err *err)
 
 int rsm_pool_create(struct rsm_catalog *catalog, struct rsm_pool *pool, struct rsm_err *err)
 {
+	return rsm_pool_create_with_acls(catalog, pool, NULL, NULL, err);
+}
+
+int rsm_pool_create_with_acls(struct rsm_catalog *catalog, struct rsm_pool *pool,
+			      const struct rsm_text *access, const struct rsm_text *inherited,
+			      struct rsm_err *err)
+{
 	int r = check_media_type(pool->media_type, err);
 
 	if (r < 0)
@@ -354,6 +361,9 @@ int rsm_pool_create(struct rsm_catalog *catalog, struct rsm_pool *pool, struct r
 		if (r < 0)
 			return r;
 		r = rsm_pool_create_locked(catalog, pool, err);
+		if (r == 0)
+			r = rsm_catalog_give_acls_locked(catalog, 'p', pool->id, access, inherited,
+							 err);
 		r = rsm_catalog_end_locked(catalog, r, err);
 	}
 	if (r == 0)

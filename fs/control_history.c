@@ -1,6 +1,7 @@
 /* What waits, what happened: work items and events. Lists are copied before they are sent, for the
  * catalogue calls back under its lock.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,85 @@ static int view_item(struct rsmfs_request *request, const struct rsm_work_item *
 	return 0;
 }
 
+/* Labels that are to be written. They have no number: they are not asked for but follow from what
+ * the catalogue says, and outlive a restart; nobody cancels them.
+ */
+struct label {
+	int64_t library;
+	enum rsm_label_work work;
+	char shown[RSM_NAME_SIZE];
+};
+struct labels {
+	struct label *labels;
+	size_t count, room;
+	int64_t library; /* 0: all */
+	bool failed;
+};
+
+static bool take_label(void *context, const struct rsm_medium *medium)
+{
+	struct labels *list = context;
+	struct label *label;
+
+	if (list->library && medium->library != list->library)
+		return true;
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : 16;
+		struct label *grown = reallocarray(list->labels, room, sizeof(*grown));
+
+		list->failed = !grown;
+		if (!grown)
+			return false;
+		list->labels = grown;
+		list->room = room;
+	}
+	label = &list->labels[list->count++];
+	label->library = medium->library;
+	label->work = medium->label_work;
+	snprintf(label->shown, sizeof(label->shown), "%s", medium->shown);
+	return true;
+}
+
+static void view_label(struct rsmfs_request *request, const struct label *label)
+{
+	static const struct {
+		enum rsm_work_kind kind;
+		const char *text;
+	} words[] = {
+		[RSM_LABEL_FORMAT] = { RSM_WORK_WRITE_LABEL, "an LTFS volume is to be made" },
+		[RSM_LABEL_UPDATE] = { RSM_WORK_UPDATE_LABEL,
+				       "name, pool or owner are to be written" },
+		[RSM_LABEL_FREE] = { RSM_WORK_WRITE_LABEL, "the free label is to be written" },
+	};
+
+	rsmfs_row_begin(request);
+	rsmfs_row_null(request);
+	rsmfs_row_text(request, rsm_work_kind_name(words[label->work].kind));
+	rsmfs_row_text(request, rsm_work_state_name(RSM_WORK_DEFERRED));
+	rsmfs_row_text(request, label->shown);
+	rsmfs_row_null(request);
+	rsmfs_row_null(request);
+	rsmfs_row_null(request);
+	rsmfs_row_text(request, words[label->work].text);
+	rsmfs_row_null(request);
+	rsmfs_row_null(request);
+	rsmfs_row_signed(request, label->library);
+	rsmfs_row_end(request);
+}
+
+static int view_labels(struct rsmfs_request *request, struct rsm_err *err)
+{
+	struct labels list = { .library = request->library };
+	int r = rsm_medium_list_label_work(request->catalog, take_label, &list, err);
+
+	if (r >= 0 && list.failed)
+		r = rsm_err_oom(err);
+	for (size_t i = 0; i < list.count && r >= 0; i++)
+		view_label(request, &list.labels[i]);
+	free(list.labels);
+	return r;
+}
+
 int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err)
 {
 	struct items list = { 0 };
@@ -86,6 +166,8 @@ int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err)
 		for (size_t i = 0; i < list.count && r >= 0; i++)
 			if (!request->library || list.items[i].library == request->library)
 				r = view_item(request, &list.items[i], err);
+		if (r >= 0)
+			r = view_labels(request, err);
 	}
 	free(list.items);
 	return r < 0 ? r : 0;

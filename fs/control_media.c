@@ -53,6 +53,8 @@ static int fill_allocation(struct rsmfs_request *request, const struct rsm_pool 
 		.mode = newborn->mode,
 		.owner = newborn->owner,
 		.group = newborn->group,
+		.access_acl = &newborn->access_acl,
+		.default_acl = &newborn->default_acl,
 	};
 	struct rsm_medium medium;
 	struct rsm_pool from;
@@ -134,8 +136,6 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 		r = rsm_manager_allocate(request->manager, &allocation, &medium, err);
 	if (r == -ENOSPC && rsmfs_verb_flag(&request->call, "wait"))
 		r = wait_for_one(request, &allocation, operand, &medium, err);
-	if (r == 0)
-		r = rsmfs_newborn_finish(&newborn, request, 'm', medium.id, err);
 	if (r == 0 && description)
 		r = rsm_description_set(request->catalog, "logical", medium.lmid, description, err);
 	if (r < 0)

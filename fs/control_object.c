@@ -72,28 +72,15 @@ static int find_by_element(struct rsmfs_request *request, const char *word,
 	return found ? 0 : rsm_err_set(err, ENOMEDIUM, "%s: is empty", word);
 }
 
-struct by_word {
+struct by_name {
 	const char *word;
 	struct rsm_medium *found;
-	bool is_found;
 	unsigned count;
 };
 
-static bool match_word(void *context, const struct rsm_medium *medium)
-{
-	struct by_word *by = context;
-
-	if (strcmp(medium->shown, by->word) != 0 && strcmp(medium->lmid, by->word) != 0 &&
-	    strcmp(medium->guid, by->word) != 0)
-		return true;
-	*by->found = *medium;
-	by->is_found = true;
-	return false;
-}
-
 static bool match_name(void *context, const struct rsm_medium *medium)
 {
-	struct by_word *by = context;
+	struct by_name *by = context;
 
 	if (!medium->lmid[0] || strcmp(medium->name, by->word) != 0)
 		return true;
@@ -105,7 +92,7 @@ static bool match_name(void *context, const struct rsm_medium *medium)
 static int find_by_name(struct rsmfs_request *request, const char *word,
 			struct rsm_medium *ret_medium, struct rsm_err *err)
 {
-	struct by_word by = { .word = word + 5, .found = ret_medium };
+	struct by_name by = { .word = word + 5, .found = ret_medium };
 	int r;
 
 	if (strncmp(word, "name:", 5) != 0)
@@ -130,14 +117,8 @@ static int find_by_word(struct rsmfs_request *request, const char *word,
 		r = find_by_name(request, word, ret_medium, err);
 	if (r > 0)
 		r = rsm_medium_find_barcode(request->catalog, word, ret_medium, err);
-	if (r <= 0)
-		return r;
-	struct by_word by = { .word = word, .found = ret_medium };
-
-	r = rsm_medium_list_all(request->catalog, 0, match_word, &by, err);
-	if (r < 0)
-		return r;
-	return by.is_found ? 0 : RSM_MEDIUM_ABSENT;
+	/* each of them by an index: most names that are looked up here are still to be given */
+	return r > 0 ? rsm_medium_find_guid(request->catalog, word, ret_medium, err) : r;
 }
 
 /* The next component of a path; NULL at the end, or when it is too long to be a name. */

@@ -56,6 +56,7 @@ static int fill_pool(struct rsmfs_request *request, const char *name,
 	pool->draw_from_free = !rsmfs_verb_flag(call, "no-draw");
 	pool->return_to_free = !rsmfs_verb_flag(call, "no-return");
 	pool->allocation_limit = (uint32_t)rsmfs_verb_number(call, "limit", 0);
+	pool->max_allocations = (uint32_t)rsmfs_verb_number(call, "max-allocations", 0);
 	pool->mode = newborn->mode;
 	pool->owner = newborn->owner;
 	pool->group = newborn->group;
@@ -117,9 +118,8 @@ int rsmfs_run_createpool(struct rsmfs_request *request, struct rsm_err *err)
 	if (r == 0)
 		r = fill_pool(request, name, &newborn, &pool, err);
 	if (r == 0)
-		r = rsm_pool_create(request->catalog, &pool, err);
-	if (r == 0)
-		r = rsmfs_newborn_finish(&newborn, request, 'p', pool.id, err);
+		r = rsm_pool_create_with_acls(request->catalog, &pool, &newborn.access_acl,
+					      &newborn.default_acl, err);
 	if (r == 0 && rsmfs_verb_text(&request->call, "copies"))
 		r = rsm_pool_set_copies(request->catalog, pool.id,
 					(uint32_t)rsmfs_verb_number(&request->call, "copies", 1),
@@ -203,9 +203,9 @@ static int take_over(struct rsmfs_request *request, const struct rsm_medium *med
 	allocation.mode = newborn.mode;
 	allocation.owner = newborn.owner;
 	allocation.group = newborn.group;
+	allocation.access_acl = &newborn.access_acl;
+	allocation.default_acl = &newborn.default_acl;
 	r = rsm_manager_allocate(request->manager, &allocation, &taken, err);
-	if (r == 0)
-		r = rsmfs_newborn_finish(&newborn, request, 'm', taken.id, err);
 	if (r == 0)
 		rsmfs_request_names_changed(request, taken.pool, taken.name);
 	return r;

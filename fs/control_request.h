@@ -110,10 +110,6 @@ struct rsmfs_newborn {
 RSM_MUST_CHECK int rsmfs_newborn_init(struct rsmfs_newborn *newborn, struct rsmfs_request *request,
 				      const struct rsm_pool *parent, uint32_t umask,
 				      struct rsm_err *err);
-/* Stores the ACLs of what was made: kind 'p' or 'm'. */
-RSM_MUST_CHECK int rsmfs_newborn_finish(const struct rsmfs_newborn *newborn,
-					struct rsmfs_request *request, char kind, int64_t id,
-					struct rsm_err *err);
 void rsmfs_newborn_fini(struct rsmfs_newborn *newborn);
 #define RSMFS_NEWBORN __attribute__((cleanup(rsmfs_newborn_fini)))
 

@@ -346,19 +346,18 @@ static int change(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_err *err
 	if (!rsmfs_xattr_is_acl(call->name, &is_default)) {
 		r = rsm_catalog_set_xattr(rsm_manager_catalog(fs->manager), 'p', pool.id,
 					  call->name, call->data, call->size, call->flags, err);
-		if (r == 0)
-			rsm_manager_pools_changed(fs->manager);
-		return r;
+	} else {
+		mode = pool.mode;
+		r = set_acl(fs, call, 'p', pool.id, &mode, &changed, err);
+		if (r == 0 && changed) {
+			pool.mode = mode;
+			clock_gettime(CLOCK_REALTIME, &pool.changed);
+			r = rsm_pool_update(rsm_manager_catalog(fs->manager), &pool, err);
+		}
 	}
-	mode = pool.mode;
-	r = set_acl(fs, call, 'p', pool.id, &mode, &changed, err);
 	if (r == 0)
 		rsm_manager_pools_changed(fs->manager);
-	if (r < 0 || !changed)
-		return r;
-	pool.mode = mode;
-	clock_gettime(CLOCK_REALTIME, &pool.changed);
-	return rsm_pool_update(rsm_manager_catalog(fs->manager), &pool, err);
+	return r;
 }
 
 void rsmfs_pool_setxattr(struct rsmfs *fs, struct rsmfs_call *call)

@@ -92,6 +92,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	    FLAG("no-return", "keeps deallocated cartridges"),
 	    NUMBER("limit", "N", "how many media may be allocated in it"),
 	    NUMBER("copies", "N", "2: a second cartridge is kept in step with each"),
+	    NUMBER("max-allocations", "N", "how often one may be allocated in its life"),
 	    FLAG("always", "it may be there already"), FLAG("existing", "it must be there already"),
 	    UMASK } },
 	{ "deletepool",
