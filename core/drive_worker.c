@@ -21,7 +21,7 @@ const char *rsm_drive_state_name(enum rsm_drive_state state)
 		[RSM_DRIVE_EMPTY] = "empty",	 [RSM_DRIVE_LOADING] = "loading",
 		[RSM_DRIVE_IDLE] = "idle",	 [RSM_DRIVE_READING] = "reading",
 		[RSM_DRIVE_WRITING] = "writing", [RSM_DRIVE_UNLOADING] = "unloading",
-		[RSM_DRIVE_FAILED] = "failed",
+		[RSM_DRIVE_FAILED] = "failed",	 [RSM_DRIVE_CLEANING] = "cleaning",
 	};
 
 	return names[state];
@@ -74,6 +74,7 @@ void rsm_drive_worker_view_locked(const struct rsm_drive_worker *worker,
 		.state = worker->state,
 		.medium = worker->cartridge ? worker->cartridge->id : 0,
 		.enabled = worker->enabled,
+		.unclean = worker->unclean,
 		.hardware = worker->hardware,
 	};
 }
@@ -90,7 +91,8 @@ void rsm_drive_worker_set_enabled_locked(struct rsm_drive_worker *worker, bool e
 
 bool rsm_drive_worker_is_empty_locked(const struct rsm_drive_worker *worker)
 {
-	return !worker->cartridge && worker->enabled && worker->state == RSM_DRIVE_EMPTY;
+	return !worker->cartridge && worker->enabled && worker->state == RSM_DRIVE_EMPTY &&
+	       !worker->clean;
 }
 
 bool rsm_drive_worker_has_failed_locked(const struct rsm_drive_worker *worker)
@@ -329,6 +331,7 @@ static void leave(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	}
 	set_state(worker, RSM_DRIVE_UNLOADING);
 	r = rsm_drive_take_home(worker, cartridge, &err);
+	rsm_drive_look_at_alerts(worker);
 	if (r < 0) {
 		rsm_err_wrap(&err, r, "%s in %s", cartridge->barcode, worker->name);
 		report(worker, cartridge, &err);
@@ -461,7 +464,12 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 		if (manager->workers[i]->library == worker->library &&
 		    rsm_drive_worker_is_empty_locked(manager->workers[i]))
 			view.another_drive_free = true;
-	if (rsm_list_is_empty(&cartridge->works) && rsm_mount_queue_turn_is_over(cartridge, &view))
+	if (worker->clean) { /* no other drive will do for that */
+		view.drives_waiting++;
+		view.another_drive_free = false;
+	}
+	if (worker->enabled && rsm_list_is_empty(&cartridge->works) &&
+	    rsm_mount_queue_turn_is_over(cartridge, &view))
 		return STEP_LEAVE;
 	/* somebody who reads on and on does not keep it from leaving; it will come again */
 	if (!cartridge->leave && !rsm_list_is_empty(&cartridge->reads))
@@ -482,15 +490,17 @@ static enum step choose_locked(struct rsm_drive_worker *worker, struct rsm_cartr
 		return STEP_MIGRATE;
 	if (wants_index_locked(cartridge, now))
 		return STEP_INDEX;
-	if (manager->stopping || !worker->enabled)
+	if (manager->stopping)
 		return STEP_LEAVE;
-
 	if (cartridge->content)
 		rsm_content_use(cartridge->content, &use);
 	view.open_files = use.open_files > 0;
 	view.idle_since_ns = use.last_used_ns > cartridge->loaded_at_ns ? use.last_used_ns
 									: cartridge->loaded_at_ns;
 	at = rsm_mount_queue_leave_ns(cartridge, &view);
+	/* out of use: who has it finishes with it, and it is not taken from him for another */
+	if (!cartridge->leave && (!worker->enabled || rsm_cartridge_is_disabled_locked(cartridge)))
+		at = use.open_files || cartridge->held ? RSM_NEVER_NS : now;
 	if (at <= now) {
 		/* nothing that could be written goes home unwritten: it would come back for it */
 		if (cartridge->label_at_ns && cartridge->retry_at_ns <= now)
@@ -708,6 +718,13 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 		rsm_mutex_unlock(&manager->lock);
 		return false;
 	}
+	if (rsm_drive_is_to_be_cleaned_locked(worker)) {
+		worker->state = RSM_DRIVE_CLEANING;
+		worker->library->cleaning = true;
+		rsm_mutex_unlock(&manager->lock);
+		rsm_drive_do_clean(worker);
+		return true;
+	}
 	if (rsm_drive_worker_is_empty_locked(worker))
 		cartridge = rsm_mount_queue_pick(&manager->cartridges, worker->library->id,
 						 worker->element, rsm_manager_now(manager), &next);
@@ -719,6 +736,8 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 		worker->cartridge = cartridge;
 		worker->state = RSM_DRIVE_LOADING;
 	} else {
+		if (worker->unclean && manager->options.autoclean)
+			next = earlier(next, rsm_manager_now(manager) + RSM_SECOND_NS);
 		wait_locked(worker, next);
 	}
 	rsm_mutex_unlock(&manager->lock);
@@ -727,12 +746,27 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 	return true;
 }
 
+/* That a cleaning was cut short; the drive has done with it long since. */
+static void take_cleaner_home(struct rsm_drive_worker *worker)
+{
+	struct rsm_medium lying;
+	struct rsm_err err;
+
+	if (worker->library->hardware->changer &&
+	    rsm_medium_at(worker->manager->catalog, worker->library->id, RSM_AT_DRIVE,
+			  worker->element, &lying, NULL) == 0 &&
+	    lying.cleaner && rsm_drive_clear(worker, 0, &err) < 0)
+		rsm_log_warning("%s: %s", worker->name, err.msg);
+}
+
 static void *run(void *argument)
 {
 	struct rsm_drive_worker *worker = argument;
 
 	if (worker->cartridge)
 		fetch(worker, worker->cartridge);
+	else
+		take_cleaner_home(worker);
 	for (;;) {
 		/* only this thread sets or clears worker->cartridge */
 		if (worker->cartridge)

@@ -149,6 +149,7 @@ RSMFS_VERB(rename);
 RSMFS_VERB(inventory);
 RSMFS_VERB(enable);
 RSMFS_VERB(disable);
+RSMFS_VERB(clean);
 RSMFS_VERB(export);
 /* control_port.c */
 RSMFS_VERB(inject);

@@ -174,6 +174,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  false,
 	  "takes it out of use",
 	  {} },
+	{ "clean", "DRIVE", "n", 1, 1, false, "cleans a drive with a cleaning cartridge", {} },
 	{ "find",
 	  "PATTERN [POOL]",
 	  "no",
@@ -254,7 +255,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 };
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "undelete", "clean", "import", "fork", "erase", NULL };
+static const char *const later[] = { "undelete", "import", "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {
