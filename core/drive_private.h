@@ -1,6 +1,7 @@
-/* drive_private.h - what the files of a drive worker share: drive_worker.c (the loop), drive_open.c
- * (what is on the medium), drive_robot.c (fetching and taking home), drive_read.c (reads),
- * drive_migrate.c (migration, commits).
+/* drive_private.h - what the files of a drive worker share: drive_worker.c (the loop),
+ * drive_fetch.c (in and out), drive_choose.c (what next), drive_step.c (the doing), drive_open.c
+ * (what is on the medium), drive_robot.c (robot and loading), drive_read.c (reads), drive_migrate.c
+ * (migration, commits).
  */
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
@@ -64,6 +65,39 @@ struct rsm_drive_worker {
 	struct courier courier;
 };
 
+/* ---- drive_worker.c ---- */
+
+void rsm_drive_set_state(struct rsm_drive_worker *worker, enum rsm_drive_state state);
+
+/* ---- drive_fetch.c ---- */
+
+/* Fetches the cartridge that was picked; on failure everybody who waits for it is told. */
+void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
+/* Closes the volume and takes the cartridge home. */
+void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
+/* Reports it; the cartridge goes home, and its work waits a while. */
+void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			    struct rsm_err *err);
+void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge);
+
+/* ---- drive_choose.c, drive_step.c ---- */
+
+enum rsm_drive_step {
+	RSM_STEP_WAIT,
+	RSM_STEP_READ,
+	RSM_STEP_MOUNTS,
+	RSM_STEP_LABEL,
+	RSM_STEP_MIGRATE,
+	RSM_STEP_INDEX,
+	RSM_STEP_WORK,
+	RSM_STEP_LEAVE
+};
+/* What to do next, or when to look again. */
+enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
+					    struct rsm_cartridge *cartridge, int64_t *ret_until);
+void rsm_drive_do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		       enum rsm_drive_step step);
+
 /* ---- drive_open.c ---- */
 
 /* Brings the cartridge into the drive, reads its label, opens its volume. On failure it is back
@@ -83,6 +117,10 @@ struct drive_identity {
 RSM_MUST_CHECK int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 				      struct drive_identity *ret_identity, struct rsm_err *err);
 void rsm_drive_identity_fini(struct drive_identity *identity);
+/* False when name, pool, owner ... changed while they were being written: that is done once more.
+ */
+bool rsm_drive_identity_is_current(struct rsm_drive_worker *worker, int64_t medium,
+				   const struct drive_identity *written);
 /* What the volume tells of itself goes to the catalogue and to the contents' room. */
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded);
@@ -126,6 +164,19 @@ void rsm_drive_tell_findings(struct rsm_drive_worker *worker, struct rsm_cartrid
 void rsm_drive_do_work(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* The cartridge leaves: what is not done will not be. With the lock. */
 void rsm_drive_fail_works_locked(struct rsm_cartridge *cartridge);
+
+/* ---- drive_facts.c ---- */
+
+/* What the drive says of the loaded cartridge: its type, whether it is write-protected and written
+ * once, where it comes from. Into worker->medium and the catalogue, before anything is read of it.
+ */
+RSM_MUST_CHECK int rsm_drive_note_facts(struct rsm_drive_worker *worker,
+					struct rsm_cartridge *cartridge, struct rsm_err *err);
+/* The drive cannot use the cartridge in it, and has said so in `err`: a cleaning cartridge, one for
+ * other drives, or for none here. Returns -EMEDIUMTYPE, with the reason as far as it is known.
+ */
+RSM_MUST_CHECK int rsm_drive_note_refusal(struct rsm_drive_worker *worker,
+					  struct rsm_cartridge *cartridge, struct rsm_err *err);
 
 /* ---- drive_read.c ---- */
 

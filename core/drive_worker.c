@@ -6,15 +6,6 @@
 
 #include "base/log.h"
 
-#define RETRY_FIRST_NS (5 * RSM_SECOND_NS)
-#define RETRY_MOST_NS  (600 * RSM_SECOND_NS)
-/* How long ago somebody looked for a free medium who will do so again, and how long what turns up
- * stays in its drive for him.
- */
-#define FREE_WANTED_NS (RSM_SECOND_NS)
-#define FREE_STAYS_NS  (RSM_SECOND_NS / 4)
-enum { LOADS_FAILED_MOST = 5, WRITES_FAILED_MOST = 4 };
-
 const char *rsm_drive_state_name(enum rsm_drive_state state)
 {
 	static const char *const names[] = {
@@ -100,12 +91,13 @@ bool rsm_drive_worker_has_failed_locked(const struct rsm_drive_worker *worker)
 	return worker->state == RSM_DRIVE_FAILED;
 }
 
-static void set_state(struct rsm_drive_worker *worker, enum rsm_drive_state state)
+void rsm_drive_set_state(struct rsm_drive_worker *worker, enum rsm_drive_state state)
 {
 	RSM_LOCK_SCOPE(&worker->manager->lock);
 	worker->state = state;
 }
 
+<<<<<<< HEAD
 /* ---- after a failure ---- */
 
 static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_err *err)
@@ -662,6 +654,8 @@ static void do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	set_state(worker, RSM_DRIVE_IDLE);
 }
 
+=======
+>>>>>>> main
 /* ---- the loop ---- */
 
 void rsm_drive_worker_wake_locked(struct rsm_drive_worker *worker)
@@ -682,26 +676,26 @@ static void with_cartridge(struct rsm_drive_worker *worker)
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_cartridge *cartridge;
 	int64_t until;
-	enum step step;
+	enum rsm_drive_step step;
 
 	rsm_mutex_lock(&manager->lock);
 	cartridge = worker->cartridge;
-	step = choose_locked(worker, cartridge, &until);
-	if (step == STEP_LEAVE) {
+	step = rsm_drive_choose_locked(worker, cartridge, &until);
+	if (step == RSM_STEP_LEAVE) {
 		cartridge->state = RSM_CARTRIDGE_LEAVING;
 		rsm_drive_fail_works_locked(cartridge);
 		worker->state = RSM_DRIVE_WRITING;
 	}
 	rsm_mutex_unlock(&manager->lock);
-	if (step != STEP_WAIT) {
-		do_step(worker, cartridge, step);
+	if (step != RSM_STEP_WAIT) {
+		rsm_drive_do_step(worker, cartridge, step);
 		return;
 	}
 	if (rsm_drive_read_ahead(worker))
 		return;
 	rsm_mutex_lock(&manager->lock);
 	/* nothing may have come in between the look and the wait */
-	if (choose_locked(worker, cartridge, &until) == STEP_WAIT)
+	if (rsm_drive_choose_locked(worker, cartridge, &until) == RSM_STEP_WAIT)
 		wait_locked(worker, until);
 	rsm_mutex_unlock(&manager->lock);
 }
@@ -728,6 +722,8 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 	if (rsm_drive_worker_is_empty_locked(worker))
 		cartridge = rsm_mount_queue_pick(&manager->cartridges, worker->library->id,
 						 worker->element, rsm_manager_now(manager), &next);
+	if (!cartridge && rsm_drive_worker_is_empty_locked(worker))
+		cartridge = rsm_identify_next_locked(worker->library);
 	if (cartridge) {
 		cartridge->references++; /* the drive's own; fetch or leave give it back */
 		cartridge->state = RSM_CARTRIDGE_FETCHING;
@@ -742,7 +738,7 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 	}
 	rsm_mutex_unlock(&manager->lock);
 	if (cartridge)
-		fetch(worker, cartridge);
+		rsm_drive_bring_in(worker, cartridge);
 	return true;
 }
 
@@ -764,9 +760,13 @@ static void *run(void *argument)
 	struct rsm_drive_worker *worker = argument;
 
 	if (worker->cartridge)
+<<<<<<< HEAD
 		fetch(worker, worker->cartridge);
 	else
 		take_cleaner_home(worker);
+=======
+		rsm_drive_bring_in(worker, worker->cartridge);
+>>>>>>> main
 	for (;;) {
 		/* only this thread sets or clears worker->cartridge */
 		if (worker->cartridge)

@@ -1,0 +1,147 @@
+/* What a drive does next with the cartridge in it. */
+#include "core/drive_fit.h"
+#include "core/drive_private.h"
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* So much has been written since the last index that another one is due, whatever the time is. */
+static bool has_much_unindexed_locked(struct rsm_drive_worker *worker,
+				      const struct rsm_cartridge *cartridge, int64_t now)
+{
+	uint64_t most = worker->manager->options.index_bytes;
+
+	return most && cartridge->unindexed_bytes >= most && !cartridge->read_only &&
+	       cartridge->retry_at_ns <= now;
+}
+
+static bool wants_index_locked(const struct rsm_cartridge *cartridge, int64_t now)
+{
+	return cartridge->index_at_ns && !cartridge->read_only && cartridge->retry_at_ns <= now &&
+	       (cartridge->syncs || cartridge->index_at_ns <= now);
+}
+
+static bool wants_label_locked(const struct rsm_cartridge *cartridge, int64_t now)
+{
+	return cartridge->renew || (cartridge->label_at_ns && cartridge->retry_at_ns <= now &&
+				    cartridge->label_at_ns <= now);
+}
+
+static bool may_migrate_locked(const struct rsm_cartridge *cartridge)
+{
+	return cartridge->migrate_at_ns && !cartridge->full && !cartridge->read_only;
+}
+
+static bool wants_migration_locked(struct rsm_drive_worker *worker,
+				   const struct rsm_cartridge *cartridge, int64_t now)
+{
+	if (!may_migrate_locked(cartridge) || cartridge->retry_at_ns > now)
+		return false;
+	return cartridge->syncs || cartridge->leave || worker->manager->stopping ||
+	       cartridge->migrate_at_ns <= now;
+}
+
+/* Writers wait, or soon will, for what an index would give back: a quarter of the area is worth
+ * one, or all there is when nothing else is left to be written.
+ */
+static bool frees_by_index_locked(struct rsm_drive_worker *worker,
+				  const struct rsm_cartridge *cartridge, int64_t now)
+{
+	struct rsm_staging_space *space = worker->manager->space;
+
+	if (!cartridge->unindexed_bytes || cartridge->read_only || cartridge->retry_at_ns > now ||
+	    !rsm_staging_space_is_tight(space))
+		return false;
+	return cartridge->unindexed_bytes >= rsm_staging_space_size(space) / 4 ||
+	       !wants_migration_locked(worker, cartridge, now);
+}
+
+/* It takes turns with those who have something to write. */
+static bool wants_work_locked(struct rsm_drive_worker *worker,
+			      const struct rsm_cartridge *cartridge, int64_t now)
+{
+	if (rsm_list_is_empty(&cartridge->works) || cartridge->leave || worker->manager->stopping)
+		return false;
+	return !worker->worked || !(frees_by_index_locked(worker, cartridge, now) ||
+				    wants_migration_locked(worker, cartridge, now) ||
+				    wants_index_locked(cartridge, now));
+}
+
+/* What to do next, or when to look again. */
+enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
+					    struct rsm_cartridge *cartridge, int64_t *ret_until)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_content_use use = { 0 };
+	int64_t now = rsm_manager_now(manager), at, work;
+	struct rsm_mount_queue_view view = {
+		.now_ns = now,
+		.dismount_delay_s = manager->options.dismount_delay_s,
+		.drives_waiting = rsm_mount_queue_waiting(&manager->cartridges, worker->library->id,
+							  worker->element, now),
+	};
+
+	*ret_until = RSM_NEVER_NS;
+	if (rsm_manager_hurries_locked(manager) || cartridge->abandoned)
+		return RSM_STEP_LEAVE;
+	for (size_t i = 0; i < manager->worker_count; i++)
+		if (manager->workers[i]->library == worker->library &&
+		    rsm_drive_worker_is_empty_locked(manager->workers[i]))
+			view.another_drive_free = true;
+	if (rsm_list_is_empty(&cartridge->works) &&
+	    rsm_drive_fit_must_change_locked(worker, cartridge))
+		return RSM_STEP_LEAVE;
+	if (rsm_list_is_empty(&cartridge->works) && rsm_mount_queue_turn_is_over(cartridge, &view))
+		return RSM_STEP_LEAVE;
+	/* somebody who reads on and on does not keep it from leaving; it will come again */
+	if (!cartridge->leave && !rsm_list_is_empty(&cartridge->reads))
+		return RSM_STEP_READ;
+	if (!rsm_list_is_empty(&cartridge->mounts)) {
+		uint32_t wanted = rsm_mount_queue_wanted_drive(cartridge);
+
+		return wanted && wanted != worker->element ? RSM_STEP_LEAVE : RSM_STEP_MOUNTS;
+	}
+	if (wants_label_locked(cartridge, now))
+		return RSM_STEP_LABEL;
+	if (wants_work_locked(worker, cartridge, now))
+		return RSM_STEP_WORK;
+	if (frees_by_index_locked(worker, cartridge, now) ||
+	    has_much_unindexed_locked(worker, cartridge, now))
+		return RSM_STEP_INDEX;
+	if (wants_migration_locked(worker, cartridge, now))
+		return RSM_STEP_MIGRATE;
+	if (wants_index_locked(cartridge, now))
+		return RSM_STEP_INDEX;
+	if (manager->stopping || !worker->enabled)
+		return RSM_STEP_LEAVE;
+
+	if (cartridge->content)
+		rsm_content_use(cartridge->content, &use);
+	view.open_files = use.open_files > 0;
+	view.idle_since_ns = use.last_used_ns > cartridge->loaded_at_ns ? use.last_used_ns
+									: cartridge->loaded_at_ns;
+	if (!view.open_files && rsm_identify_waits_locked(worker->library))
+		view.drives_waiting++;
+	at = rsm_mount_queue_leave_ns(cartridge, &view);
+	if (at <= now) {
+		/* nothing that could be written goes home unwritten: it would come back for it */
+		if (cartridge->label_at_ns && cartridge->retry_at_ns <= now)
+			return RSM_STEP_LABEL;
+		if (may_migrate_locked(cartridge) && cartridge->retry_at_ns <= now)
+			return RSM_STEP_MIGRATE;
+		return RSM_STEP_LEAVE;
+	}
+	work = RSM_NEVER_NS;
+	if (may_migrate_locked(cartridge))
+		work = earlier(work, cartridge->migrate_at_ns);
+	if (cartridge->index_at_ns && !cartridge->read_only)
+		work = earlier(work, cartridge->index_at_ns);
+	if (cartridge->label_at_ns)
+		work = earlier(work, cartridge->label_at_ns);
+	if (work < cartridge->retry_at_ns)
+		work = cartridge->retry_at_ns;
+	*ret_until = earlier(at, work);
+	return RSM_STEP_WAIT;
+}

@@ -1,0 +1,289 @@
+/* A cartridge comes into a drive and goes home again; and what is done when that, or a write,
+ * fails.
+ */
+#include "core/drive_fit.h"
+#include "core/drive_private.h"
+
+#include "base/log.h"
+
+#define RETRY_FIRST_NS (5 * RSM_SECOND_NS)
+#define RETRY_MOST_NS  (600 * RSM_SECOND_NS)
+/* How long ago somebody looked for a free medium who will do so again, and how long what turns up
+ * stays in its drive for him.
+ */
+#define FREE_WANTED_NS (RSM_SECOND_NS)
+#define FREE_STAYS_NS  (RSM_SECOND_NS / 4)
+enum { LOADS_FAILED_MOST = 5, WRITES_FAILED_MOST = 4 };
+
+/* ---- after a failure ---- */
+
+static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_err *err)
+{
+	int64_t pause = RETRY_FIRST_NS;
+
+	for (unsigned i = 0; i < cartridge->failures && pause < RETRY_MOST_NS; i++)
+		pause *= 2;
+	cartridge->failures++;
+	cartridge->retry_at_ns = rsm_manager_now(cartridge->manager) + pause;
+	cartridge->failure = *err;
+}
+
+static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		   const struct rsm_err *err)
+{
+	rsm_log_error("%s", err->msg);
+	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
+		      worker->name, "text", err->msg, NULL);
+}
+
+/* The databases lie on the disk of the staging area. When somebody else has filled it to the last
+ * byte, neither medium nor drive is to blame, and another drive would do no better.
+ */
+static bool disk_is_full(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			 const struct rsm_err *err)
+{
+	struct rsm_manager *manager = worker->manager;
+
+	if (err->key || (err->code != ENOSPC && err->code != EDQUOT) ||
+	    !rsm_staging_space_is_exhausted(manager->space, 1))
+		return false;
+	rsm_log_warning("%s in %s waits for room on the disk of the staging area: %s",
+			cartridge->barcode, worker->name, err->msg);
+	RSM_LOCK_SCOPE(&manager->lock);
+	cartridge->retry_at_ns = rsm_manager_now(manager) + RSM_SECOND_NS;
+	cartridge->failure = *err;
+	cartridge->outcome_number++;
+	rsm_manager_wake_locked(manager);
+	return true;
+}
+
+void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			    struct rsm_err *err)
+{
+	bool known, give_up = false;
+
+	if (disk_is_full(worker, cartridge, err))
+		return;
+	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
+		     worker->medium.home_slot);
+	report(worker, cartridge, err);
+	rsm_drive_note_error(worker, cartridge, true, err);
+	rsm_mutex_lock(&worker->manager->lock);
+	/* the index that a failed write keeps from being written is no second failure */
+	known = cartridge->retry_at_ns > rsm_manager_now(worker->manager);
+	if (!known) {
+		back_off_locked(cartridge, err);
+		if (err->key == 0x03) /* medium error; a drive that is broken is another matter */
+			give_up = ++cartridge->write_failures == WRITES_FAILED_MOST;
+	}
+	cartridge->leave = true; /* another drive may do better */
+	if (!known)
+		cartridge->outcome_number++;
+	rsm_manager_wake_locked(worker->manager);
+	rsm_mutex_unlock(&worker->manager->lock);
+	if (give_up)
+		rsm_manager_note_unwritable(worker->manager, cartridge, err);
+}
+
+/* What the catalogue says of label work is asked again whenever a cartridge has come or gone: it
+ * may have been allocated, renamed or deallocated meanwhile. A label that is not what was expected
+ * stays as it is until somebody asks for the cartridge.
+ */
+void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	struct rsm_medium m;
+
+	if (rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0 ||
+	    !rsm_drive_fit_has_label_work_locked(cartridge, &m) ||
+	    cartridge->failure.code == EMEDIUMTYPE)
+		cartridge->label_at_ns = 0;
+	else if (!cartridge->label_at_ns)
+		cartridge->label_at_ns = rsm_manager_now(manager) +
+					 (int64_t)manager->options.label_delay_ms * 1000000 + 1;
+}
+
+/* ---- fetching and taking home ---- */
+
+/* Nobody asked for it but us: it does not linger. But who waits for a free medium (mkdir, while the
+ * library is looked through) may take this one, and then its label is written while it is here.
+ */
+static void leave_soon_locked(struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	int64_t now = rsm_manager_now(manager);
+
+	if (manager->free_wanted_ns && now - manager->free_wanted_ns < FREE_WANTED_NS)
+		cartridge->stay_until_ns = now + FREE_STAYS_NS;
+	else
+		cartridge->leave = true;
+}
+
+static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge, bool identify)
+{
+	struct rsm_manager *manager = worker->manager;
+
+	rsm_mutex_lock(&manager->lock);
+	cartridge->state = RSM_CARTRIDGE_LOADED;
+	cartridge->loaded_at_ns = rsm_manager_now(manager);
+	cartridge->failures = 0;
+	cartridge->retry_at_ns = 0;
+	cartridge->since_ns = 0;
+	cartridge->failure = (struct rsm_err){ 0 };
+	worker->state = RSM_DRIVE_IDLE;
+	worker->failures = 0;
+	cartridge->stay_until_ns = 0;
+	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
+	    rsm_list_is_empty(&cartridge->reads))
+		leave_soon_locked(cartridge);
+	rsm_drive_note_label_work_locked(cartridge);
+	rsm_cartridge_note_work_locked(cartridge);
+	rsm_manager_wake_locked(manager);
+	rsm_mutex_unlock(&manager->lock);
+	rsm_cartridge_complete_mounts(cartridge);
+}
+
+/* A drive that did not give its cartridge back can take no other. */
+static bool keeps_cartridge(struct rsm_drive_worker *worker)
+{
+	struct rsm_medium m;
+
+	return worker->library->hardware->changer &&
+	       rsm_medium_at(worker->manager->catalog, worker->library->id, RSM_AT_DRIVE,
+			     worker->element, &m, NULL) == 0;
+}
+
+void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_err err = { 0 };
+	bool identify, keeps, goes_on, is_settled;
+	int r = rsm_drive_fetch(worker, cartridge, &err);
+
+	keeps = r < 0 && keeps_cartridge(worker);
+	rsm_mutex_lock(&manager->lock);
+	identify = cartridge->identify;
+	if (r == 0)
+		(void)rsm_identify_ended_locked(cartridge, r);
+	cartridge->renew = false;
+	cartridge->read_soon_ns = 0;
+	cartridge->outcome_number++;
+	if (r == 0) {
+		rsm_mutex_unlock(&manager->lock);
+		fetched(worker, cartridge, identify);
+		return;
+	}
+	cartridge->state = RSM_CARTRIDGE_AWAY;
+	cartridge->worker = NULL;
+	cartridge->abandoned = false;
+	worker->cartridge = NULL;
+	goes_on = r == -EMEDIUMTYPE && !keeps && rsm_drive_fit_goes_on_locked(worker, cartridge);
+	is_settled = cartridge->incompatible;
+	if (goes_on) {
+		cartridge->identify = identify;
+	} else {
+		back_off_locked(cartridge, &err);
+		(void)rsm_identify_ended_locked(cartridge, r);
+	}
+	if (r == -EMEDIUMTYPE)
+		cartridge->label_at_ns = 0; /* it will not be another one next time */
+	worker->state = keeps ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
+	if (err.key == 0x04 && ++worker->failures >= LOADS_FAILED_MOST)
+		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
+	rsm_manager_wake_locked(manager);
+	rsm_mutex_unlock(&manager->lock);
+	if (goes_on) { /* who waits goes on waiting: for another kind of drive */
+		rsm_log_info("%s", err.msg);
+		rsm_cartridge_unref(cartridge);
+		return;
+	}
+	if (r == -EMEDIUMTYPE && (is_settled || worker->medium.cleaner))
+		rsm_log_warning("%s", err.msg); /* that is what it is, and is in the events */
+	else
+		report(worker, cartridge, &err);
+	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
+	rsm_cartridge_fail_requests(cartridge, r, &err);
+	rsm_manager_note_failed_drive(manager);
+	rsm_cartridge_unref(cartridge);
+}
+
+/* Deallocated while it was here: nothing more is written, and the next user of the medium need not
+ * wait until it is home.
+ */
+static bool let_go_of_abandoned(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	if (!cartridge->abandoned)
+		return false;
+	rsm_volume_free(worker->volume);
+	worker->volume = NULL;
+	if (cartridge->discard && cartridge->references == 1)
+		rsm_cartridge_close_content_locked(cartridge, true);
+	return true;
+}
+
+static bool is_given_up(struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	return cartridge->unwritable;
+}
+
+/* Whoever gets it next finds a closed volume, also when a write failed: the drive is asked where
+ * the data really end, and the index follows there.
+ */
+static int close_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			struct rsm_err *err)
+{
+	struct rsm_volume_status status = { 0 };
+	int r = 0;
+
+	if (worker->volume)
+		worker->volume->ops->status(worker->volume, &status);
+	if (status.doubtful)
+		r = rsm_drive_renew(worker, cartridge, err);
+	return r ? r : rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, err);
+}
+
+void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_manager *manager = worker->manager;
+	struct rsm_err err = { 0 };
+	int r;
+
+	if (!let_go_of_abandoned(worker, cartridge) && !is_given_up(cartridge)) {
+		r = close_volume(worker, cartridge, &err);
+		if (r < 0)
+			rsm_drive_write_failed(worker, cartridge, &err);
+	}
+	rsm_drive_set_state(worker, RSM_DRIVE_UNLOADING);
+	r = rsm_drive_take_home(worker, cartridge, &err);
+	if (r < 0) {
+		rsm_err_wrap(&err, r, "%s in %s", cartridge->barcode, worker->name);
+		report(worker, cartridge, &err);
+	}
+	rsm_mutex_lock(&manager->lock);
+	cartridge->state = RSM_CARTRIDGE_AWAY;
+	cartridge->worker = NULL;
+	cartridge->leave = false;
+	cartridge->abandoned = false;
+	cartridge->held = false;
+	cartridge->idle_since_ns = rsm_manager_now(manager);
+	if (r < 0) {
+		cartridge->failure = err;
+		cartridge->outcome_number++;
+	}
+	rsm_drive_note_label_work_locked(cartridge);
+	rsm_cartridge_note_work_locked(cartridge);
+	if (rsm_mount_queue_due_ns(cartridge, cartridge->idle_since_ns) <= cartridge->idle_since_ns)
+		cartridge->since_ns = cartridge->idle_since_ns; /* its place is behind the others */
+	worker->cartridge = NULL;
+	worker->state = r < 0 ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
+	rsm_manager_wake_locked(manager);
+	rsm_mutex_unlock(&manager->lock);
+	if (r < 0) {
+		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
+					    &err);
+		rsm_manager_note_failed_drive(manager);
+	}
+	rsm_cartridge_unref(cartridge);
+}
