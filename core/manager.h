@@ -196,18 +196,14 @@ RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
 /* Free: queues the writing of the free label. */
 RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
 					   struct rsm_err *err);
-<<<<<<< HEAD
-/* Takes it into use or out of it, as below. Enabled: one whose writing was given up is tried again.
- */
-=======
 /* flags: RSM_FREEING_* (allocation.h). */
 RSM_MUST_CHECK int rsm_manager_free_medium_with(struct rsm_manager *manager, int64_t medium,
 						unsigned flags, struct rsm_err *err);
 /* rsm_medium_forget; its cached contents go as well. -EBUSY also while somebody looks at it. */
 RSM_MUST_CHECK int rsm_manager_forget(struct rsm_manager *manager, int64_t medium,
 				      struct rsm_err *err);
-/* Takes it into use or out of it. Enabled: one whose writing was given up is tried again. */
->>>>>>> main
+/* Takes it into use or out of it, as below. Enabled: one whose writing was given up is tried again.
+ */
 RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium,
 					     bool enabled, struct rsm_err *err);
 /* Pools changed: writes the automatic export beside the catalogue. */

@@ -13,12 +13,8 @@
 int rsm_manager_check_drives_locked(struct rsm_manager *manager,
 				    const struct rsm_cartridge *cartridge, struct rsm_err *err)
 {
-<<<<<<< HEAD
 	bool failed = false, disabled = false;
-=======
-	bool failed = false;
 	int r;
->>>>>>> main
 
 	if (cartridge->state != RSM_CARTRIDGE_AWAY)
 		return 0;
@@ -48,11 +44,7 @@ void rsm_manager_note_failed_drive(struct rsm_manager *manager)
 {
 	for (;;) {
 		struct rsm_cartridge *found = NULL;
-<<<<<<< HEAD
 		struct rsm_err err, own;
-=======
-		int r = 0;
->>>>>>> main
 
 		rsm_mutex_lock(&manager->lock);
 		RSM_LIST_FOR_EACH (item, &manager->cartridges) {
@@ -73,19 +65,10 @@ void rsm_manager_note_failed_drive(struct rsm_manager *manager)
 		}
 		if (found)
 			found->references++;
-<<<<<<< HEAD
 		rsm_mutex_unlock(&manager->lock);
 		if (!found)
 			return;
 		rsm_cartridge_fail_requests(found, -err.code, &err);
-=======
-			r = rsm_manager_check_drives_locked(manager, found, &err);
-		}
-		rsm_mutex_unlock(&manager->lock);
-		if (!found)
-			return;
-		rsm_cartridge_fail_requests(found, r, &err);
->>>>>>> main
 		rsm_cartridge_unref(found);
 	}
 }

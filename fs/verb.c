@@ -326,11 +326,7 @@ const struct rsmfs_view_word *rsmfs_view_find(const char *name)
 }
 
 /* Verbs of the contract that this version does not have. */
-<<<<<<< HEAD
-static const char *const later[] = { "undelete", "import", "fork", "erase", NULL };
-=======
-static const char *const later[] = { "clean", "import", "fork", "erase", NULL };
->>>>>>> main
+static const char *const later[] = { "import", "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {

@@ -166,7 +166,6 @@ static void clean(struct rsm_emulated_drive *drive, struct rsm_device_job *job)
 static bool accept_cartridge(struct rsm_emulated_drive *drive, struct rsm_device_job *job)
 {
 	struct rsm_cartridge *cartridge = drive->cartridge;
-	struct rsm_emulator *emulator = drive->device.emulator;
 	enum rsm_lto_access access = RSM_LTO_NONE;
 
 	if (cartridge->medium_type == RSM_CARTRIDGE_CLEANING) {

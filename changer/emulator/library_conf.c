@@ -406,15 +406,9 @@ static int parse_line(struct parser *p, char *line, bool *seen)
 	}
 	return rsm_err_set(
 		p->err, EBADMSG,
-<<<<<<< HEAD
-		"%s:%u: unknown key %.60s: expected drive_type, capacity, "
-		"early_warning, timing, robot_s, load_s, unload_s, locate_mb_s, "
-		"rate_mb_s, sync, barcodes, clean_after, cleanings, transport, serial or fail",
-=======
 		"%s:%u: unknown key %.60s: expected drive_type, drive_type@ELEMENT, capacity, "
 		"early_warning, timing, robot_s, load_s, unload_s, locate_mb_s, "
-		"rate_mb_s, sync, transport, serial or fail",
->>>>>>> main
+		"rate_mb_s, sync, barcodes, clean_after, cleanings, transport, serial or fail",
 		p->path, p->line, key);
 }
 

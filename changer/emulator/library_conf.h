@@ -1,15 +1,10 @@
 /* library_conf.h - library.conf: what a virtual library imitates.
  *
  * "key = value" lines, '#' begins a comment. The keys are listed in library_folder.h; besides them
-<<<<<<< HEAD
- * unload_s, sync (on | off: whether data are made durable on the host's disk), barcodes (on | off:
- * whether the robot reads them), clean_after (loads until a drive wants to be cleaned), cleanings
- * (that a cleaning cartridge is good for), transport (address of the robot's arm) and serial (of
- * the library; its drives' are made from it).
-=======
  * drive_type@ELEMENT, unload_s, sync (on | off: whether data are made durable on the host's disk),
- * transport (address of the robot's arm) and serial (of the library; its drives' are made from it).
->>>>>>> main
+ * barcodes (on | off: whether the robot reads them), clean_after (loads until a drive wants to be
+ * cleaned), cleanings (that a cleaning cartridge is good for), transport (address of the robot's
+ * arm) and serial (of the library; its drives' are made from it).
  */
 #ifndef RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
 #define RSM_CHANGER_EMULATOR_LIBRARY_CONF_H

@@ -312,7 +312,13 @@ static void a_drive_asks_to_be_cleaned_and_a_cleaner_wears_out(void **state)
 	const uint64_t clean_now = RSM_ALERT_BIT(RSM_ALERT_NUMBER_CLEAN_NOW);
 	struct rig *rig = *state;
 
-	rig_make(rig, &(struct rsm_library_shape){ "LTO-8", 1, 8, 2, 4, .capacity_bytes = 1 << 30 },
+	rig_make(rig,
+		 &(struct rsm_library_shape){ .media_type = "LTO-8",
+					      .drives = 1,
+					      .slots = 8,
+					      .ports = 2,
+					      .cartridges = 4,
+					      .capacity_bytes = 1 << 30 },
 		 "clean_after = 2\ncleanings = 1\n");
 	rig_load(rig, 1001);
 	assert_false(alerts_of(rig) & clean_now);
