@@ -54,6 +54,7 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 			     rsm_medium_is_ejected(manager->catalog, medium->id);
 	if (medium->location != RSM_AT_OFFLINE && !cartridge->ejected)
 		cartridge->library = medium->library;
+	cartridge->disabled = !medium->enabled;
 	rsm_list_init(&cartridge->reads);
 	rsm_list_init(&cartridge->mounts);
 	rsm_list_init(&cartridge->works);
@@ -116,6 +117,15 @@ void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge)
 	cartridge->library = 0;
 }
 
+bool rsm_cartridge_is_disabled_locked(const struct rsm_cartridge *cartridge)
+{
+	const struct rsm_library *library =
+		cartridge->library ? rsm_library_find(cartridge->manager, cartridge->library)
+				   : NULL;
+
+	return cartridge->disabled || (library && !library->enabled);
+}
+
 /* ---- contents and what they ask for ---- */
 
 void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_read *read)
@@ -138,6 +148,9 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
 	else if (!cached && manager->stopping && cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(&err, EIO, "%s: rsmfs is shutting down", cartridge->barcode);
+	else if (!cached && cartridge->state == RSM_CARTRIDGE_AWAY &&
+		 rsm_cartridge_is_disabled_locked(cartridge))
+		r = rsm_err_set(&err, ENODEV, "%s is disabled", cartridge->barcode);
 	else if (!cached && !offline)
 		r = rsm_manager_check_drives_locked(manager, cartridge, &err);
 	if (!cached && r == 0)

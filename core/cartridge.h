@@ -61,6 +61,7 @@ struct rsm_cartridge {
 	bool held;		   /* [lock] rsm mount: stays until rsm dismount */
 	bool leave;		   /* [lock] rsm dismount, eject: go home now */
 	int64_t stay_until_ns;	   /* [lock] 0; else fetched to be looked at, goes home then */
+	bool disabled;		   /* [lock] the medium, by rsm disable */
 	bool ejected;		   /* [lock] it was put into a port for a person to take */
 	bool abandoned;		   /* [lock] deallocated while in a drive: leave without an index */
 	bool discard;		   /* [lock] and its contents go when nobody has them any more */

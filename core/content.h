@@ -93,11 +93,19 @@ void *rsm_content_owner(const struct rsm_content *content);
 
 /* Why changes are refused: 0 (allowed), EROFS, ENOMEDIUM ... with the words for the user. */
 void rsm_content_refuse_changes(struct rsm_content *content, int code, const char *why);
+/* The cartridge is out of use: who has a file open finishes with it, opening another one or
+ * changing the tree is -ENODEV.
+ */
+void rsm_content_set_disabled(struct rsm_content *content, bool disabled);
 
 /* 0, or that. */
 RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
 /* Are they refused, and with these words? Nobody is asked for the medium. */
 bool rsm_content_refuses_for(struct rsm_content *content, const char *why);
+/* The same for writing to a file that is open. */
+RSM_MUST_CHECK int rsm_content_check_writes(struct rsm_content *content, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_content_check_enabled(const struct rsm_content *content,
+					     struct rsm_err *err);
 
 /* Refuses them for a moment and besides, with EBUSY: for who must have the tree to himself. NULL:
  * no more.

@@ -90,10 +90,15 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 		if (manager->workers[i]->library == worker->library &&
 		    rsm_drive_worker_is_empty_locked(manager->workers[i]))
 			view.another_drive_free = true;
+	if (worker->clean) { /* no other drive will do for that */
+		view.drives_waiting++;
+		view.another_drive_free = false;
+	}
 	if (rsm_list_is_empty(&cartridge->works) &&
 	    rsm_drive_fit_must_change_locked(worker, cartridge))
 		return RSM_STEP_LEAVE;
-	if (rsm_list_is_empty(&cartridge->works) && rsm_mount_queue_turn_is_over(cartridge, &view))
+	if (worker->enabled && rsm_list_is_empty(&cartridge->works) &&
+	    rsm_mount_queue_turn_is_over(cartridge, &view))
 		return RSM_STEP_LEAVE;
 	/* somebody who reads on and on does not keep it from leaving; it will come again */
 	if (!cartridge->leave && !rsm_list_is_empty(&cartridge->reads))
@@ -114,7 +119,7 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 		return RSM_STEP_MIGRATE;
 	if (wants_index_locked(cartridge, now))
 		return RSM_STEP_INDEX;
-	if (manager->stopping || !worker->enabled)
+	if (manager->stopping)
 		return RSM_STEP_LEAVE;
 
 	if (cartridge->content)
@@ -125,6 +130,9 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 	if (!view.open_files && rsm_identify_waits_locked(worker->library))
 		view.drives_waiting++;
 	at = rsm_mount_queue_leave_ns(cartridge, &view);
+	/* out of use: who has it finishes with it, and it is not taken from him for another */
+	if (!cartridge->leave && (!worker->enabled || rsm_cartridge_is_disabled_locked(cartridge)))
+		at = use.open_files || cartridge->held ? RSM_NEVER_NS : now;
 	if (at <= now) {
 		/* nothing that could be written goes home unwritten: it would come back for it */
 		if (cartridge->label_at_ns && cartridge->retry_at_ns <= now)

@@ -248,6 +248,7 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
+	bool in_vain;
 	int r;
 
 	if (!let_go_of_abandoned(worker, cartridge) && !is_given_up(cartridge)) {
@@ -257,6 +258,7 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	}
 	rsm_drive_set_state(worker, RSM_DRIVE_UNLOADING);
 	r = rsm_drive_take_home(worker, cartridge, &err);
+	rsm_drive_look_at_alerts(worker);
 	if (r < 0) {
 		rsm_err_wrap(&err, r, "%s in %s", cartridge->barcode, worker->name);
 		report(worker, cartridge, &err);
@@ -278,12 +280,14 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		cartridge->since_ns = cartridge->idle_since_ns; /* its place is behind the others */
 	worker->cartridge = NULL;
 	worker->state = r < 0 ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
+	/* what was asked for while it was leaving */
+	in_vain = r < 0 || !worker->enabled || rsm_cartridge_is_disabled_locked(cartridge);
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (r < 0) {
+	if (r < 0)
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
+	if (in_vain)
 		rsm_manager_note_failed_drive(manager);
-	}
 	rsm_cartridge_unref(cartridge);
 }

@@ -23,6 +23,13 @@ struct courier {
 	pthread_t thread;
 };
 
+/* Somebody who waits for a drive to be cleaned. */
+struct rsm_clean_wait {
+	bool ended; /* [lock] */
+	int r;	    /* [lock] */
+	struct rsm_err err;
+};
+
 struct rsm_drive_worker {
 	struct rsm_manager *manager;
 	struct rsm_library *library;
@@ -39,6 +46,9 @@ struct rsm_drive_worker {
 	struct rsm_cartridge *cartridge; /* [lock] written by the thread only */
 	bool enabled;			 /* [lock] */
 	unsigned failures;		 /* [lock] loads in a row that failed */
+	bool unclean;			 /* [lock] it has said that it wants to be cleaned */
+	struct rsm_clean_wait *clean;	 /* [lock] that somebody has asked for, or NULL */
+	int64_t clean_retry_ns;		 /* [lock] after a failure */
 
 	/* the thread's own */
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
@@ -137,6 +147,19 @@ RSM_MUST_CHECK int rsm_drive_take_home(struct rsm_drive_worker *worker,
  * loads it first of all.
  */
 void rsm_drive_adopt(struct rsm_drive_worker *worker);
+
+/* What lies in it but is not `wanted` (0: whatever it is) goes home. */
+RSM_MUST_CHECK int rsm_drive_clear(struct rsm_drive_worker *worker, int64_t wanted,
+				   struct rsm_err *err);
+
+/* ---- drive_clean.c ---- */
+
+/* Asks the drive whether it wants to be cleaned. */
+void rsm_drive_look_at_alerts(struct rsm_drive_worker *worker);
+/* An empty drive has to do that next. */
+bool rsm_drive_is_to_be_cleaned_locked(const struct rsm_drive_worker *worker);
+/* Its state is CLEANING, and its library's `cleaning` is set. */
+void rsm_drive_do_clean(struct rsm_drive_worker *worker);
 
 /* ---- volume_work.c ---- */
 

@@ -51,7 +51,7 @@ static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_e
 }
 
 /* What an earlier failure left in the drive goes home first. */
-static int clear_drive(struct rsm_drive_worker *worker, int64_t wanted, struct rsm_err *err)
+int rsm_drive_clear(struct rsm_drive_worker *worker, int64_t wanted, struct rsm_err *err)
 {
 	struct rsm_medium lying;
 	int r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE,
@@ -96,7 +96,8 @@ static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 int rsm_drive_bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		    struct rsm_err *err)
 {
-	int r = worker->library->hardware->changer ? clear_drive(worker, cartridge->id, err) : 0;
+	int r = worker->library->hardware->changer ? rsm_drive_clear(worker, cartridge->id, err)
+						   : 0;
 
 	if (r < 0)
 		return r;
@@ -153,7 +154,7 @@ void rsm_drive_adopt(struct rsm_drive_worker *worker)
 
 	r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE, worker->element,
 			  &medium, &err);
-	if (r > 0)
+	if (r > 0 || (r == 0 && medium.cleaner))
 		return;
 	if (r == 0)
 		r = rsm_cartridge_ref(worker->manager, medium.id, &cartridge, &err);

@@ -204,7 +204,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	struct rsm_content *content;
 	uint64_t room, index_room;
 	struct rsm_medium m;
-	bool full, away;
+	bool full, away, disabled;
 	int64_t id;
 
 	rsm_mutex_lock(&manager->lock);
@@ -212,6 +212,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 		snprintf(reason, sizeof reason, "%s", cartridge->reason);
 	away = cartridge->library == 0; /* gone, or in a port for a person to take */
 	full = cartridge->no_room || cartridge->full;
+	disabled = rsm_cartridge_is_disabled_locked(cartridge);
 	content = cartridge->content;
 	id = cartridge->id;
 	if (!reason[0] && rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES)
@@ -219,6 +220,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	rsm_mutex_unlock(&manager->lock);
 	if (!content || rsm_medium_get(manager->catalog, id, &m, NULL) != 0)
 		return;
+	rsm_content_set_disabled(content, disabled);
 	if (m.state == RSM_MEDIUM_COMPLETE)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is complete");
 	else if (m.state != RSM_MEDIUM_ALLOCATED)

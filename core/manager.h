@@ -51,6 +51,7 @@ struct rsm_manager_options {
 	uint64_t index_bytes;	   /* an index after so much data, too; 0: however much it is */
 	bool trace_scsi;
 	bool offline_wait;	   /* -o offline=wait */
+	bool autoclean;		   /* -o autoclean: drives are cleaned when they ask for it */
 	bool inject_manual;	   /* -o inject=manual: what is put into a port stays there */
 	enum rsm_digest_kind hash; /* of files, stored with them when they are written; NONE */
 	uid_t admin;		   /* who mounted; administrator besides root */
@@ -201,7 +202,8 @@ RSM_MUST_CHECK int rsm_manager_free_medium_with(struct rsm_manager *manager, int
 /* rsm_medium_forget; its cached contents go as well. -EBUSY also while somebody looks at it. */
 RSM_MUST_CHECK int rsm_manager_forget(struct rsm_manager *manager, int64_t medium,
 				      struct rsm_err *err);
-/* Takes it into use or out of it. Enabled: one whose writing was given up is tried again. */
+/* Takes it into use or out of it, as below. Enabled: one whose writing was given up is tried again.
+ */
 RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium,
 					     bool enabled, struct rsm_err *err);
 /* Pools changed: the automatic export beside the catalogue is written, in a moment. */
@@ -239,10 +241,12 @@ struct rsm_drive_status {
 	uint32_t element;
 	char node[64], type[16], vendor[9], product[17], serial[RSM_SERIAL_SIZE];
 	const char *state; /* "empty", "loading", "loaded", "idle", "writing", "reading",
-			      "unloading", "disabled", "failed" */
+			      "unloading", "cleaning", "disabled", "failed" */
 	int64_t medium;	   /* 0: empty */
 	bool enabled;
+	bool unclean; /* it wants to be cleaned */
 	uint32_t mounts;
+	int64_t cleaned; /* seconds since 1970; 0: never that we know of */
 };
 /* The array is the caller's. */
 RSM_MUST_CHECK int rsm_manager_drives(struct rsm_manager *manager,
@@ -266,8 +270,10 @@ RSM_MUST_CHECK int rsm_manager_elements(struct rsm_manager *manager, int64_t lib
 					struct rsm_element **ret_elements, size_t *ret_count,
 					struct rsm_err *err);
 
-/* Takes a drive, or a library with all its drives, into use or out of it: what is in a drive may
- * stay there and is served; nothing else is brought to it. -ENXIO: no such drive; -ENODEV.
+/* Takes a drive, or a library with all its drives, into use or out of it: who uses what is in a
+ * drive finishes with it, then it goes home; nothing else is brought to it, and who would need it
+ * gets -ENODEV. -ENXIO: no such drive; -ENODEV: no such library; -EINVAL: it is so already (but
+ * what has failed can be enabled again).
  */
 RSM_MUST_CHECK int rsm_manager_enable_drive(struct rsm_manager *manager, int64_t library,
 					    uint32_t element, bool enabled, struct rsm_err *err);
@@ -313,6 +319,15 @@ RSM_MUST_CHECK int rsm_manager_eject_all_wait(
  */
 RSM_MUST_CHECK int rsm_manager_cancel_eject(struct rsm_manager *manager, int64_t medium,
 					    unsigned *ret_count, struct rsm_err *err);
+
+/* Cleans a drive when it is empty, with any cleaning cartridge of its library that is not spent; an
+ * idle cartridge leaves for that. A drive without a robot: notes that a person did it. -ENXIO;
+ * -ENODEV: disabled; -ENOMEDIUM: no cleaner, or it is spent (a person is asked for one); -EBUSY: is
+ * being cleaned; -EIO.
+ */
+RSM_MUST_CHECK int rsm_manager_clean_wait(struct rsm_manager *manager, int64_t library,
+					  uint32_t element, uid_t user, const atomic_bool *cancel,
+					  struct rsm_err *err);
 
 /* What follows when a door that was unlocked has been opened and closed. */
 enum rsm_door_inventory { RSM_DOOR_FAST, RSM_DOOR_FULL, RSM_DOOR_NONE };

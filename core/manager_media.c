@@ -325,12 +325,23 @@ int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool 
 			      struct rsm_err *err)
 {
 	struct rsm_cartridge *cartridge;
-	int r = rsm_medium_set_enabled(manager->catalog, medium, enabled, err);
+	struct rsm_medium m;
+	int r = get_medium(manager, medium, &m, err);
 
-	if (r < 0 || !enabled || rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+	if (r == 0 && m.enabled == enabled && !(enabled && rsm_medium_is_unwritable(&m)))
+		return rsm_err_set(err, EINVAL, "%s is %s already", m.shown,
+				   enabled ? "enabled" : "disabled");
+	if (r == 0)
+		r = rsm_medium_set_enabled(manager->catalog, medium, enabled, err);
+	if (r < 0)
 		return r;
+	rsm_event_add(manager->catalog, enabled ? "enable" : "disable", "medium", m.shown, NULL);
+	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+		return 0;
 	rsm_mutex_lock(&manager->lock);
-	if (cartridge->unwritable) {
+	cartridge->disabled = !enabled;
+	rsm_cartridge_wanted_locked(cartridge);
+	if (enabled && cartridge->unwritable) {
 		cartridge->unwritable = cartridge->read_only = false;
 		cartridge->write_failures = cartridge->failures = 0;
 		cartridge->retry_at_ns = 0;
@@ -342,6 +353,7 @@ int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool 
 	}
 	rsm_mutex_unlock(&manager->lock);
 	rsm_manager_apply_state(manager, cartridge);
+	rsm_manager_note_failed_drive(manager); /* who waits for it waits no longer */
 	rsm_cartridge_unref(cartridge);
 	return 0;
 }

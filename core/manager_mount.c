@@ -13,7 +13,7 @@
 int rsm_manager_check_drives_locked(struct rsm_manager *manager,
 				    const struct rsm_cartridge *cartridge, struct rsm_err *err)
 {
-	bool failed = false;
+	bool failed = false, disabled = false;
 	int r;
 
 	if (cartridge->state != RSM_CARTRIDGE_AWAY)
@@ -27,42 +27,48 @@ int rsm_manager_check_drives_locked(struct rsm_manager *manager,
 		if (worker->library->id != cartridge->library ||
 		    rsm_drive_fit_locked(worker, cartridge) == RSM_MEDIA_NONE)
 			continue;
-		if (!rsm_drive_worker_has_failed_locked(worker))
+		if (!rsm_drive_worker_has_failed_locked(worker) && worker->enabled)
 			return 0;
-		failed = true;
+		failed = failed || worker->enabled;
+		disabled = disabled || !worker->enabled;
 	}
-	return failed ? rsm_err_set(err, EIO, "%s: every drive of the library has failed",
-				    cartridge->barcode)
-		      : 0;
+	if (failed)
+		return rsm_err_set(err, EIO, "%s: every drive of the library has failed",
+				   cartridge->barcode);
+	return disabled ? rsm_err_set(err, ENODEV, "%s: every drive of the library is disabled",
+				      cartridge->barcode)
+			: 0;
 }
 
 void rsm_manager_note_failed_drive(struct rsm_manager *manager)
 {
-	struct rsm_err err;
-
 	for (;;) {
 		struct rsm_cartridge *found = NULL;
-		int r = 0;
+		struct rsm_err err, own;
 
 		rsm_mutex_lock(&manager->lock);
 		RSM_LIST_FOR_EACH (item, &manager->cartridges) {
 			struct rsm_cartridge *c =
 				RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+			int r = rsm_manager_check_drives_locked(manager, c, &own);
 
-			if ((!rsm_list_is_empty(&c->reads) || !rsm_list_is_empty(&c->mounts)) &&
-			    rsm_manager_check_drives_locked(manager, c, &err) < 0)
+			if (r == 0 && c->state == RSM_CARTRIDGE_AWAY &&
+			    rsm_cartridge_is_disabled_locked(c))
+				r = rsm_err_set(&own, ENODEV, "%s is disabled", c->barcode);
+			if (r < 0)
+				c->identify = false;
+			if (r < 0 &&
+			    (!rsm_list_is_empty(&c->reads) || !rsm_list_is_empty(&c->mounts))) {
 				found = c;
-			c->identify = c->identify &&
-				      rsm_manager_check_drives_locked(manager, c, &err) == 0;
+				err = own;
+			}
 		}
-		if (found) {
+		if (found)
 			found->references++;
-			r = rsm_manager_check_drives_locked(manager, found, &err);
-		}
 		rsm_mutex_unlock(&manager->lock);
 		if (!found)
 			return;
-		rsm_cartridge_fail_requests(found, r, &err);
+		rsm_cartridge_fail_requests(found, -err.code, &err);
 		rsm_cartridge_unref(found);
 	}
 }
@@ -139,6 +145,9 @@ void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *re
 	} else if (offline &&
 		   (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)) {
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
+	} else if (rsm_cartridge_is_disabled_locked(cartridge)) {
+		r = rsm_err_set(&err, ENODEV, "%s is in a library that is disabled",
+				cartridge->barcode);
 	} else if (!offline &&
 		   ((r = rsm_drive_fit_check_locked(cartridge, request->drive,
 						    request->flags & RSM_MOUNT_WRITE, &err)) < 0 ||

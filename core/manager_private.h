@@ -29,6 +29,7 @@ struct rsm_library {
 	size_t element_count;	       /* [lock] */
 	struct rsm_mutex inventory;    /* one inventory at a time; before manager->lock */
 	int64_t port_retry_at_ns;   /* the housekeeper's: after an injection that found no slot */
+	bool cleaning;		    /* [lock] a cleaning cartridge is at one of its drives */
 	bool door_locked;	    /* [lock] by rsm door lock */
 	bool not_ready;		    /* [lock] its door is open, or it is busy with itself */
 	int64_t not_ready_since_ns; /* [lock] */
@@ -72,6 +73,8 @@ struct rsm_manager {
 	bool staged_adopted;  /* the starting thread's, then the housekeeper's */
 };
 
+/* The medium, or the library where it is. */
+bool rsm_cartridge_is_disabled_locked(const struct rsm_cartridge *cartridge);
 /* Tells the upper floor; without locks. pool RSM_POOL_TOP: the top. */
 void rsm_manager_names_changed(struct rsm_manager *manager, int64_t pool);
 /* A cartridge or drive failed: an operator request, when a person has to do something. */

@@ -24,6 +24,8 @@ int64_t rsm_mount_queue_due_ns(const struct rsm_cartridge *cartridge, int64_t no
 	if (!rsm_list_is_empty(&cartridge->reads) || !rsm_list_is_empty(&cartridge->mounts) ||
 	    cartridge->syncs)
 		return now_ns;
+	if (cartridge->disabled)
+		return RSM_NEVER_NS;
 	if (cartridge->read_soon_ns)
 		due = earlier(due, cartridge->read_soon_ns);
 	if (cartridge->migrate_at_ns && !cartridge->full && !cartridge->read_only)

@@ -133,3 +133,25 @@ int rsmfs_run_disable(struct rsmfs_request *request, struct rsm_err *err)
 {
 	return set_enabled(request, false, err);
 }
+
+int rsmfs_run_clean(struct rsmfs_request *request, struct rsm_err *err)
+{
+	struct rsm_drive_status drive;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0)
+		r = rsmfs_object_drive(request, request->call.operands[0], &drive, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_progress(request, 0, 0, "cleaning");
+	r = rsm_manager_clean_wait(request->manager, drive.library, drive.element,
+				   request->caller->uid, &request->cancel, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_table(request, "done", "clean", "element:n\tlibrary:n");
+	rsmfs_row_begin(request);
+	rsmfs_row_number(request, drive.element);
+	rsmfs_row_signed(request, drive.library);
+	rsmfs_row_end(request);
+	return 0;
+}

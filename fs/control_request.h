@@ -194,6 +194,7 @@ RSMFS_VERB(rename);
 RSMFS_VERB(inventory);
 RSMFS_VERB(enable);
 RSMFS_VERB(disable);
+RSMFS_VERB(clean);
 /* control_catalog.c */
 RSMFS_VERB(export);
 RSMFS_VERB(import);

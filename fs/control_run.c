@@ -25,6 +25,7 @@ static const struct {
 	{ "inject", rsmfs_run_inject },
 	{ "eject", rsmfs_run_eject },
 	{ "door", rsmfs_run_door },
+	{ "clean", rsmfs_run_clean },
 	{ "enable", rsmfs_run_enable },
 	{ "disable", rsmfs_run_disable },
 	{ "find", rsmfs_run_find },

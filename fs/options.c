@@ -302,6 +302,8 @@ static int set_word(struct rsmfs_options *o, const char *word)
 
 	if (strcmp(word, "nonempty") == 0)
 		o->nonempty = true;
+	else if (strcmp(word, "autoclean") == 0)
+		o->autoclean = true;
 	else if (strcmp(word, "allow_other") == 0)
 		o->allow_other = true;
 	else if (strcmp(word, "debug") == 0)

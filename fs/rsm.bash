@@ -128,6 +128,7 @@ _rsm()
 			esac
 			;;
 		inventory) words=$(_rsm_view libraries 2) ;;
+		clean) words=$(_rsm_view drives 1) ;;
 		door)
 			if ((COMP_CWORD == i + 1)); then
 				words=$'lock\nunlock'

@@ -254,6 +254,7 @@ static int start_manager(struct session *session, struct rsm_err *err)
 		.trace_scsi = o->debug_rooms & RSM_ROOM_SCSI,
 		.offline_wait = o->offline_wait,
 		.inject_manual = o->inject_manual,
+		.autoclean = o->autoclean,
 		.hash = o->hash,
 		.admin = getuid(),
 		.callbacks = { .contents_changed = rsmfs_contents_changed,

@@ -197,6 +197,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  false,
 	  "takes it out of use",
 	  {} },
+	{ "clean", "DRIVE", "n", 1, 1, false, "cleans a drive with a cleaning cartridge", {} },
 	{ "find",
 	  "PATTERN [POOL]",
 	  "no",
@@ -326,7 +327,7 @@ const struct rsmfs_view_word *rsmfs_view_find(const char *name)
 }
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "clean", "fork", "erase", NULL };
+static const char *const later[] = { "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {
