@@ -59,15 +59,13 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 	return cartridge;
 }
 
-int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
-		      struct rsm_cartridge **ret_cartridge, struct rsm_err *err)
+int rsm_cartridge_get_locked(struct rsm_manager *manager, int64_t medium,
+			     struct rsm_cartridge **ret_cartridge, struct rsm_err *err)
 {
-	struct rsm_cartridge *cartridge;
+	struct rsm_cartridge *cartridge = rsm_cartridge_find_locked(manager, medium);
 	struct rsm_medium m;
 	int r;
 
-	RSM_LOCK_SCOPE(&manager->lock);
-	cartridge = rsm_cartridge_find_locked(manager, medium);
 	if (!cartridge) {
 		r = rsm_medium_get(manager->catalog, medium, &m, err);
 		if (r != 0)
@@ -77,9 +75,20 @@ int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 			return rsm_err_oom(err);
 		rsm_list_append(&manager->cartridges, &cartridge->link);
 	}
-	cartridge->references++;
 	*ret_cartridge = cartridge;
 	return 0;
+}
+
+int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
+		      struct rsm_cartridge **ret_cartridge, struct rsm_err *err)
+{
+	int r;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	r = rsm_cartridge_get_locked(manager, medium, ret_cartridge, err);
+	if (r == 0)
+		(*ret_cartridge)->references++;
+	return r;
 }
 
 void rsm_cartridge_unref(struct rsm_cartridge *cartridge)

@@ -56,7 +56,8 @@ struct rsm_cartridge {
 	int64_t migrate_latest_ns; /* [lock] the quiet time is not waited for beyond this */
 	int64_t label_at_ns;	   /* [lock] 0: no label work */
 	int64_t index_at_ns;	   /* [lock] 0: not dirty; else when the index is written */
-	bool identify;		   /* [lock] nobody knows what is on it */
+	bool identify;		   /* [lock] its label is to be read, whenever a drive has time */
+	bool counted;		   /* [lock] so a full inventory wants it */
 	bool held;		   /* [lock] rsm mount: stays until rsm dismount */
 	bool leave;		   /* [lock] rsm dismount, eject: go home now */
 	int64_t stay_until_ns;	   /* [lock] 0; else fetched to be looked at, goes home then */

@@ -122,6 +122,8 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 	view.open_files = use.open_files > 0;
 	view.idle_since_ns = use.last_used_ns > cartridge->loaded_at_ns ? use.last_used_ns
 									: cartridge->loaded_at_ns;
+	if (!view.open_files && rsm_identify_waits_locked(worker->library))
+		view.drives_waiting++;
 	at = rsm_mount_queue_leave_ns(cartridge, &view);
 	if (at <= now) {
 		/* nothing that could be written goes home unwritten: it would come back for it */

@@ -163,7 +163,8 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
-	cartridge->identify = false;
+	if (r == 0)
+		(void)rsm_identify_ended_locked(cartridge, r);
 	cartridge->renew = false;
 	cartridge->read_soon_ns = 0;
 	cartridge->outcome_number++;
@@ -178,10 +179,12 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	worker->cartridge = NULL;
 	goes_on = r == -EMEDIUMTYPE && !keeps && rsm_drive_fit_goes_on_locked(worker, cartridge);
 	is_settled = cartridge->incompatible;
-	if (goes_on)
+	if (goes_on) {
 		cartridge->identify = identify;
-	else
+	} else {
 		back_off_locked(cartridge, &err);
+		(void)rsm_identify_ended_locked(cartridge, r);
+	}
 	if (r == -EMEDIUMTYPE)
 		cartridge->label_at_ns = 0; /* it will not be another one next time */
 	worker->state = keeps ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;

@@ -450,7 +450,9 @@ static bool may_free(struct rsm_drive_worker *worker, const struct rsm_ltfs_prob
 	case RSM_PROBE_LTFS:
 		return strcasecmp(probe->label.uuid, medium->old_uuid) == 0 ||
 		       strcasecmp(probe->label.uuid, medium->volume_uuid) == 0;
-	case RSM_PROBE_FOREIGN: return strcmp(probe->label_type, medium->label_type) == 0;
+	case RSM_PROBE_FOREIGN:
+		return strcmp(probe->label_type, medium->label_type) == 0 &&
+		       strcmp(probe->label_info, medium->label_info) == 0;
 	}
 	return false;
 }
@@ -626,6 +628,22 @@ static void note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridg
 				err.msg);
 }
 
+/* Is that the label cannot be read the medium's fault? A drive's own is not, unless it is so again
+ * and again. What somebody owns stays his, and says what is wrong when that is certain.
+ */
+static bool tells_of_medium(struct rsm_cartridge *cartridge, const struct rsm_medium *medium,
+			    const struct rsm_err *failure)
+{
+	unsigned failures;
+
+	if (failure->key == MEDIUM_ERROR)
+		return true;
+	rsm_mutex_lock(&cartridge->manager->lock);
+	failures = cartridge->failures + 1;
+	rsm_mutex_unlock(&cartridge->manager->lock);
+	return medium->state == RSM_MEDIUM_UNKNOWN && failures >= RSM_IDENTIFY_TRIES;
+}
+
 /* One partition has its label, the other has none: it is read by that one, if there is something to
  * be read; a format that was cut short left nothing.
  */
@@ -669,7 +687,7 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	if (r == 0)
 		r = rsm_ltfs_probe(worker->drive, &probe, err);
 	if (r < 0) {
-		if (m->state == RSM_MEDIUM_UNKNOWN && err)
+		if (err && tells_of_medium(cartridge, m, err))
 			note_unreadable(worker, cartridge, err->msg);
 		return r;
 	}

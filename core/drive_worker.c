@@ -154,6 +154,8 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 	if (rsm_drive_worker_is_empty_locked(worker))
 		cartridge = rsm_mount_queue_pick(&manager->cartridges, worker->library->id,
 						 worker->element, rsm_manager_now(manager), &next);
+	if (!cartridge && rsm_drive_worker_is_empty_locked(worker))
+		cartridge = rsm_identify_next_locked(worker->library);
 	if (cartridge) {
 		cartridge->references++; /* the drive's own; fetch or leave give it back */
 		cartridge->state = RSM_CARTRIDGE_FETCHING;

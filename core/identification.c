@@ -1,4 +1,4 @@
-/* Where a medium goes by what its label says (rsm-model.md 5; declared in media.h).
+/* Where a medium goes by what its label says (rsm_medium_identified is declared in media.h).
  *
  * Everything in `found` comes from a medium, so it may be anything: names and paths are checked
  * before they are used, and what cannot be right makes the volume an imported one at worst. A
@@ -6,7 +6,7 @@
  * is wrong, missing or unreadable; only the free label does that, which nothing but a deallocation
  * or `rsm free` ever wrote.
  */
-#include "core/media.h"
+#include "core/identification.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -501,6 +501,16 @@ static int found_ltfs(struct identifying *it, struct rsm_err *err)
 	}
 	r = note_contents(it, err);
 	return r < 0 ? r : found_new(it, err);
+}
+
+/* ---- what people see ---- */
+
+void rsm_identification_label_text(const struct rsm_medium *medium, struct rsm_text *ret_text)
+{
+	rsm_text_add(ret_text, medium->label_type);
+	if (medium->label_info[0])
+		rsm_text_printf(ret_text, "%s%s", medium->label_type[0] ? " " : "",
+				medium->label_info);
 }
 
 /* ---- all of it ---- */

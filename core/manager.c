@@ -14,9 +14,10 @@
 #include "core/view.h"
 
 #define HOUSEKEEPING_NS (RSM_SECOND_NS / 2)
-#define STARTUP_WAIT_NS (5 * RSM_SECOND_NS)
 #define ROOM_WAIT_NS	(60 * RSM_SECOND_NS)
 #define PURGE_NS	(3600 * RSM_SECOND_NS)
+#define STARTUP_WAIT_NS (3 * RSM_SECOND_NS / 2)
+enum { STARTUP_WAIT_MOST = 64 }; /* cartridges that nobody has looked at */
 
 int64_t rsm_manager_now(const struct rsm_manager *manager)
 {
@@ -326,26 +327,14 @@ static int resume_work(struct rsm_manager *manager, struct rsm_err *err)
 	return r;
 }
 
-static bool identifying_locked(struct rsm_manager *manager)
-{
-	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
-		const struct rsm_cartridge *cartridge =
-			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
-
-		if (cartridge->identify && cartridge->library)
-			return true;
-	}
-	return false;
-}
-
 bool rsm_manager_is_identifying(struct rsm_manager *manager)
 {
 	RSM_LOCK_SCOPE(&manager->lock);
-	return identifying_locked(manager);
+	return rsm_identify_goes_on_locked(manager);
 }
 
-/* A virtual library is looked through in moments: then Free is complete when the mount is usable. A
- * robot would take minutes; it goes on in the background.
+/* A small virtual library is looked through in moments: then Free is complete when the mount is
+ * usable. A robot would take minutes, a large library long; that goes on in the background.
  */
 static void wait_for_identification(struct rsm_manager *manager)
 {
@@ -353,9 +342,10 @@ static void wait_for_identification(struct rsm_manager *manager)
 
 	RSM_LOCK_SCOPE(&manager->lock);
 	for (size_t i = 0; i < manager->library_count; i++)
-		if (!manager->libraries[i].hardware->is_virtual)
+		if (!manager->libraries[i].hardware->is_virtual ||
+		    manager->libraries[i].identify.unknown_count > STARTUP_WAIT_MOST)
 			return;
-	while (identifying_locked(manager) && rsm_manager_now(manager) < until)
+	while (rsm_identify_goes_on_locked(manager) && rsm_manager_now(manager) < until)
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
 }
 
@@ -436,7 +426,7 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	if (r == 0)
 		r = rsm_library_open_all(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
-		r = rsm_library_inventory(&manager->libraries[i], false, err);
+		r = rsm_library_inventory(&manager->libraries[i], err);
 	if (r == 0)
 		r = resume_work(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)

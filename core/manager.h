@@ -270,6 +270,16 @@ RSM_MUST_CHECK int rsm_manager_inventory_wait(struct rsm_manager *manager, int64
 					      void (*progress)(void *context, uint64_t done,
 							       uint64_t total, const char *what),
 					      void *context, struct rsm_err *err);
+/* Ends full inventories of a library (0: all) when they are done with what is in a drive; who waits
+ * for one gets -ECANCELED. How many there were.
+ */
+unsigned rsm_manager_inventory_stop(struct rsm_manager *manager, int64_t library);
+/* Has the label of what lies in the slot read. Outcome RSM_MEDIUM_ABSENT: it is empty. -ENXIO: no
+ * such slot; -EMEDIUMTYPE: a cleaner, or another label than was expected.
+ */
+RSM_MUST_CHECK int rsm_manager_identify_slot(struct rsm_manager *manager, int64_t library,
+					     uint32_t slot, const atomic_bool *cancel,
+					     struct rsm_medium *ret_medium, struct rsm_err *err);
 /* Cartridges in ports go to free slots and are identified. Waits up to timeout_ms for one to
  * appear. *ret_count: how many came in. -ENOSPC: no free slot (with an operator request).
  */

@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "core/cartridge.h"
 #include "core/drive_worker.h"
+#include "core/manager_identify.h"
 #include "core/mount_queue.h"
 
 /* How often one who waits looks whether he is to give up. */
@@ -33,6 +34,8 @@ struct rsm_library {
 	int64_t not_ready_since_ns; /* [lock] */
 	int64_t door_request;	    /* [lock] that asks a person to close the door, or 0 */
 	enum rsm_door_inventory door_inventory; /* [lock] what follows when it is closed */
+
+	struct rsm_identify_run identify; /* [lock] */
 };
 
 struct rsm_manager {
@@ -106,6 +109,10 @@ void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon);
 RSM_MUST_CHECK int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 				     struct rsm_cartridge **ret_cartridge, struct rsm_err *err);
 void rsm_cartridge_unref(struct rsm_cartridge *cartridge);
+/* The same under the lock, without a reference. */
+RSM_MUST_CHECK int rsm_cartridge_get_locked(struct rsm_manager *manager, int64_t medium,
+					    struct rsm_cartridge **ret_cartridge,
+					    struct rsm_err *err);
 /* Its medium was deallocated: the entry and its contents go with the last reference. */
 void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge);
 struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium);
@@ -138,8 +145,7 @@ void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge);
 RSM_MUST_CHECK int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err);
 void rsm_library_close_all(struct rsm_manager *manager);
 /* Asks the changer for its elements and reconciles. */
-RSM_MUST_CHECK int rsm_library_inventory(struct rsm_library *library, bool identify_all,
-					 struct rsm_err *err);
+RSM_MUST_CHECK int rsm_library_inventory(struct rsm_library *library, struct rsm_err *err);
 void rsm_library_poll(struct rsm_library *library);
 /* Is the robot ready, and has anybody been at it? Outcomes RSM_CHANGER_CHANGED, an inventory is to
  * be taken; RSM_CHANGER_NOT_READY, its door is open (a person is asked to close it in time).

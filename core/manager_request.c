@@ -13,7 +13,7 @@ static int look_around(struct rsm_manager *manager, const atomic_bool *cancel, s
 	int64_t until = rsm_manager_now(manager) + PATIENCE_NS;
 
 	for (size_t i = 0; i < manager->library_count; i++) {
-		int r = rsm_library_inventory(&manager->libraries[i], false, err);
+		int r = rsm_library_inventory(&manager->libraries[i], err);
 
 		if (r < 0)
 			return r;

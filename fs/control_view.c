@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/identification.h"
 #include "core/undelete.h"
 #include "fs/control_request.h"
 
@@ -57,6 +58,7 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 		       struct rsm_err *err)
 {
 	RSM_FREE char *path = NULL, *pool = NULL;
+	RSM_TEXT struct rsm_text label = { 0 };
 	struct rsm_medium_use use = { 0 };
 	char location[32];
 	bool may;
@@ -72,6 +74,10 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 		return r == -ENOENT ? 0 : r; /* it went while we looked */
 	rsmfs_medium_location(medium, location, sizeof(location));
 	bool is_free_path = path && *path && may;
+	if (may)
+		rsm_identification_label_text(medium, &label);
+	if (label.failed)
+		return rsm_err_oom(err);
 
 	rsmfs_row_begin(request);
 	rsmfs_row_text(request, is_free_path ? path : "");
@@ -94,6 +100,7 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	rsmfs_row_number(request, use.staged_bytes);
 	rsmfs_row_text(request, may ? medium->lmid : "");
 	rsmfs_row_text(request, medium->volume_uuid);
+	rsmfs_row_text(request, label.data ? label.data : "");
 	rsmfs_row_text(request, medium->health);
 	add_former(request, medium);
 	rsmfs_row_end(request);
@@ -191,7 +198,7 @@ static int view_media(struct rsmfs_request *request, const char *operand, struct
 	rsmfs_request_table(request, "table", "media",
 			    "path:s\tbarcode:s\ttype:s\tpool:S\tname:S\tstate:s\tlocation:s\t"
 			    "mounted:b\tcapacity:z\tremaining:z\tstaged:z\tlmid:S\tvolume_uuid:S\t"
-			    "health:s\tformer:S");
+			    "label:s\thealth:s\tformer:S");
 	if (!object.is_pool)
 		return view_medium(request, &object.medium, err);
 	if (object.pool.id == RSM_POOL_TOP)
@@ -259,18 +266,15 @@ int rsmfs_run_view(struct rsmfs_request *request, struct rsm_err *err)
 	static const struct {
 		const char *what;
 		int (*view)(struct rsmfs_request *request, struct rsm_err *err);
-	} views[] = { { "libraries", rsmfs_view_libraries },
-		      { "changers", rsmfs_view_changers },
-		      { "drives", rsmfs_view_drives },
-		      { "drive-types", rsmfs_view_drive_types },
-		      { "slots", rsmfs_view_slots },
-		      { "ports", rsmfs_view_ports },
-		      { "media-types", rsmfs_view_media_types },
-		      { "logical", rsmfs_view_logical },
-		      { "sides", rsmfs_view_sides },
-		      { "queue", rsmfs_view_queue },
-		      { "requests", rsmfs_view_requests },
-		      { "computer", rsmfs_view_computer } };
+	} views[] = {
+		{ "libraries", rsmfs_view_libraries }, { "changers", rsmfs_view_changers },
+		{ "drives", rsmfs_view_drives },       { "drive-types", rsmfs_view_drive_types },
+		{ "slots", rsmfs_view_slots },	       { "doors", rsmfs_view_doors },
+		{ "ports", rsmfs_view_ports },	       { "media-types", rsmfs_view_media_types },
+		{ "logical", rsmfs_view_logical },     { "sides", rsmfs_view_sides },
+		{ "queue", rsmfs_view_queue },	       { "requests", rsmfs_view_requests },
+		{ "computer", rsmfs_view_computer }
+	};
 	size_t count = request->call.operand_count;
 	const char *what = count ? request->call.operands[0] : NULL;
 	const char *operand = count > 1 ? request->call.operands[1] : NULL;
