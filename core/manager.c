@@ -195,7 +195,14 @@ static void room_came(void *context)
 
 /* ---- contents ---- */
 
-void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+static bool is_as_before(const struct rsm_medium *before, const struct rsm_medium *now)
+{
+	return before->state == now->state && before->duplicate == now->duplicate &&
+	       before->write_protected == now->write_protected;
+}
+
+static void apply_medium(struct rsm_manager *manager, const struct rsm_cartridge *cartridge,
+			 struct rsm_medium *ret_medium)
 {
 	char reason[sizeof cartridge->reason] = "";
 	struct rsm_content *content;
@@ -216,6 +223,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	rsm_mutex_unlock(&manager->lock);
 	if (!content || rsm_medium_get(manager->catalog, id, &m, NULL) != 0)
 		return;
+	*ret_medium = m;
 	if (m.state == RSM_MEDIUM_COMPLETE)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is complete");
 	else if (m.state != RSM_MEDIUM_ALLOCATED)
@@ -236,6 +244,20 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	rsm_manager_measure_room(manager, id, &room, &index_room);
 	rsm_content_set_room(content, full ? 0 : room);
 	rsm_content_set_index_room(content, index_room);
+}
+
+/* Who allocates it and whose drive has just looked at it may do this at one time: what was read
+ * first must not be what is applied last.
+ */
+void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+{
+	struct rsm_medium before = { 0 }, now = { 0 };
+
+	do {
+		before.id = 0;
+		apply_medium(manager, cartridge, &before);
+	} while (before.id && rsm_medium_get(manager->catalog, before.id, &now, NULL) == 0 &&
+		 !is_as_before(&before, &now));
 }
 
 int rsm_manager_content(struct rsm_manager *manager, int64_t medium,

@@ -367,6 +367,7 @@ static inline void crash_child(struct world *world, const struct crash_step *ste
 		/* the drive died, and the process is about to */
 		if (r < 0 && r != -ENOSPC) {
 			fprintf(stderr, "step %u: %s\n", i, err.msg);
+			fflush(stderr);
 			usleep(200000);
 			_exit(2);
 		}
