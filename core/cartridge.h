@@ -61,7 +61,11 @@ struct rsm_cartridge {
 	bool detached;		  /* [lock] so does the entry: the medium's next user has another */
 	bool renew;		  /* [lock] the volume changed under it (allocation): open again */
 	int64_t since_ns;	  /* [lock] since when it waits for a drive, 0: it does not */
-	int priority;		  /* [lock] the highest of its mount requests */
+	int64_t bias_ns;	  /* [lock] by how much rsm queue first, last moved it */
+	int priority;		  /* [lock] user.rsm.priority of the medium */
+	uint32_t avoid;		  /* [lock] the drive that could not do its work, or 0 */
+	uint64_t leave_before;	  /* [lock] it leaves when what was closed before is on it; 0: no */
+	bool leave_done;	  /* [lock] that is so */
 	int64_t retry_at_ns;	  /* [lock] after a failure nothing but requests fetch it before */
 	unsigned failures;	  /* [lock] in a row */
 	bool full;		  /* [lock] no more data fit */

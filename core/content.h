@@ -36,8 +36,9 @@ struct rsm_medium_read {
 	uint64_t start_block; /* normalised: byte_offset < block size is not guaranteed by media */
 	uint64_t byte_offset;
 	size_t count;
-	void *buffer;	/* to be filled with `count` bytes; NULL: the bytes are lent instead */
-	uint64_t order; /* for the queue's use */
+	void *buffer; /* to be filled with `count` bytes; NULL: the bytes are lent instead */
+	int64_t since_ns, deadline_ns; /* the queue's: since when it waits, and how long at most */
+	int priority;		       /* of who reads, as a mount request's */
 	/* Of a read without a buffer, when done() is called with 0: all its bytes in order, valid
 	 * until done() returns. `lender` is the medium's own.
 	 */

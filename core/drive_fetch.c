@@ -127,13 +127,19 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	cartridge->failures = 0;
 	cartridge->retry_at_ns = 0;
 	cartridge->since_ns = 0;
+	cartridge->bias_ns = 0;
 	cartridge->failure = (struct rsm_err){ 0 };
+	worker->fetch_ns = worker->fetching_since_ns
+				   ? cartridge->loaded_at_ns - worker->fetching_since_ns
+				   : 0;
 	worker->state = RSM_DRIVE_IDLE;
 	worker->failures = 0;
 	cartridge->stay_until_ns = 0;
 	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
 	    rsm_list_is_empty(&cartridge->reads))
 		leave_soon_locked(cartridge);
+	else if (!rsm_list_is_empty(&cartridge->mounts) || !rsm_list_is_empty(&cartridge->reads))
+		cartridge->leave = false; /* somebody gave it up, but somebody else wants it */
 	rsm_drive_note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
 	rsm_manager_wake_locked(manager);
@@ -230,6 +236,7 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
+	int64_t unload_at;
 	int r;
 
 	if (!let_go_of_abandoned(worker, cartridge) && !is_given_up(cartridge)) {
@@ -238,6 +245,7 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 			rsm_drive_write_failed(worker, cartridge, &err);
 	}
 	rsm_drive_set_state(worker, RSM_DRIVE_UNLOADING);
+	unload_at = rsm_manager_now(manager);
 	r = rsm_drive_take_home(worker, cartridge, &err);
 	if (r < 0) {
 		rsm_err_wrap(&err, r, "%s in %s", cartridge->barcode, worker->name);
@@ -247,9 +255,14 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	cartridge->state = RSM_CARTRIDGE_AWAY;
 	cartridge->worker = NULL;
 	cartridge->leave = false;
+	rsm_cartridge_unbound_locked(cartridge);
 	cartridge->abandoned = false;
 	cartridge->held = false;
 	cartridge->idle_since_ns = rsm_manager_now(manager);
+	if (worker->fetch_ns)
+		rsm_library_note_exchange_locked(worker->library,
+						 worker->fetch_ns + cartridge->idle_since_ns -
+							 unload_at);
 	if (r < 0) {
 		cartridge->failure = err;
 		cartridge->outcome_number++;

@@ -41,7 +41,10 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	full = cartridge->full;
 	asked_again = cartridge->migrate_at_ns != asked;
 	rsm_cartridge_note_work_locked(cartridge);
-	if (!wrote && !full) {
+	if (!wrote && cartridge->leave_before) {
+		/* else it may not have looked at all */
+		cartridge->leave_done = cartridge->leave || rsm_list_is_empty(&cartridge->reads);
+	} else if (!wrote && !full) {
 		if (rsm_list_is_empty(&cartridge->reads)) { /* else it may not have looked at all */
 			cartridge->futile_bytes = use.waiting_bytes;
 			cartridge->futile_at_ns = rsm_manager_now(manager);
