@@ -354,6 +354,12 @@ static int read_kind(struct rsm_medium_changer *changer, size_t kind, uint8_t *d
 
 /* ---- the public side ---- */
 
+bool rsm_element_is_present(const struct rsm_element *element)
+{
+	return !element->exception || element->asc != 0x3B ||
+	       (element->ascq != 0x11 && element->ascq != 0x12);
+}
+
 void rsm_medium_changer_free(struct rsm_medium_changer *changer)
 {
 	if (!changer)
@@ -493,6 +499,10 @@ int rsm_medium_changer_move(struct rsm_medium_changer *changer, uint16_t source,
 		return RSM_CHANGER_SOURCE_EMPTY;
 	if (sense.cause == RSM_CAUSE_DESTINATION_FULL)
 		return RSM_CHANGER_DESTINATION_FULL;
+	if (sense.asc == 0x3B && (sense.ascq == 0x11 || sense.ascq == 0x12))
+		return RSM_CHANGER_NO_MAGAZINE;
+	if (sense.key == 0x2 || sense.cause == RSM_CAUSE_DOOR_OPEN)
+		return RSM_CHANGER_NOT_READY;
 	r = refuse(changer, &command, &sense, err);
 	return rsm_err_wrap(err, r, "move from element %u to %u", source, destination);
 }

@@ -34,6 +34,9 @@ struct rsm_element {
 	char serial[RSM_SERIAL_SIZE]; /* of the drive in a data transfer element, "" if unknown */
 };
 
+/* False: its magazine is out (3B/11, 3B/12). */
+bool rsm_element_is_present(const struct rsm_element *element);
+
 struct rsm_device_identity { /* INQUIRY and VPD page 80h; trimmed */
 	char vendor[9], product[17], revision[5], serial[RSM_SERIAL_SIZE];
 	uint8_t device_type; /* 01h sequential access, 08h medium changer */
@@ -57,6 +60,7 @@ enum rsm_changer_outcome {
 	RSM_CHANGER_NOT_READY,	 /* initializing, or a door is open */
 	RSM_CHANGER_SOURCE_EMPTY,
 	RSM_CHANGER_DESTINATION_FULL,
+	RSM_CHANGER_NO_MAGAZINE, /* that of source or destination is out */
 };
 
 /* TEST UNIT READY. 0: ready, nothing happened. Outcomes: CHANGED, NOT_READY. */
@@ -73,7 +77,8 @@ RSM_MUST_CHECK int rsm_medium_changer_inventory(struct rsm_medium_changer *chang
 RSM_MUST_CHECK int rsm_medium_changer_initialize(struct rsm_medium_changer *changer,
 						 struct rsm_err *err);
 
-/* MOVE MEDIUM with the default transport. Outcomes: SOURCE_EMPTY, DESTINATION_FULL (nothing moved).
+/* MOVE MEDIUM with the default transport. Outcomes: SOURCE_EMPTY, DESTINATION_FULL, NO_MAGAZINE,
+ * NOT_READY (nothing moved).
  * -EBUSY: the drive prevents removal. -ENXIO: no such element.
  */
 RSM_MUST_CHECK int rsm_medium_changer_move(struct rsm_medium_changer *changer, uint16_t source,

@@ -29,7 +29,7 @@ struct rsm_drive_worker {
 	struct rsm_tape_drive *drive; /* used by the thread only */
 	uint32_t element;
 	int64_t row;   /* in the catalogue */
-	char name[32]; /* "drive 256" */
+	char name[48]; /* "drive 256", of several libraries "drive 256 of library 2" */
 	pthread_t thread;
 	pthread_cond_t wake; /* [lock] something for this worker to look at */
 	bool runs;

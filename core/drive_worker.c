@@ -33,7 +33,8 @@ int rsm_drive_worker_new(struct rsm_manager *manager, struct rsm_library *librar
 	worker->element = hardware_drive->element;
 	worker->row = row;
 	worker->enabled = enabled;
-	snprintf(worker->name, sizeof worker->name, "drive %u", worker->element);
+	snprintf(worker->name, sizeof worker->name, "drive %u%s%s", worker->element,
+		 library->label[0] ? " of library " : "", library->label);
 	rsm_block_cache_init(&worker->cache);
 	rsm_courier_init(&worker->courier);
 	rsm_cond_init(&worker->wake);

@@ -43,6 +43,8 @@ struct reconciling {
 	char (*twins)[RSM_NAME_SIZE]; /* shown names of new media whose barcode another has */
 	size_t twin_count;
 	bool robot_holds; /* a cartridge is in the robot's hand: who is missing may be it */
+	enum { WHOLE, UNLESS_ELSEWHERE, DEPARTURES } scope;
+	int64_t elsewhere; /* library that is to be asked first; 0: none */
 };
 
 static void fini(struct reconciling *it)
@@ -315,6 +317,27 @@ static int match_offline(struct reconciling *it, struct rsm_err *err)
 	return 0;
 }
 
+/* One that is new here, and in another served library as far as is known. */
+static int find_elsewhere(struct reconciling *it, struct rsm_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && !it->elsewhere && i < it->place_count; i++) {
+		const struct place *place = &it->places[i];
+
+		if (place->side || !place->barcode[0])
+			continue;
+		r = rsm_catalog_number(it->catalog, &it->elsewhere, err,
+				       "SELECT m.library FROM medium m JOIN library b ON b.id = "
+				       "m.library WHERE m.barcode = ?1 AND m.barcode <> '' AND "
+				       "m.location <> 0 AND m.library <> ?2 AND b.present = 1 "
+				       "AND NOT EXISTS (SELECT 1 FROM medium n WHERE n.barcode = "
+				       "?1 AND n.location = 0) LIMIT 1",
+				       "si", place->barcode, it->library);
+	}
+	return r < 0 ? r : 0;
+}
+
 /* ---- acting on it ---- */
 
 /* Who has moved gives up its place before anybody takes one: an element holds one cartridge. */
@@ -517,6 +540,12 @@ static int reconcile_locked(struct reconciling *it, const struct rsm_element *el
 		return r;
 	match_by_barcode(it);
 	match_by_place(it);
+	if (it->scope == DEPARTURES)
+		return see_off(it, err);
+	if (it->scope == UNLESS_ELSEWHERE)
+		r = find_elsewhere(it, err);
+	if (r < 0 || it->elsewhere)
+		return r;
 	r = clear_places(it, err);
 	if (r == 0)
 		r = see_off(it, err);
@@ -527,29 +556,62 @@ static int reconcile_locked(struct reconciling *it, const struct rsm_element *el
 	return r < 0 ? r : list_unknown(it, err);
 }
 
+static int run(struct reconciling *it, const struct rsm_element *elements, size_t count,
+	       struct rsm_inventory *ret_inventory, struct rsm_err *err)
+{
+	int r;
+
+	{
+		RSM_LOCK_SCOPE(&it->catalog->lock);
+
+		r = rsm_catalog_begin_locked(it->catalog, RSM_COMMIT_NORMAL, err);
+		if (r == 0) {
+			r = reconcile_locked(it, elements, count, err);
+			r = rsm_catalog_end_locked(it->catalog, r, err);
+		}
+	}
+	for (size_t i = 0; r == 0 && i < it->twin_count; i++)
+		rsm_event_add(it->catalog, "duplicate", "medium", it->twins[i], "text",
+			      "another cartridge bears this barcode", NULL);
+	if (r == 0 && it->elsewhere)
+		r = RSM_INVENTORY_ELSEWHERE;
+	if (r == 0) {
+		*ret_inventory = it->result;
+		memset(&it->result, 0, sizeof it->result);
+	}
+	fini(it);
+	return r;
+}
+
 int rsm_inventory_reconcile(struct rsm_catalog *catalog, int64_t library,
 			    const struct rsm_element *elements, size_t count,
 			    struct rsm_inventory *ret_inventory, struct rsm_err *err)
 {
 	struct reconciling it = { .catalog = catalog, .library = library };
-	int r;
 
-	{
-		RSM_LOCK_SCOPE(&catalog->lock);
+	return run(&it, elements, count, ret_inventory, err);
+}
 
-		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
-		if (r == 0) {
-			r = reconcile_locked(&it, elements, count, err);
-			r = rsm_catalog_end_locked(catalog, r, err);
-		}
-	}
-	for (size_t i = 0; r == 0 && i < it.twin_count; i++)
-		rsm_event_add(catalog, "duplicate", "medium", it.twins[i], "text",
-			      "another cartridge bears this barcode", NULL);
-	if (r == 0) {
-		*ret_inventory = it.result;
-		memset(&it.result, 0, sizeof it.result);
-	}
-	fini(&it);
+int rsm_inventory_try(struct rsm_catalog *catalog, int64_t library,
+		      const struct rsm_element *elements, size_t count,
+		      struct rsm_inventory *ret_inventory, int64_t *ret_library,
+		      struct rsm_err *err)
+{
+	struct reconciling it = { .catalog = catalog,
+				  .library = library,
+				  .scope = UNLESS_ELSEWHERE };
+	int r = run(&it, elements, count, ret_inventory, err);
+
+	if (r == RSM_INVENTORY_ELSEWHERE)
+		*ret_library = it.elsewhere;
 	return r;
+}
+
+int rsm_inventory_see_off(struct rsm_catalog *catalog, int64_t library,
+			  const struct rsm_element *elements, size_t count,
+			  struct rsm_inventory *ret_inventory, struct rsm_err *err)
+{
+	struct reconciling it = { .catalog = catalog, .library = library, .scope = DEPARTURES };
+
+	return run(&it, elements, count, ret_inventory, err);
 }

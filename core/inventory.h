@@ -60,6 +60,19 @@ RSM_MUST_CHECK int rsm_inventory_reconcile(struct rsm_catalog *catalog, int64_t 
 					   const struct rsm_element *elements, size_t count,
 					   struct rsm_inventory *ret_inventory,
 					   struct rsm_err *err);
+/* The same, but outcome ELSEWHERE, with nothing done: a cartridge that is new here bears the
+ * barcode of one that another served library is thought to hold. That one (*ret_library) is to be
+ * asked first, by _see_off: it may have been carried over.
+ */
+enum rsm_inventory_outcome { RSM_INVENTORY_ELSEWHERE = 1 };
+RSM_MUST_CHECK int rsm_inventory_try(struct rsm_catalog *catalog, int64_t library,
+				     const struct rsm_element *elements, size_t count,
+				     struct rsm_inventory *ret_inventory, int64_t *ret_library,
+				     struct rsm_err *err);
+/* Only those who have left are noted, nobody who moved or came. */
+RSM_MUST_CHECK int rsm_inventory_see_off(struct rsm_catalog *catalog, int64_t library,
+					 const struct rsm_element *elements, size_t count,
+					 struct rsm_inventory *ret_inventory, struct rsm_err *err);
 void rsm_inventory_fini(struct rsm_inventory *inventory);
 
 #endif

@@ -52,6 +52,7 @@ struct rsm_manager_options {
 	uint64_t index_bytes;	   /* an index after so much data, too; 0: however much it is */
 	bool trace_scsi;
 	bool offline_wait;	   /* -o offline=wait */
+	bool inject_manual;	   /* -o inject=manual: what is put into a port stays there */
 	enum rsm_digest_kind hash; /* of files, stored with them when they are written; NONE */
 	uid_t admin;		   /* who mounted; administrator besides root */
 	struct rsm_clock *clock;   /* NULL: the machine's */
@@ -234,6 +235,7 @@ struct rsm_library_status {
 	const char *kind; /* "virtual", "changer", "drive" */
 	unsigned drives, slots, ports, cartridges;
 	bool enabled;
+	const char *door; /* "locked", "unlocked", "open"; "": it has none */
 };
 RSM_MUST_CHECK int rsm_manager_libraries(struct rsm_manager *manager,
 					 struct rsm_library_status **ret_libraries,
@@ -267,5 +269,30 @@ RSM_MUST_CHECK int rsm_manager_inject_wait(struct rsm_manager *manager, unsigned
  * ports full. */
 RSM_MUST_CHECK int rsm_manager_eject_wait(struct rsm_manager *manager, int64_t medium, bool force,
 					  const atomic_bool *cancel, struct rsm_err *err);
+/* Several, in port loads: when the ports are full, and at least the first one had a place, a person
+ * is asked to empty them, and the others wait as work items. None goes if one of them cannot.
+ * -ECANCELED: the operator refused. *ret_ejected (may be NULL): how many are in ports.
+ */
+RSM_MUST_CHECK int rsm_manager_eject_all_wait(
+	struct rsm_manager *manager, const int64_t *media, size_t count, bool force, uid_t user,
+	void (*progress)(void *context, uint64_t done, uint64_t total, const char *what),
+	void *context, const atomic_bool *cancel, size_t *ret_ejected, struct rsm_err *err);
+/* What waits to be ejected stays (medium 0: all of it); one that lies in a port is taken in again.
+ * *ret_count: how many.
+ */
+RSM_MUST_CHECK int rsm_manager_cancel_eject(struct rsm_manager *manager, int64_t medium,
+					    unsigned *ret_count, struct rsm_err *err);
+
+/* What follows when a door that was unlocked has been opened and closed. */
+enum rsm_door_inventory { RSM_DOOR_FAST, RSM_DOOR_FULL, RSM_DOOR_NONE };
+/* Cartridges that are not in use go home, then the door can be opened. -ENXIO: there is none.
+ * -ENODEV: the library is disabled.
+ */
+RSM_MUST_CHECK int rsm_manager_unlock_door_wait(struct rsm_manager *manager, int64_t library,
+						enum rsm_door_inventory inventory,
+						const atomic_bool *cancel, struct rsm_err *err);
+/* -EBUSY: it is open. -ENXIO: it cannot be locked. */
+RSM_MUST_CHECK int rsm_manager_lock_door(struct rsm_manager *manager, int64_t library,
+					 struct rsm_err *err);
 
 #endif

@@ -72,10 +72,12 @@ static bool drive_is_free_locked(struct rsm_manager *manager, int64_t library)
 	return false;
 }
 
-static bool has_drive(struct rsm_manager *manager, uint32_t element)
+/* library 0: in any. */
+static bool has_drive(struct rsm_manager *manager, int64_t library, uint32_t element)
 {
 	for (size_t i = 0; i < manager->worker_count; i++)
-		if (manager->workers[i]->element == element)
+		if (manager->workers[i]->element == element &&
+		    (!library || manager->workers[i]->library->id == library))
 			return true;
 	return element == 0;
 }
@@ -93,8 +95,11 @@ static int check_request(struct rsm_manager *manager, const struct rsm_mount_req
 		return rsm_err_set(err, EMEDIUMTYPE, "%s is a cleaning cartridge", medium->shown);
 	if (!medium->enabled)
 		return rsm_err_set(err, ENODEV, "%s is disabled", medium->shown);
-	if (!has_drive(manager, request->drive))
+	if (!has_drive(manager, 0, request->drive))
 		return rsm_err_set(err, ENODEV, "there is no drive %u", request->drive);
+	if (!has_drive(manager, medium->library, request->drive))
+		return rsm_err_set(err, EMEDIUMTYPE, "drive %u is not in the library of %s",
+				   request->drive, medium->shown);
 	if ((request->flags & RSM_MOUNT_WRITE) &&
 	    (medium->state == RSM_MEDIUM_COMPLETE || medium->write_protected))
 		return rsm_err_set(err, EROFS, "%s takes no changes", medium->shown);

@@ -28,48 +28,17 @@ int rsmfs_run_inventory(struct rsmfs_request *request, struct rsm_err *err)
 	return r;
 }
 
-int rsmfs_run_inject(struct rsmfs_request *request, struct rsm_err *err)
-{
-	unsigned timeout_s = (unsigned)rsmfs_verb_number(&request->call, "timeout", 0);
-	unsigned count = 0;
-	int r = rsmfs_request_need_admin(request, err);
-
-	if (r < 0)
-		return r;
-	rsmfs_request_progress(request, 0, 0, "looking into the ports");
-	r = rsm_manager_inject_wait(request->manager, timeout_s * 1000, &request->cancel, &count,
-				    err);
-	if (r < 0)
-		return r;
-	rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
-	rsmfs_request_text(request, "%u cartridge%s came in", count, count == 1 ? "" : "s");
-	rsmfs_request_table(request, "done", "inject", "count:n");
-	rsmfs_row_begin(request);
-	rsmfs_row_number(request, count);
-	rsmfs_row_end(request);
-	return 0;
-}
-
 /* ---- enable, disable ---- */
 
 static int set_drive(struct rsmfs_request *request, const char *operand, bool enabled,
 		     struct rsm_err *err)
 {
-	RSM_FREE struct rsm_drive_status *drives = NULL;
-	size_t count = 0;
-	int r = rsm_manager_drives(request->manager, &drives, &count, err);
+	struct rsm_drive_status drive;
+	int r = rsmfs_object_drive(request, operand, &drive, err);
 
-	for (size_t i = 0; i < count && r == 0; i++) {
-		const struct rsm_drive_status *drive = &drives[i];
-		char element[16];
-
-		snprintf(element, sizeof(element), "%u", drive->element);
-		if (strcmp(operand, element) != 0 && strcmp(operand, drive->serial) != 0)
-			continue;
-		return rsm_manager_enable_drive(request->manager, drive->library, drive->element,
+	return r < 0 ? r
+		     : rsm_manager_enable_drive(request->manager, drive.library, drive.element,
 						enabled, err);
-	}
-	return r < 0 ? r : rsm_err_set(err, ENXIO, "there is no drive %s", operand);
 }
 
 static int set_library(struct rsmfs_request *request, const char *operand, bool enabled,
@@ -101,6 +70,8 @@ static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_e
 		return r;
 	if (!strcmp(what, "drive") && which)
 		return set_drive(request, which, enabled, err);
+	if (!strncmp(what, "drive:", 6) && !which)
+		return set_drive(request, what, enabled, err);
 	if (!strcmp(what, "library"))
 		return set_library(request, which, enabled, err);
 	if (which)

@@ -29,15 +29,21 @@ static void say(struct rsmfs_request *request, const char *what, const struct rs
 static int need_drive(struct rsmfs_request *request, int64_t element, struct rsm_err *err)
 {
 	RSM_FREE struct rsm_drive_status *drives = NULL;
+	bool found = false;
 	size_t count = 0;
 	int r = rsm_manager_drives(request->manager, &drives, &count, err);
 
-	for (size_t i = 0; i < count && r == 0; i++)
-		if (drives[i].element == element)
-			return drives[i].enabled ? 0
-						 : rsm_err_set(err, ENODEV, "drive %u is disabled",
-							       drives[i].element);
-	return r < 0 ? r : rsm_err_set(err, ENXIO, "there is no drive %lld", (long long)element);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		if (drives[i].element != element)
+			continue;
+		if (drives[i].enabled)
+			return 0;
+		found = true;
+	}
+	if (r < 0)
+		return r;
+	return found ? rsm_err_set(err, ENODEV, "drive %lld is disabled", (long long)element)
+		     : rsm_err_set(err, ENXIO, "there is no drive %lld", (long long)element);
 }
 
 int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)
@@ -99,25 +105,6 @@ int rsmfs_run_dismount(struct rsmfs_request *request, struct rsm_err *err)
 		say(request, "dismounting", &media[i]);
 		r = rsm_manager_dismount_wait(request->manager, media[i].id, deferred,
 					      &request->cancel, err);
-	}
-	if (r == 0)
-		report_media(request, media, count);
-	return r;
-}
-
-int rsmfs_run_eject(struct rsmfs_request *request, struct rsm_err *err)
-{
-	bool force = rsmfs_verb_flag(&request->call, "force");
-	RSM_FREE struct rsm_medium *media = NULL;
-	size_t count = 0;
-	int r = rsmfs_request_need_admin(request, err);
-
-	if (r == 0)
-		r = rsmfs_object_media(request, false, &media, &count, err);
-	for (size_t i = 0; i < count && r == 0; i++) {
-		say(request, "ejecting", &media[i]);
-		r = rsm_manager_eject_wait(request->manager, media[i].id, force, &request->cancel,
-					   err);
 	}
 	if (r == 0)
 		report_media(request, media, count);

@@ -224,6 +224,44 @@ int rsmfs_object_library(struct rsmfs_request *request, const char *operand, int
 	return rsm_err_set(err, ENODEV, "%s: no such library here", operand);
 }
 
+int rsmfs_object_drive(struct rsmfs_request *request, const char *operand,
+		       struct rsm_drive_status *ret_drive, struct rsm_err *err)
+{
+	const char *word = strncmp(operand, "drive:", 6) == 0 ? operand + 6 : operand;
+	const char *colon = strrchr(word, ':');
+	RSM_FREE struct rsm_drive_status *drives = NULL;
+	RSM_FREE char *source = colon ? strndup(word, (size_t)(colon - word)) : NULL;
+	int64_t library = 0;
+	size_t count = 0, found = 0;
+	int r;
+
+	if (colon && !source)
+		return rsm_err_oom(err);
+	r = rsmfs_object_library(request, source, &library, err);
+	if (r == 0)
+		r = rsm_manager_drives(request->manager, &drives, &count, err);
+	if (r < 0)
+		return r;
+	if (colon)
+		word = colon + 1;
+	for (size_t i = 0; i < count; i++) {
+		char element[16];
+
+		snprintf(element, sizeof(element), "%u", drives[i].element);
+		if ((library && drives[i].library != library) ||
+		    (strcmp(word, element) != 0 && strcmp(word, drives[i].serial) != 0))
+			continue;
+		*ret_drive = drives[i];
+		found++;
+	}
+	if (found == 1)
+		return 0;
+	return found ? rsm_err_set(err, EINVAL,
+				   "drive %s: several libraries have one, say LIBRARY:%s", word,
+				   word)
+		     : rsm_err_set(err, ENXIO, "there is no drive %s", operand);
+}
+
 int rsmfs_object_parent(struct rsmfs_request *request, const char *operand, int64_t *ret_pool,
 			const char **ret_name, struct rsm_err *err)
 {

@@ -76,6 +76,11 @@ RSM_MUST_CHECK int rsmfs_object_media(struct rsmfs_request *request, bool inside
 /* The library by number or source; 0 when operand is NULL and there is no need to choose. */
 RSM_MUST_CHECK int rsmfs_object_library(struct rsmfs_request *request, const char *operand,
 					int64_t *ret_library, struct rsm_err *err);
+/* A drive: "256", "drive:256", its serial number; of several libraries with the library's number or
+ * source before it: "2:256". -ENXIO; -EINVAL when there is more than one of them.
+ */
+RSM_MUST_CHECK int rsmfs_object_drive(struct rsmfs_request *request, const char *operand,
+				      struct rsm_drive_status *ret_drive, struct rsm_err *err);
 /* Where a path ends: the pool that it is (to be) in, and its last name (within the operand). */
 RSM_MUST_CHECK int rsmfs_object_parent(struct rsmfs_request *request, const char *operand,
 				       int64_t *ret_pool, const char **ret_name,
@@ -134,7 +139,6 @@ RSMFS_VERB(free);
 /* control_mount.c */
 RSMFS_VERB(mount);
 RSMFS_VERB(dismount);
-RSMFS_VERB(eject);
 RSMFS_VERB(sync);
 /* control_pool.c */
 RSMFS_VERB(createpool);
@@ -143,10 +147,13 @@ RSMFS_VERB(move);
 RSMFS_VERB(rename);
 /* control_library.c */
 RSMFS_VERB(inventory);
-RSMFS_VERB(inject);
 RSMFS_VERB(enable);
 RSMFS_VERB(disable);
 RSMFS_VERB(export);
+/* control_port.c */
+RSMFS_VERB(inject);
+RSMFS_VERB(eject);
+RSMFS_VERB(door);
 /* control_find.c */
 RSMFS_VERB(find);
 /* control_verify.c */

@@ -22,6 +22,7 @@ static const struct {
 	{ "inventory", rsmfs_run_inventory },
 	{ "inject", rsmfs_run_inject },
 	{ "eject", rsmfs_run_eject },
+	{ "door", rsmfs_run_door },
 	{ "enable", rsmfs_run_enable },
 	{ "disable", rsmfs_run_disable },
 	{ "find", rsmfs_run_find },

@@ -14,7 +14,7 @@ int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
 		return r;
 	rsmfs_request_table(request, "table", "libraries",
 			    "id:n\tsource:s\tkind:s\tvendor:s\tproduct:s\tdrives:n\tslots:n\t"
-			    "ports:n\tcartridges:n\tenabled:b");
+			    "ports:n\tcartridges:n\tenabled:b\tdoor:s");
 	for (size_t i = 0; i < count; i++) {
 		const struct rsm_library_status *library = &libraries[i];
 
@@ -29,6 +29,7 @@ int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
 		rsmfs_row_number(request, library->ports);
 		rsmfs_row_number(request, library->cartridges);
 		rsmfs_row_number(request, library->enabled);
+		rsmfs_row_text(request, library->door);
 		rsmfs_row_end(request);
 	}
 	return 0;
@@ -54,8 +55,22 @@ static int visible_path(struct rsmfs_request *request, const struct rsm_medium *
 	return 0;
 }
 
-static int view_drive(struct rsmfs_request *request, const struct rsm_drive_status *drive,
-		      struct rsm_err *err)
+/* The libraries of the mount: tables name them where there are several. */
+struct libraries {
+	struct rsm_library_status *items;
+	size_t count;
+};
+
+static const char *source_of(const struct libraries *libraries, int64_t id)
+{
+	for (size_t i = 0; i < libraries->count; i++)
+		if (libraries->items[i].id == id)
+			return libraries->items[i].source;
+	return "";
+}
+
+static int view_drive(struct rsmfs_request *request, const struct libraries *libraries,
+		      const struct rsm_drive_status *drive, struct rsm_err *err)
 {
 	RSM_FREE char *path = NULL;
 	struct rsm_medium medium = { 0 };
@@ -78,6 +93,7 @@ static int view_drive(struct rsmfs_request *request, const struct rsm_drive_stat
 	rsmfs_row_text(request, drive->product);
 	rsmfs_row_text(request, drive->serial);
 	rsmfs_row_signed(request, drive->library);
+	rsmfs_row_text(request, source_of(libraries, drive->library));
 	rsmfs_row_number(request, drive->enabled);
 	rsmfs_row_end(request);
 	return 0;
@@ -85,21 +101,30 @@ static int view_drive(struct rsmfs_request *request, const struct rsm_drive_stat
 
 int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err)
 {
+	RSM_FREE struct rsm_library_status *items = NULL;
 	RSM_FREE struct rsm_drive_status *drives = NULL;
+	struct libraries libraries = { 0 };
 	size_t count = 0;
 	int r = rsm_manager_drives(request->manager, &drives, &count, err);
 
+	if (r == 0)
+		r = rsm_manager_libraries(request->manager, &items, &libraries.count, err);
 	if (r < 0)
 		return r;
-	rsmfs_request_table(request, "table", "drives",
-			    "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
-			    "vendor:S\tproduct:S\tserial:S\tlibrary:N\tenabled:B");
+	libraries.items = items;
+	rsmfs_request_table(
+		request, "table", "drives",
+		libraries.count > 1
+			? "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
+			  "vendor:S\tproduct:S\tserial:S\tlibrary:n\tsource:s\tenabled:B"
+			: "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
+			  "vendor:S\tproduct:S\tserial:S\tlibrary:N\tsource:S\tenabled:B");
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = view_drive(request, &drives[i], err);
+		r = view_drive(request, &libraries, &drives[i], err);
 	return r;
 }
 
-static int view_element(struct rsmfs_request *request, int64_t library,
+static int view_element(struct rsmfs_request *request, const struct rsm_library_status *library,
 			const struct rsm_element *element, struct rsm_err *err)
 {
 	bool port = element->type == RSM_ELEMENT_IMPORT_EXPORT;
@@ -108,7 +133,7 @@ static int view_element(struct rsmfs_request *request, int64_t library,
 	int r = RSM_MEDIUM_ABSENT;
 
 	if (element->full)
-		r = rsm_medium_at(request->catalog, library, port ? RSM_AT_PORT : RSM_AT_SLOT,
+		r = rsm_medium_at(request->catalog, library->id, port ? RSM_AT_PORT : RSM_AT_SLOT,
 				  element->address, &medium, err);
 	if (r == 0)
 		r = visible_path(request, &medium, &path, err);
@@ -117,19 +142,24 @@ static int view_element(struct rsmfs_request *request, int64_t library,
 	rsmfs_row_begin(request);
 	rsmfs_row_number(request, element->address);
 	rsmfs_row_text(request, port ? "port" : "slot");
+	rsmfs_row_text(request, !rsm_element_is_present(element) ? "not-present"
+				: element->full			 ? "full"
+								 : "empty");
 	rsmfs_row_number(request, element->full);
 	rsmfs_row_text(request, element->volume_tag);
 	rsmfs_row_text(request, path);
-	rsmfs_row_signed(request, library);
+	rsmfs_row_signed(request, library->id);
+	rsmfs_row_text(request, library->source);
 	rsmfs_row_end(request);
 	return 0;
 }
 
-static int view_elements(struct rsmfs_request *request, int64_t library, struct rsm_err *err)
+static int view_elements(struct rsmfs_request *request, const struct rsm_library_status *library,
+			 struct rsm_err *err)
 {
 	RSM_FREE struct rsm_element *elements = NULL;
 	size_t count = 0;
-	int r = rsm_manager_elements(request->manager, library, &elements, &count, err);
+	int r = rsm_manager_elements(request->manager, library->id, &elements, &count, err);
 
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (elements[i].type == RSM_ELEMENT_STORAGE ||
@@ -147,8 +177,11 @@ int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err)
 	if (r < 0)
 		return r;
 	rsmfs_request_table(request, "table", "slots",
-			    "element:n\ttype:s\tfull:b\tbarcode:s\tpath:s\tlibrary:N");
+			    count > 1 ? "element:n\ttype:s\tstate:s\tfull:B\tbarcode:s\tpath:"
+					"s\tlibrary:n\tsource:s"
+				      : "element:n\ttype:s\tstate:s\tfull:B\tbarcode:s\tpath:"
+					"s\tlibrary:N\tsource:S");
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = view_elements(request, libraries[i].id, err);
+		r = view_elements(request, &libraries[i], err);
 	return r;
 }

@@ -37,6 +37,7 @@ static const char help[] =
 	"  -o browse=catalog|mount listings from the catalogue, or from the mounted medium\n"
 	"  -o hash=sha256|crc32|none  checksum stored with each file when it is written (sha256)\n"
 	"  -o offline=fail|wait    what reading a cartridge that is not in the library does\n"
+	"  -o inject=auto|manual   cartridges in ports come in by themselves, or by rsm inject\n"
 	"  -o nonblock=wait|eagain what O_NONBLOCK does\n"
 	"  -o deny_recall=NAME:... programs that make no robot move\n"
 	"  -o uid=N,gid=N,umask=M  for files that have no owner and mode of their own\n"

@@ -255,6 +255,8 @@ static int set_valued(struct rsmfs_options *o, const char *name, const char *val
 		return parse_choice(name, value, "catalog", "mount", &o->browse_mount, err);
 	if (strcmp(name, "offline") == 0)
 		return parse_choice(name, value, "fail", "wait", &o->offline_wait, err);
+	if (strcmp(name, "inject") == 0)
+		return parse_choice(name, value, "auto", "manual", &o->inject_manual, err);
 	if (strcmp(name, "hash") == 0)
 		return parse_hash(value, &o->hash, err);
 	if (strcmp(name, "nonblock") == 0)

@@ -42,6 +42,7 @@ _rsm()
 	--drive) words=$(_rsm_view drives 1) ;;
 	--medium) words=$(_rsm_view media 2) ;;
 	--holds) words="media pools" ;;
+	--inventory) words="fast full none" ;;
 	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
 	--priority | --timeout | --limit | --slots | --drives | --ports | --cartridges | \
 		--capacity | --rollback | --view | --unview) return ;;
@@ -92,6 +93,13 @@ _rsm()
 			esac
 			;;
 		inventory) words=$(_rsm_view libraries 2) ;;
+		door)
+			if ((COMP_CWORD == i + 1)); then
+				words=$'lock\nunlock'
+			else
+				words=$(_rsm_view libraries 2)
+			fi
+			;;
 		library)
 			if ((COMP_CWORD == i + 1)); then
 				words=create

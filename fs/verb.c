@@ -144,11 +144,20 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	{ "eject",
 	  "PATH...",
 	  "o",
-	  1,
+	  0,
 	  RSMFS_VERB_OPERANDS,
 	  false,
-	  "puts cartridges into ports",
-	  { FLAG("force", "also with open files") } },
+	  "puts cartridges into ports, in loads where they are more",
+	  { FLAG("force", "also with open files"),
+	    FLAG("cancel", "those that wait stay, what lies in a port is taken in again") } },
+	{ "door",
+	  "lock|unlock [LIBRARY]",
+	  "n",
+	  1,
+	  2,
+	  false,
+	  "locks the doors of a library, or has them opened",
+	  { TEXT("inventory", "fast|full|none", "what follows when it is closed again (fast)") } },
 	{ "enable",
 	  "MEDIUM | drive N | library [LIBRARY]",
 	  "on",
@@ -245,7 +254,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 };
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "undelete", "door", "clean", "import", "fork", "erase", NULL };
+static const char *const later[] = { "undelete", "clean", "import", "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {

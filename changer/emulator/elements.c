@@ -29,9 +29,10 @@ struct rsm_elements {
 	int inotify;
 	uint32_t *by_watch; /* place + 1 */
 	size_t watch_room;
-	size_t unwatched; /* how many there are */
-	size_t turn;	  /* the next of them to look at */
-	size_t growing;	  /* how many elements hold a growing folder */
+	size_t unwatched;      /* how many there are */
+	size_t turn;	       /* the next of them to look at */
+	int folder_watches[6]; /* of slots/, drives/, ports/ by type: magazines come and go */
+	size_t growing;	       /* how many elements hold a growing folder */
 };
 
 static const char *const folders[] = {
@@ -39,6 +40,23 @@ static const char *const folders[] = {
 	[RSM_ELEMENT_IMPORT_EXPORT] = "ports",
 	[RSM_ELEMENT_DATA_TRANSFER] = "drives",
 };
+
+/* The address that a folder's name is, 0 if it is none. One spelling each: no leading zeros. */
+static uint16_t address_of(const char *name)
+{
+	unsigned address = 0;
+
+	if (*name == '0')
+		return 0;
+	for (; *name; name++) {
+		if (*name < '0' || *name > '9')
+			return 0;
+		address = address * 10 + (unsigned)(*name - '0');
+		if (address > 0xFFFF)
+			return 0;
+	}
+	return (uint16_t)address;
+}
 
 static void path_of(const struct rsm_emulated_element *element, char path[PATH_ROOM])
 {
@@ -199,11 +217,15 @@ static unsigned look(struct rsm_elements *elements, struct rsm_emulated_element 
 	RSM_CLOSE int folder = -1;
 	struct stat st;
 	char *name = NULL;
+	bool was_absent = element->absent;
 
 	if (element->type == RSM_ELEMENT_TRANSPORT)
 		return 0;
 	path_of(element, path);
 	folder = openat(elements->library, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	element->absent = folder < 0 && errno == ENOENT;
+	if (element->absent != was_absent)
+		element->folder_mtime = 0;
 	if (folder >= 0 && fstat(folder, &st) == 0) {
 		element->folder_mtime =
 			(int64_t)st.st_mtim.tv_sec * RSM_SECOND_NS + st.st_mtim.tv_nsec;
@@ -215,7 +237,7 @@ static unsigned look(struct rsm_elements *elements, struct rsm_emulated_element 
 	    strcmp(element->cartridge, sight.name) == 0)
 		return 0;
 	if (sight.cartridges == 0 && !element->cartridge && !element->crowded)
-		return 0;
+		return element->absent != was_absent ? bit_of(element) : 0;
 	if (sight.cartridges > 1 && element->crowded)
 		return 0;
 	if (sight.cartridges == 1) {
@@ -249,6 +271,59 @@ unsigned rsm_elements_look(struct rsm_elements *elements, uint16_t first, size_t
 	return changed;
 }
 
+static int add_watch(struct rsm_elements *elements, const char *path, uint32_t mask)
+{
+	char link[64 + PATH_ROOM];
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d/%s", elements->library, path);
+	return inotify_add_watch(elements->inotify, link, mask | IN_ONLYDIR);
+}
+
+enum { WATCHED = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO };
+
+static int watch(struct rsm_elements *elements, size_t place)
+{
+	struct rsm_emulated_element *element = &elements->list[place];
+	char path[PATH_ROOM];
+	size_t room;
+	uint32_t *grown;
+
+	path_of(element, path);
+	element->watch = add_watch(elements, path, WATCHED);
+	if (element->watch < 0)
+		return 0;
+	room = (size_t)element->watch + 1;
+	if (room > elements->watch_room) {
+		room += 64;
+		grown = reallocarray(elements->by_watch, room, sizeof *grown);
+		if (!grown)
+			return -ENOMEM;
+		memset(grown + elements->watch_room, 0,
+		       (room - elements->watch_room) * sizeof *grown);
+		elements->by_watch = grown;
+		elements->watch_room = room;
+	}
+	elements->by_watch[element->watch] = (uint32_t)place + 1;
+	return 0;
+}
+
+/* A magazine, as a folder of slots/, is taken out or comes back: perhaps another folder of its
+ * name, which is watched then; with all that it holds, at once.
+ */
+static unsigned see_magazine(struct rsm_elements *elements, const struct inotify_event *event)
+{
+	uint16_t address = address_of(event->name);
+	uint32_t place = address ? elements->by_address[address] : 0;
+	struct rsm_emulated_element *element = place ? &elements->list[place - 1] : NULL;
+
+	if (!element || event->wd != elements->folder_watches[element->type])
+		return 0;
+	if (element->watch >= 0 && event->mask & (IN_CREATE | IN_MOVED_TO) &&
+	    watch(elements, place - 1) < 0)
+		return 0; /* seen by the next inventory */
+	return look(elements, element, event->mask & IN_CREATE ? UNSEEN : BY_RENAME);
+}
+
 static unsigned read_watches(struct rsm_elements *elements)
 {
 	_Alignas(struct inotify_event) char buffer[8192];
@@ -258,7 +333,7 @@ static unsigned read_watches(struct rsm_elements *elements)
 	while ((length = read(elements->inotify, buffer, sizeof buffer)) > 0) {
 		for (char *at = buffer; at < buffer + length;) {
 			const struct inotify_event *event = (const void *)at;
-			size_t watch = (size_t)event->wd;
+			size_t watched = (size_t)event->wd;
 
 			at += sizeof *event + event->len;
 			if (event->mask & IN_Q_OVERFLOW) {
@@ -266,10 +341,13 @@ static unsigned read_watches(struct rsm_elements *elements)
 				continue;
 			}
 			if (!(event->mask & IN_ISDIR) || event->wd < 0 || event->len == 0 ||
-			    event->name[0] == '.' || watch >= elements->watch_room ||
-			    !elements->by_watch[watch])
+			    event->name[0] == '.')
 				continue;
-			changed |= look(elements, &elements->list[elements->by_watch[watch] - 1],
+			if (watched >= elements->watch_room || !elements->by_watch[watched]) {
+				changed |= see_magazine(elements, event);
+				continue;
+			}
+			changed |= look(elements, &elements->list[elements->by_watch[watched] - 1],
 					event->mask & IN_MOVED_TO ? BY_RENAME : IN_PLACE);
 		}
 	}
@@ -380,35 +458,6 @@ int rsm_elements_carry(struct rsm_elements *elements, struct rsm_emulated_elemen
 	return r < 0 ? r : sync_folder(elements, from, err);
 }
 
-static int watch(struct rsm_elements *elements, size_t place, struct rsm_err *err)
-{
-	struct rsm_emulated_element *element = &elements->list[place];
-	char path[PATH_ROOM], link[64 + PATH_ROOM];
-	size_t room;
-	uint32_t *grown;
-
-	path_of(element, path);
-	snprintf(link, sizeof link, "/proc/self/fd/%d/%s", elements->library, path);
-	element->watch =
-		inotify_add_watch(elements->inotify, link,
-				  IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR);
-	if (element->watch < 0)
-		return 0;
-	room = (size_t)element->watch + 1;
-	if (room > elements->watch_room) {
-		room += 64;
-		grown = reallocarray(elements->by_watch, room, sizeof *grown);
-		if (!grown)
-			return rsm_err_oom(err);
-		memset(grown + elements->watch_room, 0,
-		       (room - elements->watch_room) * sizeof *grown);
-		elements->by_watch = grown;
-		elements->watch_room = room;
-	}
-	elements->by_watch[element->watch] = (uint32_t)place + 1;
-	return 0;
-}
-
 static int watch_all(struct rsm_elements *elements, struct rsm_err *err)
 {
 	size_t slots = elements->first_of[RSM_ELEMENT_STORAGE + 1] -
@@ -416,6 +465,12 @@ static int watch_all(struct rsm_elements *elements, struct rsm_err *err)
 	int r = 0;
 
 	elements->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	for (unsigned type = 0; type < 6; type++)
+		elements->folder_watches[type] =
+			elements->inotify >= 0 && type < sizeof folders / sizeof *folders &&
+					folders[type]
+				? add_watch(elements, folders[type], WATCHED)
+				: -1;
 	for (size_t i = 0; r == 0 && i < elements->count; i++) {
 		struct rsm_emulated_element *element = &elements->list[i];
 
@@ -424,28 +479,11 @@ static int watch_all(struct rsm_elements *elements, struct rsm_err *err)
 			continue;
 		if (elements->inotify >= 0 &&
 		    (element->type != RSM_ELEMENT_STORAGE || slots <= WATCHED_SLOTS))
-			r = watch(elements, i, err);
+			r = watch(elements, i) < 0 ? rsm_err_oom(err) : 0;
 		if (element->watch < 0)
 			elements->unwatched++;
 	}
 	return r;
-}
-
-/* The address that a folder's name is, 0 if it is none. One spelling each: no leading zeros. */
-static uint16_t address_of(const char *name)
-{
-	unsigned address = 0;
-
-	if (*name == '0')
-		return 0;
-	for (; *name; name++) {
-		if (*name < '0' || *name > '9')
-			return 0;
-		address = address * 10 + (unsigned)(*name - '0');
-		if (address > 0xFFFF)
-			return 0;
-	}
-	return (uint16_t)address;
 }
 
 static int add(struct rsm_elements *elements, enum rsm_element_type type, uint16_t address,

@@ -17,6 +17,7 @@ struct rsm_emulated_element {
 	uint16_t address;
 	char *cartridge;   /* name of its folder; NULL: none, or no one knows which */
 	bool crowded;	   /* several cartridges stand in it: it holds one */
+	bool absent;	   /* its folder is not there: a magazine that was taken out */
 	bool by_operator;  /* not put there by the robot */
 	bool source_valid; /* moved by the robot from `source` */
 	uint16_t source;

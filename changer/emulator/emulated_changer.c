@@ -1,7 +1,9 @@
 #include "changer/emulator/emulated_changer.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/list.h"
@@ -35,11 +37,51 @@ static void notice(struct rsm_emulated_changer *changer, unsigned changed)
 	}
 }
 
+/* The door is open while there is a file OPEN in the library's folder; a locked one does not open
+ * (LOCKED says that it is). When it is closed, the robot looks into everything.
+ */
+static bool door_is_closed(struct rsm_emulated_changer *changer, struct rsm_device_job *job)
+{
+	struct rsm_emulator *emulator = changer->device.emulator;
+	bool was_open = changer->open;
+
+	changer->open = (was_open || !changer->prevented) &&
+			faccessat(emulator->folder_fd, "OPEN", F_OK, 0) == 0;
+	if (changer->open) {
+		rsm_job_check(job, 0x02, 0x04, 0x18);
+		return false;
+	}
+	if (was_open) {
+		rsm_elements_poll(changer->elements);
+		rsm_elements_look(changer->elements, 0, SIZE_MAX);
+		notice(changer, RSM_ELEMENTS_SLOTS | RSM_ELEMENTS_DRIVES);
+	}
+	return true;
+}
+
+static void set_locked(struct rsm_emulated_changer *changer, bool locked)
+{
+	struct rsm_emulator *emulator = changer->device.emulator;
+	int fd;
+
+	changer->prevented = locked;
+	if (!locked) {
+		unlinkat(emulator->folder_fd, "LOCKED", 0);
+		return;
+	}
+	fd = openat(emulator->folder_fd, "LOCKED", O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void test_unit_ready(struct rsm_device *device, struct rsm_device_job *job)
 {
 	struct rsm_emulated_changer *changer = changer_of(device);
-	unsigned changed = rsm_elements_poll(changer->elements);
+	unsigned changed;
 
+	if (!door_is_closed(changer, job))
+		return;
+	changed = rsm_elements_poll(changer->elements);
 	if (!changed)
 		return;
 	notice(changer, changed);
@@ -55,6 +97,8 @@ static void initialize(struct rsm_device *device, struct rsm_device_job *job)
 	size_t count = SIZE_MAX;
 	uint16_t first = 0;
 
+	if (!door_is_closed(changer, job))
+		return;
 	if (job->cdb[0] == 0x37 && (job->cdb[1] & 0x01)) { /* RANGE */
 		first = rsm_get_be16(job->cdb + 2);
 		count = rsm_get_be16(job->cdb + 6);
@@ -98,6 +142,8 @@ static uint8_t status_flags(const struct status_request *request,
 {
 	uint8_t flags = element->cartridge || element->crowded ? 0x01 : 0x00;
 
+	if (element->absent)
+		return 0x04;
 	if (element->crowded)
 		flags |= 0x04;
 	switch (element->type) {
@@ -159,6 +205,9 @@ static void put_descriptor(const struct status_request *request, struct rsm_devi
 	if (element->crowded) {
 		bytes[4] = 0x3B; /* element disabled, until somebody has put it in order */
 		bytes[5] = 0x18;
+	} else if (element->absent) {
+		bytes[4] = 0x3B; /* medium magazine not accessible */
+		bytes[5] = 0x11;
 	}
 	if (element->source_valid && element->cartridge) {
 		bytes[9] = 0x80;
@@ -211,6 +260,8 @@ static void read_element_status(struct rsm_device *device, struct rsm_device_job
 		rsm_job_bad_field(job);
 		return;
 	}
+	if (!door_is_closed(changer_of(device), job))
+		return;
 	/* what is told is never old; the attention comes with the next command all the same */
 	notice(changer_of(device), rsm_elements_poll(changer_of(device)->elements));
 	rsm_job_reply(job, rsm_get_be24(cdb + 7));
@@ -245,7 +296,9 @@ static bool source_is_good(struct rsm_emulated_changer *changer, struct rsm_devi
 			   struct rsm_emulated_element *source)
 {
 	notice(changer, rsm_elements_look_into(changer->elements, source));
-	if (source->crowded)
+	if (source->absent)
+		rsm_job_check(job, 0x05, 0x3B, 0x11);
+	else if (source->crowded)
 		rsm_job_check(job, 0x05, 0x3B, 0x18);
 	else if (!source->cartridge)
 		rsm_job_check(job, 0x05, 0x3B, 0x0E);
@@ -256,7 +309,9 @@ static bool destination_is_good(struct rsm_emulated_changer *changer, struct rsm
 				struct rsm_emulated_element *destination)
 {
 	notice(changer, rsm_elements_look_into(changer->elements, destination));
-	if (destination->crowded || destination->cartridge || destination->growing)
+	if (destination->absent)
+		rsm_job_check(job, 0x05, 0x3B, 0x11);
+	else if (destination->crowded || destination->cartridge || destination->growing)
 		rsm_job_check(job, 0x05, 0x3B, 0x0D);
 	return rsm_job_is_good(job);
 }
@@ -311,7 +366,8 @@ static void move_medium(struct rsm_device *device, struct rsm_device_job *job)
 		rsm_job_check(job, 0x05, 0x21, 0x01);
 		return;
 	}
-	if (!source_is_good(changer, job, source) || source == destination)
+	if (!door_is_closed(changer, job) || !source_is_good(changer, job, source) ||
+	    source == destination)
 		return;
 	if (!destination_is_good(changer, job, destination))
 		return;
@@ -330,7 +386,7 @@ static void prevent_allow(struct rsm_device *device, struct rsm_device_job *job)
 	if (job->cdb[4] & 0x02)
 		rsm_job_bad_field(job);
 	else
-		changer_of(device)->prevented = job->cdb[4] & 0x01;
+		set_locked(changer_of(device), job->cdb[4] & 0x01);
 }
 
 /* Mode pages (SMC-3 7.3) */
@@ -477,6 +533,7 @@ int rsm_emulated_changer_new(struct rsm_emulator *emulator, struct rsm_elements 
 	snprintf(changer->device.serial, sizeof changer->device.serial, "%s",
 		 emulator->conf.serial);
 	changer->elements = elements;
+	set_locked(changer, false); /* a crash may have left it */
 	*ret_changer = changer;
 	return 0;
 }
@@ -485,6 +542,8 @@ void rsm_emulated_changer_free(struct rsm_emulated_changer *changer)
 {
 	if (!changer)
 		return;
+	if (!atomic_load(&changer->device.emulator->powerless))
+		set_locked(changer, false);
 	rsm_elements_close(changer->elements);
 	rsm_device_fini(&changer->device);
 	free(changer);

@@ -9,6 +9,7 @@ struct rsm_emulated_changer {
 	struct rsm_device device;
 	struct rsm_elements *elements; /* [device.lock] */
 	bool prevented;		       /* [device.lock] doors and ports */
+	bool open;		       /* [device.lock] a person has opened the door */
 };
 
 /* Takes the elements. */

@@ -133,6 +133,82 @@ static void a_cartridge_put_into_a_port_is_noticed_at_once(void **state)
 	assert_string_equal(rig_tag(rig, 10), "");
 }
 
+static const struct rsm_element *element_at(struct rig *rig, uint16_t address)
+{
+	static struct rsm_element found;
+	struct rsm_element *elements;
+	size_t count;
+
+	assert_done(rsm_medium_changer_inventory(rig->changer, &elements, &count, &rig->err),
+		    &rig->err);
+	memset(&found, 0, sizeof found);
+	for (size_t i = 0; i < count; i++)
+		if (elements[i].address == address)
+			found = elements[i];
+	free(elements);
+	return &found;
+}
+
+static void a_magazine_that_is_out_cannot_be_reached(void **state)
+{
+	struct rig *rig = *state;
+
+	poll_is(rig, 0);
+	rig_run(rig, "mv slots/1001 shelf/");
+	poll_is(rig, RSM_CHANGER_CHANGED);
+	assert_false(rsm_element_is_present(element_at(rig, 1001)));
+	assert_false(element_at(rig, 1001)->full);
+	assert_true(rsm_element_is_present(element_at(rig, 1002)));
+	assert_int_equal(rsm_medium_changer_move(rig->changer, 1002, 1001, &rig->err),
+			 RSM_CHANGER_NO_MAGAZINE);
+	assert_int_equal(rsm_medium_changer_move(rig->changer, 1001, 256, &rig->err),
+			 RSM_CHANGER_NO_MAGAZINE);
+	rig_run(rig, "mv shelf/1001 slots/");
+	poll_is(rig, RSM_CHANGER_CHANGED);
+	assert_true(rsm_element_is_present(element_at(rig, 1001)));
+	assert_string_equal(rig_tag(rig, 1001), "A00001L8");
+	/* another magazine in its place */
+	rig_run(rig, "mv slots/1001 shelf/ && mkdir -p shelf/m && mv shelf/1001/A00001L8 shelf/m/ "
+		     "&& mv shelf/m slots/1001");
+	assert_string_equal(rig_tag(rig, 1001), "A00001L8");
+	rig_move(rig, 1001, 256);
+	rig_move(rig, 256, 1001);
+	poll_is(rig, 0);
+	rig_run(rig, "mv slots/1001/A00001L8 shelf/");
+	poll_is(rig, RSM_CHANGER_CHANGED);
+	assert_string_equal(rig_tag(rig, 1001), "");
+}
+
+static void nothing_moves_while_the_door_is_open(void **state)
+{
+	struct rig *rig = *state;
+
+	poll_is(rig, 0);
+	rig_run(rig, "touch OPEN");
+	poll_is(rig, RSM_CHANGER_NOT_READY);
+	assert_int_equal(rsm_medium_changer_move(rig->changer, 1001, 256, &rig->err),
+			 RSM_CHANGER_NOT_READY);
+	rig_run(rig, "mv slots/1001/A00001L8 slots/1008/ && rm OPEN");
+	poll_is(rig, 0); /* the attention goes before the next command */
+	poll_is(rig, RSM_CHANGER_CHANGED);
+	assert_string_equal(rig_tag(rig, 1008), "A00001L8");
+	poll_is(rig, 0);
+}
+
+static void a_locked_door_does_not_open(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_done(rsm_medium_changer_prevent(rig->changer, true, &rig->err), &rig->err);
+	assert_true(rig_is_there(rig, "LOCKED"));
+	rig_run(rig, "touch OPEN");
+	poll_is(rig, 0);
+	rig_move(rig, 1001, 256);
+	assert_done(rsm_medium_changer_prevent(rig->changer, false, &rig->err), &rig->err);
+	assert_false(rig_is_there(rig, "LOCKED"));
+	poll_is(rig, RSM_CHANGER_NOT_READY);
+}
+
 static void an_inventory_is_never_older_than_the_folders(void **state)
 {
 	struct rig *rig = *state;
@@ -485,6 +561,9 @@ static const struct CMUnitTest tests[] = {
 	T(a_move_is_a_rename),
 	T(impossible_moves_change_nothing),
 	T(a_cartridge_put_into_a_port_is_noticed_at_once),
+	T(a_magazine_that_is_out_cannot_be_reached),
+	T(nothing_moves_while_the_door_is_open),
+	T(a_locked_door_does_not_open),
 	T(an_inventory_is_never_older_than_the_folders),
 	T(a_folder_that_grows_is_taken_when_it_is_still),
 	T(a_growing_folder_keeps_the_robot_away),

@@ -15,7 +15,8 @@
 
 struct world {
 	char folder[64];
-	const char *libraries[1];
+	const char *libraries[2];
+	size_t library_count; /* 0: one */
 	struct rsm_manager *manager;
 	struct rsm_err err;
 	unsigned dismount_delay_s, migrate_delay_ms;	  /* 0, and 20 */
@@ -35,7 +36,7 @@ static inline void world_start(struct world *world)
 {
 	struct rsm_manager_options options = {
 		.libraries = world->libraries,
-		.library_count = 1,
+		.library_count = world->library_count ? world->library_count : 1,
 		.dismount_delay_s = world->dismount_delay_s,
 		.migrate_delay_ms = world->migrate_delay_ms ? world->migrate_delay_ms : 20,
 		.label_delay_ms = 600000,
