@@ -177,6 +177,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		return;
 	}
 	cartridge->state = RSM_CARTRIDGE_AWAY;
+	cartridge->departures++;
 	cartridge->worker = NULL;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
@@ -253,6 +254,7 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	}
 	rsm_mutex_lock(&manager->lock);
 	cartridge->state = RSM_CARTRIDGE_AWAY;
+	cartridge->departures++;
 	cartridge->worker = NULL;
 	cartridge->leave = false;
 	rsm_cartridge_unbound_locked(cartridge);

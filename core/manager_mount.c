@@ -451,11 +451,13 @@ int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool defe
 			  const atomic_bool *cancel, struct rsm_err *err)
 {
 	struct rsm_cartridge *cartridge;
+	unsigned departures;
 	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
 
 	if (r != 0)
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "there is no such cartridge");
 	rsm_mutex_lock(&manager->lock);
+	departures = cartridge->departures;
 	if (cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(err, EINVAL, "%s is not mounted", cartridge->barcode);
 	else if (!force)
@@ -466,7 +468,8 @@ int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool defe
 			rsm_cartridge_leave_locked(cartridge);
 		rsm_manager_wake_locked(manager);
 	}
-	while (r == 0 && !deferred && cartridge->state != RSM_CARTRIDGE_AWAY) {
+	/* it may be fetched again at once, for what was written meanwhile */
+	while (r == 0 && !deferred && cartridge->departures == departures) {
 		if (cancel && atomic_load(cancel))
 			r = rsm_err_set(err, EINTR, "interrupted");
 		else

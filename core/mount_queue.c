@@ -204,7 +204,7 @@ static bool is_kept(const struct rsm_mount_queue *queue, const struct rsm_cartri
 
 bool rsm_mount_queue_waits(const struct rsm_mount_queue *queue, struct rsm_cartridge *cartridge)
 {
-	if (cartridge->state != RSM_CARTRIDGE_AWAY || !cartridge->library ||
+	if (cartridge->state != RSM_CARTRIDGE_AWAY || !cartridge->library || cartridge->kept_home ||
 	    rsm_mount_queue_due_ns(cartridge, queue->now_ns) > queue->now_ns ||
 	    !is_wanted_alone(cartridge, queue->now_ns) || is_kept(queue, cartridge))
 		return false;
