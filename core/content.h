@@ -247,7 +247,9 @@ struct rsm_content_read {
 	void *pending; /* content's own; NULL when done has been called */
 };
 void rsm_content_read_file(struct rsm_open_file *file, struct rsm_content_read *request);
-/* Asks that a waiting read be given up: done(-EINTR) follows soon if it still waits. */
+/* Gives up a read that has not ended: done(-EINTR) is called before it returns, even if a drive is
+ * just about it.
+ */
 void rsm_content_interrupt(struct rsm_open_file *file, struct rsm_content_read *request);
 
 enum rsm_content_outcome { RSM_CONTENT_WAIT = 2 };

@@ -15,7 +15,8 @@ static int64_t now_ms(void)
 }
 
 /* Starts again with another line in library.conf. */
-static void given_timing(struct world *world, const char *robot_s, const char *rate_mb_s)
+static void given_timing(struct world *world, const char *robot_s, const char *rate_mb_s,
+			 const char *locate_mb_s)
 {
 	char command[512];
 
@@ -23,8 +24,9 @@ static void given_timing(struct world *world, const char *robot_s, const char *r
 	snprintf(command, sizeof command,
 		 "sed -i 's/^timing = none/timing = real/; s/^robot_s = .*/robot_s = %s/; "
 		 "s/^load_s = .*/load_s = 0.02/; s/^unload_s = .*/unload_s = 0.02/; "
-		 "s/^rate_mb_s = .*/rate_mb_s = %s/' %s/library.conf",
-		 robot_s, rate_mb_s, world->folder);
+		 "s/^rate_mb_s = .*/rate_mb_s = %s/; s/^locate_mb_s = .*/locate_mb_s = %s/' "
+		 "%s/library.conf",
+		 robot_s, rate_mb_s, locate_mb_s, world->folder);
 	assert_int_equal(system(command), 0);
 	world_start(world);
 }
@@ -166,7 +168,7 @@ static void cancelling_it_while_one_is_on_its_way_leaves_both_at_home(void **sta
 	struct mounter mounter = { .world = world, .media = media };
 
 	given_media(world, media, 2);
-	given_timing(world, "0.3", "300");
+	given_timing(world, "0.3", "300", "20000");
 	pthread_create(&mounter.thread, NULL, mount_two, &mounter);
 	usleep(150000);
 	atomic_store(&mounter.cancel, true);
@@ -222,7 +224,7 @@ static void a_timeout_fires_within_a_second_even_when_the_robot_is_mid_move(void
 	int64_t media[1], began;
 
 	given_media(world, media, 1);
-	given_timing(world, "1.0", "300");
+	given_timing(world, "1.0", "300", "20000");
 	began = now_ms();
 	assert_int_equal(try_mount(world, media, 1, RSM_MOUNT_HOLD, 300, NULL), -ETIMEDOUT);
 	assert_in_range(now_ms() - began, 300, 900);
@@ -287,6 +289,45 @@ static void a_full_library_and_a_full_drive_dismount_before_they_mount(void **st
 		assert_int_equal(location_of(world, media[i]), RSM_AT_SLOT);
 }
 
+static void a_read_ends_when_interrupted_even_while_the_drive_winds(void **state)
+{
+	struct world *world = *state;
+	int64_t media[1], began;
+	struct rsm_content *content;
+	struct rsm_open_file *file;
+	struct rsm_node node;
+	char data[101];
+	struct read_wait wait = { .data = data };
+	bool keep;
+
+	given_media(world, media, 1);
+	write_file(world, media[0], "before", 8 << 20, 1);
+	write_file(world, media[0], "behind", 100, 1);
+	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	given_timing(world, "0.01", "300", "4");
+	mount(world, media, 1, RSM_MOUNT_HOLD);
+	assert_done(rsm_manager_content(world->manager, media[0], &content, &world->err),
+		    &world->err);
+	assert_done(rsm_content_lookup(content, RSM_NODE_ROOT, "behind", &node, &world->err),
+		    &world->err);
+	assert_done(rsm_content_open(content, node.id, O_RDONLY, &file, &keep, &world->err),
+		    &world->err);
+	wait.request =
+		(struct rsm_content_read){ .size = 100, .done = read_done, .context = &wait };
+	rsm_content_read_file(file, &wait.request);
+	usleep(300000);
+	assert_false(atomic_load(&wait.ended)); /* it takes two seconds */
+	began = now_ms();
+	rsm_content_interrupt(file, &wait.request);
+	assert_true(atomic_load(&wait.ended));
+	assert_int_equal(wait.result, -EINTR);
+	assert_in_range(now_ms() - began, 0, 500);
+	rsm_content_release(file);
+	rsm_manager_content_unref(world->manager, content);
+	expect_file(world, media[0], "behind", 100, 1);
+}
+
 struct writer {
 	struct world *world;
 	int64_t medium;
@@ -321,7 +362,7 @@ static void who_writes_on_and_on_does_not_keep_a_dismount_from_ending(void **sta
 	int r;
 
 	given_media(world, media, 1);
-	given_timing(world, "0.01", "20"); /* less than is written */
+	given_timing(world, "0.01", "20", "20000"); /* less than is written */
 	writer.medium = media[0];
 	mount(world, media, 1, RSM_MOUNT_HOLD);
 	pthread_create(&writer.thread, NULL, write_on, &writer);
@@ -375,23 +416,16 @@ static int world_of_one_drive(void **state)
 	return world_make(state, &shape);
 }
 
+#define T(name, world) cmocka_unit_test_setup_teardown(name, world, world_free)
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(mounting_two_with_one_drive_free_moves_neither, world_new,
-					world_free),
-	cmocka_unit_test_setup_teardown(cancelling_it_while_one_is_on_its_way_leaves_both_at_home,
-					world_new, world_free),
-	cmocka_unit_test_setup_teardown(what_is_mounted_together_drives_out_no_more_than_it_needs,
-					world_lazy, world_free),
-	cmocka_unit_test_setup_teardown(when_one_cannot_be_loaded_the_other_is_given_back,
-					world_new, world_free),
-	cmocka_unit_test_setup_teardown(
-		a_timeout_fires_within_a_second_even_when_the_robot_is_mid_move, world_new,
-		world_free),
-	cmocka_unit_test_setup_teardown(an_idle_cartridge_leaves_at_once_when_wanted_else_stays,
-					world_of_one_drive, world_free),
-	cmocka_unit_test_setup_teardown(a_full_library_and_a_full_drive_dismount_before_they_mount,
-					world_full, world_free),
-	cmocka_unit_test_setup_teardown(who_writes_on_and_on_does_not_keep_a_dismount_from_ending,
-					world_new, world_free),
+	T(mounting_two_with_one_drive_free_moves_neither, world_new),
+	T(cancelling_it_while_one_is_on_its_way_leaves_both_at_home, world_new),
+	T(what_is_mounted_together_drives_out_no_more_than_it_needs, world_lazy),
+	T(when_one_cannot_be_loaded_the_other_is_given_back, world_new),
+	T(a_timeout_fires_within_a_second_even_when_the_robot_is_mid_move, world_new),
+	T(an_idle_cartridge_leaves_at_once_when_wanted_else_stays, world_of_one_drive),
+	T(a_full_library_and_a_full_drive_dismount_before_they_mount, world_full),
+	T(a_read_ends_when_interrupted_even_while_the_drive_winds, world_new),
+	T(who_writes_on_and_on_does_not_keep_a_dismount_from_ending, world_new),
 };
 RSM_TEST_MAIN(tests)
