@@ -63,6 +63,7 @@ struct rsm_cartridge {
 	int64_t since_ns;	  /* [lock] since when it waits for a drive, 0: it does not */
 	int64_t bias_ns;	  /* [lock] by how much rsm queue first, last moved it */
 	int priority;		  /* [lock] user.rsm.priority of the medium */
+	bool elsewhere;		  /* [lock] its work goes on as soon as it can be in another drive */
 	uint32_t avoid;		  /* [lock] the drive that could not do its work, or 0 */
 	uint64_t leave_before;	  /* [lock] it leaves when what was closed before is on it; 0: no */
 	bool leave_done;	  /* [lock] that is so */

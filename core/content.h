@@ -39,6 +39,7 @@ struct rsm_medium_read {
 	void *buffer; /* to be filled with `count` bytes; NULL: the bytes are lent instead */
 	int64_t since_ns, deadline_ns; /* the queue's: since when it waits, and how long at most */
 	int priority;		       /* of who reads, as a mount request's */
+	bool elsewhere;		       /* the queue's: one drive could not do it */
 	/* Of a read without a buffer, when done() is called with 0: all its bytes in order, valid
 	 * until done() returns. `lender` is the medium's own.
 	 */

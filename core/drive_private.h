@@ -37,7 +37,8 @@ struct rsm_drive_worker {
 	enum rsm_drive_state state;	 /* [lock] */
 	struct rsm_cartridge *cartridge; /* [lock] written by the thread only */
 	bool enabled;			 /* [lock] */
-	unsigned failures;		 /* [lock] in a row, that were the drive's own */
+	unsigned failures;		 /* [lock] loads in a row that failed, by its own fault */
+	unsigned errors;		 /* [lock] at work, in a row, that were the drive's own */
 	int64_t fetching_since_ns;	 /* [lock] 0: it lay in the drive at start */
 	int64_t fetch_ns;		 /* [lock] how long that took */
 
@@ -73,6 +74,10 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			    struct rsm_err *err);
 void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge);
+/* Was it the drive's own fault, and could another one do it? Then this one is avoided. */
+bool rsm_drive_try_elsewhere_locked(struct rsm_drive_worker *worker,
+				    struct rsm_cartridge *cartridge, const struct rsm_err *err);
+void rsm_drive_note_success(struct rsm_drive_worker *worker);
 
 /* ---- drive_choose.c, drive_step.c ---- */
 

@@ -210,6 +210,22 @@ static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		      worker->name, "file", path, "text", err->msg, NULL);
 }
 
+/* The drive is broken, not the medium: another one reads it. */
+static bool is_passed_on(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			 struct rsm_medium_read *read, const struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	if (read->elsewhere || !rsm_drive_try_elsewhere_locked(worker, cartridge, err))
+		return false;
+	rsm_block_cache_abandon(&worker->cache, read);
+	read->elsewhere = true;
+	worker->errors++;
+	cartridge->failure = *err;
+	rsm_list_append(&cartridge->reads, &read->link);
+	rsm_cartridge_leave_locked(cartridge);
+	return true;
+}
+
 /* Not longer than a moment: while some go on reading, others' turns and dismounts come as well. */
 void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
 {
@@ -233,6 +249,10 @@ void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge
 			r = read_piece(worker, read, &err);
 		if (r < 0 && worker->volume)
 			explain(worker, cartridge, read, &err);
+		else if (r == 0)
+			rsm_drive_note_success(worker);
+		if (r < 0 && is_passed_on(worker, cartridge, read, &err))
+			return;
 		if (r < 0)
 			rsm_block_cache_answer(&worker->cache, read, r, &err);
 		else

@@ -35,6 +35,8 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		rsm_drive_write_failed(worker, cartridge, &err);
 		return;
 	}
+	if (wrote)
+		rsm_drive_note_success(worker);
 	rsm_mutex_lock(&manager->lock);
 	if (wrote)
 		cartridge->write_failures = 0;

@@ -73,7 +73,7 @@ void rsm_drive_worker_set_enabled_locked(struct rsm_drive_worker *worker, bool e
 {
 	worker->enabled = enabled;
 	if (enabled)
-		worker->failures = 0;
+		worker->failures = worker->errors = 0;
 	if (enabled && worker->state == RSM_DRIVE_FAILED)
 		worker->state = RSM_DRIVE_EMPTY;
 	rsm_manager_wake_locked(worker->manager);

@@ -73,15 +73,6 @@ static bool drive_is_free_locked(struct rsm_manager *manager, int64_t library)
 }
 
 /* library 0: in any. */
-static bool has_drive(struct rsm_manager *manager, int64_t library, uint32_t element)
-{
-	for (size_t i = 0; i < manager->worker_count; i++)
-		if (manager->workers[i]->element == element &&
-		    (!library || manager->workers[i]->library->id == library))
-			return true;
-	return element == 0;
-}
-
 static int check_request(struct rsm_manager *manager, const struct rsm_mount_request *request,
 			 struct rsm_medium *medium, struct rsm_err *err)
 {
@@ -95,15 +86,34 @@ static int check_request(struct rsm_manager *manager, const struct rsm_mount_req
 		return rsm_err_set(err, EMEDIUMTYPE, "%s is a cleaning cartridge", medium->shown);
 	if (!medium->enabled)
 		return rsm_err_set(err, ENODEV, "%s is disabled", medium->shown);
-	if (!has_drive(manager, 0, request->drive))
-		return rsm_err_set(err, ENODEV, "there is no drive %u", request->drive);
-	if (!has_drive(manager, medium->library, request->drive))
-		return rsm_err_set(err, EMEDIUMTYPE, "drive %u is not in the library of %s",
-				   request->drive, medium->shown);
 	if ((request->flags & RSM_MOUNT_WRITE) &&
 	    (medium->state == RSM_MEDIUM_COMPLETE || medium->write_protected))
 		return rsm_err_set(err, EROFS, "%s takes no changes", medium->shown);
 	return 0;
+}
+
+int rsm_manager_check_drive_locked(struct rsm_manager *manager, int64_t library, uint32_t element,
+				   struct rsm_err *err)
+{
+	bool elsewhere = false;
+
+	for (size_t i = 0; element && i < manager->worker_count; i++) {
+		const struct rsm_drive_worker *worker = manager->workers[i];
+
+		if (worker->element != element)
+			continue;
+		elsewhere = library && worker->library->id != library;
+		if (elsewhere)
+			continue;
+		if (rsm_drive_worker_has_failed_locked(worker))
+			return rsm_err_set(err, ENODEV, "%s is out of service", worker->name);
+		if (!worker->enabled)
+			return rsm_err_set(err, ENODEV, "%s is disabled", worker->name);
+		return 0;
+	}
+	if (elsewhere)
+		return rsm_err_set(err, EMEDIUMTYPE, "drive %u is in another library", element);
+	return element ? rsm_err_set(err, ENODEV, "there is no drive %u", element) : 0;
 }
 
 /* Why it cannot even be waited for; 0: it can. */
@@ -111,11 +121,15 @@ static int check_cartridge_locked(struct rsm_manager *manager,
 				  const struct rsm_mount_request *request, struct rsm_err *err)
 {
 	const struct rsm_cartridge *cartridge = request->cartridge;
+	int r;
 
 	if (manager->stopping)
 		return rsm_err_set(err, ECANCELED, "rsmfs is shutting down");
 	if (cartridge->detached)
 		return rsm_err_set(err, ENOENT, "%s was deallocated", cartridge->barcode);
+	r = rsm_manager_check_drive_locked(manager, cartridge->library, request->drive, err);
+	if (r < 0)
+		return r;
 	if (cartridge->library)
 		return rsm_manager_check_drives_locked(manager, cartridge, err);
 	if (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)

@@ -75,6 +75,9 @@ void rsm_manager_request_service(struct rsm_manager *manager, struct rsm_library
 RSM_MUST_CHECK int rsm_manager_check_drives_locked(struct rsm_manager *manager,
 						   const struct rsm_cartridge *cartridge,
 						   struct rsm_err *err);
+/* -ENODEV: the drive that is asked for (0: none is) does not take anything. */
+RSM_MUST_CHECK int rsm_manager_check_drive_locked(struct rsm_manager *manager, int64_t library,
+						  uint32_t element, struct rsm_err *err);
 /* A drive has failed: if it was the last one, all who wait are told. */
 void rsm_manager_note_failed_drive(struct rsm_manager *manager);
 /* An off-line cartridge is wanted: an operator request. */
@@ -110,7 +113,9 @@ void rsm_cartridge_leave_locked(struct rsm_cartridge *cartridge);
 /* Nobody wants it any longer: the same, unless somebody wants it meanwhile (_unbound). */
 void rsm_cartridge_bound_locked(struct rsm_cartridge *cartridge);
 void rsm_cartridge_unbound_locked(struct rsm_cartridge *cartridge);
-/* Answers reads and mount requests whose time is over: -ETIMEDOUT. */
+/* Answers those who wait in vain: their time is over (-ETIMEDOUT), or the drive that they asked for
+ * has gone out of service (-ENODEV).
+ */
 void rsm_manager_expire(struct rsm_manager *manager);
 
 /* ---- cartridge.c: the table ---- */

@@ -126,9 +126,21 @@ static bool is_over(int64_t deadline_ns, int64_t now)
 	return deadline_ns && deadline_ns <= now;
 }
 
-/* Takes one whose time is over out of the lists; false: there is none. */
-static bool take_expired(struct rsm_manager *manager, struct rsm_mount_request **ret_request,
-			 struct rsm_medium_read **ret_read, struct rsm_err *err)
+/* Somebody waits in vain: his time is over, or the drive that he asked for has gone out of service.
+ */
+static int check_request_locked(struct rsm_manager *manager, const struct rsm_cartridge *cartridge,
+				const struct rsm_mount_request *request, int64_t now,
+				struct rsm_err *err)
+{
+	if (is_over(request->deadline_ns, now))
+		return rsm_err_set(err, ETIMEDOUT, "%s: no drive was ready in time",
+				   cartridge->barcode);
+	return rsm_manager_check_drive_locked(manager, cartridge->library, request->drive, err);
+}
+
+/* The first who does, out of his list. Outcome 1: there is none. */
+static int take_one_in_vain(struct rsm_manager *manager, struct rsm_mount_request **ret_request,
+			    struct rsm_medium_read **ret_read, struct rsm_err *err)
 {
 	int64_t now = rsm_manager_now(manager);
 
@@ -142,28 +154,29 @@ static bool take_expired(struct rsm_manager *manager, struct rsm_mount_request *
 		RSM_LIST_FOR_EACH (asked, &cartridge->mounts) {
 			struct rsm_mount_request *request =
 				RSM_CONTAINER_OF(asked, struct rsm_mount_request, link);
+			int r = check_request_locked(manager, cartridge, request, now, err);
 
-			if (is_over(request->deadline_ns, now))
-				*ret_request = request;
+			if (r == 0)
+				continue;
+			rsm_list_remove(&request->link);
+			rsm_cartridge_unwanted_locked(cartridge);
+			*ret_request = request;
+			return r;
 		}
 		RSM_LIST_FOR_EACH (asked, &cartridge->reads) {
 			struct rsm_medium_read *read =
 				RSM_CONTAINER_OF(asked, struct rsm_medium_read, link);
 
-			if (is_over(read->deadline_ns, now))
-				*ret_read = read;
+			if (!is_over(read->deadline_ns, now))
+				continue;
+			rsm_list_remove(&read->link);
+			rsm_cartridge_unwanted_locked(cartridge);
+			*ret_read = read;
+			return rsm_err_set(err, ETIMEDOUT, "%s: no drive was ready in time",
+					   cartridge->barcode);
 		}
-		if (!*ret_request && !*ret_read)
-			continue;
-		if (*ret_request)
-			rsm_list_remove(&(*ret_request)->link);
-		if (*ret_read)
-			rsm_list_remove(&(*ret_read)->link);
-		rsm_err_set(err, ETIMEDOUT, "%s: no drive was ready in time", cartridge->barcode);
-		rsm_cartridge_unwanted_locked(cartridge);
-		return true;
 	}
-	return false;
+	return 1;
 }
 
 void rsm_manager_expire(struct rsm_manager *manager)
@@ -171,11 +184,12 @@ void rsm_manager_expire(struct rsm_manager *manager)
 	struct rsm_mount_request *request;
 	struct rsm_medium_read *read;
 	struct rsm_err err;
+	int r;
 
-	while (take_expired(manager, &request, &read, &err)) {
+	while ((r = take_one_in_vain(manager, &request, &read, &err)) < 0) {
 		if (request)
-			request->done(request, -ETIMEDOUT, &err);
+			request->done(request, r, &err);
 		if (read)
-			read->done(read, -ETIMEDOUT, &err);
+			read->done(read, r, &err);
 	}
 }

@@ -7,7 +7,7 @@
 #include "core/manager_private.h"
 #include "tests/core/manager_fixture.h"
 
-enum { LOAD_UNLOAD = 0x1B, WRITE_6 = 0x0A };
+enum { LOAD_UNLOAD = 0x1B, READ_6 = 0x08, WRITE_6 = 0x0A };
 
 static int64_t now_ms(void)
 {
@@ -328,6 +328,103 @@ static void a_read_ends_when_interrupted_even_while_the_drive_winds(void **state
 	expect_file(world, media[0], "behind", 100, 1);
 }
 
+static void inject(struct world *world, uint16_t element, uint16_t opcode, unsigned times)
+{
+	const struct rsm_emulator_fault fault = {
+		.opcode = opcode, .element = element, .times = times, .key = 0x04, .asc = 0x44
+	};
+
+	assert_done(rsm_emulator_inject(world->manager->libraries[0].hardware->emulator, &fault,
+					&world->err),
+		    &world->err);
+}
+
+static void what_a_broken_drive_cannot_load_another_one_does(void **state)
+{
+	struct world *world = *state;
+	int64_t media[1];
+
+	given_media(world, media, 1);
+	inject(world, 256, LOAD_UNLOAD, 1);
+	mount(world, media, 1, RSM_MOUNT_HOLD);
+	expect_file(world, media[0], "file", 1000, 0);
+}
+
+static void what_a_broken_drive_cannot_read_another_one_does(void **state)
+{
+	struct world *world = *state;
+	int64_t media[1];
+	uint32_t drive;
+
+	given_media(world, media, 1);
+	mount(world, media, 1, 0);
+	mount(world, media, 1, RSM_MOUNT_HOLD);
+	drive = use_of(world, media[0]).drive;
+	inject(world, (uint16_t)drive, READ_6, 1000);
+	expect_file(world, media[0], "file", 1000, 0);
+	assert_true(use_of(world, media[0]).drive != drive);
+}
+
+static const char *drive_state(struct world *world, uint32_t element)
+{
+	RSM_FREE struct rsm_drive_status *drives = NULL;
+	const char *drive_state = "";
+	size_t count;
+
+	assert_done(rsm_manager_drives(world->manager, &drives, &count, &world->err), &world->err);
+	for (size_t i = 0; i < count; i++)
+		if (drives[i].element == element)
+			drive_state = drives[i].state;
+	return drive_state;
+}
+
+static bool take_kind(void *context, const struct rsm_operator_request *request)
+{
+	unsigned *kinds = context;
+
+	*kinds |= 1u << request->kind;
+	return true;
+}
+
+static void a_drive_with_errors_goes_out_of_service_and_its_work_elsewhere(void **state)
+{
+	struct world *world = *state;
+	unsigned kinds = 0;
+	int64_t media[1];
+	uint32_t drive;
+
+	given_media(world, media, 1);
+	mount(world, media, 1, RSM_MOUNT_HOLD);
+	drive = use_of(world, media[0]).drive;
+	inject(world, (uint16_t)drive, WRITE_6, 1000);
+	for (unsigned i = 0; i < 8 && strcmp(drive_state(world, drive), "failed") != 0; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "f%u", i);
+		write_file(world, media[0], name, 100000, i);
+		/* the first try may meet the broken drive */
+		for (int k = 0; k < 3000 && use_of(world, media[0]).staged_files; k++)
+			usleep(2000);
+		assert_int_equal(use_of(world, media[0]).staged_files, 0);
+		expect_file(world, media[0], name, 100000, i);
+		if (use_of(world, media[0]).drive)
+			dismount(world, media[0]);
+		if (strcmp(drive_state(world, drive), "failed") == 0)
+			break;
+		assert_int_equal(rsm_manager_mount_wait(world->manager, media, 1, RSM_MOUNT_HOLD,
+							drive, 0, 5000, 0, NULL, &world->err),
+				 0);
+	}
+	assert_string_equal(drive_state(world, drive), "failed");
+	assert_int_equal(rsm_manager_mount_wait(world->manager, media, 1, 0, drive, 0, 5000, 0,
+						NULL, &world->err),
+			 -ENODEV);
+	assert_done(rsm_operator_request_list(rsm_manager_catalog(world->manager), true, take_kind,
+					      &kinds, &world->err),
+		    &world->err);
+	assert_true(kinds & 1u << RSM_REQUEST_DEVICE_SERVICE);
+}
+
 struct writer {
 	struct world *world;
 	int64_t medium;
@@ -426,6 +523,9 @@ static const struct CMUnitTest tests[] = {
 	T(an_idle_cartridge_leaves_at_once_when_wanted_else_stays, world_of_one_drive),
 	T(a_full_library_and_a_full_drive_dismount_before_they_mount, world_full),
 	T(a_read_ends_when_interrupted_even_while_the_drive_winds, world_new),
+	T(what_a_broken_drive_cannot_load_another_one_does, world_new),
+	T(what_a_broken_drive_cannot_read_another_one_does, world_new),
+	T(a_drive_with_errors_goes_out_of_service_and_its_work_elsewhere, world_new),
 	T(who_writes_on_and_on_does_not_keep_a_dismount_from_ending, world_new),
 };
 RSM_TEST_MAIN(tests)
