@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 #include "core/manager_private.h"
 
@@ -48,6 +49,7 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 	cartridge->id = medium->id;
 	snprintf(cartridge->barcode, sizeof cartridge->barcode, "%.64s", medium->shown);
 	cartridge->priority = medium->priority;
+	rsm_drive_fit_note_locked(cartridge, medium);
 	cartridge->ejected = medium->location == RSM_AT_PORT &&
 			     rsm_medium_is_ejected(manager->catalog, medium->id);
 	if (medium->location != RSM_AT_OFFLINE && !cartridge->ejected)
@@ -58,15 +60,13 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 	return cartridge;
 }
 
-int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
-		      struct rsm_cartridge **ret_cartridge, struct rsm_err *err)
+int rsm_cartridge_get_locked(struct rsm_manager *manager, int64_t medium,
+			     struct rsm_cartridge **ret_cartridge, struct rsm_err *err)
 {
-	struct rsm_cartridge *cartridge;
+	struct rsm_cartridge *cartridge = rsm_cartridge_find_locked(manager, medium);
 	struct rsm_medium m;
 	int r;
 
-	RSM_LOCK_SCOPE(&manager->lock);
-	cartridge = rsm_cartridge_find_locked(manager, medium);
 	if (!cartridge) {
 		r = rsm_medium_get(manager->catalog, medium, &m, err);
 		if (r != 0)
@@ -76,9 +76,20 @@ int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 			return rsm_err_oom(err);
 		rsm_list_append(&manager->cartridges, &cartridge->link);
 	}
-	cartridge->references++;
 	*ret_cartridge = cartridge;
 	return 0;
+}
+
+int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
+		      struct rsm_cartridge **ret_cartridge, struct rsm_err *err)
+{
+	int r;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	r = rsm_cartridge_get_locked(manager, medium, ret_cartridge, err);
+	if (r == 0)
+		(*ret_cartridge)->references++;
+	return r;
 }
 
 void rsm_cartridge_unref(struct rsm_cartridge *cartridge)

@@ -20,6 +20,12 @@ enum { APPLICATION_ID = 1381190979, SCHEMA_VERSION = 1 };
 static const char schema[] =
 #include "core/schema.sql.h"
 	;
+static const char allocation_schema[] =
+#include "core/schema_allocation.sql.h"
+	;
+static const char media_schema[] =
+#include "core/schema_media.sql.h"
+	;
 
 /* ---- statements ---- */
 
@@ -335,6 +341,25 @@ static int make_system_pools(struct rsm_catalog *catalog, struct rsm_err *err)
 	return r;
 }
 
+/* Catalogues of older versions do not know when a medium was last given back. */
+static int add_released(sqlite3 *db, struct rsm_err *err)
+{
+	sqlite3_int64 known;
+	int r = rsm_sqlite_number(db,
+				  "SELECT count(*) FROM pragma_table_info('side') WHERE name = "
+				  "'released'",
+				  &known, err);
+
+	if (r < 0 || known)
+		return r;
+	return rsm_sqlite_exec(db,
+			       "ALTER TABLE side ADD COLUMN released INTEGER NOT NULL DEFAULT 0; "
+			       "DROP INDEX IF EXISTS side_choice; "
+			       "CREATE INDEX side_choice ON side (pool, rank, mounts, released, "
+			       "shown) WHERE ready = 1 AND state IN (1, 4) AND duplicate = 0",
+			       err);
+}
+
 static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 {
 	int r;
@@ -350,6 +375,12 @@ static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 		return r;
 	if (is_new)
 		r = rsm_sqlite_exec(catalog->db, schema, err);
+	if (r == 0)
+		r = add_released(catalog->db, err);
+	if (r == 0)
+		r = rsm_sqlite_exec(catalog->db, allocation_schema, err);
+	if (r == 0)
+		r = rsm_sqlite_exec(catalog->db, media_schema, err);
 	if (r == 0)
 		r = make_system_pools(catalog, err);
 	/* whoever is served registers again */

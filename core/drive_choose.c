@@ -1,4 +1,5 @@
 /* What a drive does next with the cartridge in it. */
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -99,6 +100,9 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 
 	*ret_until = RSM_NEVER_NS;
 	if (rsm_manager_hurries_locked(manager) || cartridge->abandoned)
+		return RSM_STEP_LEAVE;
+	if (rsm_list_is_empty(&cartridge->works) &&
+	    rsm_drive_fit_must_change_locked(worker, cartridge))
 		return RSM_STEP_LEAVE;
 	rsm_manager_grant_locked(manager);
 	rsm_manager_look_locked(manager, worker->library, &queue);

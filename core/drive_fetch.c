@@ -1,6 +1,7 @@
 /* A cartridge comes into a drive and goes home again; and what is done when that, or a write,
  * fails.
  */
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 #include "base/log.h"
@@ -126,7 +127,9 @@ void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge)
 	struct rsm_medium m;
 
 	if (rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0 ||
-	    m.label_work == RSM_LABEL_NONE || cartridge->failure.code == EMEDIUMTYPE)
+	    m.label_work == RSM_LABEL_NONE || cartridge->failure.code == EMEDIUMTYPE ||
+	    (m.label_work == RSM_LABEL_UPDATE &&
+	     rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES))
 		cartridge->label_at_ns = 0;
 	else if (!cartridge->label_at_ns)
 		cartridge->label_at_ns = rsm_manager_now(manager) +
@@ -192,13 +195,14 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again;
+	bool identify, keeps, again, goes_on;
 	int r = rsm_drive_fetch(worker, cartridge, &err);
 
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
-	cartridge->identify = false;
+	if (r == 0)
+		(void)rsm_identify_ended_locked(cartridge, r);
 	cartridge->renew = false;
 	cartridge->read_soon_ns = 0;
 	cartridge->outcome_number++;
@@ -212,9 +216,16 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	cartridge->worker = NULL;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
+	goes_on = r == -EMEDIUMTYPE && !keeps && rsm_drive_fit_goes_on_locked(worker, cartridge);
 	again = rsm_drive_try_elsewhere_locked(worker, cartridge, &err) &&
 		cartridge->failures == 0 && !keeps;
-	back_off_locked(cartridge, &err);
+	if (goes_on) {
+		cartridge->identify = identify;
+	} else {
+		back_off_locked(cartridge, &err);
+		if (!again)
+			(void)rsm_identify_ended_locked(cartridge, r);
+	}
 	if (again) {
 		cartridge->retry_at_ns = 0;
 		cartridge->identify = identify;
@@ -226,6 +237,11 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
+	if (goes_on) { /* who waits goes on waiting: for another kind of drive */
+		rsm_log_info("%s", err.msg);
+		rsm_cartridge_unref(cartridge);
+		return;
+	}
 	report(worker, cartridge, &err);
 	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
 	if (!again)

@@ -408,14 +408,14 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	return r < 0 ? r : recorded;
 }
 
-/* False when name, pool, owner ... changed while the index was being written: it goes on once more.
- */
-static bool identity_is_current(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-				const struct drive_identity *written)
+bool rsm_drive_identity_is_current(struct rsm_drive_worker *worker, int64_t medium,
+				   const struct drive_identity *written)
 {
 	struct drive_identity identity = { 0 };
 	const struct rsm_medium *now = &identity.medium;
-	bool current = rsm_drive_identity(worker, cartridge->id, &identity, NULL) == 0 &&
+	bool current = rsm_drive_identity(worker, medium, &identity, NULL) == 0 &&
+		       strcmp(now->lmid, written->medium.lmid) == 0 &&
+		       strcmp(identity.pool, written->pool) == 0 &&
 		       strcmp(now->name, written->medium.name) == 0 &&
 		       now->pool == written->medium.pool && now->mode == written->medium.mode &&
 		       now->owner == written->medium.owner && now->group == written->medium.group &&
@@ -481,7 +481,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 		cartridge->unindexed_bytes = 0;
 		cartridge->safe_order = order;
 	}
-	if (r == 0 && update && identity_is_current(worker, cartridge, &identity))
+	if (r == 0 && update && rsm_drive_identity_is_current(worker, cartridge->id, &identity))
 		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id,
 					      RSM_LABEL_UPDATE, RSM_LABEL_NONE, err);
 	rsm_drive_identity_fini(&identity);

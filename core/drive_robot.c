@@ -17,18 +17,8 @@ int rsm_drive_load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartri
 {
 	int r = rsm_tape_drive_load(worker->drive, LOAD_TIMEOUT_MS, err);
 
-	if (r == -EMEDIUMTYPE) {
-		struct rsm_identification found = { .identity = RSM_IS_INCOMPATIBLE,
-						    .label_type = "",
-						    .label_info = "no drive here can use it",
-						    .volume_uuid = "" };
-
-		if (worker->medium.state == RSM_MEDIUM_UNKNOWN &&
-		    rsm_medium_identified(catalog_of(worker), cartridge->id, &found,
-					  &worker->medium, NULL) < 0)
-			rsm_log_warning("%s is incompatible and could not be noted as such",
-					cartridge->barcode);
-	}
+	if (r == -EMEDIUMTYPE)
+		r = rsm_drive_note_refusal(worker, cartridge, err);
 	return r > 0 ? rsm_err_fold(err, r, "load") : r;
 }
 

@@ -157,6 +157,8 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 		rsm_manager_grant_locked(manager);
 		rsm_manager_look_locked(manager, worker->library, &queue);
 		cartridge = rsm_mount_queue_pick(&queue, rsm_drive_number(worker), &next);
+		if (!cartridge && !rsm_mount_queue_keeps(&queue, worker->library->id))
+			cartridge = rsm_identify_next_locked(worker->library);
 	}
 	if (cartridge) {
 		cartridge->references++; /* the drive's own; fetch or leave give it back */

@@ -8,12 +8,16 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/retention.h"
 #include "core/view.h"
 
 #define HOUSEKEEPING_NS (RSM_SECOND_NS / 2)
-#define STARTUP_WAIT_NS (5 * RSM_SECOND_NS)
 #define ROOM_WAIT_NS	(60 * RSM_SECOND_NS)
+#define PURGE_NS	(3600 * RSM_SECOND_NS)
+#define STARTUP_WAIT_NS (3 * RSM_SECOND_NS / 2)
+enum { STARTUP_WAIT_MOST = 64 }; /* cartridges that nobody has looked at */
 
 int64_t rsm_manager_now(const struct rsm_manager *manager)
 {
@@ -207,6 +211,8 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	full = cartridge->no_room || cartridge->full;
 	content = cartridge->content;
 	id = cartridge->id;
+	if (!reason[0] && rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES)
+		snprintf(reason, sizeof reason, "no drive here writes %s", cartridge->media_type);
 	rsm_mutex_unlock(&manager->lock);
 	if (!content || rsm_medium_get(manager->catalog, id, &m, NULL) != 0)
 		return;
@@ -317,26 +323,14 @@ static int resume_work(struct rsm_manager *manager, struct rsm_err *err)
 	return r;
 }
 
-static bool identifying_locked(struct rsm_manager *manager)
-{
-	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
-		const struct rsm_cartridge *cartridge =
-			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
-
-		if (cartridge->identify && cartridge->library)
-			return true;
-	}
-	return false;
-}
-
 bool rsm_manager_is_identifying(struct rsm_manager *manager)
 {
 	RSM_LOCK_SCOPE(&manager->lock);
-	return identifying_locked(manager);
+	return rsm_identify_goes_on_locked(manager);
 }
 
-/* A virtual library is looked through in moments: then Free is complete when the mount is usable. A
- * robot would take minutes; it goes on in the background.
+/* A small virtual library is looked through in moments: then Free is complete when the mount is
+ * usable. A robot would take minutes, a large library long; that goes on in the background.
  */
 static void wait_for_identification(struct rsm_manager *manager)
 {
@@ -344,15 +338,30 @@ static void wait_for_identification(struct rsm_manager *manager)
 
 	RSM_LOCK_SCOPE(&manager->lock);
 	for (size_t i = 0; i < manager->library_count; i++)
-		if (!manager->libraries[i].hardware->is_virtual)
+		if (!manager->libraries[i].hardware->is_virtual ||
+		    manager->libraries[i].identify.unknown_count > STARTUP_WAIT_MOST)
 			return;
-	while (identifying_locked(manager) && rsm_manager_now(manager) < until)
+	while (rsm_identify_goes_on_locked(manager) && rsm_manager_now(manager) < until)
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
+}
+
+/* A mount may last for years. */
+static void purge_now_and_then(struct rsm_manager *manager, int64_t *purged_ns)
+{
+	int64_t now = rsm_manager_now(manager);
+	struct rsm_err err;
+
+	if (now - *purged_ns < PURGE_NS)
+		return;
+	*purged_ns = now;
+	if (rsm_retention_purge(manager->catalog, &err) < 0)
+		rsm_log_warning("what has ended long ago is not purged: %s", err.msg);
 }
 
 static void *keep_house(void *argument)
 {
 	struct rsm_manager *manager = argument;
+	int64_t purged_ns = rsm_manager_now(manager);
 
 	for (;;) {
 		rsm_mutex_lock(&manager->lock);
@@ -370,6 +379,7 @@ static void *keep_house(void *argument)
 		rsm_manager_expire(manager);
 		rsm_cartridge_tidy(manager);
 		watch_room(manager);
+		purge_now_and_then(manager, &purged_ns);
 	}
 }
 
@@ -399,6 +409,8 @@ static int open_folders(struct rsm_manager *manager, struct rsm_err *err)
 		r = rsm_work_item_cancel_all(manager->catalog, err);
 	if (r == 0)
 		r = rsm_operator_request_withdraw_all(manager->catalog, err);
+	if (r == 0)
+		r = rsm_retention_purge(manager->catalog, err);
 	return r;
 }
 
@@ -407,9 +419,11 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	int r = open_folders(manager, err);
 
 	if (r == 0)
+		rsm_manager_tidy_leftovers(manager);
+	if (r == 0)
 		r = rsm_library_open_all(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
-		r = rsm_library_inventory(&manager->libraries[i], false, err);
+		r = rsm_library_inventory(&manager->libraries[i], err);
 	if (r == 0)
 		r = resume_work(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)
@@ -441,6 +455,7 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_cond_init(&manager->changed_house);
 	rsm_list_init(&manager->cartridges);
 	rsm_list_init(&manager->views);
+	rsm_list_init(&manager->allocations);
 	r = start(manager, err);
 	if (r < 0) {
 		uint64_t files;

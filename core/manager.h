@@ -175,21 +175,42 @@ bool rsm_manager_is_identifying(struct rsm_manager *manager);
 RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
 					const struct rsm_allocation *allocation,
 					struct rsm_medium *ret_medium, struct rsm_err *err);
+/* The same, for threads that may wait: when none is available (-ENOSPC) the operator is asked for
+ * one, for `words`, and the request satisfies itself when a fitting cartridge comes, from wherever.
+ * A request that was satisfied without that is raised again, with what came instead. timeout_ms 0:
+ * no limit, else -ETIMEDOUT; -EINTR; -ECANCELED: refused.
+ */
+RSM_MUST_CHECK int rsm_manager_allocate_wait(struct rsm_manager *manager,
+					     const struct rsm_allocation *allocation,
+					     const char *words, unsigned timeout_ms,
+					     const atomic_bool *cancel,
+					     struct rsm_medium *ret_medium, struct rsm_err *err);
 /* -ENOTEMPTY unless force; -EBUSY: open file or transfer (never waits for it). */
 RSM_MUST_CHECK int rsm_manager_deallocate(struct rsm_manager *manager, int64_t medium, bool force,
 					  struct rsm_err *err);
 /* Rename and move of an allocated medium; contents stay. */
 RSM_MUST_CHECK int rsm_manager_move(struct rsm_manager *manager, int64_t medium, int64_t pool,
 				    const char *name, struct rsm_err *err);
+/* rsm_medium_move_pool. */
+RSM_MUST_CHECK int rsm_manager_move_available(struct rsm_manager *manager, int64_t medium,
+					      int64_t pool, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_manager_swap(struct rsm_manager *manager, int64_t one, int64_t other,
 				    struct rsm_err *err); /* -EBUSY */
 RSM_MUST_CHECK int rsm_manager_complete(struct rsm_manager *manager, int64_t medium,
-					struct rsm_err *err);
+					struct rsm_err *err); /* -EBUSY: open writers */
+RSM_MUST_CHECK int rsm_manager_decommission(struct rsm_manager *manager, int64_t medium,
+					    struct rsm_err *err);
 RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
 					     const struct rsm_medium *medium, struct rsm_err *err);
 /* Free: queues the writing of the free label. */
 RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
 					   struct rsm_err *err);
+/* flags: RSM_FREEING_* (allocation.h). */
+RSM_MUST_CHECK int rsm_manager_free_medium_with(struct rsm_manager *manager, int64_t medium,
+						unsigned flags, struct rsm_err *err);
+/* rsm_medium_forget; its cached contents go as well. -EBUSY also while somebody looks at it. */
+RSM_MUST_CHECK int rsm_manager_forget(struct rsm_manager *manager, int64_t medium,
+				      struct rsm_err *err);
 /* Takes it into use or out of it. Enabled: one whose writing was given up is tried again. */
 RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium,
 					     bool enabled, struct rsm_err *err);
@@ -259,6 +280,16 @@ RSM_MUST_CHECK int rsm_manager_inventory_wait(struct rsm_manager *manager, int64
 					      void (*progress)(void *context, uint64_t done,
 							       uint64_t total, const char *what),
 					      void *context, struct rsm_err *err);
+/* Ends full inventories of a library (0: all) when they are done with what is in a drive; who waits
+ * for one gets -ECANCELED. How many there were.
+ */
+unsigned rsm_manager_inventory_stop(struct rsm_manager *manager, int64_t library);
+/* Has the label of what lies in the slot read. Outcome RSM_MEDIUM_ABSENT: it is empty. -ENXIO: no
+ * such slot; -EMEDIUMTYPE: a cleaner, or another label than was expected.
+ */
+RSM_MUST_CHECK int rsm_manager_identify_slot(struct rsm_manager *manager, int64_t library,
+					     uint32_t slot, const atomic_bool *cancel,
+					     struct rsm_medium *ret_medium, struct rsm_err *err);
 /* Cartridges in ports go to free slots and are identified. Waits up to timeout_ms for one to
  * appear. *ret_count: how many came in. -ENOSPC: no free slot (with an operator request).
  */
@@ -294,5 +325,17 @@ RSM_MUST_CHECK int rsm_manager_unlock_door_wait(struct rsm_manager *manager, int
 /* -EBUSY: it is open. -ENXIO: it cannot be locked. */
 RSM_MUST_CHECK int rsm_manager_lock_door(struct rsm_manager *manager, int64_t library,
 					 struct rsm_err *err);
+
+/* ---- operator requests (manager_request.c) ---- */
+
+/* Somebody says that it is done. That is a claim: it is looked at, and if it is not so it is asked
+ * for again (-EAGAIN, with what was found instead). A drive that needed service is tried again.
+ * -ENOENT, -EINVAL: ended already.
+ */
+RSM_MUST_CHECK int rsm_manager_satisfy_request(struct rsm_manager *manager, int64_t id,
+					       const atomic_bool *cancel, struct rsm_err *err);
+/* It will not be done: who waits for it fails with -ECANCELED. */
+RSM_MUST_CHECK int rsm_manager_refuse_request(struct rsm_manager *manager, int64_t id,
+					      struct rsm_err *err);
 
 #endif

@@ -87,6 +87,7 @@ static bool was_open(struct rsm_library *library)
 int rsm_library_look_at_door(struct rsm_library *library, struct rsm_err *err)
 {
 	bool identify = false;
+	unsigned number;
 	int r = rsm_medium_changer_poll(library->hardware->changer, err);
 
 	if (r == RSM_CHANGER_NOT_READY)
@@ -97,7 +98,8 @@ int rsm_library_look_at_door(struct rsm_library *library, struct rsm_err *err)
 		return 0;
 	if (!identify)
 		return RSM_CHANGER_CHANGED;
-	return rsm_library_inventory(library, true, err);
+	r = rsm_library_inventory(library, err);
+	return r ? r : rsm_identify_begin(library, &number, err);
 }
 
 int rsm_library_await_ready(struct rsm_library *library, struct rsm_err *err)
@@ -113,7 +115,7 @@ int rsm_library_await_ready(struct rsm_library *library, struct rsm_err *err)
 		rsm_cond_wait_until(&manager->changed, &manager->lock,
 				    rsm_manager_now(manager) + 5 * LOOK_NS);
 	}
-	return r == RSM_CHANGER_CHANGED ? rsm_library_inventory(library, false, err) : r;
+	return r == RSM_CHANGER_CHANGED ? rsm_library_inventory(library, err) : r;
 }
 
 /* ---- rsm door ---- */
@@ -218,7 +220,7 @@ int rsm_manager_lock_door(struct rsm_manager *manager, int64_t id, struct rsm_er
 	if (r == 0)
 		r = rsm_library_look_at_door(library, err);
 	if (r == RSM_CHANGER_CHANGED)
-		r = rsm_library_inventory(library, false, err);
+		r = rsm_library_inventory(library, err);
 	if (r == RSM_CHANGER_NOT_READY)
 		return rsm_err_set(err, EBUSY, "the door of %s is open: close it first",
 				   library->hardware->source);

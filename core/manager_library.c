@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/drive_fit.h"
 
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
 {
@@ -44,6 +45,8 @@ static int register_library(struct rsm_library *library, struct rsm_err *err)
 				 &library->id, err);
 	if (manager->options.library_count > 1)
 		snprintf(library->label, sizeof library->label, "%lld", (long long)library->id);
+	if (r == 0)
+		r = rsm_drive_fit_register(library, err);
 	return r < 0 ? r
 		     : rsm_library_is_enabled(manager->catalog, library->id, &library->enabled,
 					      err);
@@ -116,7 +119,7 @@ int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err)
 	}
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		r = make_workers(&manager->libraries[i], err);
-	return r;
+	return r < 0 ? r : rsm_library_settle(manager->catalog, err);
 }
 
 void rsm_library_close_all(struct rsm_manager *manager)
@@ -212,63 +215,11 @@ void rsm_manager_note_presence(struct rsm_manager *manager, struct rsm_cartridge
 	rsm_cartridge_fail_requests(cartridge, -ENOMEDIUM, &err);
 }
 
-static void want_identified(struct rsm_manager *manager, int64_t medium)
-{
-	struct rsm_cartridge *cartridge;
-	struct rsm_err err;
-
-	if (rsm_cartridge_ref(manager, medium, &cartridge, &err) != 0)
-		return;
-	rsm_mutex_lock(&manager->lock);
-	cartridge->identify = true;
-	rsm_cartridge_wanted_locked(cartridge);
-	rsm_mutex_unlock(&manager->lock);
-	rsm_cartridge_unref(cartridge);
-}
-
-struct gathered {
-	int64_t *media;
-	size_t count, room;
-	int64_t library;
-};
-
-static bool gather_medium(void *context, const struct rsm_medium *medium)
-{
-	struct gathered *gathered = context;
-
-	if (medium->library != gathered->library || medium->location == RSM_AT_OFFLINE ||
-	    medium->cleaner)
-		return true;
-	if (gathered->count == gathered->room) {
-		size_t room = gathered->room ? gathered->room * 2 : 64;
-		int64_t *media = realloc(gathered->media, room * sizeof *media);
-
-		if (!media)
-			return false;
-		gathered->media = media;
-		gathered->room = room;
-	}
-	gathered->media[gathered->count++] = medium->id;
-	return true;
-}
-
-static int identify_everything(struct rsm_library *library, struct rsm_err *err)
-{
-	struct gathered gathered = { .library = library->id };
-	int r = rsm_medium_list_all(library->manager->catalog, 0, gather_medium, &gathered, err);
-
-	for (size_t i = 0; r == 0 && i < gathered.count; i++)
-		want_identified(library->manager, gathered.media[i]);
-	free(gathered.media);
-	return r;
-}
-
-static void apply_changes(struct rsm_manager *manager, struct rsm_inventory *inventory)
+static void apply_changes(struct rsm_library *library, struct rsm_inventory *inventory)
 {
 	for (size_t i = 0; i < inventory->change_count; i++)
-		apply_change(manager, &inventory->changes[i]);
-	for (size_t i = 0; i < inventory->unknown_count; i++)
-		want_identified(manager, inventory->unknown[i]);
+		apply_change(library->manager, &inventory->changes[i]);
+	rsm_identify_unknown(library, inventory->unknown_count);
 	rsm_inventory_fini(inventory);
 }
 
@@ -286,7 +237,7 @@ static int see_off(struct rsm_library *library, struct rsm_err *err)
 		r = rsm_inventory_see_off(library->manager->catalog, library->id, elements, count,
 					  &inventory, err);
 	if (r == 0)
-		apply_changes(library->manager, &inventory);
+		apply_changes(library, &inventory);
 	return r;
 }
 
@@ -314,11 +265,11 @@ static int look(struct rsm_library *library, bool try, int64_t *ret_elsewhere, s
 	library->elements = RSM_STEAL(elements);
 	library->element_count = count;
 	rsm_mutex_unlock(&manager->lock);
-	apply_changes(manager, &inventory);
+	apply_changes(library, &inventory);
 	return 0;
 }
 
-int rsm_library_inventory(struct rsm_library *library, bool identify_all, struct rsm_err *err)
+int rsm_library_inventory(struct rsm_library *library, struct rsm_err *err)
 {
 	struct rsm_manager *manager = library->manager;
 	int64_t elsewhere = 0;
@@ -337,7 +288,7 @@ int rsm_library_inventory(struct rsm_library *library, bool identify_all, struct
 	}
 	if (r < 0)
 		return rsm_err_wrap(err, r, "inventory of %s", library->hardware->source);
-	return identify_all ? identify_everything(library, err) : 0;
+	return 0;
 }
 
 /* ---- moves ---- */
@@ -370,7 +321,7 @@ static int make_sure(struct rsm_library *library, const struct rsm_medium *mediu
 		return rsm_err_set(err, EAGAIN, "the door of %s is open",
 				   library->hardware->source);
 	if (r > 0)
-		r = rsm_library_inventory(library, false, err);
+		r = rsm_library_inventory(library, err);
 	if (r == 0)
 		r = rsm_medium_get(library->manager->catalog, medium->id, &now, err);
 	if (r < 0)
@@ -389,7 +340,7 @@ static int recover(struct rsm_library *library, const struct rsm_medium *medium,
 	struct rsm_medium now;
 	struct rsm_err err;
 
-	if (rsm_library_inventory(library, false, &err) < 0) {
+	if (rsm_library_inventory(library, &err) < 0) {
 		rsm_log_warning("%s: %s", library->hardware->source, err.msg);
 		return -EIO;
 	}
@@ -414,7 +365,7 @@ static int disagree(struct rsm_library *library, const struct rsm_medium *medium
 {
 	bool empty = outcome == RSM_CHANGER_SOURCE_EMPTY;
 
-	if (rsm_library_inventory(library, false, err) < 0)
+	if (rsm_library_inventory(library, err) < 0)
 		return -EIO;
 	if (outcome == RSM_CHANGER_NO_MAGAZINE) {
 		empty = !is_at(library, source);

@@ -49,6 +49,7 @@ int rsm_library_inject(struct rsm_library *library, struct rsm_medium *medium, s
 	rsm_event_add(library->manager->catalog, "inject", "medium", medium->shown, "to", where,
 		      "library", library->label, NULL);
 	note_injected(library, medium->id);
+	rsm_identify_want(library->manager, medium->id);
 	return 0;
 }
 
@@ -104,7 +105,7 @@ void rsm_library_poll(struct rsm_library *library)
 	if (r == RSM_CHANGER_NOT_READY)
 		return;
 	if (r == RSM_CHANGER_CHANGED) {
-		r = rsm_library_inventory(library, false, &err);
+		r = rsm_library_inventory(library, &err);
 		library->port_retry_at_ns = 0;
 	}
 	if (r >= 0 && !manager->options.inject_manual &&
@@ -124,7 +125,7 @@ void rsm_library_poll(struct rsm_library *library)
 
 static int inject_all(struct rsm_library *library, unsigned *ret_count, struct rsm_err *err)
 {
-	int r = rsm_library_inventory(library, false, err);
+	int r = rsm_library_inventory(library, err);
 
 	if (r == 0)
 		r = inject_ports(library, true, ret_count, err);

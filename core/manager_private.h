@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "core/cartridge.h"
 #include "core/drive_worker.h"
+#include "core/manager_identify.h"
 #include "core/mount_queue.h"
 
 /* How often one who waits looks whether he is to give up. */
@@ -34,6 +35,8 @@ struct rsm_library {
 	int64_t not_ready_since_ns; /* [lock] */
 	int64_t door_request;	    /* [lock] that asks a person to close the door, or 0 */
 	enum rsm_door_inventory door_inventory; /* [lock] what follows when it is closed */
+
+	struct rsm_identify_run identify; /* [lock] */
 };
 
 struct rsm_manager {
@@ -53,6 +56,7 @@ struct rsm_manager {
 	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
 	struct rsm_list cartridges;   /* [lock] */
 	struct rsm_list views;	      /* [lock] view.c's */
+	struct rsm_list allocations;  /* [lock] manager_allocate.c's */
 	uint64_t last_view;	      /* [lock] number that was given last */
 	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
 	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */
@@ -131,6 +135,10 @@ void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon);
 RSM_MUST_CHECK int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 				     struct rsm_cartridge **ret_cartridge, struct rsm_err *err);
 void rsm_cartridge_unref(struct rsm_cartridge *cartridge);
+/* The same under the lock, without a reference. */
+RSM_MUST_CHECK int rsm_cartridge_get_locked(struct rsm_manager *manager, int64_t medium,
+					    struct rsm_cartridge **ret_cartridge,
+					    struct rsm_err *err);
 /* Its medium was deallocated: the entry and its contents go with the last reference. */
 void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge);
 struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium);
@@ -166,8 +174,7 @@ void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge);
 RSM_MUST_CHECK int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err);
 void rsm_library_close_all(struct rsm_manager *manager);
 /* Asks the changer for its elements and reconciles. */
-RSM_MUST_CHECK int rsm_library_inventory(struct rsm_library *library, bool identify_all,
-					 struct rsm_err *err);
+RSM_MUST_CHECK int rsm_library_inventory(struct rsm_library *library, struct rsm_err *err);
 void rsm_library_poll(struct rsm_library *library);
 /* Is the robot ready, and has anybody been at it? Outcomes RSM_CHANGER_CHANGED, an inventory is to
  * be taken; RSM_CHANGER_NOT_READY, its door is open (a person is asked to close it in time).
@@ -201,6 +208,17 @@ void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium);
 void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms);
 /* Staging folders that an earlier run left: their media are wanted for writing. Once. */
 void rsm_manager_adopt_staged(struct rsm_manager *manager);
+/* In use: an open file, or bytes on their way. Label work is not a use, nor is lying in a drive. */
+bool rsm_manager_in_use_locked(const struct rsm_cartridge *cartridge);
+/* Something that the index root repeats has changed: it is written when there is time. */
+void rsm_manager_label_changed(struct rsm_manager *manager, int64_t medium);
+/* manager_undelete.c: what a deallocated volume left in the staging area goes, unless its drive has
+ * just read it from the medium. -EBUSY: somebody has it open yet. _tidy: what a death left there,
+ * before anything is opened.
+ */
+RSM_MUST_CHECK int rsm_manager_drop_leftover(struct rsm_manager *manager, const char *uuid,
+					     struct rsm_err *err);
+void rsm_manager_tidy_leftovers(struct rsm_manager *manager);
 uint64_t rsm_manager_nominal_capacity(struct rsm_manager *manager, const struct rsm_medium *medium);
 struct rsm_library *rsm_library_find(struct rsm_manager *manager, int64_t id);
 /* "slot 1001", "drive 256", "port 10", "offline". */

@@ -43,6 +43,7 @@ void rsm_manager_look_locked(struct rsm_manager *manager, const struct rsm_libra
 		.now_ns = rsm_manager_now(manager),
 		.exchange_ns = library ? library->exchange_ns : 0,
 		.dismount_delay_s = manager->options.dismount_delay_s,
+		.unknown = library && rsm_identify_waits_locked(library),
 		.tight = rsm_staging_space_is_tight(manager->space),
 	};
 	for (size_t i = 0; i < manager->worker_count; i++)

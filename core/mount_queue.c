@@ -1,5 +1,6 @@
 #include "core/mount_queue.h"
 
+#include "core/drive_fit.h"
 #include "core/mount_queue_private.h"
 
 #define STEP_NS (60 * RSM_SECOND_NS)
@@ -185,7 +186,8 @@ bool rsm_mount_queue_takes(const struct rsm_mount_queue *queue,
 {
 	uint32_t wanted = rsm_mount_queue_wanted_drive(cartridge);
 
-	if (cartridge->library != drive->library || !drive->usable)
+	if (cartridge->library != drive->library || !drive->usable ||
+	    !rsm_drive_fit_takes_locked(cartridge, drive->element))
 		return false;
 	return wanted ? wanted == drive->element : !is_avoided(queue, cartridge, drive);
 }

@@ -45,7 +45,8 @@ struct rsm_mount_queue {
 	int64_t now_ns;
 	int64_t exchange_ns; /* how long the last exchanges took, about */
 	unsigned dismount_delay_s;
-	bool tight; /* writers wait, or soon will, for what writing to a medium would give back */
+	bool unknown; /* media that nobody has looked at wait for an idle drive */
+	bool tight;   /* writers wait, or soon will, for what writing to a medium would give back */
 };
 
 /* When the cartridge next needs a drive: a time that has come, one to come, or RSM_NEVER_NS. */
@@ -64,6 +65,8 @@ bool rsm_mount_queue_fulfils(const struct rsm_mount_request *request, uint32_t e
  */
 struct rsm_cartridge *rsm_mount_queue_pick(struct rsm_mount_queue *queue, size_t drive,
 					   int64_t *ret_next_ns);
+/* Empty drives of the library are kept for a set. */
+bool rsm_mount_queue_keeps(const struct rsm_mount_queue *queue, int64_t library);
 /* Must the cartridge in the drive, which has nothing to do at the moment, leave? RSM_NEVER_NS: no;
  * else when (a time that has come: now).
  */

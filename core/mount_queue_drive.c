@@ -188,6 +188,11 @@ static struct rsm_mount_set *grant_in(struct rsm_mount_queue *queue, int64_t lib
 	return set;
 }
 
+bool rsm_mount_queue_keeps(const struct rsm_mount_queue *queue, int64_t library)
+{
+	return rsm_mount_queue_first_set(queue, library) != NULL;
+}
+
 struct rsm_mount_set *rsm_mount_queue_grant(struct rsm_mount_queue *queue)
 {
 	for (size_t i = 0; i < queue->drive_count; i++)
@@ -316,6 +321,7 @@ int64_t rsm_mount_queue_leave_ns(struct rsm_mount_queue *queue, size_t drive)
 		return yield < leave ? yield : leave;
 	}
 	shortage = find_shortage(queue, at, false);
+	shortage.count += queue->unknown && !at->open_files;
 	if (must_yield(&shortage, idle_before(queue, at))) {
 		yield = at->used_at_ns ? at->used_at_ns + YIELD_USED_NS : queue->now_ns;
 		return yield < leave ? yield : leave;

@@ -6,23 +6,73 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "core/identification.h"
 #include "fs/control_request.h"
+
+/* ---- inventory ---- */
+
+static int identify_slot(struct rsmfs_request *request, int64_t library, uint32_t slot,
+			 struct rsm_err *err)
+{
+	RSM_TEXT struct rsm_text label = { 0 };
+	RSM_FREE char *path = NULL;
+	struct rsm_medium medium = { 0 };
+	int r = rsm_manager_identify_slot(request->manager, library, slot, &request->cancel,
+					  &medium, err);
+	bool empty = r == RSM_MEDIUM_ABSENT;
+
+	if (r == 0)
+		r = rsmfs_medium_path(request, &medium, &path, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
+	rsm_identification_label_text(&medium, &label);
+	if (label.failed)
+		return rsm_err_oom(err);
+	if (empty)
+		rsmfs_request_text(request, "slot %u is empty", slot);
+	else
+		rsmfs_request_text(request, "slot %u: %s is %s%s%s", slot, medium.shown,
+				   rsm_medium_state_name(medium.state), label.length ? ": " : "",
+				   label.length ? label.data : "");
+	rsmfs_request_table(request, "done", "inventory",
+			    "slot:n\tbarcode:s\tstate:s\tlabel:s\tpath:S");
+	rsmfs_row_begin(request);
+	rsmfs_row_number(request, slot);
+	rsmfs_row_text(request, empty ? "" : medium.shown);
+	rsmfs_row_text(request, empty ? "" : rsm_medium_state_name(medium.state));
+	rsmfs_row_text(request, label.length ? label.data : "");
+	rsmfs_row_text(request, path ? path : "");
+	rsmfs_row_end(request);
+	return 0;
+}
 
 int rsmfs_run_inventory(struct rsmfs_request *request, struct rsm_err *err)
 {
 	bool full = rsmfs_verb_flag(&request->call, "full");
+	bool stop = rsmfs_verb_flag(&request->call, "stop");
+	int64_t slot = rsmfs_verb_number(&request->call, "slot", -1);
 	int64_t library = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
-	if (r == 0 && full && rsmfs_verb_flag(&request->call, "fast"))
-		r = rsm_err_set(err, EINVAL, "inventory: --fast or --full, not both");
+	if (r == 0 && full + stop + (slot >= 0) + rsmfs_verb_flag(&request->call, "fast") > 1)
+		r = rsm_err_set(err, EINVAL, "inventory: one of --fast, --full, --slot and --stop");
 	if (r == 0)
 		r = rsmfs_object_library(
 			request, request->call.operand_count ? request->call.operands[0] : NULL,
 			&library, err);
-	if (r == 0)
-		r = rsm_manager_inventory_wait(request->manager, library, full, &request->cancel,
-					       rsmfs_request_progress, request, err);
+	if (r < 0)
+		return r;
+	if (stop) {
+		if (!rsm_manager_inventory_stop(request->manager, library))
+			rsmfs_request_text(request, "no full inventory is under way");
+		return 0;
+	}
+	if (slot >= 0)
+		return slot > UINT32_MAX ? rsm_err_set(err, ENXIO, "there is no such slot")
+					 : identify_slot(request, library, (uint32_t)slot, err);
+	r = rsm_manager_inventory_wait(request->manager, library, full, &request->cancel,
+				       rsmfs_request_progress, request, err);
 	if (r == 0)
 		rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
 	return r;

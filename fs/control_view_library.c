@@ -18,6 +18,8 @@ int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
 	for (size_t i = 0; i < count; i++) {
 		const struct rsm_library_status *library = &libraries[i];
 
+		if (request->library && library->id != request->library)
+			continue;
 		rsmfs_row_begin(request);
 		rsmfs_row_signed(request, library->id);
 		rsmfs_row_text(request, library->source);
@@ -120,7 +122,8 @@ int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err)
 			: "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
 			  "vendor:S\tproduct:S\tserial:S\tlibrary:N\tsource:S\tenabled:B");
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = view_drive(request, &libraries, &drives[i], err);
+		if (!request->library || drives[i].library == request->library)
+			r = view_drive(request, &libraries, &drives[i], err);
 	return r;
 }
 
@@ -182,6 +185,7 @@ int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err)
 				      : "element:n\ttype:s\tstate:s\tfull:B\tbarcode:s\tpath:"
 					"s\tlibrary:N\tsource:S");
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = view_elements(request, &libraries[i], err);
+		if (!request->library || libraries[i].id == request->library)
+			r = view_elements(request, &libraries[i], err);
 	return r;
 }

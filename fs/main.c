@@ -42,6 +42,7 @@ static const char help[] =
 	"  -o deny_recall=NAME:... programs that make no robot move\n"
 	"  -o uid=N,gid=N,umask=M  for files that have no owner and mode of their own\n"
 	"  -o admin_group=GROUP    administrators besides root and who mounts\n"
+	"  -o hook=PROGRAM         is called with operator requests and errors\n"
 	"  -o ro                   read-only\n"
 	"  -o nonempty             mount over a folder that is not empty\n"
 	"  -o log=FILE, -o debug=ROOM,...\n"

@@ -1,5 +1,6 @@
 /* Extended attributes of pools and of cartridges as such: user.rsm.*, ACLs, and what users store.
  */
+#include "core/identification.h"
 #include "fs/namespace.h"
 
 #include <errno.h>
@@ -119,12 +120,7 @@ int rsmfs_medium_get_virtual(struct rsmfs *fs, const struct rsm_medium *medium, 
 			return 1;
 		rsm_text_add(ret_value, medium->volume_uuid);
 		break;
-	case M_LABEL:
-		rsm_text_add(ret_value, medium->label_type);
-		if (medium->label_info[0])
-			rsm_text_printf(ret_value, "%s%s", medium->label_type[0] ? " " : "",
-					medium->label_info);
-		break;
+	case M_LABEL: rsm_identification_label_text(medium, ret_value); break;
 	case M_HEALTH: rsm_text_add(ret_value, medium->health[0] ? medium->health : "good"); break;
 	default: return 1;
 	}

@@ -229,6 +229,7 @@ static int set_valued(struct rsmfs_options *o, const char *name, const char *val
 		{ "staging", offsetof(struct rsmfs_options, staging) },
 		{ "drives", offsetof(struct rsmfs_options, drives) },
 		{ "log", offsetof(struct rsmfs_options, log) },
+		{ "hook", offsetof(struct rsmfs_options, hook) },
 		{ "fsname", offsetof(struct rsmfs_options, fsname) },
 	};
 	uint64_t number;
@@ -489,6 +490,7 @@ void rsmfs_options_fini(struct rsmfs_options *options)
 	free(options->staging);
 	free(options->drives);
 	free(options->log);
+	free(options->hook);
 	free(options->fsname);
 	rsm_text_fini(&options->kernel);
 	*options = (struct rsmfs_options){ 0 };

@@ -23,6 +23,7 @@ struct rsmfs_options {
 	bool library_default;		      /* none was named: the user's own */
 	char *mountpoint;		      /* as given */
 	char *state, *staging, *drives, *log; /* NULL: not given */
+	char *hook;			      /* a program that is told of requests; NULL: none */
 	char *fsname;			      /* NULL: the first library */
 	char **deny_recall;		      /* names of programs */
 	size_t deny_recall_count;

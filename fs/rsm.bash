@@ -43,7 +43,8 @@ _rsm()
 	--medium) words=$(_rsm_view media 2) ;;
 	--holds) words="media pools" ;;
 	--inventory) words="fast full none" ;;
-	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
+	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9 LTO-5-WORM LTO-6-WORM LTO-7-WORM LTO-8-WORM LTO-9-WORM" ;;
+	--drive-type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
 	--priority | --timeout | --limit | --slots | --drives | --ports | --cartridges | \
 		--capacity | --rollback | --view | --unview) return ;;
 	*)
@@ -76,12 +77,19 @@ _rsm()
 				words=$'drive\nlibrary\n'$(_rsm_view media 2)
 			fi
 			;;
-		deallocate | mount | dismount | swap | complete | decommission | free | eject | log | \
+		deallocate | mount | dismount | swap | complete | decommission | free | forget | eject | log | \
 			check | rename) words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)" ;;
 		verify) # a cartridge, or what is in it
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			[[ $cur == */* ]] && return
 			words=$(_rsm_view media 1)
+			;;
+		undelete)
+			if ((COMP_CWORD == i + 1)); then
+				words=$(_rsm_view media 2)
+			else
+				words=$(_rsm_view pools 1)
+			fi
 			;;
 		move | sync | find)
 			words="$(_rsm_view media 1)"$'\n'"$(_rsm_view pools 1)"

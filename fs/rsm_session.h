@@ -7,6 +7,7 @@
 
 struct rsmfs_tool {
 	enum rsmfs_print_mode mode;
+	bool terse, guids;	/* rsm_print.h */
 	const char *mountpoint; /* -m, else RSM_MOUNT; NULL */
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/recognise/recognise.h"
 
 enum { PROBE_BYTES = 1 << 20 };
 
@@ -23,34 +24,10 @@ static int read_record(struct rsm_tape_drive *drive, void *buf, size_t size, siz
 	int r = rsm_tape_drive_read(drive, buf, size, ret_length, err);
 
 	if (r == -ENOBUFS) {
-		*ret_length = 0;
+		*ret_length = size;
 		return 0;
 	}
 	return r;
-}
-
-static const struct {
-	size_t offset;
-	const char *magic, *type;
-} recognisers[] = {
-	{ 257, "ustar", "tar" },  { 0, "070707", "cpio" },
-	{ 0, "070701", "cpio" },  { 0, "070702", "cpio" },
-	{ 0, "TAPE", "MTF" },	  { 12, "BB02", "Bacula" },
-	{ 12, "BB01", "Bacula" }, { 0, "AMANDA: TAPESTART", "Amanda" },
-};
-
-static void recognise_foreign(const char *record, size_t length, struct rsm_ltfs_probe *probe)
-{
-	probe->kind = RSM_PROBE_FOREIGN;
-	snprintf(probe->label_type, sizeof probe->label_type, "unknown");
-	for (size_t i = 0; i < sizeof recognisers / sizeof recognisers[0]; i++) {
-		size_t n = strlen(recognisers[i].magic);
-
-		if (recognisers[i].offset + n <= length &&
-		    memcmp(record + recognisers[i].offset, recognisers[i].magic, n) == 0)
-			snprintf(probe->label_type, sizeof probe->label_type, "%s",
-				 recognisers[i].type);
-	}
 }
 
 static int expect_filemark(struct rsm_tape_drive *drive, char *buf, struct rsm_err *err)
@@ -156,63 +133,94 @@ static int probe_ltfs(struct rsm_tape_drive *drive, char *buf, struct rsm_ltfs_p
 	return r;
 }
 
+/* The records that label the medium: the first, and those behind it where it says that labels
+ * follow. What of the latter cannot be read is left out.
+ */
+struct beginning {
+	char *first; /* of PROBE_BYTES */
+	char labels[RSM_FIRST_RECORDS][RSM_VOL1_SIZE];
+	struct rsm_first_record records[RSM_FIRST_RECORDS];
+	size_t count;
+};
+
+/* Outcomes of _read for the first record. */
+static int read_beginning(struct rsm_tape_drive *drive, struct beginning *beginning,
+			  struct rsm_err *err)
+{
+	struct rsm_first_record *records = beginning->records;
+	size_t length = 0;
+	int r = rsm_tape_drive_locate(drive, 0, 0, err);
+
+	if (r == 0)
+		r = read_record(drive, beginning->first, PROBE_BYTES, &length, err);
+	if (r != 0)
+		return r;
+	records[0] = (struct rsm_first_record){ beginning->first, length };
+	beginning->count = 1;
+	if (!rsm_recognise_wants_more(beginning->first, length))
+		return 0;
+	for (size_t i = 1; i < RSM_FIRST_RECORDS; i++) {
+		char *label = beginning->labels[i];
+
+		if (read_record(drive, label, RSM_VOL1_SIZE, &length, NULL) != 0)
+			break;
+		records[i] = (struct rsm_first_record){ label, length };
+		beginning->count = i + 1;
+	}
+	return 0;
+}
+
+static int probe_recognised(struct rsm_tape_drive *drive, const struct beginning *beginning,
+			    struct rsm_ltfs_probe *probe, struct rsm_err *err)
+{
+	struct rsm_recognised found;
+	int r;
+
+	rsm_recognise(beginning->records, beginning->count, &found);
+	snprintf(probe->label_type, sizeof probe->label_type, "%s", found.type);
+	snprintf(probe->label_info, sizeof probe->label_info, "%s", found.info);
+	(void)rsm_vol1_parse(beginning->first, beginning->count ? beginning->records[0].length : 0,
+			     probe->serial, NULL);
+	switch (found.kind) {
+	case RSM_RECOGNISED_FREE: probe->kind = RSM_PROBE_FREE; return 0;
+	case RSM_RECOGNISED_FOREIGN:
+		probe->kind = RSM_PROBE_FOREIGN;
+		probe_half(drive, beginning->first, probe);
+		return 0;
+	case RSM_RECOGNISED_LTFS: break;
+	}
+	probe->kind = RSM_PROBE_LTFS;
+	r = probe_ltfs(drive, beginning->first, probe, err);
+	if (r != -EBADMSG)
+		return r;
+	probe->kind = RSM_PROBE_FOREIGN;
+	snprintf(probe->label_type, sizeof probe->label_type, "damaged LTFS");
+	snprintf(probe->label_info, sizeof probe->label_info, "%.*s",
+		 (int)sizeof probe->label_info - 1, err ? err->msg : "");
+	return 0;
+}
+
 int rsm_ltfs_probe(struct rsm_tape_drive *drive, struct rsm_ltfs_probe *ret_probe,
 		   struct rsm_err *err)
 {
-	RSM_FREE char *buf = malloc(PROBE_BYTES);
+	RSM_FREE char *buf = calloc(1, PROBE_BYTES);
+	struct beginning beginning = { .first = buf };
 	struct rsm_ltfs_probe probe = { .kind = RSM_PROBE_BLANK };
-	char implementation[14];
-	size_t length = 0;
 	int r;
 
 	if (!buf)
 		return rsm_err_oom(err);
 	snprintf(probe.label_type, sizeof probe.label_type, "blank");
-	r = rsm_tape_drive_locate(drive, 0, 0, err);
-	if (r == 0)
-		r = read_record(drive, buf, PROBE_BYTES, &length, err);
-	if (r < 0)
-		return r;
+	r = read_beginning(drive, &beginning, err);
 	if (r == RSM_TAPE_END_OF_DATA) {
 		probe_half(drive, buf, &probe);
+		r = 0;
+	} else if (r >= 0) { /* what begins with a filemark has no label */
+		r = probe_recognised(drive, &beginning, &probe, err);
+	}
+	if (r == 0)
 		*ret_probe = probe;
-		return 0;
-	}
-	if (r == RSM_TAPE_FILEMARK)
-		length = 0;
-	switch (rsm_vol1_parse(buf, length, probe.serial, implementation)) {
-	case RSM_VOL1_FREE:
-		probe.kind = RSM_PROBE_FREE;
-		snprintf(probe.label_type, sizeof probe.label_type, "RSMFS FREE");
-		break;
-	case RSM_VOL1_LTFS:
-		probe.kind = RSM_PROBE_LTFS;
-		snprintf(probe.label_type, sizeof probe.label_type, "LTFS");
-		r = probe_ltfs(drive, buf, &probe, err);
-		if (r == -EBADMSG) {
-			probe.kind = RSM_PROBE_FOREIGN;
-			snprintf(probe.label_type, sizeof probe.label_type, "damaged LTFS");
-			snprintf(probe.label_info, sizeof probe.label_info, "%.*s",
-				 (int)sizeof probe.label_info - 1, err ? err->msg : "");
-		} else if (r < 0) {
-			return r;
-		}
-		break;
-	case RSM_VOL1_FOREIGN:
-		probe_half(drive, buf, &probe);
-		if (probe.half)
-			break;
-		probe.kind = RSM_PROBE_FOREIGN;
-		snprintf(probe.label_type, sizeof probe.label_type, "ANSI VOL1");
-		snprintf(probe.label_info, sizeof probe.label_info, "%.6s", buf + 4);
-		break;
-	case RSM_VOL1_NONE:
-		recognise_foreign(buf, length, &probe);
-		probe_half(drive, buf, &probe);
-		break;
-	}
-	*ret_probe = probe;
-	return 0;
+	return r;
 }
 
 /* ---- writing labels ---- */
@@ -367,7 +375,7 @@ int rsm_ltfs_format(struct rsm_tape_drive *drive, struct rsm_content *content, c
 		rsm_vol1_serial_of_barcode(identity->barcode, serial);
 	snprintf(label.serial, sizeof label.serial, "%s", serial);
 
-	r = rsm_tape_drive_format(drive, 2, err);
+	r = rsm_ltfs_partition(drive, err);
 	if (r == 0 && rsm_tape_drive_set_compression(drive, true, NULL) < 0)
 		label.compression = false;
 	if (r == 0)
@@ -376,6 +384,7 @@ int rsm_ltfs_format(struct rsm_tape_drive *drive, struct rsm_content *content, c
 		r = write_first_indexes(ltfs, serial, identity, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "format");
+	rsm_ltfs_settle_room(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
 	*ret_volume = &RSM_STEAL(ltfs)->volume;
 	return 0;

@@ -207,7 +207,7 @@ static void an_arrival_is_no_twin_of_what_has_left_elsewhere(void **state)
 	snprintf(from, sizeof from, "%s/slots/%u/A00001L8", world->folder, medium.element);
 	snprintf(to, sizeof to, "%s/slots/1003/A00001L8", other_of(world));
 	assert_int_equal(rename(from, to), 0);
-	assert_done(rsm_library_inventory(&world->manager->libraries[1], false, &world->err),
+	assert_done(rsm_library_inventory(&world->manager->libraries[1], &world->err),
 		    &world->err);
 	medium = medium_of(world, medium.id);
 	assert_int_equal(medium.library, library_at(world, 1));
