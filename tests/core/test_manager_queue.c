@@ -224,10 +224,10 @@ static void a_timeout_fires_within_a_second_even_when_the_robot_is_mid_move(void
 	int64_t media[1], began;
 
 	given_media(world, media, 1);
-	given_timing(world, "1.0", "300", "20000");
+	given_timing(world, "0.7", "300", "20000");
 	began = now_ms();
-	assert_int_equal(try_mount(world, media, 1, RSM_MOUNT_HOLD, 300, NULL), -ETIMEDOUT);
-	assert_in_range(now_ms() - began, 300, 900);
+	assert_int_equal(try_mount(world, media, 1, RSM_MOUNT_HOLD, 200, NULL), -ETIMEDOUT);
+	assert_in_range(now_ms() - began, 200, 650);
 	/* the move completes, and the medium goes home or idles */
 	for (int k = 0; k < 3000 && !use_of(world, media[0]).mounted &&
 			(k < 100 || location_of(world, media[0]) != RSM_AT_SLOT);
@@ -301,11 +301,11 @@ static void a_read_ends_when_interrupted_even_while_the_drive_winds(void **state
 	bool keep;
 
 	given_media(world, media, 1);
-	write_file(world, media[0], "before", 8 << 20, 1);
+	write_file(world, media[0], "before", 4 << 20, 1);
 	write_file(world, media[0], "behind", 100, 1);
 	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
 		    &world->err);
-	given_timing(world, "0.01", "300", "4");
+	given_timing(world, "0.01", "300", "6");
 	mount(world, media, 1, RSM_MOUNT_HOLD);
 	assert_done(rsm_manager_content(world->manager, media[0], &content, &world->err),
 		    &world->err);
@@ -316,8 +316,8 @@ static void a_read_ends_when_interrupted_even_while_the_drive_winds(void **state
 	wait.request =
 		(struct rsm_content_read){ .size = 100, .done = read_done, .context = &wait };
 	rsm_content_read_file(file, &wait.request);
-	usleep(300000);
-	assert_false(atomic_load(&wait.ended)); /* it takes two seconds */
+	usleep(150000);
+	assert_false(atomic_load(&wait.ended)); /* it takes more than half a second */
 	began = now_ms();
 	rsm_content_interrupt(file, &wait.request);
 	assert_true(atomic_load(&wait.ended));
