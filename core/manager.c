@@ -402,6 +402,7 @@ static void *keep_house(void *argument)
 		for (size_t i = 0; i < manager->library_count; i++)
 			rsm_library_poll(&manager->libraries[i]);
 		rsm_manager_adopt_staged(manager);
+		rsm_manager_expire(manager);
 		rsm_cartridge_tidy(manager);
 		watch_room(manager);
 		purge_now_and_then(manager, &purged_ns);
@@ -606,6 +607,7 @@ void rsm_manager_free(struct rsm_manager *manager)
 	for (size_t i = 0; i < manager->worker_count; i++)
 		rsm_drive_worker_free(manager->workers[i]);
 	free(manager->workers);
+	free(manager->queue_drives);
 	RSM_LIST_FOR_EACH_SAFE (item, &manager->cartridges) {
 		struct rsm_cartridge *cartridge =
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);

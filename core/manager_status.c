@@ -191,4 +191,3 @@ int rsm_manager_elements(struct rsm_manager *manager, int64_t library_id,
 	*ret_count = library->element_count;
 	return 0;
 }
-
