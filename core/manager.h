@@ -238,9 +238,10 @@ struct rsm_drive_status {
 	int64_t library;
 	uint32_t element;
 	char node[64], type[16], vendor[9], product[17], serial[RSM_SERIAL_SIZE];
-	const char *state; /* "empty", "loading", "loaded", "idle", "writing", "reading",
-			      "unloading", "disabled", "failed" */
-	int64_t medium;	   /* 0: empty */
+	struct rsm_media_reach reach; /* what it reads and writes */
+	const char *state;	      /* "empty", "loading", "loaded", "idle", "writing", "reading",
+					 "unloading", "disabled", "failed" */
+	int64_t medium;		      /* 0: empty */
 	bool enabled;
 	uint32_t mounts;
 };

@@ -63,6 +63,9 @@ def cartridges_go_to_drives_of_their_generation(bench):
     result = mount.rsm("free", "--yes", "F00001L5", check=False)
     expect(result.returncode == 1, result.stderr)
 
+    types = {row["name"]: row for row in json.loads(mount.rsm("--json", "view", "media-types").stdout)["media-types"]}
+    expect([types[f"LTO-{n}"]["writers"] for n in (5, 7, 8, 9)] == [0, 1, 2, 1], "which drives write which", types)
+
     data = {}
     mount.rsm("free", "--yes", "S00001L7", "N00001L9")
     for pool, kind in (("Seven", "LTO-7"), ("Eight", "LTO-8"), ("Nine", "LTO-9")):
