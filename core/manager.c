@@ -195,42 +195,24 @@ static void room_came(void *context)
 
 /* ---- contents ---- */
 
-static bool is_as_before(const struct rsm_medium *before, const struct rsm_medium *now)
+static void refuse_by_state_locked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+				   const struct rsm_medium *m)
 {
-	return before->state == now->state && before->duplicate == now->duplicate &&
-	       before->write_protected == now->write_protected;
-}
-
-static void apply_medium(struct rsm_manager *manager, const struct rsm_cartridge *cartridge,
-			 struct rsm_medium *ret_medium)
-{
+	bool away = cartridge->library == 0; /* gone, or in a port for a person to take */
 	char reason[sizeof cartridge->reason] = "";
-	struct rsm_content *content;
-	uint64_t room, index_room;
-	struct rsm_medium m;
-	bool full, away;
-	int64_t id;
+	struct rsm_content *content = cartridge->content;
 
-	rsm_mutex_lock(&manager->lock);
 	if (cartridge->read_only)
 		snprintf(reason, sizeof reason, "%s", cartridge->reason);
-	away = cartridge->library == 0; /* gone, or in a port for a person to take */
-	full = cartridge->no_room || cartridge->full;
-	content = cartridge->content;
-	id = cartridge->id;
 	if (!reason[0] && rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES)
 		snprintf(reason, sizeof reason, "no drive here writes %s", cartridge->media_type);
-	rsm_mutex_unlock(&manager->lock);
-	if (!content || rsm_medium_get(manager->catalog, id, &m, NULL) != 0)
-		return;
-	*ret_medium = m;
-	if (m.state == RSM_MEDIUM_COMPLETE)
+	if (m->state == RSM_MEDIUM_COMPLETE)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is complete");
-	else if (m.state != RSM_MEDIUM_ALLOCATED)
+	else if (m->state != RSM_MEDIUM_ALLOCATED)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is not allocated");
-	else if (m.write_protected)
+	else if (m->write_protected)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is write-protected");
-	else if (m.duplicate)
+	else if (m->duplicate)
 		rsm_content_refuse_changes(content, EROFS,
 					   "another cartridge bears the same volume");
 	else if (reason[0])
@@ -240,24 +222,32 @@ static void apply_medium(struct rsm_manager *manager, const struct rsm_cartridge
 					   "the cartridge is not in the library");
 	else
 		rsm_content_refuse_changes(content, 0, "");
-	rsm_content_set_full(content, full);
-	rsm_manager_measure_room(manager, id, &room, &index_room);
-	rsm_content_set_room(content, full ? 0 : room);
-	rsm_content_set_index_room(content, index_room);
 }
 
-/* Who allocates it and whose drive has just looked at it may do this at one time: what was read
- * first must not be what is applied last.
+/* Under the lock, for who allocates it and whose drive has just looked at it may do this at one
+ * time: what was read first must not be what is applied last.
  */
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
 {
-	struct rsm_medium before = { 0 }, now = { 0 };
+	uint64_t room, index_room;
+	struct rsm_medium m;
+	bool full;
+	int64_t id;
 
-	do {
-		before.id = 0;
-		apply_medium(manager, cartridge, &before);
-	} while (before.id && rsm_medium_get(manager->catalog, before.id, &now, NULL) == 0 &&
-		 !is_as_before(&before, &now));
+	rsm_mutex_lock(&manager->lock);
+	id = cartridge->content ? cartridge->id : 0;
+	rsm_mutex_unlock(&manager->lock);
+	if (!id)
+		return;
+	rsm_manager_measure_room(manager, id, &room, &index_room);
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (!cartridge->content || rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0)
+		return;
+	refuse_by_state_locked(manager, cartridge, &m);
+	full = cartridge->no_room || cartridge->full;
+	rsm_content_set_full(cartridge->content, full);
+	rsm_content_set_room(cartridge->content, full ? 0 : room);
+	rsm_content_set_index_room(cartridge->content, index_room);
 }
 
 int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
