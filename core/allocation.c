@@ -77,7 +77,7 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	struct rsm_medium medium;
 	struct rsm_pool pool, target;
 	const char *old;
-	bool labelled, begun = false;
+	bool labelled, begun = false, stays = false;
 	struct timespec now;
 	int r;
 
@@ -89,6 +89,8 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 		return r;
 	target = pool;
 	r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
+	if (r == 0)
+		r = rsm_side_release_locked(catalog, id, &stays, err);
 	if (r < 0)
 		return r;
 	/* what is written once stays what it is, and is nothing to be written again */
@@ -97,7 +99,7 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 		state = RSM_MEDIUM_DECOMMISSIONED;
 	} else if (pool.max_allocations && medium.allocations >= pool.max_allocations) {
 		state = RSM_MEDIUM_DECOMMISSIONED;
-	} else if (pool.return_to_free) {
+	} else if (pool.return_to_free && !stays) {
 		if (!rsm_media_type_is_worm(medium.media_type)) /* that is blank still */
 			state = RSM_MEDIUM_UNPREPARED;
 		r = rsm_pool_system_locked(catalog, RSM_POOL_SCRATCH, medium.media_type, &target,
@@ -204,6 +206,8 @@ static int move_locked(struct rsm_catalog *catalog, int64_t id, int64_t target, 
 	if (r < 0 || (target == medium.pool && strcmp(name, medium.name) == 0))
 		return r;
 	r = check_target(catalog, &medium, name, &pool, &nfc, err);
+	if (r == 0 && target != medium.pool)
+		r = rsm_side_move_other_locked(catalog, id, target, err);
 	rsm_catalog_now(catalog, &now);
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err,
@@ -247,6 +251,9 @@ static int move_available_locked(struct rsm_catalog *catalog, int64_t id, int64_
 		return r;
 	if (rsm_medium_is_taken(&medium))
 		return rsm_err_set(err, EBUSY, "%s is allocated", rsm_medium_words(&medium));
+	r = rsm_side_check_other_locked(catalog, &medium, err);
+	if (r < 0)
+		return r;
 	if (medium.state != RSM_MEDIUM_AVAILABLE && medium.state != RSM_MEDIUM_UNPREPARED)
 		return rsm_err_set(err, EPERM, "%s is %s: it cannot be moved to another pool",
 				   rsm_medium_words(&medium), rsm_medium_state_name(medium.state));

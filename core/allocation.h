@@ -9,7 +9,17 @@
 
 #include "core/media.h"
 
+/* Of media with two sides (NTMS_ALLOCATE_NEW, _NEXT). */
+enum rsm_allocation_sides {
+	RSM_SIDES_ANY,	/* a side; the other one is anybody's */
+	RSM_SIDES_NEW,	/* of a cartridge nothing of which is allocated; its other side is reserved
+			 */
+	RSM_SIDES_NEXT, /* the side that was reserved when `next_of` was allocated */
+};
+
 struct rsm_allocation {
+	enum rsm_allocation_sides sides;
+	int64_t next_of; /* a medium of the pool; for NEXT */
 	int64_t pool;
 	const char *name; /* of the logical medium; NULL: the barcode (or a free variant of it) */
 	const char *barcode; /* exactly this one, or NULL */

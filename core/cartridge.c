@@ -49,6 +49,7 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 	cartridge->manager = manager;
 	cartridge->id = medium->id;
 	snprintf(cartridge->barcode, sizeof cartridge->barcode, "%.64s", medium->shown);
+	cartridge->priority = medium->priority;
 	rsm_drive_fit_note_locked(cartridge, medium);
 	cartridge->ejected = medium->location == RSM_AT_PORT &&
 			     rsm_medium_is_ejected(manager->catalog, medium->id);
@@ -153,8 +154,11 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 		r = rsm_err_set(&err, ENODEV, "%s is disabled", cartridge->barcode);
 	else if (!cached && !offline)
 		r = rsm_manager_check_drives_locked(manager, cartridge, &err);
-	if (!cached && r == 0)
+	if (!cached && r == 0) {
+		read->since_ns = rsm_manager_now(manager);
+		read->deadline_ns = rsm_manager_deadline(manager, 0);
 		rsm_list_append(&cartridge->reads, &read->link);
+	}
 	if (cartridge->state == RSM_CARTRIDGE_LOADED)
 		rsm_drive_worker_wake_locked(cartridge->worker); /* to read, or to read ahead */
 	else if (!cached && r == 0)
@@ -183,8 +187,10 @@ void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_re
 	rsm_mutex_lock(&manager->lock);
 	RSM_LIST_FOR_EACH (item, &cartridge->reads)
 		found = found || item == &read->link;
-	if (found)
+	if (found) {
 		rsm_list_remove(&read->link);
+		rsm_cartridge_unwanted_locked(cartridge);
+	}
 	rsm_mutex_unlock(&manager->lock);
 	if (found)
 		read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
@@ -470,6 +476,16 @@ void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge)
 	rsm_manager_wake_locked(cartridge->manager);
 }
 
+void rsm_cartridge_unwanted_locked(struct rsm_cartridge *cartridge)
+{
+	int64_t now = rsm_manager_now(cartridge->manager);
+
+	if (cartridge->state != RSM_CARTRIDGE_AWAY || rsm_mount_queue_due_ns(cartridge, now) <= now)
+		return;
+	cartridge->since_ns = 0;
+	cartridge->bias_ns = 0;
+}
+
 void rsm_cartridge_tidy(struct rsm_manager *manager)
 {
 	int64_t now = rsm_manager_now(manager);
@@ -538,7 +554,7 @@ void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const s
 	steal_list(&cartridge->mounts, &mounts);
 	cartridge->read_soon_ns = 0;
 	cartridge->since_ns = 0;
-	cartridge->priority = 0;
+	cartridge->bias_ns = 0;
 	rsm_mutex_unlock(&cartridge->manager->lock);
 	answer_mounts(&mounts, r, err);
 	RSM_LIST_FOR_EACH_SAFE (item, &reads) {
@@ -559,15 +575,15 @@ void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge)
 		struct rsm_mount_request *request =
 			RSM_CONTAINER_OF(item, struct rsm_mount_request, link);
 
-		if (request->drive && request->drive != cartridge->worker->element)
-			continue; /* it goes on to that one */
-		if (request->flags & RSM_MOUNT_HOLD)
+		if (!rsm_mount_queue_fulfils(request, cartridge->worker->element))
+			continue; /* it goes on to another one, or waits for others' drives */
+		if (request->flags & RSM_MOUNT_HOLD) {
+			request->took_hold = !cartridge->held;
 			cartridge->held = true;
+		}
 		rsm_list_remove(item);
 		rsm_list_append(&mounts, item);
 	}
-	if (rsm_list_is_empty(&cartridge->mounts))
-		cartridge->priority = 0;
 	rsm_mutex_unlock(&cartridge->manager->lock);
 	answer_mounts(&mounts, 0, NULL);
 }

@@ -33,8 +33,8 @@ struct rsm_catalog_import {
 RSM_MUST_CHECK int rsm_catalog_import(struct rsm_catalog *catalog,
 				      struct rsm_catalog_import *import, struct rsm_err *err);
 
-/* An import has added it, and no drive has seen it since: its label is to be looked at as that of an
- * unknown one.
+/* An import has added it, and no drive has seen it since: its label is to be looked at as that of
+ * an unknown one.
  */
 bool rsm_medium_is_doubtful(struct rsm_catalog *catalog, int64_t medium);
 

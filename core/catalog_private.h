@@ -145,6 +145,25 @@ int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm
  */
 int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_medium *medium,
 				   const char *uuid, bool has_keys, struct rsm_err *err);
+/* ---- side.c: the other side of a cartridge, if it has one ---- */
+
+/* It waits for whoever was given this one. */
+int rsm_side_reserve_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
+/* The one that waits. -ENOSPC: there is none. */
+int rsm_side_next_locked(struct rsm_catalog *catalog, int64_t of, int64_t pool, int64_t *ret_side,
+			 struct rsm_err *err);
+/* It waits no more. *ret_stays: it is not free, so the cartridge stays where it is. */
+int rsm_side_release_locked(struct rsm_catalog *catalog, int64_t id, bool *ret_stays,
+			    struct rsm_err *err);
+/* What it is keeps the cartridge in its pool, whatever was found on this side. */
+int rsm_side_keeps_pool_locked(struct rsm_catalog *catalog, int64_t id, bool to_free,
+			       bool *ret_keeps, struct rsm_err *err);
+/* -EBUSY: it is allocated, complete or reserved. */
+int rsm_side_check_other_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+				struct rsm_err *err);
+/* Its allocation goes along to another pool. -EEXIST: its name is taken there. */
+int rsm_side_move_other_locked(struct rsm_catalog *catalog, int64_t id, int64_t pool,
+			       struct rsm_err *err);
 
 /* ---- allocation.c ---- */
 

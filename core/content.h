@@ -37,8 +37,10 @@ struct rsm_medium_read {
 	uint64_t start_block; /* normalised: byte_offset < block size is not guaranteed by media */
 	uint64_t byte_offset;
 	size_t count;
-	void *buffer;	/* to be filled with `count` bytes; NULL: the bytes are lent instead */
-	uint64_t order; /* for the queue's use */
+	void *buffer; /* to be filled with `count` bytes; NULL: the bytes are lent instead */
+	int64_t since_ns, deadline_ns; /* the queue's: since when it waits, and how long at most */
+	int priority;		       /* of who reads, as a mount request's */
+	bool elsewhere;		       /* the queue's: one drive could not do it */
 	/* Of a read without a buffer, when done() is called with 0: all its bytes in order, valid
 	 * until done() returns. `lender` is the medium's own.
 	 */
@@ -261,7 +263,9 @@ struct rsm_content_read {
 	void *pending; /* content's own; NULL when done has been called */
 };
 void rsm_content_read_file(struct rsm_open_file *file, struct rsm_content_read *request);
-/* Asks that a waiting read be given up: done(-EINTR) follows soon if it still waits. */
+/* Gives up a read that has not ended: done(-EINTR) is called before it returns, even if a drive is
+ * just about it.
+ */
 void rsm_content_interrupt(struct rsm_open_file *file, struct rsm_content_read *request);
 
 enum rsm_content_outcome { RSM_CONTENT_WAIT = 2 };

@@ -45,7 +45,10 @@ struct rsm_drive_worker {
 	enum rsm_drive_state state;	 /* [lock] */
 	struct rsm_cartridge *cartridge; /* [lock] written by the thread only */
 	bool enabled;			 /* [lock] */
-	unsigned failures;		 /* [lock] loads in a row that failed */
+	unsigned failures;		 /* [lock] loads in a row that failed, by its own fault */
+	unsigned errors;		 /* [lock] at work, in a row, that were the drive's own */
+	int64_t fetching_since_ns;	 /* [lock] 0: it lay in the drive at start */
+	int64_t fetch_ns;		 /* [lock] how long that took */
 	bool unclean;			 /* [lock] it has said that it wants to be cleaned */
 	struct rsm_clean_wait *clean;	 /* [lock] that somebody has asked for, or NULL */
 	int64_t clean_retry_ns;		 /* [lock] after a failure */
@@ -69,6 +72,8 @@ struct rsm_drive_worker {
 
 /* ---- drive_worker.c ---- */
 
+/* Its place among the manager's workers, and among what the mount queue sees of them. */
+size_t rsm_drive_number(const struct rsm_drive_worker *worker);
 void rsm_drive_set_state(struct rsm_drive_worker *worker, enum rsm_drive_state state);
 
 /* ---- drive_fetch.c ---- */
@@ -81,6 +86,10 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			    struct rsm_err *err);
 void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge);
+/* Was it the drive's own fault, and could another one do it? Then this one is avoided. */
+bool rsm_drive_try_elsewhere_locked(struct rsm_drive_worker *worker,
+				    struct rsm_cartridge *cartridge, const struct rsm_err *err);
+void rsm_drive_note_success(struct rsm_drive_worker *worker);
 
 /* ---- drive_choose.c, drive_step.c ---- */
 
@@ -185,6 +194,9 @@ RSM_MUST_CHECK int rsm_drive_note_refusal(struct rsm_drive_worker *worker,
 
 /* ---- drive_read.c ---- */
 
+/* The next read in the direction of the tape, from where the head is, or NULL: none. */
+struct rsm_medium_read *rsm_drive_next_read(const struct rsm_list *reads, uint32_t block_size,
+					    char head_partition, uint64_t head_block);
 void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* True when a block was read ahead. */
 bool rsm_drive_read_ahead(struct rsm_drive_worker *worker);

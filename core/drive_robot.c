@@ -71,6 +71,7 @@ static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 {
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_medium now;
+	uint32_t slot;
 	int r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
 
 	if (r != 0)
@@ -81,6 +82,10 @@ static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 		return rsm_err_set(err, ENODEV, "it is disabled");
 	if (m->location == RSM_AT_DRIVE && m->element == worker->element)
 		return 0;
+	/* from a drive it could go nowhere */
+	if (m->location == RSM_AT_PORT && worker->library->hardware->changer &&
+	    rsm_library_choose_slot(worker->library, m, &slot, NULL) == -ENOSPC)
+		return rsm_err_set(err, EBUSY, "it waits in a port until a slot is empty");
 	/* another drive that it lies in has given up on it: the robot is let try */
 	r = rsm_library_move(worker->library, m, m->location, m->element, RSM_AT_DRIVE,
 			     worker->element, err);

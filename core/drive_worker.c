@@ -74,7 +74,7 @@ void rsm_drive_worker_set_enabled_locked(struct rsm_drive_worker *worker, bool e
 {
 	worker->enabled = enabled;
 	if (enabled)
-		worker->failures = 0;
+		worker->failures = worker->errors = 0;
 	if (enabled && worker->state == RSM_DRIVE_FAILED)
 		worker->state = RSM_DRIVE_EMPTY;
 	rsm_manager_wake_locked(worker->manager);
@@ -160,16 +160,22 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 		rsm_drive_do_clean(worker);
 		return true;
 	}
-	if (rsm_drive_worker_is_empty_locked(worker))
-		cartridge = rsm_mount_queue_pick(&manager->cartridges, worker->library->id,
-						 worker->element, rsm_manager_now(manager), &next);
-	if (!cartridge && rsm_drive_worker_is_empty_locked(worker))
-		cartridge = rsm_identify_next_locked(worker->library);
+	if (rsm_drive_worker_is_empty_locked(worker)) {
+		struct rsm_mount_queue queue;
+
+		rsm_manager_grant_locked(manager);
+		rsm_manager_look_locked(manager, worker->library, &queue);
+		cartridge = rsm_mount_queue_pick(&queue, rsm_drive_number(worker), &next);
+		if (!cartridge && !rsm_mount_queue_keeps(&queue, worker->library->id))
+			cartridge = rsm_identify_next_locked(worker->library);
+	}
 	if (cartridge) {
 		cartridge->references++; /* the drive's own; fetch or leave give it back */
 		cartridge->state = RSM_CARTRIDGE_FETCHING;
 		cartridge->worker = worker;
 		cartridge->leave = cartridge->abandoned = false;
+		rsm_cartridge_unbound_locked(cartridge);
+		worker->fetching_since_ns = rsm_manager_now(manager);
 		worker->cartridge = cartridge;
 		worker->state = RSM_DRIVE_LOADING;
 	} else {

@@ -69,12 +69,18 @@ static int settle(struct identifying *it, enum rsm_pool_kind kind, enum rsm_medi
 {
 	struct rsm_pool pool;
 	int64_t from = it->medium.pool;
+	bool keeps = false;
 	/* what a deallocation left is there yet, or may be: an error can pass (undelete.h) */
 	bool kept = it->found->identity == RSM_IS_UNREADABLE ||
 		    (it->uuid[0] && strcmp(it->uuid, it->medium.old_uuid) == 0);
 	int r;
 
 	r = rsm_pool_system_locked(it->catalog, kind, it->medium.media_type, &pool, err);
+	if (r == 0)
+		r = rsm_side_keeps_pool_locked(it->catalog, it->medium.id, kind == RSM_POOL_SCRATCH,
+					       &keeps, err);
+	if (r == 0 && keeps) /* its other side has an owner there, or is not free */
+		pool.id = from;
 	if (r == 0 && is_allocated(&it->medium))
 		r = rsm_logical_end_locked(it->catalog, it->medium.id, err);
 	if (r == 0)

@@ -198,36 +198,25 @@ static void room_came(void *context)
 
 static const char not_allocated[] = "the cartridge is not allocated";
 
-void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+static void refuse_by_state_locked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+				   const struct rsm_medium *m)
 {
+	bool away = cartridge->library == 0; /* gone, or in a port for a person to take */
 	char reason[sizeof cartridge->reason] = "";
-	struct rsm_content *content;
-	uint64_t room, index_room;
-	struct rsm_medium m;
-	bool full, away, disabled;
-	int64_t id;
+	struct rsm_content *content = cartridge->content;
 
-	rsm_mutex_lock(&manager->lock);
 	if (cartridge->read_only)
 		snprintf(reason, sizeof reason, "%s", cartridge->reason);
-	away = cartridge->library == 0; /* gone, or in a port for a person to take */
-	full = cartridge->no_room || cartridge->full;
-	disabled = rsm_cartridge_is_disabled_locked(cartridge);
-	content = cartridge->content;
-	id = cartridge->id;
+	rsm_content_set_disabled(content, rsm_cartridge_is_disabled_locked(cartridge));
 	if (!reason[0] && rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES)
 		snprintf(reason, sizeof reason, "no drive here writes %s", cartridge->media_type);
-	rsm_mutex_unlock(&manager->lock);
-	if (!content || rsm_medium_get(manager->catalog, id, &m, NULL) != 0)
-		return;
-	rsm_content_set_disabled(content, disabled);
-	if (m.state == RSM_MEDIUM_COMPLETE)
+	if (m->state == RSM_MEDIUM_COMPLETE)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is complete");
-	else if (m.state != RSM_MEDIUM_ALLOCATED)
+	else if (m->state != RSM_MEDIUM_ALLOCATED)
 		rsm_content_refuse_changes(content, EROFS, not_allocated);
-	else if (m.write_protected)
+	else if (m->write_protected)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is write-protected");
-	else if (m.duplicate)
+	else if (m->duplicate)
 		rsm_content_refuse_changes(content, EROFS,
 					   "another cartridge bears the same volume");
 	else if (reason[0])
@@ -237,10 +226,32 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 					   "the cartridge is not in the library");
 	else
 		rsm_content_refuse_changes(content, 0, "");
-	rsm_content_set_full(content, full);
+}
+
+/* Under the lock, for who allocates it and whose drive has just looked at it may do this at one
+ * time: what was read first must not be what is applied last.
+ */
+void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+{
+	uint64_t room, index_room;
+	struct rsm_medium m;
+	bool full;
+	int64_t id;
+
+	rsm_mutex_lock(&manager->lock);
+	id = cartridge->content ? cartridge->id : 0;
+	rsm_mutex_unlock(&manager->lock);
+	if (!id)
+		return;
 	rsm_manager_measure_room(manager, id, &room, &index_room);
-	rsm_content_set_room(content, full ? 0 : room);
-	rsm_content_set_index_room(content, index_room);
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (!cartridge->content || rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0)
+		return;
+	refuse_by_state_locked(manager, cartridge, &m);
+	full = cartridge->no_room || cartridge->full;
+	rsm_content_set_full(cartridge->content, full);
+	rsm_content_set_room(cartridge->content, full ? 0 : room);
+	rsm_content_set_index_room(cartridge->content, index_room);
 }
 
 /* The catalogue knows since a moment ago whose it is, and its drive has not come to say so. */
@@ -395,6 +406,7 @@ static void *keep_house(void *argument)
 		for (size_t i = 0; i < manager->library_count; i++)
 			rsm_library_poll(&manager->libraries[i]);
 		rsm_manager_adopt_staged(manager);
+		rsm_manager_expire(manager);
 		rsm_cartridge_tidy(manager);
 		watch_room(manager);
 		rsm_manager_keep_catalog(manager);
@@ -609,6 +621,7 @@ void rsm_manager_free(struct rsm_manager *manager)
 	for (size_t i = 0; i < manager->worker_count; i++)
 		rsm_drive_worker_free(manager->workers[i]);
 	free(manager->workers);
+	free(manager->queue_drives);
 	RSM_LIST_FOR_EACH_SAFE (item, &manager->cartridges) {
 		struct rsm_cartridge *cartridge =
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);

@@ -45,6 +45,7 @@ struct rsm_manager_options {
 	uint64_t staging_limit;	   /* bytes; 0: by the file system */
 	uint64_t stream_size;	   /* an open file with so much to write goes in parts; 0: 4 GiB */
 	unsigned dismount_delay_s; /* 60 */
+	unsigned mount_timeout_s;  /* who waits for a drive gets -ETIMEDOUT then; 0: never */
 	unsigned migrate_delay_ms; /* quiet time after a close before writing to the medium; 2000 */
 	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */
 	unsigned index_interval_s; /* 300; 0: only at dismount */
@@ -114,14 +115,23 @@ struct rsm_mount_request {
 	uint32_t drive; /* element address, 0: any */
 	int priority;	/* -15..15 */
 	uid_t user;
+	int64_t deadline_ns; /* by the manager's clock: -ETIMEDOUT then; 0: none */
 	/* Exactly once. 0: it is in a drive, its contents are known. -ENOMEDIUM, -EAGAIN,
 	 * -ECANCELED, -EIO ... */
 	void (*done)(struct rsm_mount_request *request, int r, const struct rsm_err *err);
 	void *context;
 	/* the queue's own */
 	int64_t since_ns;
-	int64_t work_item;
+	struct rsm_cartridge *cartridge;
+	struct rsm_mount_set *set; /* NULL: it is for itself */
+	bool took_hold;		   /* it was what keeps the cartridge in its drive */
 	int state;
+};
+/* Media that are mounted together: all of them or none. */
+struct rsm_mount_set {
+	struct rsm_mount_request *requests;
+	size_t count;
+	bool granted; /* the queue's: drives are kept for all of them */
 };
 /* The memory is the caller's until done() was called. */
 void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *request);
@@ -240,9 +250,10 @@ struct rsm_drive_status {
 	int64_t library;
 	uint32_t element;
 	char node[64], type[16], vendor[9], product[17], serial[RSM_SERIAL_SIZE];
-	const char *state; /* "empty", "loading", "loaded", "idle", "writing", "reading",
-			      "unloading", "cleaning", "disabled", "failed" */
-	int64_t medium;	   /* 0: empty */
+	struct rsm_media_reach reach; /* what it reads and writes */
+	const char *state;	      /* "empty", "loading", "loaded", "idle", "writing", "reading",
+					 "unloading", "cleaning", "disabled", "failed" */
+	int64_t medium;		      /* 0: empty */
 	bool enabled;
 	bool unclean; /* it wants to be cleaned */
 	uint32_t mounts;

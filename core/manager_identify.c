@@ -220,13 +220,28 @@ static bool has_unknown_locked(struct rsm_library *library)
 	return run->unknown;
 }
 
+/* What lay in a drive at the start is looked at there, without having been asked for. */
+static bool is_looking_locked(const struct rsm_library *library)
+{
+	RSM_LIST_FOR_EACH (item, &library->manager->cartridges) {
+		const struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (cartridge->library == library->id && cartridge->unknown &&
+		    cartridge->state == RSM_CARTRIDGE_FETCHING)
+			return true;
+	}
+	return false;
+}
+
 bool rsm_identify_goes_on_locked(struct rsm_manager *manager)
 {
 	for (size_t i = 0; i < manager->library_count; i++) {
 		struct rsm_library *library = &manager->libraries[i];
 
 		if (library->enabled && has_drive_locked(library) &&
-		    (waiting_locked(library, false) || has_unknown_locked(library)))
+		    (waiting_locked(library, false) || has_unknown_locked(library) ||
+		     is_looking_locked(library)))
 			return true;
 	}
 	return false;

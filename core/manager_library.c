@@ -114,7 +114,8 @@ int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err)
 	}
 	if (r == 0) {
 		manager->workers = calloc(drives + 1, sizeof(struct rsm_drive_worker *));
-		if (!manager->workers)
+		manager->queue_drives = calloc(drives + 1, sizeof *manager->queue_drives);
+		if (!manager->workers || !manager->queue_drives)
 			return rsm_err_oom(err);
 	}
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)

@@ -347,7 +347,7 @@ int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool 
 		cartridge->retry_at_ns = 0;
 		cartridge->reason[0] = '\0';
 		/* its volume is opened anew: where it ends is not what we believed */
-		cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
+		rsm_cartridge_leave_locked(cartridge);
 		rsm_cartridge_note_work_locked(cartridge);
 		rsm_cartridge_wanted_locked(cartridge);
 	}

@@ -28,6 +28,7 @@ struct rsm_library {
 	struct rsm_element *elements;  /* [lock] as last reported */
 	size_t element_count;	       /* [lock] */
 	struct rsm_mutex inventory;    /* one inventory at a time; before manager->lock */
+	int64_t exchange_ns;	       /* [lock] how long an exchange takes, about; 0: not known */
 	int64_t port_retry_at_ns;   /* the housekeeper's: after an injection that found no slot */
 	bool cleaning;		    /* [lock] a cleaning cartridge is at one of its drives */
 	bool door_locked;	    /* [lock] by rsm door lock */
@@ -50,6 +51,7 @@ struct rsm_manager {
 	size_t library_count;
 	struct rsm_drive_worker **workers; /* [const] after _new */
 	size_t worker_count;
+	struct rsm_queue_drive *queue_drives; /* [lock] what the mount queue sees of the workers */
 
 	struct rsm_mutex lock;
 	pthread_cond_t changed;		  /* [lock] something that a worker or a waiter looks at */
@@ -85,6 +87,9 @@ void rsm_manager_request_service(struct rsm_manager *manager, struct rsm_library
 RSM_MUST_CHECK int rsm_manager_check_drives_locked(struct rsm_manager *manager,
 						   const struct rsm_cartridge *cartridge,
 						   struct rsm_err *err);
+/* -ENODEV: the drive that is asked for (0: none is) does not take anything. */
+RSM_MUST_CHECK int rsm_manager_check_drive_locked(struct rsm_manager *manager, int64_t library,
+						  uint32_t element, struct rsm_err *err);
 /* A drive has failed: if it was the last one, all who wait are told. */
 void rsm_manager_note_failed_drive(struct rsm_manager *manager);
 /* An off-line cartridge is wanted: an operator request. */
@@ -100,9 +105,30 @@ void rsm_manager_note_unwritable(struct rsm_manager *manager, struct rsm_cartrid
 /* Lets the contents accept or refuse changes, by what the catalogue and the volume say. */
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 int64_t rsm_manager_now(const struct rsm_manager *manager);
+/* When who asks for a mount now gives up: after so long, or options.mount_timeout_s (0: none). */
+int64_t rsm_manager_deadline(const struct rsm_manager *manager, unsigned timeout_ms);
 /* Something changed that workers and waiters look at. */
 void rsm_manager_wake_locked(struct rsm_manager *manager);
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
+
+/* ---- manager_queue.c ---- */
+
+/* What the mount queue is to decide on; valid as long as the lock is held. `library` may be NULL.
+ */
+void rsm_manager_look_locked(struct rsm_manager *manager, const struct rsm_library *library,
+			     struct rsm_mount_queue *ret_queue);
+/* Gives media that are mounted together their drives, when they can have them. */
+void rsm_manager_grant_locked(struct rsm_manager *manager);
+void rsm_library_note_exchange_locked(struct rsm_library *library, int64_t took_ns);
+/* It is to go home as soon as what was closed until now is on it. */
+void rsm_cartridge_leave_locked(struct rsm_cartridge *cartridge);
+/* Nobody wants it any longer: the same, unless somebody wants it meanwhile (_unbound). */
+void rsm_cartridge_bound_locked(struct rsm_cartridge *cartridge);
+void rsm_cartridge_unbound_locked(struct rsm_cartridge *cartridge);
+/* Answers those who wait in vain: their time is over (-ETIMEDOUT), or the drive that they asked for
+ * has gone out of service (-ENODEV).
+ */
+void rsm_manager_expire(struct rsm_manager *manager);
 
 /* ---- cartridge.c: the table ---- */
 
@@ -143,6 +169,9 @@ void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, c
 void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge);
 /* Wakes the workers; since_ns is set for a cartridge that waits now. With the lock. */
 void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge);
+/* Somebody does not want it any more: when nobody else does either, it does not wait. With the
+ * lock. */
+void rsm_cartridge_unwanted_locked(struct rsm_cartridge *cartridge);
 /* Takes all reads and mount requests out and answers them, without the lock. */
 void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const struct rsm_err *err);
 /* Answers the mount requests that its drive fulfils. By its worker. */

@@ -69,6 +69,7 @@ int rsm_manager_drives(struct rsm_manager *manager, struct rsm_drive_status **re
 		drive->enabled = view.enabled;
 		drive->state = view.enabled ? rsm_drive_state_name(view.state) : "disabled";
 		snprintf(drive->node, sizeof drive->node, "%s", view.hardware->node);
+		drive->reach = view.hardware->reach;
 		snprintf(drive->type, sizeof drive->type, "%s", view.hardware->type);
 		snprintf(drive->vendor, sizeof drive->vendor, "%s", identity->vendor);
 		snprintf(drive->product, sizeof drive->product, "%s", identity->product);

@@ -1,8 +1,8 @@
 /* media.h - cartridges: the physical medium, its side, and the logical medium while it is allocated
  * (rsm-model.md 2 and 3), merged into one record for those who look.
  *
- * One-sided media (tapes) have one side; `id` is the side's, 24 bits, never reused: it is the
- * volume number in inode numbers. The state belongs to the side.
+ * One-sided media (tapes) have one side, others two (side.c); `id` is the side's, 24 bits, never
+ * reused: it is the volume number in inode numbers. The state belongs to the side.
  */
 #ifndef RSM_CORE_MEDIA_H
 #define RSM_CORE_MEDIA_H
@@ -173,6 +173,14 @@ RSM_MUST_CHECK int rsm_medium_set_health(struct rsm_catalog *catalog, int64_t id
  */
 #define RSM_HEALTH_UNWRITABLE "cannot be written"
 bool rsm_medium_is_unwritable(const struct rsm_medium *medium);
+
+/* The second side of a cartridge that has one known: both are shown as BC.A and BC.B from now on.
+ * -EINVAL: it has two, or is allocated, or a cleaner.
+ */
+RSM_MUST_CHECK int rsm_medium_add_side(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side,
+				       struct rsm_err *err);
+RSM_MUST_CHECK int rsm_medium_other_side(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side,
+					 struct rsm_err *err); /* ABSENT */
 
 /* What the drive that it is in tells of it. */
 struct rsm_medium_facts {

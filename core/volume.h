@@ -55,7 +55,7 @@ enum { RSM_VOLUME_FINDINGS = 16 };
 struct rsm_volume_identity {
 	const char *pool, *name, *lmid, *side, *state, *barcode;
 	const char *copy_of; /* the volume that this one follows; NULL: none */
-	const char *acl; /* acl_text.h; "" or NULL: none */
+	const char *acl;     /* acl_text.h; "" or NULL: none */
 	uint32_t mode, owner, group;
 };
 

@@ -41,6 +41,7 @@ _rsm()
 		;;
 	--drive) words=$(_rsm_view drives 1) ;;
 	--medium) words=$(_rsm_view media 2) ;;
+	--next) words=$(_rsm_view media 1) ;;
 	--holds) words="media pools" ;;
 	--inventory) words="fast full none" ;;
 	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9 LTO-5-WORM LTO-6-WORM LTO-7-WORM LTO-8-WORM LTO-9-WORM" ;;

@@ -185,7 +185,7 @@ static int resolve_operands(const char *mountpoint, const char *cwd,
 			continue;
 		}
 		r = rsmfs_mounts_operand(mountpoint, cwd, device ? 'n' : rsmfs_verb_kind(call, i),
-					     call->operands[i], &names[i], err);
+					 call->operands[i], &names[i], err);
 
 		if (r < 0)
 			return r;

@@ -550,7 +550,7 @@ static const struct crash_step again_steps[] = {
 	{ .kind = CRASH_SYNC },
 	{ .kind = CRASH_DEALLOCATE },
 	{ .kind = CRASH_FREE },
-	{ .kind = CRASH_PAUSE, .size = 30 },
+	{ .kind = CRASH_SYNC }, /* its label is written */
 	{ .kind = CRASH_ALLOCATE },
 	{ .kind = CRASH_WRITE, .a = 2, .size = 2000 },
 	{ .kind = CRASH_SYNC },

@@ -79,7 +79,7 @@ static void every_kind_of_object_can_be_seen(void **state)
 	expect_reply(control, 0, "view changers", "table\tchangers\t");
 	expect_reply(control, 0, "view ports", "row\t10\tempty\t\t0\t1\n");
 	expect_reply(control, 0, "view drive-types", "\tLTO-8\t2\n");
-	expect_reply(control, 0, "view media-types", "row\tLTO-8\t4\t4\t2\n");
+	expect_reply(control, 0, "view media-types", "row\tLTO-8\t4\t4\t2\t2\n");
 	expect_reply(control, 0, "view sides A00001L8", "\tA00001L8\tavailable\tRSMFS FREE\t");
 	expect_absent("view sides A00001L8", "A00002L8");
 	expect_failure(control, 0, "view computer x", EINVAL);
