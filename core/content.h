@@ -243,6 +243,7 @@ RSM_MUST_CHECK int rsm_content_create(struct rsm_content *content, uint64_t pare
 struct rsm_content_read {
 	uint64_t offset;
 	size_t size;
+	int priority; /* of who reads: -15 to 15 */
 	/* Exactly once, from any thread, perhaps before _read returns. r: 0 with the bytes (short
 	 * at the end of the file), or -errno with err. The iov is valid during the call only.
 	 */

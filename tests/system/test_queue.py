@@ -43,7 +43,7 @@ def copying_from_one_cartridge_to_another_with_one_drive(bench):
     synced = bench.moves(mount) - before
     expect(copied <= 6, f"the robot moved {copied} times for a cp")
     expect(synced <= 8, f"the robot moved {synced} times for a cp and a sync")
-    same_tree(source, f"{b}/tree", times=False)
+    same_tree(source, f"{b}/tree", times=False, xattrs=False)
     print(f"cp: {copied} moves in {took:.1f} s, with sync {synced}")
 
 
@@ -89,7 +89,7 @@ def more_cartridges_than_drives_in_one_program(bench):
     mount.unmount()
     slow(library, robot_s=0.05, load_s=0.05, unload_s=0.05)
     mount = bench.mount(library)
-    files = [open(name / "data", "rb", buffering=0) for name in names]
+    files = [open(f"{name}/data", "rb", buffering=0) for name in names]
     contents = [read_file(bench.path(f"d{i}")) for i in range(5)]
     for at in range(0, 3 << 20, 1 << 20):
         for i, f in enumerate(files):
