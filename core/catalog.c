@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/catalog_check.h"
 #include "core/catalog_private.h"
 
 enum { APPLICATION_ID = 1381190979, SCHEMA_VERSION = 1 };
@@ -262,11 +263,10 @@ static int refuse_network(const char *folder, struct rsm_err *err)
 }
 
 /* Yields whether the database is still empty. */
-static int check_database(sqlite3 *db, const char *path, bool *ret_new, struct rsm_err *err)
+static int check_database(sqlite3 *db, const char *path, bool *ret_new, bool *ret_check_later,
+			  struct rsm_err *err)
 {
-	RSM_SQLITE_FINALIZE sqlite3_stmt *check = NULL;
 	sqlite3_int64 application, version, tables;
-	const char *words;
 	int r;
 
 	r = rsm_sqlite_number(db, "PRAGMA application_id", &application, err);
@@ -286,16 +286,8 @@ static int check_database(sqlite3 *db, const char *path, bool *ret_new, struct r
 				   "%s: is a catalogue by a newer rsmfs (format %lld, this one "
 				   "knows %d): use that one",
 				   path, version, SCHEMA_VERSION);
-	r = rsm_sqlite_prepare(db, "PRAGMA quick_check(1)", &check, err);
-	if (r == 0)
-		r = rsm_sqlite_step(check, err);
-	if (r < 0)
-		return r;
-	words = (const char *)sqlite3_column_text(check, 0);
-	if (r == 0 && words && strcmp(words, "ok") != 0)
-		return rsm_err_set(err, EBADMSG, "%s: is damaged: %.*s", path,
-				   (int)strcspn(words, "\n"), words);
-	return 0;
+	r = rsm_catalog_check_is_long(db, ret_check_later, err);
+	return r < 0 || *ret_check_later ? r : rsm_catalog_check_now(db, path, err);
 }
 
 /* The words of SQLite do not tell what to do. */
@@ -401,7 +393,7 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 		     struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_catalog_close) struct rsm_catalog *catalog = NULL;
-	bool is_new = false;
+	bool is_new = false, check_later = false;
 	int r;
 
 	r = rsm_file_make_folders(folder, 0755, err);
@@ -424,9 +416,11 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 	if (r == 0)
 		r = rsm_sqlite_open(catalog->path, SQLITE_OPEN_READWRITE, &catalog->db, err);
 	if (r == 0)
-		r = check_database(catalog->db, catalog->path, &is_new, err);
+		r = check_database(catalog->db, catalog->path, &is_new, &check_later, err);
 	if (r == 0)
 		r = set_up(catalog, is_new, err);
+	if (r == 0 && check_later)
+		r = rsm_catalog_check_start(catalog, &catalog->check, err);
 	r = advise(r, err);
 	if (r < 0)
 		return r;
@@ -438,6 +432,7 @@ void rsm_catalog_close(struct rsm_catalog *catalog)
 {
 	if (!catalog)
 		return;
+	rsm_catalog_check_stop(catalog->check);
 	for (size_t i = 0; i < RSM_CATALOG_STATEMENTS; i++)
 		sqlite3_finalize(catalog->statements[i].statement);
 	rsm_sqlite_close(catalog->db);

@@ -18,9 +18,10 @@ enum { RSM_CATALOG_STATEMENTS = 512 };
 struct rsm_catalog {
 	struct rsm_mutex exporting; /* one at a time, the last one wins; before lock */
 	struct rsm_mutex lock;
-	struct rsm_clock *clock; /* [const] */
-	char *path;		 /* [const] */
-	sqlite3 *db;		 /* [lock] */
+	struct rsm_clock *clock;	 /* [const] */
+	char *path;			 /* [const] */
+	sqlite3 *db;			 /* [lock] */
+	struct rsm_catalog_check *check; /* [const] NULL: none runs */
 	struct rsm_catalog_statement {
 		const char *sql;
 		sqlite3_stmt *statement;

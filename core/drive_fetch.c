@@ -127,9 +127,8 @@ void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge)
 	struct rsm_medium m;
 
 	if (rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0 ||
-	    m.label_work == RSM_LABEL_NONE || cartridge->failure.code == EMEDIUMTYPE ||
-	    (m.label_work == RSM_LABEL_UPDATE &&
-	     rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES))
+	    !rsm_drive_fit_has_label_work_locked(cartridge, &m) ||
+	    cartridge->failure.code == EMEDIUMTYPE)
 		cartridge->label_at_ns = 0;
 	else if (!cartridge->label_at_ns)
 		cartridge->label_at_ns = rsm_manager_now(manager) +
@@ -195,7 +194,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again, goes_on;
+	bool identify, keeps, again, goes_on, is_settled;
 	int r = rsm_drive_fetch(worker, cartridge, &err);
 
 	keeps = r < 0 && keeps_cartridge(worker);
@@ -219,6 +218,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	goes_on = r == -EMEDIUMTYPE && !keeps && rsm_drive_fit_goes_on_locked(worker, cartridge);
 	again = rsm_drive_try_elsewhere_locked(worker, cartridge, &err) &&
 		cartridge->failures == 0 && !keeps;
+	is_settled = cartridge->incompatible;
 	if (goes_on) {
 		cartridge->identify = identify;
 	} else {
@@ -242,7 +242,10 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		rsm_cartridge_unref(cartridge);
 		return;
 	}
-	report(worker, cartridge, &err);
+	if (r == -EMEDIUMTYPE && (is_settled || worker->medium.cleaner))
+		rsm_log_warning("%s", err.msg); /* that is what it is, and is in the events */
+	else
+		report(worker, cartridge, &err);
 	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
 	if (!again)
 		rsm_cartridge_fail_requests(cartridge, r, &err);

@@ -133,6 +133,21 @@ bool rsm_drive_fit_must_change_locked(const struct rsm_drive_worker *worker,
 	       is_to_be_written(cartridge) && best_of(cartridge, true) == RSM_MEDIA_WRITES;
 }
 
+bool rsm_drive_fit_is_fixed_locked(const struct rsm_cartridge *cartridge,
+				   const struct rsm_medium *medium)
+{
+	return medium->write_protected ||
+	       rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES;
+}
+
+bool rsm_drive_fit_has_label_work_locked(const struct rsm_cartridge *cartridge,
+					 const struct rsm_medium *medium)
+{
+	return medium->label_work != RSM_LABEL_NONE &&
+	       (medium->label_work != RSM_LABEL_UPDATE ||
+		!rsm_drive_fit_is_fixed_locked(cartridge, medium));
+}
+
 /* ---- words ---- */
 
 /* "LTO-9, LTO-8" */

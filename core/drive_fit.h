@@ -30,6 +30,15 @@ enum rsm_media_access rsm_drive_fit_best_locked(const struct rsm_cartridge *cart
 RSM_MUST_CHECK int rsm_drive_fit_check_locked(const struct rsm_cartridge *cartridge, uint32_t drive,
 					      bool write, struct rsm_err *err);
 
+/* It can only be read: by its switch, or as no drive of its library writes it. What the catalogue
+ * knows newer (its name, say) stays there.
+ */
+bool rsm_drive_fit_is_fixed_locked(const struct rsm_cartridge *cartridge,
+				   const struct rsm_medium *medium);
+/* Label work that can be done: all but changed names of one that is fixed. */
+bool rsm_drive_fit_has_label_work_locked(const struct rsm_cartridge *cartridge,
+					 const struct rsm_medium *medium);
+
 /* The catalogue's word on what it is. */
 void rsm_drive_fit_note_locked(struct rsm_cartridge *cartridge, const struct rsm_medium *medium);
 

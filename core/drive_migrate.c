@@ -10,6 +10,7 @@
  * the staging area is nearly full; then batches are small, so that an index soon gives back what
  * they had.
  */
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 #include <inttypes.h>
@@ -453,6 +454,13 @@ static void set_committing(struct rsm_cartridge *cartridge, bool committing)
 		rsm_manager_wake_locked(cartridge->manager); /* who waits for a sync */
 }
 
+/* Changed names are not forced upon what cannot be written here. */
+static bool takes_label(const struct rsm_cartridge *cartridge, const struct rsm_medium *medium)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	return rsm_drive_fit_has_label_work_locked(cartridge, medium);
+}
+
 int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		     enum rsm_volume_commit what, struct rsm_err *err)
 {
@@ -464,7 +472,8 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 	if (!worker->volume || !worker->volume->ops->commit)
 		return 0;
 	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
-	update = r == 0 && identity.medium.label_work == RSM_LABEL_UPDATE;
+	update = r == 0 && identity.medium.label_work == RSM_LABEL_UPDATE &&
+		 takes_label(cartridge, &identity.medium);
 	if (r == 0 && !identity.medium.lmid[0]) {
 		/* an imported volume is not ours to write to */
 		rsm_drive_identity_fini(&identity);

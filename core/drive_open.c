@@ -85,7 +85,8 @@ void rsm_drive_identity_fini(struct drive_identity *identity)
  * until it is formatted.
  */
 enum { MEDIUM_ERROR = 0x03 }; /* a sense key */
-static const char *const lasting[] = { "read error ", "write error " };
+static const char *const lasting[] = { "read error ", "write error ", "another cartridge bears ",
+				       "it bears the same volume " };
 
 static bool is_lasting(const char *health)
 {

@@ -298,12 +298,16 @@ static bool gather_label_work(void *context, const struct rsm_medium *medium)
 void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms)
 {
 	struct rsm_cartridge *cartridge;
+	struct rsm_medium m;
 
-	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 ||
+	    rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
 		return;
 	rsm_mutex_lock(&manager->lock);
-	cartridge->label_at_ns = rsm_manager_now(manager) + (int64_t)delay_ms * 1000000 + 1;
-	rsm_cartridge_wanted_locked(cartridge);
+	if (rsm_drive_fit_has_label_work_locked(cartridge, &m)) {
+		cartridge->label_at_ns = rsm_manager_now(manager) + (int64_t)delay_ms * 1000000 + 1;
+		rsm_cartridge_wanted_locked(cartridge);
+	}
 	rsm_mutex_unlock(&manager->lock);
 	rsm_cartridge_unref(cartridge);
 }

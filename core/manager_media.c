@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 #define RESERVE_MOST ((uint64_t)64 << 20)
@@ -335,7 +336,7 @@ void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium)
 	rsm_mutex_lock(&manager->lock);
 	if (cartridge->migrate_at_ns)
 		cartridge->migrate_at_ns = now;
-	if (m.label_work != RSM_LABEL_NONE)
+	if (rsm_drive_fit_has_label_work_locked(cartridge, &m))
 		cartridge->label_at_ns = now;
 	rsm_cartridge_wanted_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);

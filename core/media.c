@@ -205,6 +205,21 @@ int rsm_medium_find_barcode(struct rsm_catalog *catalog, const char *barcode,
 	return r < 0 ? r : step_medium(row, ret_medium, err);
 }
 
+int rsm_medium_check_twins(struct rsm_catalog *catalog, const char *barcode, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int64_t count = 0;
+	int r = rsm_catalog_number(
+		catalog, &count, err,
+		"SELECT count(*) FROM medium WHERE barcode = ?1 AND barcode <> ''", "s", barcode);
+
+	if (r == 0 && count > 1)
+		r = rsm_err_set(err, EINVAL,
+				"%lld cartridges bear the barcode %s: name one by its path",
+				(long long)count, barcode);
+	return r < 0 ? r : 0;
+}
+
 int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 			 struct rsm_medium *ret_medium, struct rsm_err *err)
 {

@@ -90,6 +90,9 @@ RSM_MUST_CHECK int rsm_medium_find(struct rsm_catalog *catalog, int64_t pool, co
 RSM_MUST_CHECK int rsm_medium_find_barcode(struct rsm_catalog *catalog, const char *barcode,
 					   struct rsm_medium *ret_medium,
 					   struct rsm_err *err); /* ABSENT */
+/* -EINVAL: several cartridges bear the barcode, so it names none of them. */
+RSM_MUST_CHECK int rsm_medium_check_twins(struct rsm_catalog *catalog, const char *barcode,
+					  struct rsm_err *err);
 RSM_MUST_CHECK int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 					struct rsm_medium *ret_medium,
 					struct rsm_err *err); /* ABSENT */

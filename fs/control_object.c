@@ -220,6 +220,8 @@ int rsmfs_object_find(struct rsmfs_request *request, const char *operand,
 		r = find_by_word(request, operand, &ret_object->medium, err);
 		ret_object->is_pool = false;
 		ret_object->rest = "";
+		if (r == 0)
+			r = rsm_medium_check_twins(request->catalog, operand, err);
 		if (r <= 0)
 			return r;
 	}

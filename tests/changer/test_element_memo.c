@@ -127,7 +127,6 @@ static void a_start_sees_what_was_carried_while_nobody_looked(void **state)
 	shape.slots = 2100;
 	shape.cartridges = 3;
 	rig_make(rig, &shape, "");
-	rig_open(rig);
 	rig_move(rig, 1002, 3100);
 	rig_close(rig);
 	assert_true(rig_is_there(rig, ".elements"));
