@@ -169,6 +169,7 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 		worker->fetching_since_ns = rsm_manager_now(manager);
 		worker->cartridge = cartridge;
 		worker->state = RSM_DRIVE_LOADING;
+		rsm_item_begins_locked(cartridge);
 	} else {
 		wait_locked(worker, next);
 	}

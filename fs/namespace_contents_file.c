@@ -276,6 +276,7 @@ void rsmfs_file_read(struct rsmfs *fs, struct rsmfs_call *call)
 						.size = call->size,
 						.priority = rsmfs_priority_of(
 							fuse_req_ctx(call->req)->pid),
+						.user = fuse_req_ctx(call->req)->uid,
 						.done = read_done,
 						.context = read };
 	rsm_content_read_file(file->file, &read->read);
