@@ -104,6 +104,7 @@ void rsm_cartridge_unref(struct rsm_cartridge *cartridge)
 	if (cartridge->discard && cartridge->references == 0)
 		rsm_cartridge_close_content_locked(cartridge, true);
 	if (cartridge->detached && cartridge->references == 0) {
+		rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
 		rsm_list_remove(&cartridge->link);
 		free(cartridge);
 	}
@@ -207,6 +208,7 @@ void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon)
 	RSM_LOCK_SCOPE(&cartridge->manager->lock);
 	if (!soon) {
 		cartridge->read_soon_ns = 0;
+		rsm_cartridge_unwanted_locked(cartridge);
 	} else if (cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library &&
 		   !cartridge->read_soon_ns) {
 		cartridge->read_soon_ns = rsm_manager_now(cartridge->manager);
@@ -287,6 +289,7 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 	case RSM_WANT_ROOM: all_migrate_locked(manager, now); break;
 	case RSM_WANT_NOTHING:
 		cartridge->read_soon_ns = 0;
+		rsm_cartridge_unwanted_locked(cartridge);
 		wake = cartridge->state != RSM_CARTRIDGE_AWAY;
 		break;
 	case RSM_WANT_MEDIUM: break;
@@ -473,6 +476,7 @@ void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge)
 
 	if (cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->since_ns)
 		cartridge->since_ns = now;
+	rsm_item_waits_locked(cartridge);
 	rsm_manager_wake_locked(cartridge->manager);
 }
 
@@ -484,6 +488,7 @@ void rsm_cartridge_unwanted_locked(struct rsm_cartridge *cartridge)
 		return;
 	cartridge->since_ns = 0;
 	cartridge->bias_ns = 0;
+	rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
 }
 
 void rsm_cartridge_tidy(struct rsm_manager *manager)
@@ -518,6 +523,7 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 			rsm_content_close_volume(cartridge->content);
 			open--;
 		}
+		rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
 		rsm_list_remove(&cartridge->link);
 		free(cartridge);
 	}
@@ -555,6 +561,10 @@ void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const s
 	cartridge->read_soon_ns = 0;
 	cartridge->since_ns = 0;
 	cartridge->bias_ns = 0;
+	if (cartridge->state == RSM_CARTRIDGE_AWAY)
+		rsm_item_ends_locked(cartridge,
+				     r == -ECANCELED ? RSM_WORK_CANCELLED : RSM_WORK_FAILED,
+				     err->msg);
 	rsm_mutex_unlock(&cartridge->manager->lock);
 	answer_mounts(&mounts, r, err);
 	RSM_LIST_FOR_EACH_SAFE (item, &reads) {

@@ -74,6 +74,7 @@ struct rsm_cartridge {
 	uint32_t avoid;	       /* [lock] the drive that could not do its work, or 0 */
 	uint64_t leave_before; /* [lock] it leaves when what was closed before is on it; 0: no */
 	bool leave_done;       /* [lock] that is so */
+	int64_t work_item;     /* [lock] of its waiting and fetching, or 0 */
 	unsigned departures;   /* [lock] how often it went home */
 	unsigned kept_home;    /* [lock] by so many who are about to eject it */
 	int64_t retry_at_ns;   /* [lock] after a failure nothing but requests fetch it before */

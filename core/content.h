@@ -40,6 +40,7 @@ struct rsm_medium_read {
 	void *buffer; /* to be filled with `count` bytes; NULL: the bytes are lent instead */
 	int64_t since_ns, deadline_ns; /* the queue's: since when it waits, and how long at most */
 	int priority;		       /* of who reads, as a mount request's */
+	uint32_t user;		       /* who reads */
 	bool elsewhere;		       /* the queue's: one drive could not do it */
 	/* Of a read without a buffer, when done() is called with 0: all its bytes in order, valid
 	 * until done() returns. `lender` is the medium's own.
@@ -254,6 +255,8 @@ RSM_MUST_CHECK int rsm_content_create(struct rsm_content *content, uint64_t pare
 struct rsm_content_read {
 	uint64_t offset;
 	size_t size;
+	int priority; /* of who reads: -15 to 15 */
+	uint32_t user;
 	/* Exactly once, from any thread, perhaps before _read returns. r: 0 with the bytes (short
 	 * at the end of the file), or -errno with err. The iov is valid during the call only.
 	 */

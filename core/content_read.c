@@ -339,6 +339,8 @@ static void carry_out(struct rsm_content *content, struct rsm_content_read *requ
 
 		piece->pending = pending;
 		piece->read.content = content;
+		piece->read.priority = request->priority;
+		piece->read.user = request->user;
 		piece->read.done = piece_done;
 		rsm_list_init(&piece->read.link);
 	}

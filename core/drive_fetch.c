@@ -167,6 +167,7 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		worker->fetching_since_ns ? cartridge->loaded_at_ns - worker->fetching_since_ns : 0;
 	worker->state = RSM_DRIVE_IDLE;
 	worker->failures = 0;
+	rsm_item_ends_locked(cartridge, RSM_WORK_PASSED, "");
 	cartridge->stay_until_ns = 0;
 	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
 	    rsm_list_is_empty(&cartridge->reads))
@@ -212,7 +213,6 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	}
 	cartridge->state = RSM_CARTRIDGE_AWAY;
 	cartridge->departures++;
-	cartridge->worker = NULL;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
 	goes_on = r == -EMEDIUMTYPE && !keeps && rsm_drive_fit_goes_on_locked(worker, cartridge);
@@ -226,6 +226,11 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		if (!again)
 			(void)rsm_identify_ended_locked(cartridge, r);
 	}
+	if (goes_on || again)
+		rsm_item_goes_back_locked(cartridge, err.msg);
+	else
+		rsm_item_ends_locked(cartridge, RSM_WORK_FAILED, err.msg);
+	cartridge->worker = NULL;
 	if (again) {
 		cartridge->retry_at_ns = 0;
 		cartridge->identify = identify;
@@ -294,8 +299,8 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
+	int64_t unload_at, item = rsm_item_begin_dismount(cartridge);
 	bool in_vain;
-	int64_t unload_at;
 	int r;
 
 	if (!let_go_of_abandoned(worker, cartridge) && !is_given_up(cartridge)) {
@@ -311,6 +316,7 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		rsm_err_wrap(&err, r, "%s in %s", cartridge->barcode, worker->name);
 		report(worker, cartridge, &err);
 	}
+	rsm_item_end_dismount(worker, item, r, &err);
 	rsm_mutex_lock(&manager->lock);
 	cartridge->state = RSM_CARTRIDGE_AWAY;
 	cartridge->departures++;

@@ -178,6 +178,7 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 		worker->fetching_since_ns = rsm_manager_now(manager);
 		worker->cartridge = cartridge;
 		worker->state = RSM_DRIVE_LOADING;
+		rsm_item_begins_locked(cartridge);
 	} else {
 		int64_t soon = rsm_manager_now(manager) + RSM_SECOND_NS;
 

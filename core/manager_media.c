@@ -316,6 +316,15 @@ int rsm_manager_update_medium(struct rsm_manager *manager, const struct rsm_medi
 {
 	int r = rsm_medium_update_logical(manager->catalog, medium, err);
 
+	if (r == 0) {
+		struct rsm_cartridge *cartridge;
+		RSM_LOCK_SCOPE(&manager->lock);
+
+		cartridge = rsm_cartridge_find_locked(manager, medium->id);
+		if (cartridge)
+			cartridge->priority = medium->priority;
+		rsm_manager_wake_locked(manager);
+	}
 	if (r == 0)
 		rsm_manager_label_changed(manager, medium->id);
 	return r;

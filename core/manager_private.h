@@ -130,6 +130,20 @@ void rsm_cartridge_unbound_locked(struct rsm_cartridge *cartridge);
  */
 void rsm_manager_expire(struct rsm_manager *manager);
 
+/* ---- manager_item.c: work items, with the lock ---- */
+
+/* Somebody waits for it from now on. */
+void rsm_item_waits_locked(struct rsm_cartridge *cartridge);
+void rsm_item_begins_locked(struct rsm_cartridge *cartridge);
+/* Another drive is to try it. */
+void rsm_item_goes_back_locked(struct rsm_cartridge *cartridge, const char *why);
+void rsm_item_ends_locked(struct rsm_cartridge *cartridge, enum rsm_work_state state,
+			  const char *text);
+/* Without the lock, by the worker. Returns the item, or 0. */
+int64_t rsm_item_begin_dismount(struct rsm_cartridge *cartridge);
+void rsm_item_end_dismount(struct rsm_drive_worker *worker, int64_t id, int r,
+			   const struct rsm_err *err);
+
 /* ---- cartridge.c: the table ---- */
 
 /* Queues a read of the medium, or completes it at once; gives up one that waits. By way of the

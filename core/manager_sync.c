@@ -218,6 +218,7 @@ static int sync_one(struct sync *sync, struct target *target, struct rsm_err *er
 		rsm_log_error("%s: %s", cartridge->barcode, sync_err.msg);
 	rsm_mutex_lock(&manager->lock);
 	cartridge->syncs--;
+	rsm_cartridge_unwanted_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);
 	rsm_cartridge_unref(cartridge);
 	return r;

@@ -173,14 +173,120 @@ int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err)
 	return r < 0 ? r : 0;
 }
 
+struct sought {
+	int64_t id;
+	struct rsm_work_item *item;
+	bool found;
+};
+
+static bool seek_item(void *context, const struct rsm_work_item *item)
+{
+	struct sought *sought = context;
+
+	sought->found = item->id == sought->id;
+	if (sought->found)
+		*sought->item = *item;
+	return !sought->found;
+}
+
+static int find_item(struct rsmfs_request *request, const char *number, struct rsm_work_item *item,
+		     struct rsm_err *err)
+{
+	struct sought sought = { .item = item };
+	char *end;
+	int r;
+
+	errno = 0;
+	sought.id = strtoll(number, &end, 10);
+	if (errno || *end || sought.id <= 0)
+		return rsm_err_set(err, EINVAL, "queue: '%s' is not the number of a work item",
+				   number);
+	r = rsm_work_item_list(request->catalog, false, seek_item, &sought, err);
+	if (r < 0)
+		return r;
+	return sought.found ? 0
+			    : rsm_err_set(err, ENOENT, "there is no work item %lld",
+					  (long long)sought.id);
+}
+
+/* One's own are one's own to cancel. */
+static int cancel_item(struct rsmfs_request *request, const struct rsm_work_item *item,
+		       struct rsm_err *err)
+{
+	bool own = item->kind == RSM_WORK_MOUNT && item->user == request->caller->uid;
+	int r = own ? 0 : rsmfs_request_need_admin(request, err);
+
+	return r < 0 ? r : rsm_manager_cancel_item(request->manager, item, err);
+}
+
+static void report_item(struct rsmfs_request *request, const struct rsm_work_item *item,
+			enum rsm_work_state state)
+{
+	rsmfs_row_begin(request);
+	rsmfs_row_signed(request, item->id);
+	rsmfs_row_text(request, rsm_work_state_name(state));
+	rsmfs_row_end(request);
+}
+
+/* All of them are looked for before the first is cancelled. */
+static int cancel_items(struct rsmfs_request *request, struct rsm_err *err)
+{
+	const struct rsmfs_verb_call *call = &request->call;
+	struct rsm_work_item item;
+	int r = 0;
+
+	for (size_t i = 1; i < call->operand_count && r == 0; i++)
+		r = find_item(request, call->operands[i], &item, err);
+	if (r == 0)
+		rsmfs_request_table(request, "done", "queue", "id:n\tstate:s");
+	for (size_t i = 1; i < call->operand_count && r == 0; i++) {
+		r = find_item(request, call->operands[i], &item, err);
+		if (r == 0)
+			r = cancel_item(request, &item, err);
+		if (r == 0)
+			report_item(request, &item, RSM_WORK_CANCELLED);
+	}
+	return r;
+}
+
+static int reorder_item(struct rsmfs_request *request, bool first, struct rsm_err *err)
+{
+	struct rsm_work_item item;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0 && request->call.operand_count > 2)
+		return rsm_err_set(err, EINVAL, "queue: only one can be %s",
+				   first ? "first" : "last");
+	if (r == 0)
+		r = find_item(request, request->call.operands[1], &item, err);
+	if (r == 0)
+		r = rsm_manager_reorder_item(request->manager, item.id, first, err);
+	if (r == 0) {
+		rsmfs_request_table(request, "done", "queue", "id:n\tstate:s");
+		report_item(request, &item, item.state);
+	}
+	return r;
+}
+
 int rsmfs_run_queue(struct rsmfs_request *request, struct rsm_err *err)
 {
-	if (!request->call.operand_count)
+	const struct rsmfs_verb_call *call = &request->call;
+	const char *word = call->operand_count ? call->operands[0] : NULL;
+	bool cancel, first;
+
+	if (!word)
 		return rsmfs_view_queue(request, err);
-	if (strcmp(request->call.operands[0], "purge") != 0)
-		return rsm_err_set(err, EINVAL, "queue: '%s' is not purge",
-				   request->call.operands[0]);
-	return rsmfs_purge_queue(request, err);
+	if (!strcmp(word, "purge"))
+		return rsmfs_purge_queue(request, err);
+	cancel = !strcmp(word, "cancel");
+	first = !strcmp(word, "first");
+	if (!cancel && !first && strcmp(word, "last") != 0)
+		return rsm_err_set(err, EINVAL, "queue: '%s' is not cancel, first, last or purge",
+				   word);
+	if (call->operand_count < 2)
+		return rsm_err_set(err, EINVAL, "queue %s: the number of a work item is missing",
+				   word);
+	return cancel ? cancel_items(request, err) : reorder_item(request, first, err);
 }
 
 enum { LINES_AT_ONCE = 256 };

@@ -30,6 +30,7 @@ static const char help[] =
 	"  -o stream_size=SIZE     write a file to its medium while it still grows, from here on\n"
 	"  -o drives=DEV:DEV       the drives of a changer\n"
 	"  -o dismount_delay=S     how long an idle cartridge stays in its drive (60)\n"
+	"  -o mount_timeout=S      who waits so long for a drive gets an error (0: never)\n"
 	"  -o migrate_delay=MS     quiet time after a close before writing to the medium (2000)\n"
 	"  -o label_delay=MS       quiet time after an allocation before label work (10000)\n"
 	"  -o index_interval=S     how often an index is written to a medium (300; 0: at the end)\n"

@@ -101,8 +101,8 @@ _rsm()
 			words+=$'\n'"$(_rsm_view media-types 1)"
 			;;
 		queue)
-			words=$(rsm help queue 2>/dev/null | sed -n '1s/.*\[\([a-zN |]*\)\].*/\1/p' |
-				tr '|' '\n' | sed 's/ //g; s/N$//')
+			words=$(rsm help queue 2>/dev/null | sed -n '1s/.*\[\([a-zN .|]*\)\].*/\1/p' |
+				tr '|' '\n' | sed 's/[ .]//g; s/N$//')
 			[[ $prev == @(cancel|first|last) ]] && words=$(_rsm_view queue 1)
 			;;
 		deallocate | mount | swap | complete | decommission | free | forget | eject | log | \

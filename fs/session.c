@@ -248,6 +248,7 @@ static int start_manager(struct session *session, struct rsm_err *err)
 		.stream_size = o->stream_size,
 		.index_bytes = o->index_bytes,
 		.dismount_delay_s = o->dismount_delay_s,
+		.mount_timeout_s = o->mount_timeout_s,
 		.migrate_delay_ms = o->migrate_delay_ms,
 		.label_delay_ms = o->label_delay_ms,
 		.index_interval_s = o->index_interval_s,

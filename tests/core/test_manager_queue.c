@@ -328,6 +328,121 @@ static void a_read_ends_when_interrupted_even_while_the_drive_winds(void **state
 	expect_file(world, media[0], "behind", 100, 1);
 }
 
+static bool take_open_mount(void *context, const struct rsm_work_item *item)
+{
+	struct rsm_work_item *last = context;
+
+	if (item->kind == RSM_WORK_MOUNT)
+		*last = *item;
+	return true;
+}
+
+static struct rsm_work_item open_mount(struct world *world)
+{
+	struct rsm_work_item item = { 0 };
+
+	assert_done(rsm_work_item_list(rsm_manager_catalog(world->manager), true, take_open_mount,
+				       &item, &world->err),
+		    &world->err);
+	return item;
+}
+
+struct asking {
+	struct world *world;
+	int64_t medium;
+	int result;
+	pthread_t thread;
+};
+
+static void *ask_for(void *argument)
+{
+	struct asking *asking = argument;
+	struct rsm_err err;
+
+	asking->result = rsm_manager_mount_wait(asking->world->manager, &asking->medium, 1, 0, 0, 0,
+						20000, 1000, NULL, &err);
+	return NULL;
+}
+
+static void a_cancelled_mount_fails_those_who_wait_for_it(void **state)
+{
+	struct world *world = *state;
+	struct asking asking = { .world = world };
+	struct rsm_work_item item;
+	int64_t media[2];
+
+	given_media(world, media, 2);
+	mount(world, &media[0], 1, RSM_MOUNT_HOLD);
+	asking.medium = media[1];
+	pthread_create(&asking.thread, NULL, ask_for, &asking);
+	for (int k = 0; k < 1000 && !open_mount(world).id; k++)
+		usleep(2000);
+	item = open_mount(world);
+	assert_int_equal(item.medium, media[1]);
+	assert_int_equal(item.state, RSM_WORK_QUEUED);
+	assert_int_equal(item.user, 1000);
+	assert_done(rsm_manager_cancel_item(world->manager, &item, &world->err), &world->err);
+	pthread_join(asking.thread, NULL);
+	assert_int_equal(asking.result, -ECANCELED);
+	assert_int_equal(open_mount(world).id, 0);
+	item.state = RSM_WORK_CANCELLED;
+	item.ended.tv_sec = 1;
+	assert_int_equal(rsm_manager_cancel_item(world->manager, &item, &world->err), -ENOENT);
+	assert_int_equal(rsm_manager_reorder_item(world->manager, item.id, true, &world->err),
+			 -EINVAL);
+}
+
+static void a_mount_that_was_put_first_comes_first(void **state)
+{
+	struct world *world = *state;
+	struct asking asking[2] = { { .world = world }, { .world = world } };
+	int64_t media[3];
+
+	given_media(world, media, 3);
+	mount(world, &media[0], 1, RSM_MOUNT_HOLD);
+	for (int i = 0; i < 2; i++) {
+		asking[i].medium = media[1 + i];
+		pthread_create(&asking[i].thread, NULL, ask_for, &asking[i]);
+		for (int k = 0; k < 1000 && open_mount(world).medium != media[1 + i]; k++)
+			usleep(2000);
+	}
+	assert_done(
+		rsm_manager_reorder_item(world->manager, open_mount(world).id, true, &world->err),
+		&world->err);
+	dismount(world, media[0]);
+	pthread_join(asking[1].thread, NULL);
+	assert_int_equal(asking[1].result, 0);
+	pthread_join(asking[0].thread, NULL);
+	assert_int_equal(asking[0].result, 0);
+}
+
+/* Promise 13. */
+static void after_a_restart_with_work_items_queued_none_runs_and_nobody_waits(void **state)
+{
+	struct world *world = *state;
+	struct asking asking = { .world = world };
+	int64_t media[2];
+	unsigned before;
+
+	given_media(world, media, 2);
+	mount(world, &media[0], 1, RSM_MOUNT_HOLD);
+	asking.medium = media[1];
+	pthread_create(&asking.thread, NULL, ask_for, &asking);
+	for (int k = 0; k < 1000 && !open_mount(world).id; k++)
+		usleep(2000);
+	world_crash(world);
+	pthread_join(asking.thread, NULL);
+	assert_true(asking.result < 0);
+	world_start(world);
+	assert_int_equal(open_mount(world).id, 0);
+	before = moves(world);
+	usleep(200000);
+	assert_int_equal(location_of(world, media[1]), RSM_AT_SLOT);
+	assert_int_equal(moves(world), before);
+	expect_file(world, media[1], "file", 1000, 1);
+	expect_file(world, media[0], "file", 1000, 0);
+}
+
 static void inject(struct world *world, uint16_t element, uint16_t opcode, unsigned times)
 {
 	const struct rsm_emulator_fault fault = {
@@ -523,6 +638,9 @@ static const struct CMUnitTest tests[] = {
 	T(an_idle_cartridge_leaves_at_once_when_wanted_else_stays, world_of_one_drive),
 	T(a_full_library_and_a_full_drive_dismount_before_they_mount, world_full),
 	T(a_read_ends_when_interrupted_even_while_the_drive_winds, world_new),
+	T(a_cancelled_mount_fails_those_who_wait_for_it, world_of_one_drive),
+	T(a_mount_that_was_put_first_comes_first, world_of_one_drive),
+	T(after_a_restart_with_work_items_queued_none_runs_and_nobody_waits, world_of_one_drive),
 	T(what_a_broken_drive_cannot_load_another_one_does, world_new),
 	T(what_a_broken_drive_cannot_read_another_one_does, world_new),
 	T(a_drive_with_errors_goes_out_of_service_and_its_work_elsewhere, world_new),
