@@ -74,28 +74,13 @@ static int find_by_element(struct rsmfs_request *request, const char *word,
 struct by_word {
 	const char *word;
 	struct rsm_medium *found;
-	bool is_found;
 	unsigned count;
 };
-
-static bool match_word(void *context, const struct rsm_medium *medium)
-{
-	struct by_word *by = context;
-
-	if (strcmp(medium->shown, by->word) != 0 && strcmp(medium->lmid, by->word) != 0 &&
-	    strcmp(medium->guid, by->word) != 0)
-		return true;
-	*by->found = *medium;
-	by->is_found = true;
-	return false;
-}
 
 static bool match_name(void *context, const struct rsm_medium *medium)
 {
 	struct by_word *by = context;
 
-	if (!medium->lmid[0] || strcmp(medium->name, by->word) != 0)
-		return true;
 	*by->found = *medium;
 	return by->count++ == 0;
 }
@@ -109,7 +94,7 @@ static int find_by_name(struct rsmfs_request *request, const char *word,
 
 	if (strncmp(word, "name:", 5) != 0)
 		return RSM_MEDIUM_ABSENT;
-	r = rsm_medium_list_all(request->catalog, 0, match_name, &by, err);
+	r = rsm_medium_list_named(request->catalog, by.word, match_name, &by, err);
 	if (r < 0)
 		return r;
 	if (by.count > 1)
@@ -129,14 +114,7 @@ static int find_by_word(struct rsmfs_request *request, const char *word,
 		r = find_by_name(request, word, ret_medium, err);
 	if (r > 0)
 		r = rsm_medium_find_barcode(request->catalog, word, ret_medium, err);
-	if (r <= 0)
-		return r;
-	struct by_word by = { .word = word, .found = ret_medium };
-
-	r = rsm_medium_list_all(request->catalog, 0, match_word, &by, err);
-	if (r < 0)
-		return r;
-	return by.is_found ? 0 : RSM_MEDIUM_ABSENT;
+	return r > 0 ? rsm_medium_find_id(request->catalog, word, ret_medium, err) : r;
 }
 
 /* The next component of a path; NULL at the end, or when it is too long to be a name. */
