@@ -167,7 +167,7 @@ RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
 					struct rsm_medium *ret_medium, struct rsm_err *err);
 /* The same, for threads that may wait: when none is available (-ENOSPC) the operator is asked for
  * one, for `words`, and the request satisfies itself when a fitting cartridge comes, from wherever.
- * A request that was satisfied without that is raised again, with what came instead. timeout_ms 0:
+ * A request that is satisfied when another waiter wins what came is raised again. timeout_ms 0:
  * no limit, else -ETIMEDOUT; -EINTR; -ECANCELED: refused.
  */
 RSM_MUST_CHECK int rsm_manager_allocate_wait(struct rsm_manager *manager,

@@ -18,94 +18,14 @@ struct waiter {
 	int64_t pool;	      /* [const] */
 };
 
-/* ---- asking ---- */
-
-struct came {
-	struct timespec since;
-	struct rsm_text *text;
-	unsigned count;
-};
-
-static bool is_before(const struct timespec *one, const struct timespec *other)
-{
-	return one->tv_sec != other->tv_sec ? one->tv_sec < other->tv_sec
-					    : one->tv_nsec < other->tv_nsec;
-}
-
-static bool add_new_medium(void *context, const struct rsm_medium *medium)
-{
-	enum { NAMED_MOST = 3 };
-	struct came *came = context;
-
-	/* what is known of a cartridge begins when it is first seen */
-	if (medium->lmid[0] || medium->cleaner || medium->state == RSM_MEDIUM_AVAILABLE ||
-	    is_before(&medium->created, &came->since))
-		return true;
-	if (came->count++ < NAMED_MOST)
-		rsm_text_printf(came->text, "%s%s is %s", came->count > 1 ? ", " : "",
-				medium->shown, rsm_medium_state_name(medium->state));
-	return true;
-}
-
-/* Said to be satisfied, and it was not: what has come instead. */
-static void add_what_came(struct rsm_manager *manager, const struct rsm_operator_request *before,
-			  struct rsm_text *text)
-{
-	struct came came = { .since = before->submitted, .text = text };
-
-	rsm_text_printf(text, "; request %" PRId64 " was called satisfied, but ", before->id);
-	if (rsm_medium_list_all(manager->catalog, 0, add_new_medium, &came, NULL) < 0 ||
-	    came.count == 0)
-		rsm_text_add(text, "none came that can be allocated");
-}
-
-/* `before`: the one that was satisfied falsely, id 0 at first. */
 static int ask(struct rsm_manager *manager, const struct rsm_allocation *allocation,
-	       const struct rsm_operator_request *before, const char *words, int64_t *ret_id,
-	       struct rsm_err *err)
+	       const char *words, int64_t *ret_id, struct rsm_err *err)
 {
 	struct rsm_operator_request request = { .kind = RSM_REQUEST_NEW_MEDIA,
 						.pool = allocation->pool };
-	RSM_TEXT struct rsm_text text = { 0 };
 
-	rsm_text_printf(&text, "a cartridge is wanted for %s", words);
-	if (before->id)
-		add_what_came(manager, before, &text);
-	if (text.failed)
-		return rsm_err_oom(err);
-	snprintf(request.text, sizeof request.text, "%.500s", text.data);
+	snprintf(request.text, sizeof request.text, "a cartridge is wanted for %.400s", words);
 	return rsm_operator_request_raise(manager->catalog, &request, ret_id, err);
-}
-
-struct asked {
-	int64_t id;
-	bool found;
-	struct rsm_operator_request request;
-};
-
-static bool find_asked(void *context, const struct rsm_operator_request *request)
-{
-	struct asked *asked = context;
-
-	if (request->id != asked->id)
-		return true;
-	asked->found = true;
-	asked->request = *request;
-	return false;
-}
-
-/* The state of the request. Those that are open are few; the others are looked through once. */
-static int look(struct rsm_manager *manager, struct asked *asked, struct rsm_err *err)
-{
-	int r;
-
-	asked->found = false;
-	r = rsm_operator_request_list(manager->catalog, true, find_asked, asked, err);
-	if (r >= 0 && !asked->found)
-		r = rsm_operator_request_list(manager->catalog, false, find_asked, asked, err);
-	if (r >= 0 && !asked->found) /* purged: nobody can have been meant */
-		asked->request.state = RSM_REQUEST_COMPLETE;
-	return r < 0 ? r : 0;
 }
 
 /* ---- waiting ---- */
@@ -152,25 +72,27 @@ static int pause_a_while(struct rsm_manager *manager, int64_t until, const char 
 
 static int wait_for_one(struct rsm_manager *manager, const struct rsm_allocation *allocation,
 			const char *words, int64_t until, const atomic_bool *cancel,
-			struct asked *asked, struct rsm_medium *ret_medium, struct rsm_err *err)
+			int64_t *ret_asked, struct rsm_medium *ret_medium, struct rsm_err *err)
 {
-	int r = ask(manager, allocation, &asked->request, words, &asked->id, err);
+	struct rsm_operator_request request;
+	int r = ask(manager, allocation, words, ret_asked, err);
 
 	while (r >= 0) {
 		r = pause_a_while(manager, until, words, cancel, err);
-		if (r == 0) /* before the try: a satisfied request is to be followed by one */
-			r = look(manager, asked, err);
-		if (r < 0)
-			return r;
-		r = rsm_manager_allocate(manager, allocation, ret_medium, err);
+		if (r == 0) /* before the try: one that is satisfied is to be followed by one */
+			r = rsm_operator_request_get(manager->catalog, *ret_asked, &request, err);
+		if (r == RSM_REQUEST_ABSENT) /* purged */
+			request.state = RSM_REQUEST_COMPLETE;
+		if (r >= 0)
+			r = rsm_manager_allocate(manager, allocation, ret_medium, err);
 		if (r != -ENOSPC)
 			return r;
-		if (asked->request.state == RSM_REQUEST_REFUSED)
+		if (request.state == RSM_REQUEST_REFUSED)
 			return rsm_err_set(err, ECANCELED, "%s: the operator refused a cartridge",
 					   words);
 		r = 0;
-		if (asked->request.state == RSM_REQUEST_COMPLETE)
-			r = ask(manager, allocation, &asked->request, words, &asked->id, err);
+		if (request.state == RSM_REQUEST_COMPLETE) /* somebody else has won what came */
+			r = ask(manager, allocation, words, ret_asked, err);
 	}
 	return r;
 }
@@ -180,8 +102,7 @@ int rsm_manager_allocate_wait(struct rsm_manager *manager, const struct rsm_allo
 			      struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	struct waiter waiter = { .pool = allocation->pool };
-	struct asked asked = { 0 };
-	int64_t until = 0;
+	int64_t until = 0, asked = 0;
 	int r = rsm_manager_allocate(manager, allocation, ret_medium, err);
 
 	if (r != -ENOSPC)
@@ -191,8 +112,8 @@ int rsm_manager_allocate_wait(struct rsm_manager *manager, const struct rsm_allo
 	join(manager, &waiter);
 	r = wait_for_one(manager, allocation, words, until, cancel, &asked, ret_medium, err);
 	/* somebody may have ended it already */
-	if (part(manager, &waiter) && asked.id)
-		(void)!rsm_operator_request_end(manager->catalog, asked.id,
+	if (part(manager, &waiter) && asked)
+		(void)!rsm_operator_request_end(manager->catalog, asked,
 						r == 0 ? RSM_REQUEST_COMPLETE : RSM_REQUEST_REFUSED,
 						NULL);
 	return r;

@@ -130,6 +130,8 @@ static int send_event(struct rsmfs_request *request, const char *line, struct rs
 	rsmfs_event_line_field(line, "medium", &medium);
 	if (time.failed || event.failed || medium.failed)
 		return rsm_err_oom(err);
+	if (!rsmfs_verb_names(&request->call, "events", event.data))
+		return 0;
 	rsmfs_row_begin(request);
 	rsmfs_row_text(request, line);
 	rsmfs_row_text(request, time.data);

@@ -129,6 +129,7 @@ int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err);
 /* control_view_objects.c */
 int rsmfs_view_computer(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_changers(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_doors(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_ports(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_drive_types(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_media_types(struct rsmfs_request *request, struct rsm_err *err);

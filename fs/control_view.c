@@ -268,18 +268,15 @@ int rsmfs_run_view(struct rsmfs_request *request, struct rsm_err *err)
 	static const struct {
 		const char *what;
 		int (*view)(struct rsmfs_request *request, struct rsm_err *err);
-	} views[] = { { "libraries", rsmfs_view_libraries },
-		      { "changers", rsmfs_view_changers },
-		      { "drives", rsmfs_view_drives },
-		      { "drive-types", rsmfs_view_drive_types },
-		      { "slots", rsmfs_view_slots },
-		      { "ports", rsmfs_view_ports },
-		      { "media-types", rsmfs_view_media_types },
-		      { "logical", rsmfs_view_logical },
-		      { "sides", rsmfs_view_sides },
-		      { "queue", rsmfs_view_queue },
-		      { "requests", rsmfs_view_requests },
-		      { "computer", rsmfs_view_computer } };
+	} views[] = {
+		{ "libraries", rsmfs_view_libraries }, { "changers", rsmfs_view_changers },
+		{ "drives", rsmfs_view_drives },       { "drive-types", rsmfs_view_drive_types },
+		{ "slots", rsmfs_view_slots },	       { "doors", rsmfs_view_doors },
+		{ "ports", rsmfs_view_ports },	       { "media-types", rsmfs_view_media_types },
+		{ "logical", rsmfs_view_logical },     { "sides", rsmfs_view_sides },
+		{ "queue", rsmfs_view_queue },	       { "requests", rsmfs_view_requests },
+		{ "computer", rsmfs_view_computer }
+	};
 	size_t count = request->call.operand_count;
 	const char *what = count ? request->call.operands[0] : NULL;
 	const char *operand = count > 1 ? request->call.operands[1] : NULL;

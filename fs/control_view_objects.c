@@ -1,5 +1,5 @@
-/* rsm view of the objects that have no table of their own elsewhere: computer, changers, ports, the
- * types of drives and media, logical media, sides (rsm-model.md 2).
+/* rsm view of the objects that have no table of their own elsewhere: computer, changers, doors,
+ * ports, the types of drives and media, logical media, sides (rsm-model.md 2).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +83,28 @@ int rsmfs_view_changers(struct rsmfs_request *request, struct rsm_err *err)
 		rsmfs_row_number(request, library->ports);
 		rsmfs_row_number(request, library->drives);
 		rsmfs_row_text(request, library->source);
+		rsmfs_row_end(request);
+	}
+	return 0;
+}
+
+int rsmfs_view_doors(struct rsmfs_request *request, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_library_status *libraries = NULL;
+	size_t count = 0;
+	int r = rsm_manager_libraries(request->manager, &libraries, &count, err);
+
+	if (r < 0)
+		return r;
+	rsmfs_request_table(request, "table", "doors", "library:n\tstate:s\tsource:s");
+	for (size_t i = 0; i < count; i++) {
+		if ((request->library && libraries[i].id != request->library) ||
+		    !libraries[i].door[0])
+			continue;
+		rsmfs_row_begin(request);
+		rsmfs_row_signed(request, libraries[i].id);
+		rsmfs_row_text(request, libraries[i].door);
+		rsmfs_row_text(request, libraries[i].source);
 		rsmfs_row_end(request);
 	}
 	return 0;

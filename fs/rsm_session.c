@@ -210,32 +210,6 @@ static int confirm(const struct rsmfs_tool *tool, const char *mountpoint,
 	return 0;
 }
 
-/* events --follow: those to come. */
-static int follow_events(const struct rsmfs_tool *tool, const char *mountpoint, struct rsm_err *err)
-{
-	RSM_CLOSE int fd = -1;
-	char block[65536];
-	int r;
-
-	if (tool->mode == RSMFS_PRINT_JSON)
-		return rsm_err_set(err, EINVAL, "events: --follow has no end, and so no JSON");
-	r = rsmfs_transport_open(mountpoint, "events", O_RDONLY, &fd, err);
-	if (r < 0)
-		return r;
-	for (;;) {
-		ssize_t n = read(fd, block, sizeof(block));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return rsm_err_errno(err, "%s/.rsm/events", mountpoint);
-		if (n == 0)
-			return 0;
-		if (fwrite(block, 1, (size_t)n, stdout) != (size_t)n || fflush(stdout))
-			return rsm_err_errno(err, "standard output");
-	}
-}
-
 static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const char *cwd,
 		  struct rsmfs_verb_call *call, char **names, struct rsm_err *err)
 {
@@ -243,7 +217,7 @@ static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const c
 	int r;
 
 	if (!strcmp(call->verb->name, "events") && rsmfs_verb_flag(call, "follow"))
-		return follow_events(tool, mountpoint, err);
+		return rsmfs_follow_events(tool, mountpoint, call, err);
 	r = resolve_operands(mountpoint, cwd, call, names, err);
 	if (r == 0)
 		r = confirm(tool, mountpoint, call, names, err);

@@ -27,6 +27,10 @@ RSM_MUST_CHECK int rsmfs_check_confirm(const struct rsmfs_tool *tool, const char
 				       struct rsmfs_verb_call *call, char *const *names,
 				       struct rsm_err *err);
 
+/* rsm_follow.c: events --follow, those to come; with --json an object a line. */
+RSM_MUST_CHECK int rsmfs_follow_events(const struct rsmfs_tool *tool, const char *mountpoint,
+				       const struct rsmfs_verb_call *call, struct rsm_err *err);
+
 /* wait, library, help: without a mount. */
 RSM_MUST_CHECK int rsmfs_local_run(const struct rsmfs_tool *tool,
 				   const struct rsmfs_verb_call *call, struct rsm_err *err);

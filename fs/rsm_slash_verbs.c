@@ -216,9 +216,7 @@ RSMFS_SLASH_VERB(eject)
 	add(slash, err, &r, "eject");
 	if (action && !strcasecmp(action, "stop"))
 		add(slash, err, &r, "--cancel");
-	else if (action && !strcasecmp(action, "queue"))
-		add(slash, err, &r, "--queue");
-	else if (action && strcasecmp(action, "start") != 0)
+	else if (action && strcasecmp(action, "start") != 0 && strcasecmp(action, "queue") != 0)
 		return rsm_err_set(err, EINVAL, "eject: /a%s: start, stop or queue", action);
 	add(slash, err, &r, "--");
 	add_medium(slash, call, err, &r);

@@ -21,8 +21,8 @@
 
 const struct rsmfs_verb rsmfs_verbs[] = {
 	{ "view",
-	  "[libraries|changers|drives|drive-types|slots|ports|media|media-types|pools|logical|"
-	  "sides|queue|requests|computer] [PATH|LIBRARY]",
+	  "[libraries|changers|drives|drive-types|slots|doors|ports|media|media-types|pools|"
+	  "logical|sides|queue|requests|computer] [PATH|LIBRARY]",
 	  "no",
 	  0,
 	  2,
@@ -152,8 +152,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  1,
 	  false,
 	  "finds out which cartridges are where",
-	  { FLAG("fast", "by their barcodes (as without)"),
-	    FLAG("full", "mount and identify each"),
+	  { FLAG("fast", "by their barcodes (as without)"), FLAG("full", "mount and identify each"),
 	    FLAG("stop", "end a full one behind the cartridge it is at"),
 	    NUMBER("slot", "N", "mount and identify what is in that slot") } },
 	{ "inject",
@@ -248,12 +247,12 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  {} },
 	{ "log", "PATH", "o", 1, 1, false, "what happened to this cartridge", {} },
 	{ "events",
-	  "",
-	  "",
+	  "[NAME...]",
+	  "n",
 	  0,
-	  0,
+	  RSMFS_VERB_OPERANDS,
 	  false,
-	  "notifications, one a line",
+	  "notifications, one a line; all, or those of certain names",
 	  { FLAG("follow", "those to come, as they come") } },
 	{ "requests",
 	  "[satisfy N | refuse N | accept N | ask TEXT | wait N | purge]",
@@ -310,10 +309,10 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 };
 
 const struct rsmfs_view_word rsmfs_view_words[] = {
-	{ "libraries", 'n' }, { "changers", 'n' }, { "drives", 'n' }, { "drive-types", 'n' },
-	{ "slots", 'n' },     { "ports", 'n' },	   { "media", 'o' },  { "media-types", 'n' },
-	{ "pools", 'o' },     { "logical", 'o' },  { "sides", 'o' },  { "queue", 'n' },
-	{ "requests", 0 },    { "computer", 0 },   { NULL, 0 },
+	{ "libraries", 'n' },	{ "changers", 'n' }, { "drives", 'n' },	 { "drive-types", 'n' },
+	{ "slots", 'n' },	{ "doors", 'n' },    { "ports", 'n' },	 { "media", 'o' },
+	{ "media-types", 'n' }, { "pools", 'o' },    { "logical", 'o' }, { "sides", 'o' },
+	{ "queue", 'n' },	{ "requests", 0 },   { "computer", 0 },	 { NULL, 0 },
 };
 
 const struct rsmfs_view_word *rsmfs_view_find(const char *name)

@@ -84,6 +84,9 @@ int64_t rsmfs_verb_number(const struct rsmfs_verb_call *call, const char *option
 uint64_t rsmfs_verb_size(const struct rsmfs_verb_call *call, const char *option,
 			 uint64_t otherwise);
 
+/* Of a call of `verb`: is the word one of its operands, or has it none? Of others: yes. */
+bool rsmfs_verb_names(const struct rsmfs_verb_call *call, const char *verb, const char *word);
+
 /* The kind of operand i of a call: o, c or n. */
 char rsmfs_verb_kind(const struct rsmfs_verb_call *call, size_t i);
 /* The tool's own option: of verbs that make something, the umask of this process. `text` lives as

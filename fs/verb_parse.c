@@ -220,6 +220,16 @@ uint64_t rsmfs_verb_size(const struct rsmfs_verb_call *call, const char *option,
 	return text && !rsmfs_parse_size(text, &value) ? value : otherwise;
 }
 
+bool rsmfs_verb_names(const struct rsmfs_verb_call *call, const char *verb, const char *word)
+{
+	if (strcmp(call->verb->name, verb) != 0 || !call->operand_count)
+		return true;
+	for (size_t i = 0; i < call->operand_count; i++)
+		if (!strcmp(call->operands[i], word))
+			return true;
+	return false;
+}
+
 char rsmfs_verb_kind(const struct rsmfs_verb_call *call, size_t i)
 {
 	const char *kinds = call->verb->kinds;

@@ -93,7 +93,8 @@ def cartridges_leave_in_loads_and_doors_are_locked_and_opened(bench):
     expect(places(library)[others[1]].startswith("ports"), "to the port that is free")
     expect(not any(x["kind"] == "message" for x in rows(mount, "view", "requests")), "nothing is asked any more")
     result = mount.rsm("eject", "--cancel", others[1])
-    expect(places(library)[others[1]].startswith("slots"), result.stdout)
+    # its label may be read first
+    wait_until(result.stdout, lambda: places(library)[others[1]].startswith("slots"))
 
     # in again, through any port, to any slot: the same cartridge
     lmid = rsm_xattr(mount / "Backup/monday", "lmid")
