@@ -17,10 +17,23 @@ enum { LOADS_FAILED_MOST = 5, WRITES_FAILED_MOST = 4 };
 
 /* ---- after a failure ---- */
 
+/* Neither medium nor drive is to blame: it was deallocated meanwhile, or who had it before has not
+ * let go of it yet.
+ */
+static bool will_pass(const struct rsm_err *err)
+{
+	return !err->key && (err->code == ECANCELED || err->code == EBUSY);
+}
+
 static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_err *err)
 {
 	int64_t pause = RETRY_FIRST_NS;
 
+	if (will_pass(err)) {
+		cartridge->retry_at_ns = rsm_manager_now(cartridge->manager) + RSM_SECOND_NS;
+		cartridge->failure = *err;
+		return;
+	}
 	for (unsigned i = 0; i < cartridge->failures && pause < RETRY_MOST_NS; i++)
 		pause *= 2;
 	cartridge->failures++;
@@ -31,6 +44,10 @@ static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_er
 static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		   const struct rsm_err *err)
 {
+	if (will_pass(err)) {
+		rsm_log_info("%s", err->msg);
+		return;
+	}
 	rsm_log_error("%s", err->msg);
 	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
 		      worker->name, "text", err->msg, NULL);
@@ -202,7 +219,8 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	else
 		report(worker, cartridge, &err);
 	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
-	rsm_cartridge_fail_requests(cartridge, r, &err);
+	if (r != -EBUSY || !will_pass(&err)) /* else they go on waiting */
+		rsm_cartridge_fail_requests(cartridge, r, &err);
 	rsm_manager_note_failed_drive(manager);
 	rsm_cartridge_unref(cartridge);
 }
