@@ -27,18 +27,6 @@ void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, c
 	snprintf(ret_path, size, "%s/%s", manager->staging_folder, uuid);
 }
 
-struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium)
-{
-	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
-		struct rsm_cartridge *cartridge =
-			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
-
-		if (cartridge->id == medium && !cartridge->detached)
-			return cartridge;
-	}
-	return NULL;
-}
-
 static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 					   const struct rsm_medium *medium)
 {
@@ -76,7 +64,7 @@ int rsm_cartridge_get_locked(struct rsm_manager *manager, int64_t medium,
 		cartridge = new_cartridge(manager, &m);
 		if (!cartridge)
 			return rsm_err_oom(err);
-		rsm_list_append(&manager->cartridges, &cartridge->link);
+		rsm_cartridge_add_locked(cartridge);
 	}
 	*ret_cartridge = cartridge;
 	return 0;
@@ -105,8 +93,7 @@ void rsm_cartridge_unref(struct rsm_cartridge *cartridge)
 		rsm_cartridge_close_content_locked(cartridge, true);
 	if (cartridge->detached && cartridge->references == 0) {
 		rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
-		rsm_list_remove(&cartridge->link);
-		free(cartridge);
+		rsm_cartridge_remove_locked(cartridge);
 	}
 }
 
@@ -524,8 +511,7 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 			open--;
 		}
 		rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
-		rsm_list_remove(&cartridge->link);
-		free(cartridge);
+		rsm_cartridge_remove_locked(cartridge);
 	}
 }
 

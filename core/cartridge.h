@@ -26,7 +26,8 @@ enum rsm_cartridge_state {
 };
 
 struct rsm_cartridge {
-	struct rsm_list link; /* [lock] in the manager's table */
+	struct rsm_list link;	   /* [lock] in the manager's table */
+	struct rsm_list by_medium; /* [lock] in its bucket there */
 	struct rsm_manager *manager;
 	int64_t id;			/* of the medium */
 	char barcode[RSM_BARCODE_SIZE]; /* [const] for messages; the shown name */

@@ -18,10 +18,23 @@ enum { KEY_MEDIUM_ERROR = 0x03, KEY_HARDWARE_ERROR = 0x04 };
 
 /* ---- after a failure ---- */
 
+/* Neither medium nor drive is to blame: it was deallocated meanwhile, or who had it before has not
+ * let go of it yet.
+ */
+static bool will_pass(const struct rsm_err *err)
+{
+	return !err->key && (err->code == ECANCELED || err->code == EBUSY);
+}
+
 static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_err *err)
 {
 	int64_t pause = RETRY_FIRST_NS;
 
+	if (will_pass(err)) {
+		cartridge->retry_at_ns = rsm_manager_now(cartridge->manager) + RSM_SECOND_NS;
+		cartridge->failure = *err;
+		return;
+	}
 	for (unsigned i = 0; i < cartridge->failures && pause < RETRY_MOST_NS; i++)
 		pause *= 2;
 	cartridge->failures++;
@@ -56,6 +69,10 @@ void rsm_drive_note_success(struct rsm_drive_worker *worker)
 static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		   const struct rsm_err *err)
 {
+	if (will_pass(err)) {
+		rsm_log_info("%s", err->msg);
+		return;
+	}
 	rsm_log_error("%s", err->msg);
 	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
 		      worker->name, "text", err->msg, NULL);
@@ -252,7 +269,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	else
 		report(worker, cartridge, &err);
 	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
-	if (!again)
+	if (!again && (r != -EBUSY || !will_pass(&err))) /* else they go on waiting */
 		rsm_cartridge_fail_requests(cartridge, r, &err);
 	rsm_manager_note_failed_drive(manager);
 	rsm_cartridge_unref(cartridge);

@@ -290,7 +290,7 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	if (cartridge->id == id)
 		return;
 	other = rsm_cartridge_find_locked(manager, id);
-	cartridge->id = id;
+	rsm_cartridge_become_locked(cartridge, id); /* found before the other */
 	if (!other)
 		return;
 	RSM_LIST_FOR_EACH_SAFE (item, &other->mounts) {
@@ -301,14 +301,11 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 		rsm_list_remove(item);
 		rsm_list_append(&cartridge->works, item);
 	}
-	rsm_list_remove(&other->link);
-	rsm_list_append(&manager->cartridges, &other->link); /* found after ours */
 	if (other->references)
 		return;
 	if (other->content)
 		rsm_content_close_volume(other->content);
-	rsm_list_remove(&other->link);
-	free(other);
+	rsm_cartridge_remove_locked(other);
 }
 
 /* Whose volume it bears, too. */

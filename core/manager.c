@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -263,16 +264,42 @@ static void note_allocation(struct rsm_manager *manager, struct rsm_cartridge *c
 		rsm_manager_apply_state(manager, cartridge);
 }
 
+/* Nothing of it is in use and no index of its is here: listing a pool of ten thousand such makes no
+ * entry for any.
+ */
+static bool is_far(struct rsm_manager *manager, const struct rsm_medium *medium)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	bool known;
+
+	rsm_mutex_lock(&manager->lock);
+	known = rsm_cartridge_find_locked(manager, medium->id) != NULL;
+	rsm_mutex_unlock(&manager->lock);
+	if (known || medium->label_work == RSM_LABEL_FORMAT)
+		return false;
+	if (!medium->volume_uuid[0])
+		return true;
+	rsm_cartridge_folder(manager, medium->volume_uuid, path, sizeof path - 16);
+	strcat(path, "/index.db");
+	return stat(path, &st) < 0 && errno == ENOENT;
+}
+
 int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
 			struct rsm_content **ret_content, struct rsm_err *err)
 {
 	struct rsm_cartridge *cartridge;
 	struct rsm_medium m;
-	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+	int r = rsm_medium_get(manager->catalog, medium, &m, err);
 
 	if (r != 0)
+		return r < 0 ? r : RSM_MANAGER_ABSENT;
+	if (is_far(manager, &m))
+		return RSM_MANAGER_MUST_MOUNT;
+	r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+	if (r != 0)
 		return r;
-	r = rsm_medium_get(manager->catalog, medium, &m, err);
+	r = rsm_medium_get(manager->catalog, medium, &m, err); /* it may just have been allocated */
 	rsm_mutex_lock(&manager->lock);
 	/* a volume that is not allocated is what its drive found; any other is what the catalogue
 	 * says: the contents may still be those of the allocation before */
@@ -486,7 +513,7 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_mutex_init(&manager->lock);
 	rsm_cond_init(&manager->changed);
 	rsm_cond_init(&manager->changed_house);
-	rsm_list_init(&manager->cartridges);
+	rsm_cartridge_table_init(manager);
 	rsm_list_init(&manager->views);
 	rsm_list_init(&manager->copy_reads);
 	rsm_list_init(&manager->copy_reads_ended);

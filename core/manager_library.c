@@ -438,8 +438,7 @@ static bool gather_home(void *context, const struct rsm_medium *medium)
 {
 	struct homes *homes = context;
 
-	if (medium->id == homes->medium->id || !medium->home_slot ||
-	    medium->location != RSM_AT_DRIVE || medium->library != homes->library->id)
+	if (medium->id == homes->medium->id || !medium->home_slot)
 		return true;
 	if (homes->count < homes->room)
 		homes->slots[homes->count++] = medium->home_slot;
@@ -453,7 +452,7 @@ int rsm_library_choose_slot(struct rsm_library *library, const struct rsm_medium
 	uint32_t reserved[256];
 	struct homes homes = { library, medium, reserved, 0, 256 };
 	uint32_t found = 0;
-	int r = rsm_medium_list_all(manager->catalog, 0, gather_home, &homes, err);
+	int r = rsm_medium_list_in_drives(manager->catalog, library->id, gather_home, &homes, err);
 
 	if (r < 0)
 		return r;

@@ -40,6 +40,8 @@ struct rsm_library {
 	struct rsm_identify_run identify; /* [lock] */
 };
 
+enum { RSM_CARTRIDGE_BUCKETS = 1024 };
+
 struct rsm_manager {
 	struct rsm_manager_options options;
 	struct rsm_clock *clock;
@@ -54,20 +56,21 @@ struct rsm_manager {
 	struct rsm_queue_drive *queue_drives; /* [lock] what the mount queue sees of the workers */
 
 	struct rsm_mutex lock;
-	pthread_cond_t changed;		  /* [lock] something that a worker or a waiter looks at */
-	struct rsm_list cartridges;	  /* [lock] */
-	struct rsm_list views;		  /* [lock] view.c's */
-	struct rsm_copy_keeper *copies;	  /* [lock] NULL: it does not run */
-	struct rsm_list copy_reads;	  /* [lock] copy_read.c's: under way */
-	struct rsm_list copy_reads_ended; /* [lock] */
-	uint64_t last_view;		  /* [lock] number that was given last */
-	pthread_cond_t changed_house;	  /* [lock] the housekeeper is to end */
-	int64_t free_wanted_ns;		  /* [lock] when no medium was found to allocate, or 0 */
-	bool stopping;			  /* [lock] loaded cartridges are finished and go home */
-	const atomic_bool *hurry;	  /* [lock] what is staged stays so */
-	bool export_wanted;		  /* [lock] pools changed since the last one */
-	bool housekeeper_stop;		  /* [lock] */
-	struct rsm_list allocations;	  /* [lock] manager_allocate.c's */
+	pthread_cond_t changed;	    /* [lock] something that a worker or a waiter looks at */
+	struct rsm_list cartridges; /* [lock] */
+	struct rsm_list by_medium[RSM_CARTRIDGE_BUCKETS]; /* [lock] the same, hashed */
+	struct rsm_list views;				  /* [lock] view.c's */
+	struct rsm_copy_keeper *copies;			  /* [lock] NULL: it does not run */
+	struct rsm_list copy_reads;			  /* [lock] copy_read.c's: under way */
+	struct rsm_list copy_reads_ended;		  /* [lock] */
+	uint64_t last_view;				  /* [lock] number that was given last */
+	pthread_cond_t changed_house;			  /* [lock] the housekeeper is to end */
+	int64_t free_wanted_ns;	     /* [lock] when no medium was found to allocate, or 0 */
+	bool stopping;		     /* [lock] loaded cartridges are finished and go home */
+	const atomic_bool *hurry;    /* [lock] what is staged stays so */
+	bool export_wanted;	     /* [lock] pools changed since the last one */
+	bool housekeeper_stop;	     /* [lock] */
+	struct rsm_list allocations; /* [lock] manager_allocate.c's */
 	pthread_t housekeeper;
 	bool housekeeper_runs;
 	int64_t room_request; /* the housekeeper's: of an operator, for staging room; or 0 */
@@ -163,7 +166,16 @@ RSM_MUST_CHECK int rsm_cartridge_get_locked(struct rsm_manager *manager, int64_t
 					    struct rsm_err *err);
 /* Its medium was deallocated: the entry and its contents go with the last reference. */
 void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge);
+
+/* ---- cartridge_table.c ---- */
+
+void rsm_cartridge_table_init(struct rsm_manager *manager);
 struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium);
+void rsm_cartridge_add_locked(struct rsm_cartridge *cartridge);
+/* It is another medium than it was taken for; from now on it is the one that is found as that. */
+void rsm_cartridge_become_locked(struct rsm_cartridge *cartridge, int64_t medium);
+/* Takes it out and frees it; its contents are closed. */
+void rsm_cartridge_remove_locked(struct rsm_cartridge *cartridge);
 
 /* Opens the contents of the volume `uuid` (made if missing). Outcome MUST_MOUNT: `make` is false
  * and there are none. */

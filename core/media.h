@@ -96,10 +96,6 @@ RSM_MUST_CHECK int rsm_medium_check_twins(struct rsm_catalog *catalog, const cha
 RSM_MUST_CHECK int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 					struct rsm_medium *ret_medium,
 					struct rsm_err *err); /* ABSENT */
-/* By the LMID of an allocated one, or a side's id. */
-RSM_MUST_CHECK int rsm_medium_find_guid(struct rsm_catalog *catalog, const char *guid,
-					struct rsm_medium *ret_medium,
-					struct rsm_err *err); /* ABSENT */
 RSM_MUST_CHECK int rsm_medium_at(struct rsm_catalog *catalog, int64_t library,
 				 enum rsm_location_kind location, uint32_t element,
 				 struct rsm_medium *ret_medium, struct rsm_err *err); /* ABSENT */
@@ -112,9 +108,22 @@ RSM_MUST_CHECK int rsm_medium_list(struct rsm_catalog *catalog, int64_t pool, co
 				   rsm_medium_each *each, void *context, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_medium_list_all(struct rsm_catalog *catalog, int64_t after_id,
 				       rsm_medium_each *each, void *context, struct rsm_err *err);
-/* Media of a pool in any state (also available ones, which are no names in the tree). */
+/* Media of a pool in any state (also available ones, which are no names in the tree), by shown name
+ * behind `after`.
+ */
 RSM_MUST_CHECK int rsm_medium_list_pool(struct rsm_catalog *catalog, int64_t pool,
-					rsm_medium_each *each, void *context, struct rsm_err *err);
+					const char *after, rsm_medium_each *each, void *context,
+					struct rsm_err *err);
+/* Those that the catalogue has in drives of the library. */
+RSM_MUST_CHECK int rsm_medium_list_in_drives(struct rsm_catalog *catalog, int64_t library,
+					     rsm_medium_each *each, void *context,
+					     struct rsm_err *err);
+/* Logical media of that name, in whatever pool. */
+RSM_MUST_CHECK int rsm_medium_list_named(struct rsm_catalog *catalog, const char *name,
+					 rsm_medium_each *each, void *context, struct rsm_err *err);
+/* By the LMID of an allocated one, or a side's id. Outcome RSM_MEDIUM_ABSENT. */
+RSM_MUST_CHECK int rsm_medium_find_id(struct rsm_catalog *catalog, const char *id,
+				      struct rsm_medium *ret_medium, struct rsm_err *err);
 /* Media that have label work to be done and are in the library. */
 RSM_MUST_CHECK int rsm_medium_list_label_work(struct rsm_catalog *catalog, rsm_medium_each *each,
 					      void *context, struct rsm_err *err);

@@ -82,8 +82,6 @@ static bool match_name(void *context, const struct rsm_medium *medium)
 {
 	struct by_name *by = context;
 
-	if (!medium->lmid[0] || strcmp(medium->name, by->word) != 0)
-		return true;
 	*by->found = *medium;
 	return by->count++ == 0;
 }
@@ -97,7 +95,7 @@ static int find_by_name(struct rsmfs_request *request, const char *word,
 
 	if (strncmp(word, "name:", 5) != 0)
 		return RSM_MEDIUM_ABSENT;
-	r = rsm_medium_list_all(request->catalog, 0, match_name, &by, err);
+	r = rsm_medium_list_named(request->catalog, by.word, match_name, &by, err);
 	if (r < 0)
 		return r;
 	if (by.count > 1)
@@ -118,7 +116,7 @@ static int find_by_word(struct rsmfs_request *request, const char *word,
 	if (r > 0)
 		r = rsm_medium_find_barcode(request->catalog, word, ret_medium, err);
 	/* each of them by an index: most names that are looked up here are still to be given */
-	return r > 0 ? rsm_medium_find_guid(request->catalog, word, ret_medium, err) : r;
+	return r > 0 ? rsm_medium_find_id(request->catalog, word, ret_medium, err) : r;
 }
 
 /* The next component of a path; NULL at the end, or when it is too long to be a name. */

@@ -15,15 +15,12 @@ enum { PAGE = 64 };
 struct medium_page {
 	struct rsm_medium *media; /* room for PAGE */
 	size_t count;
-	int64_t pool; /* only of this one; 0: all */
 };
 
 static bool take_medium(void *context, const struct rsm_medium *medium)
 {
 	struct medium_page *page = context;
 
-	if (page->pool && medium->pool != page->pool)
-		return true;
 	page->media[page->count++] = *medium;
 	return page->count < PAGE;
 }
@@ -117,13 +114,17 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 static int view_media_of(struct rsmfs_request *request, int64_t pool, struct rsm_err *err)
 {
 	RSM_FREE struct rsm_medium *media = calloc(PAGE, sizeof(*media));
-	int64_t after = 0;
+	char after[RSM_NAME_SIZE] = "";
+	int64_t after_id = 0;
 
 	if (!media)
 		return rsm_err_oom(err);
 	for (;;) {
-		struct medium_page page = { .media = media, .pool = pool };
-		int r = rsm_medium_list_all(request->catalog, after, take_medium, &page, err);
+		struct medium_page page = { .media = media };
+		int r = pool ? rsm_medium_list_pool(request->catalog, pool, after, take_medium,
+						    &page, err)
+			     : rsm_medium_list_all(request->catalog, after_id, take_medium, &page,
+						   err);
 
 		if (r < 0)
 			return r;
@@ -136,7 +137,8 @@ static int view_media_of(struct rsmfs_request *request, int64_t pool, struct rsm
 		}
 		if (page.count < PAGE)
 			return 0;
-		after = media[page.count - 1].id;
+		after_id = media[page.count - 1].id;
+		memcpy(after, media[page.count - 1].shown, sizeof(after));
 	}
 }
 
