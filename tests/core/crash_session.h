@@ -349,7 +349,7 @@ static inline int crash_do(struct world *world, int64_t *medium, const struct cr
 	case CRASH_SYNC: return rsm_manager_sync_wait(manager, *medium, NULL, NULL, NULL, err);
 	case CRASH_DISMOUNT:
 		r = rsm_manager_dismount_wait(manager, *medium, false, NULL, err);
-		return r == -EINVAL ? 0 : r; /* it is home already */
+		return r == -EINVAL ? 1 : r; /* home already: what was renamed since is to come */
 	case CRASH_MOUNT:
 		request = (struct rsm_mount_request){ .medium = *medium,
 						      .flags = RSM_MOUNT_WRITE,
