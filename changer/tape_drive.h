@@ -139,9 +139,9 @@ RSM_MUST_CHECK int rsm_tape_drive_set_compression(struct rsm_tape_drive *drive, 
 void rsm_tape_drive_traffic(const struct rsm_tape_drive *drive, uint64_t *ret_read,
 			    uint64_t *ret_written);
 
-/* ERASE with LONG and IMMED from the current position to the end of the partition: what was there is
- * overwritten, which takes hours. goes_on (may be NULL) is asked each second; -ECANCELED when it says
- * no: the drive, which cannot be stopped, erases on and is not ready meanwhile.
+/* ERASE with LONG and IMMED from the current position to the end of the partition: what was there
+ * is overwritten, which takes hours. goes_on (may be NULL) is asked each second; -ECANCELED when it
+ * says no: the drive, which cannot be stopped, erases on and is not ready meanwhile.
  */
 RSM_MUST_CHECK int rsm_tape_drive_erase_all(struct rsm_tape_drive *drive,
 					    bool (*goes_on)(void *context), void *context,
