@@ -74,7 +74,7 @@ static void given_media(struct world *world, int64_t *media, int count)
 	int64_t pool = given_pool(world, "Backup");
 
 	for (int i = 0; i < count; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof name, "c%d", i);
 		media[i] = given_cartridge(world, pool, name);
