@@ -124,7 +124,7 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	rsm_mutex_lock(&manager->lock);
 	cartridge->state = RSM_CARTRIDGE_LOADED;
 	cartridge->loaded_at_ns = rsm_manager_now(manager);
-	cartridge->failures = 0;
+	cartridge->failures = cartridge->strays = 0;
 	cartridge->retry_at_ns = 0;
 	cartridge->since_ns = 0;
 	cartridge->failure = (struct rsm_err){ 0 };
@@ -155,9 +155,12 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps;
-	int r = rsm_drive_fetch(worker, cartridge, &err);
+	bool identify, keeps, again;
+	int r;
 
+	worker->again = false;
+	r = rsm_drive_fetch(worker, cartridge, &err);
+	again = r < 0 && worker->again;
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
@@ -175,7 +178,8 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	cartridge->worker = NULL;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
-	back_off_locked(cartridge, &err);
+	if (!again)
+		back_off_locked(cartridge, &err);
 	(void)rsm_identify_ended_locked(cartridge, r);
 	if (r == -EMEDIUMTYPE)
 		cartridge->label_at_ns = 0; /* it will not be another one next time */
@@ -184,9 +188,14 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	report(worker, cartridge, &err);
-	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
-	rsm_cartridge_fail_requests(cartridge, r, &err);
+	if (!again) {
+		report(worker, cartridge, &err);
+		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
+					    &err);
+		rsm_cartridge_fail_requests(cartridge, r, &err);
+	}
+	if (r == -EMEDIUMTYPE)
+		rsm_identify_unknown_again(worker->library);
 	rsm_manager_note_failed_drive(manager);
 	rsm_cartridge_unref(cartridge);
 }

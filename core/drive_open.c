@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "changer/medium_memory.h"
 #include "core/acl_text.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
@@ -83,7 +82,6 @@ void rsm_drive_identity_fini(struct drive_identity *identity)
 /* That a place of the medium could not be read or written outlasts what goes well elsewhere on it:
  * until it is formatted.
  */
-enum { MEDIUM_ERROR = 0x03 }; /* a sense key */
 static const char *const lasting[] = { "read error ", "write error " };
 
 static bool is_lasting(const char *health)
@@ -100,7 +98,7 @@ void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge 
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_err err;
 
-	if (failure->key != MEDIUM_ERROR || rsm_medium_is_unwritable(m))
+	if (failure->key != RSM_KEY_MEDIUM_ERROR || rsm_medium_is_unwritable(m))
 		return; /* the drive's own, or the way to it */
 	snprintf(m->health, sizeof m->health, "%s%02X/%02X/%02X in %s", lasting[writing],
 		 failure->key, failure->asc, failure->ascq, worker->name);
@@ -148,127 +146,6 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 
 /* ---- what is on it, and what the catalogue thinks is on it ---- */
 
-/* The newest that is known of the root's key; NULL: it has none. The caller frees. */
-static char *root_key(struct rsm_volume_index *index, const char *name)
-{
-	RSM_TEXT struct rsm_text value = { 0 };
-	RSM_FREE char *newer = NULL;
-	char key[64], *text = NULL;
-
-	snprintf(key, sizeof key, "ltfs.vendor.rsmfs.%s", name);
-	if (rsm_volume_index_get_fact(index, RSM_LTFS_ROOT_KEYS, &newer, NULL) == 0 && newer)
-		return rsm_volume_index_get_fact(index, key, &text, NULL) == 0 ? text : NULL;
-	if (rsm_volume_index_get_xattr(index, RSM_NODE_ROOT, key, &value, NULL) != 0 ||
-	    rsm_text_take(&value, &text, NULL) != 0)
-		return NULL;
-	return text;
-}
-
-enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
-
-static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
-			     char *keys[KEYS])
-{
-	static const char *const names[KEYS] = { "pool",  "name", "lmid", "state",
-						 "owner", "mode", "acl" };
-
-	for (int i = 0; i < KEYS; i++)
-		keys[i] = root_key(rsm_content_index(content), names[i]);
-	found->pool = keys[KEY_POOL];
-	found->name = keys[KEY_NAME];
-	found->lmid = keys[KEY_LMID];
-	found->state = keys[KEY_STATE];
-	found->acl = keys[KEY_ACL];
-	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
-			   sscanf(keys[KEY_OWNER], "%u:%u", &found->owner, &found->group) == 2 &&
-			   sscanf(keys[KEY_MODE], "%o", &found->mode) == 1;
-}
-
-/* The cartridge is `id`, as identification says: another one than it was taken for, when a known
- * volume has a new barcode. An entry that the table has of that one goes, with what waits for it;
- * one that somebody holds on to is left to him, and tells him that it is off-line.
- */
-static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartridge, int64_t id)
-{
-	struct rsm_cartridge *other;
-
-	RSM_LOCK_SCOPE(&manager->lock);
-	if (cartridge->id == id)
-		return;
-	other = rsm_cartridge_find_locked(manager, id);
-	cartridge->id = id;
-	if (!other)
-		return;
-	RSM_LIST_FOR_EACH_SAFE (item, &other->mounts) {
-		rsm_list_remove(item);
-		rsm_list_append(&cartridge->mounts, item);
-	}
-	RSM_LIST_FOR_EACH_SAFE (item, &other->works) {
-		rsm_list_remove(item);
-		rsm_list_append(&cartridge->works, item);
-	}
-	rsm_list_remove(&other->link);
-	rsm_list_append(&manager->cartridges, &other->link); /* found after ours */
-	if (other->references)
-		return;
-	if (other->content)
-		rsm_content_close_volume(other->content);
-	rsm_list_remove(&other->link);
-	free(other);
-}
-
-static int note_identification(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			       const struct rsm_ltfs_probe *probe, const char *unreadable,
-			       struct rsm_err *err)
-{
-	static const enum rsm_identity identities[] = {
-		[RSM_PROBE_BLANK] = RSM_IS_BLANK,
-		[RSM_PROBE_FREE] = RSM_IS_FREE,
-		[RSM_PROBE_LTFS] = RSM_IS_LTFS,
-		[RSM_PROBE_FOREIGN] = RSM_IS_FOREIGN,
-	};
-	struct rsm_identification found = { .label_type = "", .label_info = "", .volume_uuid = "" };
-	char *keys[KEYS] = { 0 };
-	int64_t pool = worker->medium.pool;
-	int r;
-
-	if (unreadable) {
-		found.identity = RSM_IS_UNREADABLE;
-		found.label_info = unreadable;
-	} else {
-		found.identity = identities[probe->kind];
-		found.label_type = probe->label_type;
-		found.label_info = probe->label_info;
-	}
-	if (found.identity == RSM_IS_LTFS) {
-		struct rsm_volume_status status;
-
-		found.volume_uuid = probe->label.uuid;
-		if (worker->volume) {
-			fill_vendor_keys(cartridge->content, &found, keys);
-			worker->volume->ops->status(worker->volume, &status);
-			found.index_generation = status.index_generation;
-			found.capacity = status.capacity;
-			found.remaining = status.remaining;
-		}
-	} else if (!unreadable && rsm_medium_memory_capacity(worker->drive, 0, &found.remaining,
-							     &found.capacity, NULL) != 0) {
-		found.remaining = found.capacity = 0; /* df goes by the type then */
-	}
-	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
-	for (int i = 0; i < KEYS; i++)
-		free(keys[i]);
-	if (r < 0)
-		return r;
-	take_entry(worker->manager, cartridge, worker->medium.id);
-	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
-		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
-	rsm_manager_names_changed(worker->manager, pool);
-	rsm_manager_names_changed(worker->manager, worker->medium.pool);
-	rsm_manager_names_changed(worker->manager, RSM_POOL_TOP);
-	return 0;
-}
-
 /* Under which name the contents are kept: the volume's; a copy of a volume that is here already
  * gets its own. A known volume that comes back under another barcode takes its entry over, which
  * must not be in use.
@@ -304,7 +181,7 @@ static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge
 
 static bool knows_owner(struct rsm_content *content)
 {
-	RSM_FREE char *lmid = root_key(rsm_content_index(content), "lmid");
+	RSM_FREE char *lmid = rsm_drive_root_key(rsm_content_index(content), "lmid");
 
 	return lmid != NULL;
 }
@@ -491,7 +368,7 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 			 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
 						     RSM_LABEL_FREE, RSM_LABEL_NONE, err);
 	}
-	r = note_identification(worker, cartridge, probe, NULL, err);
+	r = rsm_drive_note_identification(worker, cartridge, probe, NULL, err);
 	return r ? r
 		 : rsm_err_set(err, EMEDIUMTYPE,
 			       "it holds \"%s\" %s where a free label was expected, and is left as "
@@ -514,32 +391,6 @@ static int clean_up(struct rsm_drive_worker *worker, struct rsm_ltfs_probe *prob
 	if (r == 0)
 		r = rsm_ltfs_probe(worker->drive, probe, err);
 	return r < 0 ? rsm_err_wrap(err, r, "free label in the place of a half volume") : 0;
-}
-
-static void note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			    const char *why)
-{
-	struct rsm_err err;
-
-	if (note_identification(worker, cartridge, NULL, why, &err) < 0)
-		rsm_log_warning("%s: that it cannot be read is not noted: %s", cartridge->barcode,
-				err.msg);
-}
-
-/* Is that the label cannot be read the medium's fault? A drive's own is not, unless it is so again
- * and again. What somebody owns stays his, and says what is wrong when that is certain.
- */
-static bool tells_of_medium(struct rsm_cartridge *cartridge, const struct rsm_medium *medium,
-			    const struct rsm_err *failure)
-{
-	unsigned failures;
-
-	if (failure->key == MEDIUM_ERROR)
-		return true;
-	rsm_mutex_lock(&cartridge->manager->lock);
-	failures = cartridge->failures + 1;
-	rsm_mutex_unlock(&cartridge->manager->lock);
-	return medium->state == RSM_MEDIUM_UNKNOWN && failures >= RSM_IDENTIFY_TRIES;
 }
 
 /* One partition has its label, the other has none: it is read by that one, if there is something to
@@ -588,8 +439,7 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		r = rsm_ltfs_probe(worker->drive, &probe, err);
 	}
 	if (r < 0) {
-		if (err && tells_of_medium(cartridge, m, err))
-			note_unreadable(worker, cartridge, err->msg);
+		rsm_drive_note_unreadable(worker, cartridge, err);
 		return r;
 	}
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
@@ -600,12 +450,15 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 			return r;
 	}
 
+	if (rsm_drive_is_stranger(worker, cartridge, &probe))
+		return rsm_drive_turn_away(worker, cartridge, &probe, err);
 	if (probe.half) {
 		r = mount_half(worker, cartridge, &probe, err);
 		if (r < 0)
 			return r;
 	}
-	expected = m->volume_uuid[0] && probe.kind == RSM_PROBE_LTFS &&
+	/* of a copy, it is asked each time whether it still is one */
+	expected = m->volume_uuid[0] && !m->duplicate && probe.kind == RSM_PROBE_LTFS &&
 		   strcasecmp(probe.label.uuid, m->volume_uuid) == 0;
 	if (probe.kind == RSM_PROBE_LTFS && !worker->volume) {
 		r = mount_ltfs(worker, cartridge, &probe.label, err);
@@ -617,7 +470,7 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	if (expected)
 		return 0;
 	if (m->state == RSM_MEDIUM_ALLOCATED || m->state == RSM_MEDIUM_COMPLETE) {
-		r = note_identification(worker, cartridge, &probe, NULL, err);
+		r = rsm_drive_note_identification(worker, cartridge, &probe, NULL, err);
 		return r ? r
 			 : rsm_err_set(err, EMEDIUMTYPE,
 				       "it holds \"%s\" %s where volume %s was expected",
@@ -625,7 +478,7 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 				       probe.kind == RSM_PROBE_LTFS ? probe.label.uuid : "",
 				       m->volume_uuid);
 	}
-	r = note_identification(worker, cartridge, &probe, NULL, err);
+	r = rsm_drive_note_identification(worker, cartridge, &probe, NULL, err);
 	if (r == 0 && !worker->volume && m->state == RSM_MEDIUM_FOREIGN)
 		r = mount_tapefile(worker, cartridge, err);
 	return r;

@@ -1,7 +1,7 @@
 /* drive_private.h - what the files of a drive worker share: drive_worker.c (the loop),
  * drive_fetch.c (in and out), drive_choose.c (what next), drive_step.c (the doing), drive_open.c
- * (what is on the medium), drive_robot.c (robot and loading), drive_read.c (reads), drive_migrate.c
- * (migration, commits).
+ * (opening it), drive_identify.c (what is on it), drive_robot.c (robot and loading), drive_read.c
+ * (reads), drive_migrate.c (migration, commits).
  */
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
@@ -43,6 +43,7 @@ struct rsm_drive_worker {
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
 	struct rsm_medium medium;  /* as of the load */
 	bool prevented;		   /* removal is */
+	bool again;		   /* who was fetched is somewhere else: it is fetched from there */
 	bool worked;		   /* the last step was one of volume_work.c's */
 	char *buffer;		   /* of WRITE_BLOCKS blocks, written in turn */
 	unsigned next_block;	   /* of them */
@@ -113,6 +114,30 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 /* A medium error that a read or write met: the catalogue remembers it as the medium's health. */
 void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			  bool writing, const struct rsm_err *failure);
+
+/* ---- drive_identify.c ---- */
+
+enum { RSM_KEY_MEDIUM_ERROR = 0x03 }; /* a sense key */
+struct rsm_ltfs_probe;
+/* The newest that is known of the root's key; NULL: it has none. The caller frees. */
+char *rsm_drive_root_key(struct rsm_volume_index *index, const char *name);
+/* What is on it goes to the catalogue; unreadable: why it cannot be told. */
+RSM_MUST_CHECK int rsm_drive_note_identification(struct rsm_drive_worker *worker,
+						 struct rsm_cartridge *cartridge,
+						 const struct rsm_ltfs_probe *probe,
+						 const char *unreadable, struct rsm_err *err);
+/* The label could not be read: noted when that is the medium's fault. */
+void rsm_drive_note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			       const struct rsm_err *failure);
+/* Does it bear the label of somebody else than who it was taken for? */
+bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			   const struct rsm_ltfs_probe *probe);
+/* Then the catalogue learns it, and the one that was meant is looked for. -EMEDIUMTYPE; nothing is
+ * read from or written to the medium.
+ */
+RSM_MUST_CHECK int rsm_drive_turn_away(struct rsm_drive_worker *worker,
+				       struct rsm_cartridge *cartridge,
+				       const struct rsm_ltfs_probe *probe, struct rsm_err *err);
 
 /* ---- drive_robot.c ---- */
 

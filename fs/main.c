@@ -36,6 +36,7 @@ static const char help[] =
 	"  -o index_bytes=SIZE     and after how much data (however much it is)\n"
 	"  -o browse=catalog|mount listings from the catalogue, or from the mounted medium\n"
 	"  -o hash=sha256|crc32|none  checksum stored with each file when it is written (sha256)\n"
+	"  -o recovery=full|none   a wrong label has the whole library looked through (full)\n"
 	"  -o offline=fail|wait    what reading a cartridge that is not in the library does\n"
 	"  -o nonblock=wait|eagain what O_NONBLOCK does\n"
 	"  -o deny_recall=NAME:... programs that make no robot move\n"

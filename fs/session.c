@@ -251,6 +251,7 @@ static int start_manager(struct session *session, struct rsm_err *err)
 		.index_interval_s = o->index_interval_s,
 		.trace_scsi = o->debug_rooms & RSM_ROOM_SCSI,
 		.offline_wait = o->offline_wait,
+		.no_recovery = o->no_recovery,
 		.hash = o->hash,
 		.admin = getuid(),
 		.callbacks = { .contents_changed = rsmfs_contents_changed,
