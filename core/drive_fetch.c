@@ -155,12 +155,13 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again;
+	bool identify, keeps, again, known;
 	int r;
 
-	worker->again = false;
+	worker->another = RSM_ANOTHER_NONE;
 	r = rsm_drive_fetch(worker, cartridge, &err);
-	again = r < 0 && worker->again;
+	again = r < 0 && worker->another == RSM_ANOTHER_TRADED;
+	known = r < 0 && worker->another == RSM_ANOTHER_KNOWN;
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
@@ -178,7 +179,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	cartridge->worker = NULL;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
-	if (!again)
+	if (!again && !known)
 		back_off_locked(cartridge, &err);
 	(void)rsm_identify_ended_locked(cartridge, r);
 	if (r == -EMEDIUMTYPE)
@@ -188,12 +189,13 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (!again) {
+	if (!again && !known) {
 		report(worker, cartridge, &err);
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
-		rsm_cartridge_fail_requests(cartridge, r, &err);
 	}
+	if (!again)
+		rsm_cartridge_fail_requests(cartridge, r, &err);
 	if (r == -EMEDIUMTYPE)
 		rsm_identify_unknown_again(worker->library);
 	rsm_manager_note_failed_drive(manager);

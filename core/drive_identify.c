@@ -192,28 +192,40 @@ static bool has_staged(struct rsm_cartridge *cartridge, const struct rsm_medium 
 	return use.staged_files > 0;
 }
 
-/* Its record is another one's, which is not in the library and in use: that one has come back. */
-static bool is_one_in_use(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge,
-			  const struct rsm_ltfs_probe *probe)
+/* Whose volume it is, if that is another one's than the cartridge that was fetched. */
+static bool find_owner(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe,
+		       struct rsm_medium *ret_owner)
 {
-	struct rsm_cartridge *other;
-	struct rsm_medium known;
+	return probe->kind == RSM_PROBE_LTFS &&
+	       rsm_medium_find_uuid(catalog_of(worker), probe->label.uuid, ret_owner, NULL) == 0 &&
+	       ret_owner->id != worker->medium.id;
+}
 
-	if (probe->kind != RSM_PROBE_LTFS ||
-	    rsm_medium_find_uuid(catalog_of(worker), probe->label.uuid, &known, NULL) != 0 ||
-	    known.id == cartridge->id || known.location != RSM_AT_OFFLINE)
-		return false;
-	RSM_LOCK_SCOPE(&worker->manager->lock);
-	other = rsm_cartridge_find_locked(worker->manager, known.id);
-	return other && other->references;
+static bool is_displaced(const struct rsm_medium *medium)
+{
+	return strncmp(medium->health, RSM_HEALTH_DISPLACED, strlen(RSM_HEALTH_DISPLACED)) == 0;
+}
+
+/* By its volume it is just that one, whom the catalogue has somewhere else. A copy stays one while
+ * its owner is on a shelf.
+ */
+static bool is_really(const struct rsm_medium *taken_for, const struct rsm_medium *owner)
+{
+	bool may_trade = is_owned(taken_for) || taken_for->state == RSM_MEDIUM_AVAILABLE ||
+			 taken_for->state == RSM_MEDIUM_UNPREPARED;
+
+	if (owner->location == RSM_AT_OFFLINE)
+		return !taken_for->duplicate || is_displaced(owner);
+	return may_trade && !taken_for->barcode[0] && !owner->barcode[0];
 }
 
 bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   const struct rsm_ltfs_probe *probe)
 {
 	const struct rsm_medium *m = &worker->medium;
+	struct rsm_medium owner;
 
-	if (is_one_in_use(worker, cartridge, probe))
+	if (find_owner(worker, probe, &owner) && is_really(m, &owner))
 		return true;
 	if (!is_owned(m))
 		return false;
@@ -267,29 +279,47 @@ static void label_words(const struct rsm_ltfs_probe *probe, char *ret_words, siz
 /* By its volume it is one that the catalogue knows: its place is here, that of who was taken for it
  * is where it was thought to be, or unknown.
  */
-static int put_right(struct rsm_drive_worker *worker, int64_t medium,
-		     const struct rsm_ltfs_probe *probe, struct rsm_err *err)
+static int put_right(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe,
+		     struct rsm_medium *ret_here, struct rsm_err *err)
 {
 	const struct rsm_identification found = { .identity = RSM_IS_LTFS,
 						  .label_type = probe->label_type,
 						  .label_info = "",
 						  .volume_uuid = probe->label.uuid };
-	struct rsm_medium here;
-	int r = rsm_medium_identified(catalog_of(worker), medium, &found, &here, err);
+	int64_t medium = worker->medium.id;
+	int r = rsm_medium_identified(catalog_of(worker), medium, &found, ret_here, err);
 
 	if (r < 0)
 		return r;
+	rsm_event_add(catalog_of(worker), "identify", "medium", ret_here->shown, "label",
+		      found.label_type, "state", rsm_medium_state_name(ret_here->state), NULL);
+	rsm_manager_names_changed(worker->manager, worker->medium.pool);
+	rsm_manager_names_changed(worker->manager, RSM_POOL_TOP);
 	follow_place(worker->manager, medium);
-	follow_place(worker->manager, here.id);
+	follow_place(worker->manager, ret_here->id);
 	return 0;
 }
 
+/* Who was expected is not here any more, and nobody knows where he is. */
+static void look_for(struct rsm_drive_worker *worker, const struct rsm_medium *medium,
+		     const struct rsm_medium *owner)
+{
+	struct rsm_manager *manager = worker->manager;
+	int64_t copy;
+
+	/* the barcodes of two may have been exchanged: then he is where that one was */
+	if (owner && owner->location != RSM_AT_OFFLINE)
+		rsm_identify_want(manager, owner->id);
+	if (rsm_identification_find_copy(catalog_of(worker), medium->volume_uuid, &copy, NULL) == 0)
+		rsm_identify_want(manager, copy);
+	rsm_identify_recover(worker->library);
+}
+
 static int displace(struct rsm_drive_worker *worker, const struct rsm_medium *medium,
-		    const char *found, const struct rsm_medium *known, struct rsm_err *err)
+		    const char *found, struct rsm_err *err)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_medium other;
-	int64_t copy;
 	int r = rsm_identification_displace(catalog_of(worker), medium->id, found, &other, err);
 
 	if (r < 0)
@@ -297,43 +327,58 @@ static int displace(struct rsm_drive_worker *worker, const struct rsm_medium *me
 	follow_place(manager, medium->id);
 	rsm_manager_names_changed(manager, other.pool);
 	rsm_manager_names_changed(manager, RSM_POOL_TOP);
-	/* the barcodes of two may have been exchanged: then the right one is where that one was */
-	if (known && known->location != RSM_AT_OFFLINE)
-		rsm_identify_want(manager, known->id);
-	if (rsm_identification_find_copy(catalog_of(worker), medium->volume_uuid, &copy, NULL) == 0)
-		rsm_identify_want(manager, copy);
-	rsm_identify_recover(worker->library);
 	return 0;
+}
+
+/* Nobody was expected here: it is one that has come back, and goes home as such. */
+static int welcome_back(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe,
+			struct rsm_err *err)
+{
+	struct rsm_medium here;
+	int r = put_right(worker, probe, &here, err);
+
+	if (r < 0)
+		return r;
+	worker->another = RSM_ANOTHER_KNOWN;
+	return rsm_err_set(err, ENOENT, "it is %s, which has come back",
+			   here.name[0] ? here.name : here.shown);
 }
 
 int rsm_drive_turn_away(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			const struct rsm_ltfs_probe *probe, struct rsm_err *err)
 {
-	struct rsm_medium m = worker->medium, known;
-	bool is_known =
-		probe->kind == RSM_PROBE_LTFS &&
-		rsm_medium_find_uuid(catalog_of(worker), probe->label.uuid, &known, NULL) == 0;
-	bool again = false;
+	struct rsm_medium m = worker->medium, owner, here;
+	bool has_owner = find_owner(worker, probe, &owner), really, again = false;
 	char found[256];
 	int r;
 
+	if (!is_owned(&m))
+		return welcome_back(worker, probe, err);
 	label_words(probe, found, sizeof found);
 	rsm_event_add(catalog_of(worker), "wrong_label", "medium", cartridge->barcode, "drive",
 		      worker->name, "expected", m.volume_uuid, "found", found, NULL);
 	rsm_log_warning("%s in %s: it holds %s where volume %s was expected", cartridge->barcode,
-			worker->name, found, m.volume_uuid[0] ? m.volume_uuid : "none");
-	if (is_known && is_owned(&m) && known.location != RSM_AT_OFFLINE && !known.barcode[0] &&
-	    !m.barcode[0]) {
+			worker->name, found, m.volume_uuid);
+	really = has_owner && is_really(&m, &owner);
+	if (really && owner.location != RSM_AT_OFFLINE) {
 		RSM_LOCK_SCOPE(&worker->manager->lock);
 		again = cartridge->strays++ < STRAYS_MOST;
+		really = again;
 	}
-	if (again || !is_owned(&m))
-		r = put_right(worker, m.id, probe, err);
-	else
-		r = displace(worker, &m, found, is_known ? &known : NULL, err);
+	r = really ? put_right(worker, probe, &here, err) : displace(worker, &m, found, err);
 	if (r < 0)
 		return r;
-	worker->again = again;
+	if (again) {
+		worker->another = RSM_ANOTHER_TRADED;
+	} else {
+		char health[RSM_NAME_SIZE];
+
+		snprintf(health, sizeof health, RSM_HEALTH_DISPLACED ": %.180s", found);
+		r = rsm_medium_set_health(catalog_of(worker), m.id, health, err);
+		if (r < 0)
+			return r;
+		look_for(worker, &m, has_owner ? &owner : NULL);
+	}
 	return rsm_err_set(err, EMEDIUMTYPE, "it holds %s where volume %s was expected", found,
-			   m.volume_uuid[0] ? m.volume_uuid : "none");
+			   m.volume_uuid);
 }

@@ -146,36 +146,18 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 
 /* ---- what is on it, and what the catalogue thinks is on it ---- */
 
-/* Under which name the contents are kept: the volume's; a copy of a volume that is here already
- * gets its own. A known volume that comes back under another barcode takes its entry over, which
- * must not be in use.
- */
+/* Under which name the contents are kept: the volume's; a copy of somebody's gets its own. */
 static int choose_contents(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   const struct rsm_ltfs_label *label, const char **ret_key,
 			   bool *ret_known, struct rsm_err *err)
 {
-	struct rsm_manager *manager = worker->manager;
-	struct rsm_cartridge *other;
 	struct rsm_medium known;
 	int r = rsm_medium_find_uuid(catalog_of(worker), label->uuid, &known, err);
 
-	*ret_key = label->uuid;
+	if (r < 0)
+		return r;
 	*ret_known = r == 0;
-	if (r < 0 || r == RSM_MEDIUM_ABSENT || known.id == cartridge->id)
-		return r < 0 ? r : 0;
-	if (known.location != RSM_AT_OFFLINE) {
-		*ret_key = worker->medium.guid;
-		return 0;
-	}
-	RSM_LOCK_SCOPE(&manager->lock);
-	other = rsm_cartridge_find_locked(manager, known.id);
-	if (!other)
-		return 0;
-	if (other->references)
-		return rsm_err_set(err, EBUSY,
-				   "%s has come back as %s while its contents are in use",
-				   known.shown, cartridge->barcode);
-	rsm_cartridge_close_content_locked(other, false); /* its entry goes when it is certain */
+	*ret_key = *ret_known && known.id != cartridge->id ? worker->medium.guid : label->uuid;
 	return 0;
 }
 

@@ -43,10 +43,14 @@ struct rsm_drive_worker {
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
 	struct rsm_medium medium;  /* as of the load */
 	bool prevented;		   /* removal is */
-	bool again;		   /* who was fetched is somewhere else: it is fetched from there */
-	bool worked;		   /* the last step was one of volume_work.c's */
-	char *buffer;		   /* of WRITE_BLOCKS blocks, written in turn */
-	unsigned next_block;	   /* of them */
+	enum {
+		RSM_ANOTHER_NONE,
+		RSM_ANOTHER_TRADED, /* it is fetched from where that one was */
+		RSM_ANOTHER_KNOWN,  /* and nobody was expected there */
+	} another;		    /* who was fetched last proved to be somebody else */
+	bool worked;		    /* the last step was one of volume_work.c's */
+	char *buffer;		    /* of WRITE_BLOCKS blocks, written in turn */
+	unsigned next_block;	    /* of them */
 	uint32_t block_size;
 	char head_partition; /* where the last read was */
 	uint64_t head_block;

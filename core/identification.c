@@ -152,10 +152,9 @@ static int found_nothing(struct identifying *it, struct rsm_err *err)
 	}
 	if (medium->state == RSM_MEDIUM_DECOMMISSIONED)
 		return 0;
-	/* to be free, and what is on it was given up: a label that is not readable changes nothing
-	 */
-	if (medium->state == RSM_MEDIUM_UNPREPARED &&
-	    (blank || medium->label_work == RSM_LABEL_FREE))
+	/* to be free, and nothing is on it; another label than the one that was given up is not
+	 * asked for, and had better be asked for anew */
+	if (medium->state == RSM_MEDIUM_UNPREPARED && blank)
 		return 0;
 	if (medium->state == RSM_MEDIUM_AVAILABLE && blank && kind == RSM_POOL_APPLICATION)
 		return 0;
