@@ -11,80 +11,12 @@
 #include "changer/scsi_device.h"
 #include "changer/scsi_sg.h"
 
-/* ---- media types ---- */
-
-static const struct {
-	const char *type;
-	uint8_t density;
-	char suffix[3]; /* of a barcode */
-	char worm_suffix[3];
-} generations[] = {
-	{ "LTO-1", 0x40, "L1", "" },   { "LTO-2", 0x42, "L2", "" },   { "LTO-3", 0x44, "L3", "LT" },
-	{ "LTO-4", 0x46, "L4", "LU" }, { "LTO-5", 0x58, "L5", "LV" }, { "LTO-6", 0x5A, "L6", "LW" },
-	{ "LTO-7", 0x5C, "L7", "LX" }, { "LTO-M8", 0x5D, "M8", "" },  { "LTO-8", 0x5E, "L8", "LY" },
-	{ "LTO-9", 0x60, "L9", "LZ" },
-};
-enum { GENERATIONS = sizeof generations / sizeof generations[0] };
-
-const char *rsm_media_type_of_density(uint8_t density)
-{
-	for (size_t i = 0; i < GENERATIONS; i++)
-		if (generations[i].density == density)
-			return generations[i].type;
-	return "";
-}
-
-bool rsm_media_type_is_known(const char *media_type)
-{
-	for (size_t i = 0; i < GENERATIONS; i++)
-		if (strcmp(generations[i].type, media_type) == 0)
-			return true;
-	return false;
-}
-
-const char *rsm_media_type_of_barcode(const char *barcode)
-{
-	size_t length = strlen(barcode);
-	const char *suffix;
-
-	if (length < 3)
-		return NULL;
-	suffix = barcode + length - 2;
-	for (size_t i = 0; i < GENERATIONS; i++)
-		if (strcmp(suffix, generations[i].suffix) == 0 ||
-		    strcmp(suffix, generations[i].worm_suffix) == 0)
-			return generations[i].type;
-	return NULL;
-}
-
-bool rsm_barcode_is_cleaner(const char *barcode)
-{
-	return strncmp(barcode, "CLN", 3) == 0;
-}
-
 /* ---- what a drive writes ---- */
 
-/* "ULT3580-TD8", "ULTRIUM-HH8", "Ultrium 8-SCSI", "LTO-8 HH": the digit behind one of these. */
-static const char *type_of_product(const char *product)
-{
-	static const char *const marks[] = { "-TD", "-HH", "ULTRIUM ", "Ultrium ", "LTO-", "LTO" };
-
-	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
-		const char *at = strstr(product, marks[i]);
-		char type[] = "LTO-?";
-
-		if (!at)
-			continue;
-		type[4] = at[strlen(marks[i])];
-		for (size_t k = 0; k < GENERATIONS; k++)
-			if (strcmp(type, generations[k].type) == 0)
-				return generations[k].type;
-	}
-	return "";
-}
-
-/* REPORT DENSITY SUPPORT (SSC-4 7.5): descriptors of 52 bytes; the newest that can be written. */
-static const char *type_of_densities(struct rsm_tape_drive *drive)
+/* REPORT DENSITY SUPPORT (SSC-4 7.10): descriptors of 52 bytes. Nothing from a drive that does not
+ * know it.
+ */
+static struct rsm_media_reach ask_densities(struct rsm_tape_drive *drive)
 {
 	uint8_t data[4 + 52 * 16] = { 0 };
 	struct rsm_scsi_command command = {
@@ -95,22 +27,20 @@ static const char *type_of_densities(struct rsm_tape_drive *drive)
 		.data_length = sizeof data,
 		.timeout_ms = 60 * 1000,
 	};
+	struct rsm_media_reach reach = { 0 };
 	struct rsm_sense sense;
-	size_t length = 0, end, best = GENERATIONS;
+	size_t length = 0, end;
 
 	rsm_put_be16(command.cdb + 7, sizeof data);
 	if (rsm_tape_drive_execute(drive, &command, &sense, &length, NULL) < 0 ||
 	    sense.cause != RSM_CAUSE_NONE || length < 4)
-		return "";
+		return reach;
 	end = 2 + (size_t)rsm_get_be16(data);
 	if (end > length)
 		end = length;
 	for (size_t at = 4; at + 52 <= end; at += 52)
-		for (size_t i = 0; i < GENERATIONS; i++)
-			if (data[at] == generations[i].density && data[at + 2] & 0x80 &&
-			    (best == GENERATIONS || i > best))
-				best = i;
-	return best < GENERATIONS ? generations[best].type : "";
+		rsm_media_reach_add(&reach, data[at], data[at + 2] & 0x80);
+	return reach;
 }
 
 /* ---- building ---- */
@@ -143,9 +73,12 @@ static int add_drive(struct rsm_hardware *hardware, struct rsm_scsi_transport *t
 		return r;
 	drive->element = element;
 	snprintf(drive->node, sizeof drive->node, "%s", node);
-	type = type_of_densities(drive->drive);
+	drive->reach = ask_densities(drive->drive);
+	type = rsm_media_reach_best(&drive->reach);
 	if (!*type)
-		type = type_of_product(rsm_tape_drive_identity(drive->drive)->product);
+		type = rsm_media_type_of_product(rsm_tape_drive_identity(drive->drive)->product);
+	if (!drive->reach.reads)
+		drive->reach = rsm_media_reach_of_type(type);
 	snprintf(drive->type, sizeof drive->type, "%s", type);
 	hardware->drive_count++;
 	return 0;

@@ -6,6 +6,7 @@
 #ifndef RSM_CHANGER_HARDWARE_H
 #define RSM_CHANGER_HARDWARE_H
 
+#include "changer/media_type.h"
 #include "changer/medium_changer.h"
 #include "changer/tape_drive.h"
 
@@ -13,7 +14,8 @@ struct rsm_hardware_drive {
 	struct rsm_tape_drive *drive; /* owned by the hardware */
 	uint16_t element;	      /* data transfer element; 0 for a stand-alone drive */
 	char node[64];		      /* "/dev/sg3"; "" for an emulated one */
-	char type[16];		      /* what it writes: "LTO-8" */
+	char type[16];		      /* the newest that it writes: "LTO-8" */
+	struct rsm_media_reach reach; /* all that it reads and writes */
 };
 
 struct rsm_hardware {
@@ -38,17 +40,5 @@ RSM_MUST_CHECK int rsm_hardware_open(const char *library,
 				     struct rsm_hardware **ret_hardware, struct rsm_err *err);
 void rsm_hardware_close(struct rsm_hardware *hardware);
 RSM_DEFINE_CLEANUP(rsm_hardware_close, struct rsm_hardware)
-
-/* "LTO-8" for density 5Eh; "" if unknown. */
-const char *rsm_media_type_of_density(uint8_t density);
-
-bool rsm_media_type_is_known(const char *media_type);
-
-/* Media type by the last two characters of an LTO barcode ("A00001L8" -> "LTO-8"); NULL if none. */
-const char *rsm_media_type_of_barcode(const char *barcode);
-
-/* True for cleaning cartridges: "CLN" at the beginning (rsm-model.md 2, RECOGNIZECLEANERBARCODE).
- */
-bool rsm_barcode_is_cleaner(const char *barcode);
 
 #endif

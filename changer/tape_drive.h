@@ -134,6 +134,13 @@ RSM_MUST_CHECK int rsm_tape_drive_format(struct rsm_tape_drive *drive, unsigned 
 RSM_MUST_CHECK int rsm_tape_drive_set_compression(struct rsm_tape_drive *drive, bool on,
 						  struct rsm_err *err);
 
+/* ERASE with LONG and IMMED from the current position to the end of the partition: what was there is
+ * overwritten, which takes hours. goes_on (may be NULL) is asked each second; -ECANCELED when it says
+ * no: the drive, which cannot be stopped, erases on and is not ready meanwhile.
+ */
+RSM_MUST_CHECK int rsm_tape_drive_erase_all(struct rsm_tape_drive *drive,
+					    bool (*goes_on)(void *context), void *context,
+					    struct rsm_err *err);
 /* ERASE (short unless `whole`) from the current position: makes an end of data there. */
 RSM_MUST_CHECK int rsm_tape_drive_erase(struct rsm_tape_drive *drive, bool whole,
 					struct rsm_err *err);

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "changer/scsi_device.h"
 #include "changer/scsi_mode.h"
 #include "changer/tape_drive_private.h"
@@ -224,6 +225,30 @@ int rsm_tape_drive_erase(struct rsm_tape_drive *drive, bool whole, struct rsm_er
 
 	command.cdb[1] = whole;
 	return rsm_tape_drive_run_plainly(drive, &command, err);
+}
+
+int rsm_tape_drive_erase_all(struct rsm_tape_drive *drive, bool (*goes_on)(void *context),
+			     void *context, struct rsm_err *err)
+{
+	struct rsm_scsi_command command = rsm_tape_command(0x19, 6, RSM_TAPE_MOTION_MS);
+	const struct rsm_scsi_command ready = rsm_tape_command(0x00, 6, RSM_TAPE_QUICK_MS);
+	struct rsm_sense sense;
+	int r;
+
+	command.cdb[1] = 0x03; /* IMMED, LONG */
+	r = rsm_tape_drive_run_plainly(drive, &command, err);
+	while (r == 0) {
+		r = rsm_tape_drive_execute(drive, &ready, &sense, NULL, err);
+		if (r < 0 || rsm_tape_is_good(&sense))
+			break;
+		if (sense.cause != RSM_CAUSE_NOT_READY && sense.cause != RSM_CAUSE_BECOMING_READY)
+			return rsm_tape_drive_refuse(drive, &command, &sense, err);
+		if (goes_on && !goes_on(context))
+			return rsm_err_set(err, ECANCELED, "%s: goes on erasing by itself",
+					   drive->transport->name);
+		rsm_clock_sleep_ns(rsm_clock_real(), RSM_SECOND_NS);
+	}
+	return r;
 }
 
 int rsm_tape_drive_alerts(struct rsm_tape_drive *drive, uint64_t *ret_flags, struct rsm_err *err)

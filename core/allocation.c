@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "changer/media_type.h"
 #include "core/catalog_private.h"
 
 /* ---- logical media ---- */
@@ -47,6 +48,11 @@ static bool has_logical(const struct rsm_medium *medium)
 	return medium->state == RSM_MEDIUM_ALLOCATED || medium->state == RSM_MEDIUM_COMPLETE;
 }
 
+bool rsm_medium_is_taken(const struct rsm_medium *medium)
+{
+	return has_logical(medium) || medium->state == RSM_MEDIUM_RESERVED;
+}
+
 static int need_allocated(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
 			  struct rsm_err *err)
 {
@@ -60,25 +66,36 @@ static int need_allocated(struct rsm_catalog *catalog, int64_t id, struct rsm_me
 /* ---- deallocation ---- */
 
 static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_old,
-			     struct rsm_medium *ret_medium, struct rsm_err *err)
+			     uint64_t generation, struct rsm_medium *ret_medium,
+			     struct rsm_err *err)
 {
 	enum rsm_medium_state state = RSM_MEDIUM_AVAILABLE;
 	struct rsm_medium medium;
 	struct rsm_pool pool, target;
 	const char *old;
 	bool labelled, begun = false;
+	struct timespec now;
 	int r;
 
+	rsm_catalog_now(catalog, &now);
 	r = need_allocated(catalog, id, &medium, err);
 	if (r == 0)
 		r = rsm_pool_need_locked(catalog, medium.pool, &pool, err);
 	if (r < 0)
 		return r;
 	target = pool;
-	if (pool.max_allocations && medium.allocations >= pool.max_allocations) {
+	r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
+	if (r < 0)
+		return r;
+	/* what is written once stays what it is, and is nothing to be written again */
+	if (rsm_media_type_is_worm(medium.media_type) &&
+	    (medium.label_work != RSM_LABEL_FORMAT || begun)) {
+		state = RSM_MEDIUM_DECOMMISSIONED;
+	} else if (pool.max_allocations && medium.allocations >= pool.max_allocations) {
 		state = RSM_MEDIUM_DECOMMISSIONED;
 	} else if (pool.return_to_free) {
-		state = RSM_MEDIUM_UNPREPARED;
+		if (!rsm_media_type_is_worm(medium.media_type)) /* that is blank still */
+			state = RSM_MEDIUM_UNPREPARED;
 		r = rsm_pool_system_locked(catalog, RSM_POOL_SCRATCH, medium.media_type, &target,
 					   err);
 	}
@@ -87,18 +104,18 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	labelled =
 		medium.label_work != RSM_LABEL_FORMAT || (keep_old && medium.old_uuid[0] == '\0');
 	old = labelled ? medium.volume_uuid : medium.old_uuid;
-	if (r == 0) /* then there is nothing left of it to be restored */
-		r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
-	if (r == 0)
+	if (r == 0 && labelled && keep_old)
+		r = rsm_former_note_locked(catalog, &medium, generation, err);
+	if (r == 0) /* begun: then there is nothing left of it to be restored */
 		r = rsm_logical_end_locked(catalog, id, err);
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err,
 				    "UPDATE side SET pool = ?2, state = ?3, logical = NULL, "
 				    "label_work = 0, volume_uuid = '', old_uuid = ?4, restorable = "
 				    "CASE WHEN ?5 THEN ?6 WHEN ?7 THEN 0 ELSE restorable END, "
-				    "index_generation = 0 WHERE id = ?1",
-				    "iidsddd", id, target.id, (int)state, old, (int)labelled,
-				    (int)keep_old, (int)begun);
+				    "index_generation = 0, released = ?8 WHERE id = ?1",
+				    "iidsdddt", id, target.id, (int)state, old, (int)labelled,
+				    (int)keep_old, (int)begun, &now);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, pool.id, err);
 	if (r == 0 && target.id != pool.id)
@@ -106,8 +123,8 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	return r < 0 ? r : rsm_medium_need_locked(catalog, id, ret_medium, err);
 }
 
-int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
-		   struct rsm_medium *ret_medium, struct rsm_err *err)
+int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
+			   uint64_t generation, struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
 	struct rsm_medium found;
@@ -115,11 +132,17 @@ int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
 
 	if (r < 0)
 		return r;
-	r = deallocate_locked(catalog, medium, keep_old, &found, err);
+	r = deallocate_locked(catalog, medium, keep_old, generation, &found, err);
 	r = rsm_catalog_end_locked(catalog, r, err);
 	if (r == 0 && ret_medium)
 		*ret_medium = found;
 	return r;
+}
+
+int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
+		   struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	return rsm_deallocate_emptied(catalog, medium, keep_old, 0, ret_medium, err);
 }
 
 /* ---- moves between pools ---- */
@@ -213,7 +236,7 @@ static int move_available_locked(struct rsm_catalog *catalog, int64_t id, int64_
 		r = rsm_pool_need_locked(catalog, target, &pool, err);
 	if (r < 0 || target == medium.pool)
 		return r;
-	if (has_logical(&medium) || medium.state == RSM_MEDIUM_RESERVED)
+	if (rsm_medium_is_taken(&medium))
 		return rsm_err_set(err, EBUSY, "%s is allocated", rsm_medium_words(&medium));
 	if (medium.state != RSM_MEDIUM_AVAILABLE && medium.state != RSM_MEDIUM_UNPREPARED)
 		return rsm_err_set(err, EPERM, "%s is %s: it cannot be moved to another pool",
@@ -229,11 +252,14 @@ static int move_available_locked(struct rsm_catalog *catalog, int64_t id, int64_
 		r = rsm_pool_take_type_locked(catalog, &pool, medium.media_type, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s", rsm_medium_words(&medium));
-	/* what bears another label than the free one is not prepared, though it can be allocated */
-	r = rsm_catalog_run(catalog, err,
-			    "UPDATE side SET pool = ?2, state = CASE WHEN ?3 AND label_type <> "
-			    "'RSMFS FREE' THEN 1 ELSE state END WHERE id = ?1",
-			    "iid", id, pool.id, (int)(pool.kind == RSM_POOL_SCRATCH));
+	/* what bears another label than the free one is not prepared, though it can be allocated;
+	 * what is written once needs none */
+	r = rsm_catalog_run(
+		catalog, err,
+		"UPDATE side SET pool = ?2, state = CASE WHEN ?3 AND label_type <> "
+		"'RSMFS FREE' THEN 1 ELSE state END WHERE id = ?1",
+		"iid", id, pool.id,
+		(int)(pool.kind == RSM_POOL_SCRATCH && !rsm_media_type_is_worm(medium.media_type)));
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, medium.pool, err);
 	return r < 0 ? r : rsm_pool_touch_locked(catalog, pool.id, err);
@@ -370,49 +396,5 @@ int rsm_medium_decommission(struct rsm_catalog *catalog, int64_t medium, struct 
 	if (r < 0)
 		return r;
 	r = decommission_locked(catalog, medium, err);
-	return rsm_catalog_end_locked(catalog, r, err);
-}
-
-static int free_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
-{
-	struct rsm_medium medium;
-	struct rsm_pool pool;
-	int r = rsm_medium_need_locked(catalog, id, &medium, err);
-
-	if (r < 0)
-		return r;
-	if (medium.cleaner)
-		return rsm_err_set(err, EPERM, "%s is a cleaning cartridge",
-				   rsm_medium_words(&medium));
-	if (has_logical(&medium) || medium.state == RSM_MEDIUM_RESERVED)
-		return rsm_err_set(err, EBUSY, "%s is allocated: deallocate it first",
-				   rsm_medium_words(&medium));
-	if (medium.state == RSM_MEDIUM_DECOMMISSIONED)
-		return rsm_err_set(err, EPERM, "%s is decommissioned", rsm_medium_words(&medium));
-	if (medium.state == RSM_MEDIUM_INCOMPATIBLE)
-		return rsm_err_set(err, EMEDIUMTYPE, "%s cannot be written by any drive here",
-				   rsm_medium_words(&medium));
-	r = rsm_pool_system_locked(catalog, RSM_POOL_SCRATCH, medium.media_type, &pool, err);
-	/* its volume stays known until the label is written: it may be seen once more before */
-	if (r == 0)
-		r = rsm_catalog_run(catalog, err,
-				    "UPDATE side SET pool = ?2, state = 1, label_work = 3, "
-				    "old_uuid = CASE volume_uuid WHEN '' THEN old_uuid ELSE "
-				    "volume_uuid END, volume_uuid = '', restorable = 0, duplicate "
-				    "= 0 WHERE id = ?1",
-				    "ii", id, pool.id);
-	if (r == 0)
-		r = rsm_pool_touch_locked(catalog, medium.pool, err);
-	return r < 0 ? r : rsm_pool_touch_locked(catalog, pool.id, err);
-}
-
-int rsm_medium_free(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
-
-	if (r < 0)
-		return r;
-	r = free_locked(catalog, medium, err);
 	return rsm_catalog_end_locked(catalog, r, err);
 }

@@ -19,7 +19,7 @@ struct rsm_allocation {
 
 /* The choice of contract 2 and rsm-model.md 6: the pool's own available media, then Free (never
  * used before once used; whose old contents could be undeleted last; then idle in a drive, fewest
- * mounts, lowest barcode). On-line and enabled media only. If `name` is the barcode of an available
+ * mounts, longest unused, lowest barcode). On-line and enabled media only. If `name` is the barcode of an available
  * one, that one. New LMID; a new volume_uuid and label work FORMAT, unless it is taken over from
  * Import (contents kept, label work UPDATE). -ENOSPC none; -EDQUOT limit; -EEXIST name taken (also
  * by a sub-pool); -EMEDIUMTYPE; -EPERM (pool is a system pool; name begins with a dot; pool holds
@@ -36,6 +36,13 @@ RSM_MUST_CHECK int rsm_allocate(struct rsm_catalog *catalog,
  */
 RSM_MUST_CHECK int rsm_deallocate(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
 				  struct rsm_medium *ret_medium, struct rsm_err *err);
+
+/* The same. `generation`: of the index on it that shows what it held before its files were deleted
+ * one by one (undelete.h); 0: the newest.
+ */
+RSM_MUST_CHECK int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium,
+					  bool keep_old, uint64_t generation,
+					  struct rsm_medium *ret_medium, struct rsm_err *err);
 
 /* Renames and moves an allocated medium to a pool of its type (same pool: only the name).
  * -EEXIST, -EMEDIUMTYPE, -EPERM, -EDQUOT.
@@ -55,8 +62,26 @@ RSM_MUST_CHECK int rsm_allocation_complete(struct rsm_catalog *catalog, int64_t 
 					   struct rsm_err *err); /* -EINVAL unless ALLOCATED */
 RSM_MUST_CHECK int rsm_medium_decommission(struct rsm_catalog *catalog, int64_t medium,
 					   struct rsm_err *err); /* -EINVAL unless AVAILABLE */
-/* rsm free: to Free as UNPREPARED with label work FREE. -EBUSY if allocated, complete, reserved. */
+/* rsm free: to Free as UNPREPARED with label work FREE; nobody gets it before the label is written.
+ * -EBUSY if allocated, complete, reserved; -EPERM if decommissioned.
+ */
 RSM_MUST_CHECK int rsm_medium_free(struct rsm_catalog *catalog, int64_t medium,
 				   struct rsm_err *err);
+enum {
+	RSM_FREEING_ERASES = 1 << 0,  /* all of it is overwritten before the label; -ENOMEDIUM if
+					 it is off-line */
+	RSM_FREEING_REVIVES = 1 << 1, /* decommissioned ones, too */
+};
+RSM_MUST_CHECK int rsm_medium_free_with(struct rsm_catalog *catalog, int64_t medium, unsigned flags,
+					struct rsm_err *err);
+/* Is it to be erased before its free label is written? */
+RSM_MUST_CHECK int rsm_medium_is_to_be_erased(struct rsm_catalog *catalog, int64_t medium,
+					      bool *ret_is, struct rsm_err *err);
+
+/* rsm forget: an off-line medium is unknown from now on. -EBUSY: it is here, or a side of it is
+ * allocated, complete or reserved. *ret_medium: what was known of it.
+ */
+RSM_MUST_CHECK int rsm_medium_forget(struct rsm_catalog *catalog, int64_t medium,
+				     struct rsm_medium *ret_medium, struct rsm_err *err);
 
 #endif

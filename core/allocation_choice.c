@@ -9,8 +9,10 @@
 #include "core/catalog_private.h"
 
 #define IS_FREE_TO_TAKE                                                                            \
-	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND b.present = 1 AND b.enabled = " \
-	"1 AND (?2 = 0 OR s.allocations < ?2) "
+	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND s.label_work <> 3 AND "         \
+	"b.present = 1 AND b.enabled = "                                                           \
+	"1 AND (?2 = 0 OR s.allocations < ?2) AND NOT EXISTS (SELECT 1 FROM library_limit w "      \
+	"WHERE w.library = m.library AND w.media_type = m.media_type) "
 
 /* What is to be allocated, as far as it is known. */
 struct choice {
@@ -56,14 +58,14 @@ static int look_in_pool(struct rsm_catalog *catalog, struct choice *choice, int6
 		 "SELECT s.id, s.rank FROM side s INDEXED BY side_choice CROSS JOIN medium m ON "
 		 "m.id = s.medium CROSS JOIN library b ON b.id = m.library "
 		 "WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE
-		 "ORDER BY s.rank, s.mounts, s.shown LIMIT 1",
+		 "ORDER BY s.rank, s.mounts, s.released, s.shown LIMIT 1",
 		 pool, false, err);
 	if (r == 0 && here.found)
 		r = look(catalog, &here,
 			 "SELECT s.id, s.rank FROM library b CROSS JOIN medium m ON m.library = "
 			 "b.id AND m.location = 4 AND m.location <> 0 CROSS JOIN side s ON "
 			 "s.medium = m.id WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE
-			 "ORDER BY s.rank, s.mounts, s.shown LIMIT 1",
+			 "ORDER BY s.rank, s.mounts, s.released, s.shown LIMIT 1",
 			 pool, true, err);
 	if (r == 0 && here.found && (!choice->found || here.rank < choice->rank)) {
 		choice->found = true;
@@ -143,6 +145,26 @@ static int find_barcode(struct rsm_catalog *catalog, const char *barcode, int64_
 	return r < 0 ? r : 0;
 }
 
+/* That nothing is left, or that nothing here could write what is left. */
+static int tell_none(struct rsm_catalog *catalog, const struct choice *choice, struct rsm_err *err)
+{
+	const char *type = choice->pool.media_type;
+	int64_t unable = 0;
+	int r = rsm_catalog_number(catalog, &unable, err,
+				   "SELECT count(*) > 0 AND count(*) = count(w.media_type) FROM "
+				   "library b LEFT JOIN library_limit w ON w.library = b.id AND "
+				   "w.media_type = ?1 WHERE b.present",
+				   "s", type);
+
+	if (r < 0)
+		return r;
+	if (unable)
+		return rsm_err_set(err, EMEDIUMTYPE, "%s: no drive here writes %s",
+				   choice->pool.name, type);
+	return rsm_err_set(err, ENOSPC, "no cartridge%s%s is available for %s",
+			   type[0] ? " of type " : "", type, choice->pool.name);
+}
+
 static int choose(struct rsm_catalog *catalog, struct choice *choice, struct rsm_err *err)
 {
 	const struct rsm_allocation *wanted = choice->wanted;
@@ -161,9 +183,7 @@ static int choose(struct rsm_catalog *catalog, struct choice *choice, struct rsm
 	if (r == 0 && !choice->found && choice->pool.draw_from_free)
 		r = look_in_free(catalog, choice, err);
 	if (r == 0 && !choice->found)
-		r = rsm_err_set(err, ENOSPC, "no cartridge%s%s is available for %s",
-				choice->pool.media_type[0] ? " of type " : "",
-				choice->pool.media_type, choice->pool.name);
+		r = tell_none(catalog, choice, err);
 	return r;
 }
 
@@ -196,12 +216,19 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 	}
 	if (medium->location == RSM_AT_OFFLINE)
 		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library", words);
+	if (medium->label_work == RSM_LABEL_FREE)
+		return rsm_err_set(err, EBUSY, "%s waits for its free label", words);
 	r = rsm_catalog_number(catalog, &enabled, err, "SELECT enabled FROM library WHERE id = ?1",
 			       "i", medium->library);
 	if (r < 0)
 		return r;
 	if (!medium->enabled || !enabled)
 		return rsm_err_set(err, ENODEV, "%s is disabled", words);
+	if (medium->state != RSM_MEDIUM_IMPORT) {
+		r = rsm_medium_check_writers_locked(catalog, medium, err);
+		if (r < 0)
+			return r;
+	}
 	if (choice->pool.max_allocations && medium->allocations >= choice->pool.max_allocations)
 		return rsm_err_set(err, EDQUOT,
 				   "%s has been allocated %u times, as often as %s "
@@ -234,8 +261,8 @@ static int check_name(struct rsm_catalog *catalog, const struct rsm_pool *pool, 
 	return r < 0 ? r : 0;
 }
 
-static int check_pool(struct rsm_catalog *catalog, const struct rsm_pool *pool, const char *name,
-		      struct rsm_err *err)
+int rsm_allocation_check_pool_locked(struct rsm_catalog *catalog, const struct rsm_pool *pool,
+				     const char *name, struct rsm_err *err)
 {
 	int r = 0;
 
@@ -304,7 +331,7 @@ static int allocate_locked(struct rsm_catalog *catalog, const struct rsm_allocat
 
 	r = rsm_pool_need_locked(catalog, wanted->pool, &choice.pool, err);
 	if (r == 0)
-		r = check_pool(catalog, &choice.pool, wanted->name, err);
+		r = rsm_allocation_check_pool_locked(catalog, &choice.pool, wanted->name, err);
 	if (r == 0)
 		r = choose(catalog, &choice, err);
 	if (r == 0)

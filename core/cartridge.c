@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 #include "core/manager_private.h"
 
@@ -47,6 +48,7 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 	cartridge->manager = manager;
 	cartridge->id = medium->id;
 	snprintf(cartridge->barcode, sizeof cartridge->barcode, "%.64s", medium->shown);
+	rsm_drive_fit_note_locked(cartridge, medium);
 	cartridge->ejected = medium->location == RSM_AT_PORT &&
 			     rsm_medium_is_ejected(manager->catalog, medium->id);
 	if (medium->location != RSM_AT_OFFLINE && !cartridge->ejected)

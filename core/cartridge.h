@@ -31,6 +31,11 @@ struct rsm_cartridge {
 	int64_t id;			/* of the medium */
 	char barcode[RSM_BARCODE_SIZE]; /* [const] for messages; the shown name */
 	int64_t library;		/* [lock] 0: off-line */
+	char media_type[RSM_TYPE_SIZE]; /* [lock] as the catalogue has it */
+	bool unknown;			/* [lock] no drive has said yet what it is */
+	bool incompatible;		/* [lock] no drive here can use it */
+	bool worm;			/* [lock] it is written once */
+	uint64_t refused;		/* [lock] kinds of drives that gave it back (drive_fit.c) */
 	unsigned references;		/* [lock] */
 	int64_t idle_since_ns;		/* [lock] */
 

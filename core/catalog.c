@@ -13,12 +13,19 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/catalog_check.h"
 #include "core/catalog_private.h"
 
 enum { APPLICATION_ID = 1381190979, SCHEMA_VERSION = 1 };
 
 static const char schema[] =
 #include "core/schema.sql.h"
+	;
+static const char allocation_schema[] =
+#include "core/schema_allocation.sql.h"
+	;
+static const char media_schema[] =
+#include "core/schema_media.sql.h"
 	;
 
 /* ---- statements ---- */
@@ -256,11 +263,10 @@ static int refuse_network(const char *folder, struct rsm_err *err)
 }
 
 /* Yields whether the database is still empty. */
-static int check_database(sqlite3 *db, const char *path, bool *ret_new, struct rsm_err *err)
+static int check_database(sqlite3 *db, const char *path, bool *ret_new, bool *ret_check_later,
+			  struct rsm_err *err)
 {
-	RSM_SQLITE_FINALIZE sqlite3_stmt *check = NULL;
 	sqlite3_int64 application, version, tables;
-	const char *words;
 	int r;
 
 	r = rsm_sqlite_number(db, "PRAGMA application_id", &application, err);
@@ -280,16 +286,8 @@ static int check_database(sqlite3 *db, const char *path, bool *ret_new, struct r
 				   "%s: is a catalogue by a newer rsmfs (format %lld, this one "
 				   "knows %d): use that one",
 				   path, version, SCHEMA_VERSION);
-	r = rsm_sqlite_prepare(db, "PRAGMA quick_check(1)", &check, err);
-	if (r == 0)
-		r = rsm_sqlite_step(check, err);
-	if (r < 0)
-		return r;
-	words = (const char *)sqlite3_column_text(check, 0);
-	if (r == 0 && words && strcmp(words, "ok") != 0)
-		return rsm_err_set(err, EBADMSG, "%s: is damaged: %.*s", path,
-				   (int)strcspn(words, "\n"), words);
-	return 0;
+	r = rsm_catalog_check_is_long(db, ret_check_later, err);
+	return r < 0 || *ret_check_later ? r : rsm_catalog_check_now(db, path, err);
 }
 
 /* The words of SQLite do not tell what to do. */
@@ -335,6 +333,25 @@ static int make_system_pools(struct rsm_catalog *catalog, struct rsm_err *err)
 	return r;
 }
 
+/* Catalogues of older versions do not know when a medium was last given back. */
+static int add_released(sqlite3 *db, struct rsm_err *err)
+{
+	sqlite3_int64 known;
+	int r = rsm_sqlite_number(db,
+				  "SELECT count(*) FROM pragma_table_info('side') WHERE name = "
+				  "'released'",
+				  &known, err);
+
+	if (r < 0 || known)
+		return r;
+	return rsm_sqlite_exec(db,
+			       "ALTER TABLE side ADD COLUMN released INTEGER NOT NULL DEFAULT 0; "
+			       "DROP INDEX IF EXISTS side_choice; "
+			       "CREATE INDEX side_choice ON side (pool, rank, mounts, released, "
+			       "shown) WHERE ready = 1 AND state IN (1, 4) AND duplicate = 0",
+			       err);
+}
+
 static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 {
 	int r;
@@ -350,6 +367,12 @@ static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 		return r;
 	if (is_new)
 		r = rsm_sqlite_exec(catalog->db, schema, err);
+	if (r == 0)
+		r = add_released(catalog->db, err);
+	if (r == 0)
+		r = rsm_sqlite_exec(catalog->db, allocation_schema, err);
+	if (r == 0)
+		r = rsm_sqlite_exec(catalog->db, media_schema, err);
 	if (r == 0)
 		r = make_system_pools(catalog, err);
 	/* whoever is served registers again */
@@ -370,7 +393,7 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 		     struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_catalog_close) struct rsm_catalog *catalog = NULL;
-	bool is_new = false;
+	bool is_new = false, check_later = false;
 	int r;
 
 	r = rsm_file_make_folders(folder, 0755, err);
@@ -393,9 +416,11 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 	if (r == 0)
 		r = rsm_sqlite_open(catalog->path, SQLITE_OPEN_READWRITE, &catalog->db, err);
 	if (r == 0)
-		r = check_database(catalog->db, catalog->path, &is_new, err);
+		r = check_database(catalog->db, catalog->path, &is_new, &check_later, err);
 	if (r == 0)
 		r = set_up(catalog, is_new, err);
+	if (r == 0 && check_later)
+		r = rsm_catalog_check_start(catalog, &catalog->check, err);
 	r = advise(r, err);
 	if (r < 0)
 		return r;
@@ -407,6 +432,7 @@ void rsm_catalog_close(struct rsm_catalog *catalog)
 {
 	if (!catalog)
 		return;
+	rsm_catalog_check_stop(catalog->check);
 	for (size_t i = 0; i < RSM_CATALOG_STATEMENTS; i++)
 		sqlite3_finalize(catalog->statements[i].statement);
 	rsm_sqlite_close(catalog->db);

@@ -21,7 +21,8 @@
 struct rsm_catalog;
 
 /* Opens <folder>/catalog.db, made if missing; `folder` is made too. Refuses a network file system
- * and a database by a newer rsmfs or a damaged one (-EBADMSG, nothing changed).
+ * and a database by a newer rsmfs or a damaged one (-EBADMSG, nothing changed; a big one is checked
+ * while it serves: catalog_check.h).
  */
 RSM_MUST_CHECK int rsm_catalog_open(const char *folder, struct rsm_clock *clock,
 				    struct rsm_catalog **ret_catalog, struct rsm_err *err);

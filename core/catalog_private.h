@@ -18,9 +18,10 @@ enum { RSM_CATALOG_STATEMENTS = 512 };
 struct rsm_catalog {
 	struct rsm_mutex exporting; /* one at a time, the last one wins; before lock */
 	struct rsm_mutex lock;
-	struct rsm_clock *clock; /* [const] */
-	char *path;		 /* [const] */
-	sqlite3 *db;		 /* [lock] */
+	struct rsm_clock *clock;	 /* [const] */
+	char *path;			 /* [const] */
+	sqlite3 *db;			 /* [lock] */
+	struct rsm_catalog_check *check; /* [const] NULL: none runs */
 	struct rsm_catalog_statement {
 		const char *sql;
 		sqlite3_stmt *statement;
@@ -61,6 +62,10 @@ void rsm_catalog_now(struct rsm_catalog *catalog, struct timespec *ret_now);
 void rsm_catalog_new_guid(char ret_guid[RSM_GUID_SIZE]);
 /* Copies, cut at a character boundary if it must be. */
 void rsm_catalog_copy(char *ret_text, size_t size, const char *text);
+
+/* catalog_xattr.c: as rsm_catalog_get_xattr (pool.h). */
+int rsm_catalog_get_xattr_locked(struct rsm_catalog *catalog, char kind, int64_t id,
+				 const char *key, struct rsm_text *ret_value, struct rsm_err *err);
 
 /* ---- pool.c ---- */
 
@@ -115,6 +120,9 @@ int rsm_medium_free_name_locked(struct rsm_catalog *catalog, int64_t pool, const
 /* A shown name that no medium has. */
 int rsm_medium_free_shown_locked(struct rsm_catalog *catalog, const char *wanted,
 				 char ret_shown[RSM_NAME_SIZE], struct rsm_err *err);
+/* medium_facts.c: -EMEDIUMTYPE when no drive of the library that it is in writes such media. */
+int rsm_medium_check_writers_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+				    struct rsm_err *err);
 /* Forgets it altogether. */
 int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
 
@@ -126,5 +134,16 @@ int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm
 int rsm_logical_begin_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
 			     int64_t pool, int64_t *ret_logical, struct rsm_err *err);
 int rsm_logical_end_locked(struct rsm_catalog *catalog, int64_t side, struct rsm_err *err);
+/* Allocated, complete, or reserved. */
+bool rsm_medium_is_taken(const struct rsm_medium *medium);
+/* May a medium be allocated in the pool under that name (NULL: any)? -EPERM, -EEXIST, -EDQUOT. */
+int rsm_allocation_check_pool_locked(struct rsm_catalog *catalog, const struct rsm_pool *pool,
+				     const char *name, struct rsm_err *err);
+
+/* ---- undelete.c ---- */
+
+/* Remembers whose volume is on a medium that is being deallocated: see rsm_former. */
+int rsm_former_note_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+			   uint64_t generation, struct rsm_err *err);
 
 #endif

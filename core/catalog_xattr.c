@@ -5,10 +5,9 @@
 #include "base/text.h"
 #include "core/catalog_private.h"
 
-int rsm_catalog_get_xattr(struct rsm_catalog *catalog, char kind, int64_t id, const char *key,
-			  struct rsm_text *ret_value, struct rsm_err *err)
+int rsm_catalog_get_xattr_locked(struct rsm_catalog *catalog, char kind, int64_t id,
+				 const char *key, struct rsm_text *ret_value, struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&catalog->lock);
 	char kinds[2] = { kind };
 	sqlite3_stmt *statement;
 	int r;
@@ -28,6 +27,14 @@ int rsm_catalog_get_xattr(struct rsm_catalog *catalog, char kind, int64_t id, co
 	const void *bytes = sqlite3_column_blob(row, 0);
 	rsm_text_append(ret_value, bytes ? bytes : "", (size_t)sqlite3_column_bytes(row, 0));
 	return ret_value->failed ? rsm_err_oom(err) : 0;
+}
+
+int rsm_catalog_get_xattr(struct rsm_catalog *catalog, char kind, int64_t id, const char *key,
+			  struct rsm_text *ret_value, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_catalog_get_xattr_locked(catalog, kind, id, key, ret_value, err);
 }
 
 static int set_locked(struct rsm_catalog *catalog, const char *kind, int64_t id, const char *key,

@@ -59,6 +59,7 @@ static int open_parts(struct rsm_content *content, const char *folder, struct rs
 	if (r)
 		return rsm_err_fold(err, r, "contents in %s", folder);
 	content->close_order = rsm_volume_index_last_close_order(content->index);
+	content->removing = rsm_content_removing_since(content) != 0;
 	return 0;
 }
 

@@ -161,6 +161,10 @@ RSM_MUST_CHECK int rsm_content_make(struct rsm_content *content, uint64_t parent
 /* unlink, rmdir. The node of a file lives on until _forget if it has been looked up. */
 RSM_MUST_CHECK int rsm_content_remove(struct rsm_content *content, uint64_t parent,
 				      const char *name, bool folder, struct rsm_err *err);
+/* The newest index on the medium when the deletions began that are the last changes of the tree; 0:
+ * they are not.
+ */
+uint64_t rsm_content_removing_since(struct rsm_content *content);
 RSM_MUST_CHECK int rsm_content_rename(struct rsm_content *content, uint64_t parent,
 				      const char *name, uint64_t new_parent, const char *new_name,
 				      unsigned flags, struct rsm_err *err);

@@ -100,6 +100,8 @@ static int stage_data(struct rsm_content *content, struct rsm_open_node *node, b
 	size_t count;
 	int r = prepare(node, err);
 
+	if (!r)
+		r = rsm_content_end_removal(content, err);
 	if (!r && node->has_buffer) {
 		r = append_buffer(content, node, err);
 		appended = !r && node->ranges.count;

@@ -161,6 +161,7 @@ struct rsm_content {
 	char refuse_why[256];
 
 	struct rsm_mutex commit_lock;
+	bool removing; /* [commit_lock] the last changes were deletions: "removing_since" is set */
 
 	struct rsm_mutex running_lock; /* a leaf */
 	struct rsm_list running;       /* [running_lock] struct rsm_running, oldest first */
@@ -191,6 +192,8 @@ static inline uint64_t rsm_content_index_cost(const char *name, const char *targ
 }
 void rsm_content_want(struct rsm_content *content, enum rsm_content_want want);
 bool rsm_content_is_dirty(struct rsm_content *content);
+/* Something else than a deletion is done: it does not lead to a deallocation. With commit_lock. */
+RSM_MUST_CHECK int rsm_content_end_removal(struct rsm_content *content, struct rsm_err *err);
 void rsm_content_now(struct timespec *ret_now);
 /* All times of a new node become now, unless the caller gave them. */
 void rsm_content_date(struct rsm_node_times *times);

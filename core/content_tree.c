@@ -100,7 +100,9 @@ int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *n
 		return r;
 	rsm_content_date(&node->times);
 	RSM_LOCK_SCOPE(&content->commit_lock);
-	r = rsm_volume_index_create(content->index, parent, name, node, link_target, err);
+	r = rsm_content_end_removal(content, err);
+	if (!r)
+		r = rsm_volume_index_create(content->index, parent, name, node, link_target, err);
 	if (!r)
 		r = rsm_volume_index_commit(content->index, false, err);
 	if (r)
@@ -115,6 +117,48 @@ static void ignore_released(void *context, uint64_t id, const struct rsm_staged_
 	(void)range;
 }
 
+/* Deletions in a row may be those of an `rm -r` that ends with a deallocation: the index that was
+ * the newest on the medium when they began shows what there was (rsm undelete). The number is part
+ * of the first deletion's transaction.
+ */
+static const char removing_since[] = "removing_since";
+
+static int begin_removal(struct rsm_content *content, struct rsm_err *err)
+{
+	uint64_t generation = 0;
+	int r;
+
+	if (content->removing)
+		return 0;
+	r = rsm_volume_index_get_number(content->index, "generation", &generation, 0, err);
+	if (r == 0 && generation)
+		r = rsm_volume_index_set_number(content->index, removing_since, generation, err);
+	content->removing = r == 0 && generation;
+	return r;
+}
+
+int rsm_content_end_removal(struct rsm_content *content, struct rsm_err *err)
+{
+	int r;
+
+	if (!content->removing)
+		return 0;
+	r = rsm_volume_index_set_number(content->index, removing_since, 0, err);
+	if (r == 0)
+		content->removing = false;
+	return r;
+}
+
+uint64_t rsm_content_removing_since(struct rsm_content *content)
+{
+	uint64_t generation = 0;
+
+	RSM_LOCK_SCOPE(&content->commit_lock);
+	if (rsm_volume_index_get_number(content->index, removing_since, &generation, 0, NULL) < 0)
+		return 0;
+	return generation;
+}
+
 /* A file that has lost its name stays until the kernel forgets it. */
 int rsm_content_remove(struct rsm_content *content, uint64_t parent, const char *name, bool folder,
 		       struct rsm_err *err)
@@ -127,8 +171,10 @@ int rsm_content_remove(struct rsm_content *content, uint64_t parent, const char 
 		return r;
 	rsm_content_now(&now);
 	RSM_LOCK_SCOPE(&content->commit_lock);
-	r = rsm_volume_index_remove(content->index, parent, name, folder, !folder, &now, &id,
-				    ignore_released, NULL, err);
+	r = begin_removal(content, err);
+	if (!r)
+		r = rsm_volume_index_remove(content->index, parent, name, folder, !folder, &now,
+					    &id, ignore_released, NULL, err);
 	if (!r)
 		r = rsm_volume_index_commit(content->index, false, err);
 	if (r)
@@ -151,8 +197,10 @@ int rsm_content_rename(struct rsm_content *content, uint64_t parent, const char 
 		return r;
 	rsm_content_now(&now);
 	RSM_LOCK_SCOPE(&content->commit_lock);
-	r = rsm_volume_index_rename(content->index, parent, name, new_parent, new_name, flags, &now,
-				    &replaced, err);
+	r = rsm_content_end_removal(content, err);
+	if (!r)
+		r = rsm_volume_index_rename(content->index, parent, name, new_parent, new_name,
+					    flags, &now, &replaced, err);
 	if (!r)
 		r = rsm_volume_index_commit(content->index, false, err);
 	if (r)

@@ -1,4 +1,5 @@
 /* What a drive does next with the cartridge in it. */
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -89,6 +90,9 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 		if (manager->workers[i]->library == worker->library &&
 		    rsm_drive_worker_is_empty_locked(manager->workers[i]))
 			view.another_drive_free = true;
+	if (rsm_list_is_empty(&cartridge->works) &&
+	    rsm_drive_fit_must_change_locked(worker, cartridge))
+		return RSM_STEP_LEAVE;
 	if (rsm_list_is_empty(&cartridge->works) && rsm_mount_queue_turn_is_over(cartridge, &view))
 		return RSM_STEP_LEAVE;
 	/* somebody who reads on and on does not keep it from leaving; it will come again */

@@ -1,6 +1,7 @@
 /* A cartridge comes into a drive and goes home again; and what is done when that, or a write,
  * fails.
  */
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 #include "base/log.h"
@@ -94,7 +95,8 @@ void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge)
 	struct rsm_medium m;
 
 	if (rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0 ||
-	    m.label_work == RSM_LABEL_NONE || cartridge->failure.code == EMEDIUMTYPE)
+	    !rsm_drive_fit_has_label_work_locked(cartridge, &m) ||
+	    cartridge->failure.code == EMEDIUMTYPE)
 		cartridge->label_at_ns = 0;
 	else if (!cartridge->label_at_ns)
 		cartridge->label_at_ns = rsm_manager_now(manager) +
@@ -155,7 +157,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again, known;
+	bool identify, keeps, again, known, goes_on, is_settled;
 	int r;
 
 	worker->another = RSM_ANOTHER_NONE;
@@ -179,9 +181,16 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	cartridge->worker = NULL;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
-	if (!again && !known)
-		back_off_locked(cartridge, &err);
-	(void)rsm_identify_ended_locked(cartridge, r);
+	goes_on = r == -EMEDIUMTYPE && !keeps && !again && !known &&
+		  rsm_drive_fit_goes_on_locked(worker, cartridge);
+	is_settled = cartridge->incompatible;
+	if (goes_on) {
+		cartridge->identify = identify;
+	} else {
+		if (!again && !known)
+			back_off_locked(cartridge, &err);
+		(void)rsm_identify_ended_locked(cartridge, r);
+	}
 	if (r == -EMEDIUMTYPE)
 		cartridge->label_at_ns = 0; /* it will not be another one next time */
 	worker->state = keeps ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
@@ -189,11 +198,20 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (!again && !known) {
+	if (goes_on) { /* who waits goes on waiting: for another kind of drive */
+		rsm_log_info("%s", err.msg);
+		rsm_cartridge_unref(cartridge);
+		return;
+	}
+	if (again || known)
+		rsm_log_info("%s", err.msg);
+	else if (r == -EMEDIUMTYPE && (is_settled || worker->medium.cleaner))
+		rsm_log_warning("%s", err.msg); /* that is what it is, and is in the events */
+	else
 		report(worker, cartridge, &err);
+	if (!again && !known)
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
-	}
 	if (!again)
 		rsm_cartridge_fail_requests(cartridge, r, &err);
 	if (r == -EMEDIUMTYPE)

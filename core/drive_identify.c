@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "changer/medium_memory.h"
+#include "core/drive_fit.h"
 #include "core/ltfs/ltfs_volume.h"
 
 /* Who have changed places are found by going where the other one was; a circle of many takes so
@@ -39,19 +40,20 @@ char *rsm_drive_root_key(struct rsm_volume_index *index, const char *name)
 	return text;
 }
 
-enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
+enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_SIDE, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
 
 static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
 			     char *keys[KEYS])
 {
-	static const char *const names[KEYS] = { "pool",  "name", "lmid", "state",
-						 "owner", "mode", "acl" };
+	static const char *const names[KEYS] = { "pool",  "name",  "lmid", "side",
+						 "state", "owner", "mode", "acl" };
 
 	for (int i = 0; i < KEYS; i++)
 		keys[i] = rsm_drive_root_key(rsm_content_index(content), names[i]);
 	found->pool = keys[KEY_POOL];
 	found->name = keys[KEY_NAME];
 	found->lmid = keys[KEY_LMID];
+	found->side = keys[KEY_SIDE];
 	found->state = keys[KEY_STATE];
 	found->acl = keys[KEY_ACL];
 	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
@@ -92,6 +94,21 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	free(other);
 }
 
+/* Whose volume it bears, too. */
+static void note_copy(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_medium *m = &worker->medium, known;
+
+	if (rsm_medium_find_uuid(catalog_of(worker), m->volume_uuid, &known, NULL) != 0)
+		return;
+	snprintf(m->health, sizeof m->health, "it bears the same volume as %.100s", known.shown);
+	if (rsm_medium_set_health(catalog_of(worker), m->id, m->health, NULL) < 0)
+		rsm_log_warning("%s: that it is a copy is not noted", cartridge->barcode);
+	rsm_event_add(catalog_of(worker), "duplicate", "medium", cartridge->barcode, "of",
+		      known.shown, "volume", m->volume_uuid, "text",
+		      "two cartridges bear one volume; this one is read-only", NULL);
+}
+
 int rsm_drive_note_identification(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 				  const struct rsm_ltfs_probe *probe, const char *unreadable,
 				  struct rsm_err *err)
@@ -105,6 +122,7 @@ int rsm_drive_note_identification(struct rsm_drive_worker *worker, struct rsm_ca
 	struct rsm_identification found = { .label_type = "", .label_info = "", .volume_uuid = "" };
 	char *keys[KEYS] = { 0 };
 	int64_t pool = worker->medium.pool;
+	bool write_protected = worker->medium.write_protected;
 	int r;
 
 	if (unreadable) {
@@ -131,13 +149,19 @@ int rsm_drive_note_identification(struct rsm_drive_worker *worker, struct rsm_ca
 		found.remaining = found.capacity = 0; /* df goes by the type then */
 	}
 	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
+	worker->medium.write_protected = write_protected; /* the drive's word, noted later */
 	for (int i = 0; i < KEYS; i++)
 		free(keys[i]);
 	if (r < 0)
 		return r;
 	take_entry(worker->manager, cartridge, worker->medium.id);
+	rsm_mutex_lock(&worker->manager->lock);
+	rsm_drive_fit_note_locked(cartridge, &worker->medium);
+	rsm_mutex_unlock(&worker->manager->lock);
 	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
+	if (worker->medium.duplicate)
+		note_copy(worker, cartridge);
 	rsm_manager_names_changed(worker->manager, pool);
 	rsm_manager_names_changed(worker->manager, worker->medium.pool);
 	rsm_manager_names_changed(worker->manager, RSM_POOL_TOP);

@@ -10,6 +10,7 @@
  * the staging area is nearly full; then batches are small, so that an index soon gives back what
  * they had.
  */
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 #include <inttypes.h>
@@ -398,14 +399,14 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	return r < 0 ? r : recorded;
 }
 
-/* False when name, pool, owner ... changed while the index was being written: it goes on once more.
- */
-static bool identity_is_current(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-				const struct drive_identity *written)
+bool rsm_drive_identity_is_current(struct rsm_drive_worker *worker, int64_t medium,
+				   const struct drive_identity *written)
 {
 	struct drive_identity identity = { 0 };
 	const struct rsm_medium *now = &identity.medium;
-	bool current = rsm_drive_identity(worker, cartridge->id, &identity, NULL) == 0 &&
+	bool current = rsm_drive_identity(worker, medium, &identity, NULL) == 0 &&
+		       strcmp(now->lmid, written->medium.lmid) == 0 &&
+		       strcmp(identity.pool, written->pool) == 0 &&
 		       strcmp(now->name, written->medium.name) == 0 &&
 		       now->pool == written->medium.pool && now->mode == written->medium.mode &&
 		       now->owner == written->medium.owner && now->group == written->medium.group &&
@@ -443,6 +444,13 @@ static void set_committing(struct rsm_cartridge *cartridge, bool committing)
 		rsm_manager_wake_locked(cartridge->manager); /* who waits for a sync */
 }
 
+/* Changed names are not forced upon what cannot be written here. */
+static bool takes_label(const struct rsm_cartridge *cartridge, const struct rsm_medium *medium)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	return rsm_drive_fit_has_label_work_locked(cartridge, medium);
+}
+
 int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		     enum rsm_volume_commit what, struct rsm_err *err)
 {
@@ -454,7 +462,8 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 	if (!worker->volume || !worker->volume->ops->commit)
 		return 0;
 	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
-	update = r == 0 && identity.medium.label_work == RSM_LABEL_UPDATE;
+	update = r == 0 && identity.medium.label_work == RSM_LABEL_UPDATE &&
+		 takes_label(cartridge, &identity.medium);
 	if (r == 0 && !identity.medium.lmid[0]) {
 		/* an imported volume is not ours to write to */
 		rsm_drive_identity_fini(&identity);
@@ -471,7 +480,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 		cartridge->unindexed_bytes = 0;
 		cartridge->safe_order = order;
 	}
-	if (r == 0 && update && identity_is_current(worker, cartridge, &identity))
+	if (r == 0 && update && rsm_drive_identity_is_current(worker, cartridge->id, &identity))
 		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id,
 					      RSM_LABEL_UPDATE, RSM_LABEL_NONE, err);
 	rsm_drive_identity_fini(&identity);

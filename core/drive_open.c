@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "core/acl_text.h"
+#include "core/drive_fit.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
 
@@ -82,7 +83,8 @@ void rsm_drive_identity_fini(struct drive_identity *identity)
 /* That a place of the medium could not be read or written outlasts what goes well elsewhere on it:
  * until it is formatted.
  */
-static const char *const lasting[] = { "read error ", "write error " };
+static const char *const lasting[] = { "read error ", "write error ", "another cartridge bears ",
+				       "it bears the same volume " };
 
 static bool is_lasting(const char *health)
 {
@@ -106,6 +108,21 @@ void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge 
 		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
 }
 
+/* That this drive only reads it is no quality of the cartridge, unless there is no other. */
+static void note_drive_locked(struct rsm_drive_worker *worker,
+			      const struct rsm_cartridge *cartridge,
+			      struct rsm_volume_status *status)
+{
+	if (!status->read_only || rsm_drive_fit_locked(worker, cartridge) != RSM_MEDIA_READS ||
+	    worker->medium.write_protected)
+		return;
+	status->read_only = rsm_drive_fit_best_locked(cartridge) == RSM_MEDIA_READS;
+	status->reason[0] = '\0';
+	if (status->read_only)
+		snprintf(status->reason, sizeof status->reason, "no drive here writes %s",
+			 cartridge->media_type);
+}
+
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded)
 {
@@ -117,6 +134,7 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 	if (worker->volume)
 		worker->volume->ops->status(worker->volume, &status);
 	rsm_mutex_lock(&worker->manager->lock);
+	note_drive_locked(worker, cartridge, &status);
 	if (loaded)
 		cartridge->unwritable = rsm_medium_is_unwritable(&m);
 	if (cartridge->unwritable && !status.read_only) {
@@ -177,6 +195,11 @@ static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	int r;
 
 	r = choose_contents(worker, cartridge, label, &key, &known, err);
+	/* of a volume that was deallocated the medium alone knows: what was deleted on the way
+	 * there is on it still */
+	if (r == 0 && !worker->medium.lmid[0] &&
+	    strcasecmp(label->uuid, worker->medium.old_uuid) == 0)
+		r = rsm_manager_drop_leftover(worker->manager, label->uuid, err);
 	if (r == 0)
 		r = rsm_cartridge_open_content(cartridge, key, true, err);
 	/* A tree that outlived the catalogue knows what was changed since the last index, and whose
@@ -232,8 +255,11 @@ static bool is_own_remains(struct rsm_drive_worker *worker, const struct rsm_ltf
 }
 
 /* May what is on the medium be destroyed, as the label work demands? */
-static bool may_overwrite(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe)
+static bool may_overwrite(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge,
+			  const struct rsm_ltfs_probe *probe)
 {
+	if (cartridge->worm)
+		return probe->kind == RSM_PROBE_BLANK;
 	switch (probe->kind) {
 	case RSM_PROBE_BLANK:
 	case RSM_PROBE_FREE: return true;
@@ -282,11 +308,53 @@ static int write_free_label(struct rsm_drive_worker *worker, struct rsm_err *err
 	return r ? r : rsm_ltfs_write_free_label(worker->drive, worker->medium.barcode, err);
 }
 
+static bool is_not_stopping(void *context)
+{
+	struct rsm_drive_worker *worker = context;
+
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	return !worker->manager->stopping;
+}
+
+/* rsm free --erase: in one partition, so that nothing is left between two. A death leaves it to be
+ * begun again.
+ */
+static int erase_if_wanted(struct rsm_drive_worker *worker, struct rsm_err *err)
+{
+	bool wanted;
+	int r = rsm_medium_is_to_be_erased(catalog_of(worker), worker->medium.id, &wanted, err);
+
+	if (r < 0 || !wanted)
+		return r;
+	rsm_log_info("%s in %s: is being erased", worker->medium.shown, worker->name);
+	r = rsm_medium_begin_labelling(catalog_of(worker), worker->medium.id, NULL, err);
+	if (r == 0)
+		r = rsm_tape_drive_format(worker->drive, 1, err);
+	if (r == 0)
+		r = rsm_tape_drive_locate(worker->drive, 0, 0, err);
+	if (r == 0)
+		r = rsm_tape_drive_erase_all(worker->drive, is_not_stopping, worker, err);
+	if (r != 0)
+		return rsm_err_fold(err, r, "erasing");
+	rsm_event_add(catalog_of(worker), "erase", "medium", worker->medium.shown, "drive",
+		      worker->name, NULL);
+	return 0;
+}
+
+/* That it had no volume is over before anybody sees that its label work is done. */
+static void note_writable(struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	cartridge->read_only = false;
+	cartridge->reason[0] = '\0';
+}
+
 static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		  struct rsm_err *err)
 {
 	struct rsm_volume_index *index = rsm_content_index(cartridge->content);
 	struct drive_identity identity = { 0 };
+	enum rsm_label_work next = RSM_LABEL_NONE;
 	int r;
 
 	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
@@ -299,19 +367,25 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	if (r == 0)
 		r = rsm_ltfs_format(worker->drive, cartridge->content, worker->medium.volume_uuid,
 				    &identity.identity, &worker->volume, err);
+	if (!rsm_drive_identity_is_current(worker, cartridge->id, &identity))
+		next = RSM_LABEL_UPDATE;
 	rsm_drive_identity_fini(&identity);
 	if (!is_still_wanted(worker, cartridge)) {
 		/* deallocated meanwhile: nobody would know the volume, or its half */
 		rsm_volume_free(worker->volume);
 		worker->volume = NULL;
+		if (cartridge->worm) /* used up; the catalogue has it decommissioned */
+			return 0;
 		r = write_free_label(worker, err);
 		return r ? r : rsm_medium_forget_labelling(catalog_of(worker), cartridge->id, err);
 	}
 	if (r == 0)
 		r = rsm_volume_index_commit(index, false, err);
 	if (r == 0)
+		note_writable(cartridge);
+	if (r == 0)
 		r = rsm_medium_set_label_work(catalog_of(worker), cartridge->id, RSM_LABEL_FORMAT,
-					      RSM_LABEL_NONE, err);
+					      next, err);
 	if (r == 0)
 		r = rsm_drive_cache_reset(worker, RSM_LTFS_BLOCK_SIZE, err);
 	if (r == 0) /* whatever was wrong with it is not any more */
@@ -334,16 +408,20 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 			return r;
 		if (probe->kind == RSM_PROBE_LTFS &&
 		    strcasecmp(probe->label.uuid, m->volume_uuid) == 0) {
-			/* it was formatted; only the note of it was not made */
+			/* it was formatted; only the note of it was not made, and it may have
+			 * another name by now */
 			r = mount_ltfs(worker, cartridge, &probe->label, err);
 			return r ? r
 				 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
-							     RSM_LABEL_FORMAT, RSM_LABEL_NONE, err);
+							     RSM_LABEL_FORMAT, RSM_LABEL_UPDATE,
+							     err);
 		}
-		if (may_overwrite(worker, probe))
+		if (may_overwrite(worker, cartridge, probe))
 			return format(worker, cartridge, err);
-	} else if (may_free(worker, probe)) {
-		r = write_free_label(worker, err);
+	} else if (!cartridge->worm && may_free(worker, probe)) {
+		r = erase_if_wanted(worker, err);
+		if (r == 0)
+			r = write_free_label(worker, err);
 		if (r == 0)
 			m->health[0] = '\0';
 		return r ? r
@@ -353,11 +431,12 @@ static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *
 	r = rsm_drive_note_identification(worker, cartridge, probe, NULL, err);
 	return r ? r
 		 : rsm_err_set(err, EMEDIUMTYPE,
-			       "it holds \"%s\" %s where a free label was expected, and is left as "
-			       "it is",
+			       "it holds \"%s\" %s where %s was expected, and is left as it is",
 			       probe->label_type,
 			       probe->kind == RSM_PROBE_LTFS ? probe->label.uuid
-							     : probe->label_info);
+							     : probe->label_info,
+			       cartridge->worm ? "a blank cartridge that is written once"
+					       : "a free label");
 }
 
 /* A format that was under way when the medium was deallocated, and when the process or the power
@@ -403,7 +482,6 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 {
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_ltfs_probe probe;
-	struct rsm_tape_medium tape;
 	bool expected;
 	int r;
 
@@ -415,18 +493,17 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "it is not in the catalogue any more");
 	r = rsm_drive_cache_reset(worker, 0, err);
 	if (r == 0)
-		r = rsm_tape_drive_medium(worker->drive, &tape, err);
-	if (r == 0) {
-		m->write_protected = tape.write_protected;
+		r = rsm_drive_note_facts(worker, cartridge, err);
+	if (r == 0)
 		r = rsm_ltfs_probe(worker->drive, &probe, err);
-	}
 	if (r < 0) {
 		rsm_drive_note_unreadable(worker, cartridge, err);
 		return r;
 	}
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
 		return do_label_work(worker, cartridge, &probe, err);
-	if (!m->lmid[0] && !m->write_protected && is_own_remains(worker, &probe)) {
+	if (!m->lmid[0] && !m->write_protected && !cartridge->worm &&
+	    is_own_remains(worker, &probe)) {
 		r = clean_up(worker, &probe, err);
 		if (r < 0)
 			return r;

@@ -112,6 +112,10 @@ struct drive_identity {
 RSM_MUST_CHECK int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 				      struct drive_identity *ret_identity, struct rsm_err *err);
 void rsm_drive_identity_fini(struct drive_identity *identity);
+/* False when name, pool, owner ... changed while they were being written: that is done once more.
+ */
+bool rsm_drive_identity_is_current(struct rsm_drive_worker *worker, int64_t medium,
+				   const struct drive_identity *written);
 /* What the volume tells of itself goes to the catalogue and to the contents' room. */
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded);
@@ -166,6 +170,19 @@ void rsm_drive_tell_findings(struct rsm_drive_worker *worker, struct rsm_cartrid
 void rsm_drive_do_work(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* The cartridge leaves: what is not done will not be. With the lock. */
 void rsm_drive_fail_works_locked(struct rsm_cartridge *cartridge);
+
+/* ---- drive_facts.c ---- */
+
+/* What the drive says of the loaded cartridge: its type, whether it is write-protected and written
+ * once, where it comes from. Into worker->medium and the catalogue, before anything is read of it.
+ */
+RSM_MUST_CHECK int rsm_drive_note_facts(struct rsm_drive_worker *worker,
+					struct rsm_cartridge *cartridge, struct rsm_err *err);
+/* The drive cannot use the cartridge in it, and has said so in `err`: a cleaning cartridge, one for
+ * other drives, or for none here. Returns -EMEDIUMTYPE, with the reason as far as it is known.
+ */
+RSM_MUST_CHECK int rsm_drive_note_refusal(struct rsm_drive_worker *worker,
+					  struct rsm_cartridge *cartridge, struct rsm_err *err);
 
 /* ---- drive_read.c ---- */
 

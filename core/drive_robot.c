@@ -17,18 +17,8 @@ int rsm_drive_load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartri
 {
 	int r = rsm_tape_drive_load(worker->drive, LOAD_TIMEOUT_MS, err);
 
-	if (r == -EMEDIUMTYPE) {
-		struct rsm_identification found = { .identity = RSM_IS_INCOMPATIBLE,
-						    .label_type = "",
-						    .label_info = "no drive here can use it",
-						    .volume_uuid = "" };
-
-		if (worker->medium.state == RSM_MEDIUM_UNKNOWN &&
-		    rsm_medium_identified(catalog_of(worker), cartridge->id, &found,
-					  &worker->medium, NULL) < 0)
-			rsm_log_warning("%s is incompatible and could not be noted as such",
-					cartridge->barcode);
-	}
+	if (r == -EMEDIUMTYPE)
+		r = rsm_drive_note_refusal(worker, cartridge, err);
 	return r > 0 ? rsm_err_fold(err, r, "load") : r;
 }
 
@@ -37,7 +27,8 @@ static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_e
 	uint32_t slot;
 	int r = -ENOSPC;
 
-	/* another drive or a port may have taken the slot that was chosen */
+	/* another drive or a port may have taken the slot that was chosen; a person the cartridge
+	 */
 	for (int i = 0; i < MOVE_TRIES; i++) {
 		r = rsm_medium_get(catalog_of(worker), medium, &worker->medium, err);
 		if (r == 0)
@@ -46,6 +37,13 @@ static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_e
 			return r > 0 ? rsm_err_fold(err, r, "taking home") : r;
 		r = rsm_library_move(worker->library, &worker->medium, RSM_AT_DRIVE,
 				     worker->element, RSM_AT_SLOT, slot, err);
+		if (r == -EAGAIN) { /* the door is open */
+			r = rsm_library_await_ready(worker->library, err);
+			if (r < 0)
+				break;
+			r = -EEXIST;
+			i--;
+		}
 		if (r != -EEXIST)
 			break;
 	}
@@ -105,8 +103,14 @@ int rsm_drive_bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	/* it may be on its way from a port to a slot just now */
 	for (int i = 0; i < MOVE_TRIES; i++) {
 		r = bring_once(worker, cartridge, err);
-		if (r != 1)
+		if (r == -EAGAIN) { /* the door is open */
+			r = rsm_library_await_ready(worker->library, err);
+			if (r < 0)
+				return r;
+			i--;
+		} else if (r != 1) {
 			return r;
+		}
 	}
 	return rsm_err_wrap(err, -ENOMEDIUM, "it is moved about");
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <uuid/uuid.h>
 
+#include "changer/media_type.h"
 #include "core/acl_text.h"
 #include "core/catalog_private.h"
 
@@ -67,6 +68,9 @@ static int settle(struct identifying *it, enum rsm_pool_kind kind, enum rsm_medi
 {
 	struct rsm_pool pool;
 	int64_t from = it->medium.pool;
+	/* what a deallocation left is there yet, or may be: an error can pass (undelete.h) */
+	bool kept = it->found->identity == RSM_IS_UNREADABLE ||
+		    (it->uuid[0] && strcmp(it->uuid, it->medium.old_uuid) == 0);
 	int r;
 
 	r = rsm_pool_system_locked(it->catalog, kind, it->medium.media_type, &pool, err);
@@ -76,9 +80,9 @@ static int settle(struct identifying *it, enum rsm_pool_kind kind, enum rsm_medi
 		r = rsm_catalog_run(it->catalog, err,
 				    "UPDATE side SET pool = ?2, state = ?3, logical = NULL, "
 				    "label_work = 0, volume_uuid = ?4, duplicate = ?5, restorable "
-				    "= 0, index_generation = ?6 WHERE id = ?1",
-				    "iidsdU", it->medium.id, pool.id, (int)state, uuid,
-				    (int)duplicate, it->found->index_generation);
+				    "= restorable AND ?7, index_generation = ?6 WHERE id = ?1",
+				    "iidsdUd", it->medium.id, pool.id, (int)state, uuid,
+				    (int)duplicate, it->found->index_generation, (int)kept);
 	if (r == 0 && from != pool.id)
 		r = rsm_pool_touch_locked(it->catalog, from, err);
 	if (r == 0 && from != pool.id)
@@ -96,6 +100,8 @@ static int pool_kind(struct identifying *it, enum rsm_pool_kind *ret_kind, struc
 	return r;
 }
 
+static int found_nothing(struct identifying *it, struct rsm_err *err);
+
 /* ---- the free label ---- */
 
 static int found_free(struct identifying *it, struct rsm_err *err)
@@ -106,6 +112,8 @@ static int found_free(struct identifying *it, struct rsm_err *err)
 
 	if (r < 0)
 		return r;
+	if (rsm_media_type_is_worm(medium->media_type))
+		return found_nothing(it, err); /* what is written once is free while it is blank */
 	if (is_allocated(medium) && medium->label_work == RSM_LABEL_FORMAT)
 		return 0; /* its turn to be formatted has not come yet */
 	if (medium->state == RSM_MEDIUM_DECOMMISSIONED)
@@ -158,6 +166,9 @@ static int found_nothing(struct identifying *it, struct rsm_err *err)
 		return 0;
 	if (medium->state == RSM_MEDIUM_AVAILABLE && blank && kind == RSM_POOL_APPLICATION)
 		return 0;
+	/* a free label would use it up: that it is blank tells that it is free */
+	if (blank && rsm_media_type_is_worm(medium->media_type))
+		return settle(it, RSM_POOL_SCRATCH, RSM_MEDIUM_AVAILABLE, "", false, err);
 	r = rsm_catalog_run(it->catalog, err, "UPDATE side SET old_uuid = '' WHERE id = ?1", "i",
 			    medium->id);
 	return r < 0 ? r : settle(it, RSM_POOL_FOREIGN, RSM_MEDIUM_FOREIGN, "", false, err);
@@ -165,11 +176,15 @@ static int found_nothing(struct identifying *it, struct rsm_err *err)
 
 static int found_incompatible(struct identifying *it, struct rsm_err *err)
 {
+	const char *why = text_of(it->found->label_info);
+	int r;
+
 	if (is_allocated(&it->medium))
 		return set_health(it, "no drive here can use it", err);
 	if (it->medium.state == RSM_MEDIUM_DECOMMISSIONED)
 		return 0;
-	return settle(it, RSM_POOL_FOREIGN, RSM_MEDIUM_INCOMPATIBLE, "", false, err);
+	r = settle(it, RSM_POOL_FOREIGN, RSM_MEDIUM_INCOMPATIBLE, "", false, err);
+	return r < 0 ? r : set_health(it, *why ? why : "no drive here can use it", err);
 }
 
 static int found_unreadable(struct identifying *it, struct rsm_err *err)
@@ -279,6 +294,21 @@ static int restore_acls(struct identifying *it, struct rsm_err *err)
 	return r < 0 ? r : restore_acl(it, RSM_ACL_DEFAULT, &inherited, err);
 }
 
+/* The side is known by the id that it had, unless another one has that now. */
+static int restore_side(struct identifying *it, struct rsm_err *err)
+{
+	char text[RSM_GUID_SIZE];
+	uuid_t side;
+
+	if (!it->found->side || uuid_parse(it->found->side, side) != 0)
+		return 0;
+	uuid_unparse_lower(side, text);
+	return rsm_catalog_run(it->catalog, err,
+			       "UPDATE side SET guid = ?2 WHERE id = ?1 AND NOT EXISTS (SELECT 1 "
+			       "FROM side WHERE guid = ?2)",
+			       "is", it->medium.id, text);
+}
+
 /* Our vendor keys: 0, or outcome 1 when they are not ours or not good. */
 static int restore(struct identifying *it, struct rsm_err *err)
 {
@@ -338,6 +368,8 @@ static int restore(struct identifying *it, struct rsm_err *err)
 				      : RSM_MEDIUM_ALLOCATED),
 			logical, it->uuid, (int)(renamed ? RSM_LABEL_UPDATE : RSM_LABEL_NONE),
 			found->index_generation);
+	if (r == 0)
+		r = restore_side(it, err);
 	if (r == 0)
 		r = restore_acls(it, err);
 	if (r == 0)

@@ -526,6 +526,24 @@ static int list_unknown(struct reconciling *it, struct rsm_err *err)
 	return r < 0 ? r : 0;
 }
 
+/* Of two that bore one barcode one is known no more: nothing is wrong with the other. */
+static int forget_twins(struct reconciling *it, struct rsm_err *err)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < it->result.change_count; i++)
+		left = left || it->result.changes[i].what == RSM_MEDIUM_LEFT;
+	if (!left)
+		return 0;
+	return rsm_catalog_run(
+		it->catalog, err,
+		"UPDATE side SET health = 'good' WHERE health GLOB 'another "
+		"cartridge bears the barcode *' AND (SELECT count(*) FROM medium m "
+		"JOIN medium o ON o.barcode = m.barcode WHERE m.id = side.medium AND "
+		"m.barcode <> '' AND o.barcode <> '') < 2",
+		"");
+}
+
 static int reconcile_locked(struct reconciling *it, const struct rsm_element *elements,
 			    size_t count, struct rsm_err *err)
 {
@@ -553,6 +571,8 @@ static int reconcile_locked(struct reconciling *it, const struct rsm_element *el
 		r = match_offline(it, err);
 	for (size_t i = 0; r == 0 && i < it->place_count; i++)
 		r = seat(it, &it->places[i], err);
+	if (r == 0)
+		r = forget_twins(it, err);
 	return r < 0 ? r : list_unknown(it, err);
 }
 

@@ -21,6 +21,22 @@ RSM_MUST_CHECK int rsm_library_set_enabled(struct rsm_catalog *catalog, int64_t 
 RSM_MUST_CHECK int rsm_library_is_enabled(struct rsm_catalog *catalog, int64_t library,
 					  bool *ret_enabled, struct rsm_err *err);
 
+/* When those that are served are registered: see to it that an allocation looks at the media of no
+ * others. Without it, it is right as well, and slow. */
+RSM_MUST_CHECK int rsm_library_settle(struct rsm_catalog *catalog, struct rsm_err *err);
+
+/* A media type that no drive of the library writes; `reads`: but one of them reads it. */
+struct rsm_library_limit {
+	const char *media_type;
+	bool reads;
+};
+/* Replaces what was known: such media are never chosen by an allocation. Cartridges that no drive
+ * could use, and now one can, are to be looked at again.
+ */
+RSM_MUST_CHECK int rsm_library_set_limits(struct rsm_catalog *catalog, int64_t library,
+					  const struct rsm_library_limit *limits, size_t count,
+					  struct rsm_err *err);
+
 struct rsm_drive_row {
 	int64_t id, library;
 	uint32_t element;

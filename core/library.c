@@ -64,13 +64,104 @@ int rsm_library_register(struct rsm_catalog *catalog, const char *source, const 
 	return r;
 }
 
+static int set_limits_locked(struct rsm_catalog *catalog, int64_t library,
+			     const struct rsm_library_limit *limits, size_t count,
+			     struct rsm_err *err)
+{
+	int r = rsm_catalog_run(catalog, err, "DELETE FROM library_limit WHERE library = ?1", "i",
+				library);
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = rsm_catalog_run(catalog, err,
+				    "INSERT OR REPLACE INTO library_limit (library, media_type, "
+				    "reads) VALUES (?1, ?2, ?3)",
+				    "isd", library, limits[i].media_type, (int)limits[i].reads);
+	if (r < 0)
+		return r;
+	return rsm_catalog_run(
+		catalog, err,
+		"UPDATE side SET state = 0 WHERE state = 2 AND medium IN (SELECT m.id FROM medium "
+		"m WHERE m.library = ?1 AND m.location <> 0 AND NOT EXISTS (SELECT 1 FROM "
+		"library_limit l WHERE l.library = ?1 AND l.media_type = m.media_type AND l.reads "
+		"= 0))",
+		"i", library);
+}
+
+int rsm_library_set_limits(struct rsm_catalog *catalog, int64_t library,
+			   const struct rsm_library_limit *limits, size_t count,
+			   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = set_limits_locked(catalog, library, limits, count, err);
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
+/* side.ready of media in libraries whose media can be allocated, or cannot: the choice of one looks
+ * at no others, however many they are. Done when those libraries are others than the last time;
+ * media that come or go meanwhile are seen to by triggers.
+ */
+static int settle_locked(struct rsm_catalog *catalog, struct rsm_err *err)
+{
+	int64_t same = 0;
+	int r = rsm_catalog_number(
+		catalog, &same, err,
+		"SELECT count(*) FROM setting WHERE key = 'allocating libraries' "
+		"AND value = (SELECT ifnull(group_concat(id), '') FROM (SELECT id "
+		"FROM library WHERE present = 1 AND enabled = 1 ORDER BY id))",
+		"");
+
+	if (r != 0 || same)
+		return r < 0 ? r : 0;
+	r = rsm_catalog_run(catalog, err,
+			    "UPDATE side SET ready = 0 WHERE ready = 1 AND medium IN (SELECT m.id "
+			    "FROM library b CROSS JOIN medium m ON m.library = b.id AND m.location "
+			    "<> 0 WHERE b.present = 0 OR b.enabled = 0)",
+			    "");
+	if (r == 0)
+		r = rsm_catalog_run(
+			catalog, err,
+			"UPDATE side SET ready = 1 WHERE ready = 0 AND medium IN "
+			"(SELECT m.id FROM library b CROSS JOIN medium m ON m.library = "
+			"b.id AND m.location IN (2, 4) AND m.location <> 0 WHERE "
+			"b.present = 1 AND b.enabled = 1 AND m.enabled = 1)",
+			"");
+	return r < 0 ? r
+		     : rsm_catalog_run(catalog, err,
+				       "INSERT OR REPLACE INTO setting (key, value) SELECT "
+				       "'allocating libraries', ifnull(group_concat(id), '') FROM "
+				       "(SELECT id FROM library WHERE present = 1 AND enabled = 1 "
+				       "ORDER BY id)",
+				       "");
+}
+
+int rsm_library_settle(struct rsm_catalog *catalog, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = settle_locked(catalog, err);
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
 int rsm_library_set_enabled(struct rsm_catalog *catalog, int64_t library, bool enabled,
 			    struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
 
-	return rsm_catalog_run(catalog, err, "UPDATE library SET enabled = ?2 WHERE id = ?1", "id",
-			       library, (int)enabled);
+	if (r < 0)
+		return r;
+	r = rsm_catalog_run(catalog, err, "UPDATE library SET enabled = ?2 WHERE id = ?1", "id",
+			    library, (int)enabled);
+	if (r == 0)
+		r = settle_locked(catalog, err);
+	return rsm_catalog_end_locked(catalog, r, err);
 }
 
 int rsm_library_is_enabled(struct rsm_catalog *catalog, int64_t library, bool *ret_enabled,

@@ -8,13 +8,16 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/retention.h"
 #include "core/view.h"
 
 #define HOUSEKEEPING_NS (RSM_SECOND_NS / 2)
+#define ROOM_WAIT_NS	(60 * RSM_SECOND_NS)
+#define PURGE_NS	(3600 * RSM_SECOND_NS)
 #define STARTUP_WAIT_NS (3 * RSM_SECOND_NS / 2)
 enum { STARTUP_WAIT_MOST = 64 }; /* cartridges that nobody has looked at */
-#define ROOM_WAIT_NS (60 * RSM_SECOND_NS)
 
 int64_t rsm_manager_now(const struct rsm_manager *manager)
 {
@@ -208,6 +211,8 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	full = cartridge->no_room || cartridge->full;
 	content = cartridge->content;
 	id = cartridge->id;
+	if (!reason[0] && rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES)
+		snprintf(reason, sizeof reason, "no drive here writes %s", cartridge->media_type);
 	rsm_mutex_unlock(&manager->lock);
 	if (!content || rsm_medium_get(manager->catalog, id, &m, NULL) != 0)
 		return;
@@ -293,12 +298,16 @@ static bool gather_label_work(void *context, const struct rsm_medium *medium)
 void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms)
 {
 	struct rsm_cartridge *cartridge;
+	struct rsm_medium m;
 
-	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 ||
+	    rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
 		return;
 	rsm_mutex_lock(&manager->lock);
-	cartridge->label_at_ns = rsm_manager_now(manager) + (int64_t)delay_ms * 1000000 + 1;
-	rsm_cartridge_wanted_locked(cartridge);
+	if (rsm_drive_fit_has_label_work_locked(cartridge, &m)) {
+		cartridge->label_at_ns = rsm_manager_now(manager) + (int64_t)delay_ms * 1000000 + 1;
+		rsm_cartridge_wanted_locked(cartridge);
+	}
 	rsm_mutex_unlock(&manager->lock);
 	rsm_cartridge_unref(cartridge);
 }
@@ -340,9 +349,23 @@ static void wait_for_identification(struct rsm_manager *manager)
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
 }
 
+/* A mount may last for years. */
+static void purge_now_and_then(struct rsm_manager *manager, int64_t *purged_ns)
+{
+	int64_t now = rsm_manager_now(manager);
+	struct rsm_err err;
+
+	if (now - *purged_ns < PURGE_NS)
+		return;
+	*purged_ns = now;
+	if (rsm_retention_purge(manager->catalog, &err) < 0)
+		rsm_log_warning("what has ended long ago is not purged: %s", err.msg);
+}
+
 static void *keep_house(void *argument)
 {
 	struct rsm_manager *manager = argument;
+	int64_t purged_ns = rsm_manager_now(manager);
 
 	for (;;) {
 		rsm_mutex_lock(&manager->lock);
@@ -359,6 +382,7 @@ static void *keep_house(void *argument)
 		rsm_manager_adopt_staged(manager);
 		rsm_cartridge_tidy(manager);
 		watch_room(manager);
+		purge_now_and_then(manager, &purged_ns);
 	}
 }
 
@@ -388,6 +412,8 @@ static int open_folders(struct rsm_manager *manager, struct rsm_err *err)
 		r = rsm_work_item_cancel_all(manager->catalog, err);
 	if (r == 0)
 		r = rsm_operator_request_withdraw_all(manager->catalog, err);
+	if (r == 0)
+		r = rsm_retention_purge(manager->catalog, err);
 	return r;
 }
 
@@ -395,6 +421,8 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 {
 	int r = open_folders(manager, err);
 
+	if (r == 0)
+		rsm_manager_tidy_leftovers(manager);
 	if (r == 0)
 		r = rsm_library_open_all(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
@@ -430,6 +458,7 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_cond_init(&manager->changed_house);
 	rsm_list_init(&manager->cartridges);
 	rsm_list_init(&manager->views);
+	rsm_list_init(&manager->allocations);
 	r = start(manager, err);
 	if (r < 0) {
 		uint64_t files;

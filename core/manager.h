@@ -52,6 +52,7 @@ struct rsm_manager_options {
 	bool no_recovery; /* a wrong label is no reason to look through the whole library */
 	bool trace_scsi;
 	bool offline_wait;	   /* -o offline=wait */
+	bool inject_manual;	   /* -o inject=manual: what is put into a port stays there */
 	enum rsm_digest_kind hash; /* of files, stored with them when they are written; NONE */
 	uid_t admin;		   /* who mounted; administrator besides root */
 	struct rsm_clock *clock;   /* NULL: the machine's */
@@ -165,21 +166,42 @@ bool rsm_manager_is_identifying(struct rsm_manager *manager);
 RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
 					const struct rsm_allocation *allocation,
 					struct rsm_medium *ret_medium, struct rsm_err *err);
+/* The same, for threads that may wait: when none is available (-ENOSPC) the operator is asked for
+ * one, for `words`, and the request satisfies itself when a fitting cartridge comes, from wherever.
+ * A request that is satisfied when another waiter wins what came is raised again. timeout_ms 0:
+ * no limit, else -ETIMEDOUT; -EINTR; -ECANCELED: refused.
+ */
+RSM_MUST_CHECK int rsm_manager_allocate_wait(struct rsm_manager *manager,
+					     const struct rsm_allocation *allocation,
+					     const char *words, unsigned timeout_ms,
+					     const atomic_bool *cancel,
+					     struct rsm_medium *ret_medium, struct rsm_err *err);
 /* -ENOTEMPTY unless force; -EBUSY: open file or transfer (never waits for it). */
 RSM_MUST_CHECK int rsm_manager_deallocate(struct rsm_manager *manager, int64_t medium, bool force,
 					  struct rsm_err *err);
 /* Rename and move of an allocated medium; contents stay. */
 RSM_MUST_CHECK int rsm_manager_move(struct rsm_manager *manager, int64_t medium, int64_t pool,
 				    const char *name, struct rsm_err *err);
+/* rsm_medium_move_pool. */
+RSM_MUST_CHECK int rsm_manager_move_available(struct rsm_manager *manager, int64_t medium,
+					      int64_t pool, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_manager_swap(struct rsm_manager *manager, int64_t one, int64_t other,
 				    struct rsm_err *err); /* -EBUSY */
 RSM_MUST_CHECK int rsm_manager_complete(struct rsm_manager *manager, int64_t medium,
-					struct rsm_err *err);
+					struct rsm_err *err); /* -EBUSY: open writers */
+RSM_MUST_CHECK int rsm_manager_decommission(struct rsm_manager *manager, int64_t medium,
+					    struct rsm_err *err);
 RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
 					     const struct rsm_medium *medium, struct rsm_err *err);
 /* Free: queues the writing of the free label. */
 RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
 					   struct rsm_err *err);
+/* flags: RSM_FREEING_* (allocation.h). */
+RSM_MUST_CHECK int rsm_manager_free_medium_with(struct rsm_manager *manager, int64_t medium,
+						unsigned flags, struct rsm_err *err);
+/* rsm_medium_forget; its cached contents go as well. -EBUSY also while somebody looks at it. */
+RSM_MUST_CHECK int rsm_manager_forget(struct rsm_manager *manager, int64_t medium,
+				      struct rsm_err *err);
 /* Takes it into use or out of it. Enabled: one whose writing was given up is tried again. */
 RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium,
 					     bool enabled, struct rsm_err *err);
@@ -225,6 +247,7 @@ struct rsm_library_status {
 	const char *kind; /* "virtual", "changer", "drive" */
 	unsigned drives, slots, ports, cartridges;
 	bool enabled;
+	const char *door; /* "locked", "unlocked", "open"; "": it has none */
 };
 RSM_MUST_CHECK int rsm_manager_libraries(struct rsm_manager *manager,
 					 struct rsm_library_status **ret_libraries,
@@ -268,5 +291,42 @@ RSM_MUST_CHECK int rsm_manager_inject_wait(struct rsm_manager *manager, unsigned
  * ports full. */
 RSM_MUST_CHECK int rsm_manager_eject_wait(struct rsm_manager *manager, int64_t medium, bool force,
 					  const atomic_bool *cancel, struct rsm_err *err);
+/* Several, in port loads: when the ports are full, and at least the first one had a place, a person
+ * is asked to empty them, and the others wait as work items. None goes if one of them cannot.
+ * -ECANCELED: the operator refused. *ret_ejected (may be NULL): how many are in ports.
+ */
+RSM_MUST_CHECK int rsm_manager_eject_all_wait(
+	struct rsm_manager *manager, const int64_t *media, size_t count, bool force, uid_t user,
+	void (*progress)(void *context, uint64_t done, uint64_t total, const char *what),
+	void *context, const atomic_bool *cancel, size_t *ret_ejected, struct rsm_err *err);
+/* What waits to be ejected stays (medium 0: all of it); one that lies in a port is taken in again.
+ * *ret_count: how many.
+ */
+RSM_MUST_CHECK int rsm_manager_cancel_eject(struct rsm_manager *manager, int64_t medium,
+					    unsigned *ret_count, struct rsm_err *err);
+
+/* What follows when a door that was unlocked has been opened and closed. */
+enum rsm_door_inventory { RSM_DOOR_FAST, RSM_DOOR_FULL, RSM_DOOR_NONE };
+/* Cartridges that are not in use go home, then the door can be opened. -ENXIO: there is none.
+ * -ENODEV: the library is disabled.
+ */
+RSM_MUST_CHECK int rsm_manager_unlock_door_wait(struct rsm_manager *manager, int64_t library,
+						enum rsm_door_inventory inventory,
+						const atomic_bool *cancel, struct rsm_err *err);
+/* -EBUSY: it is open. -ENXIO: it cannot be locked. */
+RSM_MUST_CHECK int rsm_manager_lock_door(struct rsm_manager *manager, int64_t library,
+					 struct rsm_err *err);
+
+/* ---- operator requests (manager_request.c) ---- */
+
+/* Somebody says that it is done. That is a claim: it is looked at, and if it is not so it is asked
+ * for again (-EAGAIN, with what was found instead). A drive that needed service is tried again.
+ * -ENOENT, -EINVAL: ended already.
+ */
+RSM_MUST_CHECK int rsm_manager_satisfy_request(struct rsm_manager *manager, int64_t id,
+					       const atomic_bool *cancel, struct rsm_err *err);
+/* It will not be done: who waits for it fails with -ECANCELED. */
+RSM_MUST_CHECK int rsm_manager_refuse_request(struct rsm_manager *manager, int64_t id,
+					      struct rsm_err *err);
 
 #endif

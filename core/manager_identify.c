@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/manager_private.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
@@ -74,7 +75,9 @@ void rsm_identify_want(struct rsm_manager *manager, int64_t medium)
 	if (rsm_cartridge_ref(manager, medium, &cartridge, &err) != 0)
 		return;
 	rsm_mutex_lock(&manager->lock);
-	if (cartridge->state == RSM_CARTRIDGE_AWAY) {
+	/* what no drive here can use was looked at before */
+	if (cartridge->state == RSM_CARTRIDGE_AWAY &&
+	    rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_NONE) {
 		cartridge->identify = true;
 		cartridge->failures = 0;
 		cartridge->retry_at_ns = 0;
@@ -110,7 +113,8 @@ static struct rsm_cartridge *want_locked(struct rsm_library *library, int64_t me
 
 	if (rsm_cartridge_get_locked(library->manager, medium, &cartridge, &err) != 0 ||
 	    cartridge->state != RSM_CARTRIDGE_AWAY || cartridge->identify ||
-	    cartridge->library != library->id || lies_in_busy_drive_locked(library, medium))
+	    cartridge->library != library->id || lies_in_busy_drive_locked(library, medium) ||
+	    rsm_drive_fit_best_locked(cartridge) == RSM_MEDIA_NONE)
 		return NULL;
 	cartridge->identify = true;
 	cartridge->since_ns = rsm_manager_now(library->manager);
@@ -286,7 +290,7 @@ void rsm_identify_recover(struct rsm_library *library)
 	begin_full_locked(library, total);
 }
 
-static int begin_full(struct rsm_library *library, unsigned *ret_number, struct rsm_err *err)
+int rsm_identify_begin(struct rsm_library *library, unsigned *ret_number, struct rsm_err *err)
 {
 	struct rsm_identify_run *run = &library->identify;
 	struct rsm_manager *manager = library->manager;
@@ -367,7 +371,7 @@ int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library, boo
 			continue;
 		r = rsm_library_inventory(&manager->libraries[i], err);
 		if (r == 0 && full)
-			r = begin_full(&manager->libraries[i], &numbers[i], err);
+			r = rsm_identify_begin(&manager->libraries[i], &numbers[i], err);
 	}
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		if (numbers[i])

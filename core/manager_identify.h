@@ -40,6 +40,9 @@ void rsm_identify_want(struct rsm_manager *manager, int64_t medium);
  * the options say no.
  */
 void rsm_identify_recover(struct rsm_library *library);
+/* Begins a full inventory, or joins the one under way; nobody need wait for it. */
+RSM_MUST_CHECK int rsm_identify_begin(struct rsm_library *library, unsigned *ret_number,
+				      struct rsm_err *err);
 /* The next one for an idle drive of the library, marked as wanted, or NULL. */
 struct rsm_cartridge *rsm_identify_next_locked(struct rsm_library *library);
 /* A full inventory waits for a drive: idle cartridges need not linger. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/drive_fit.h"
 
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
 {
@@ -44,6 +45,8 @@ static int register_library(struct rsm_library *library, struct rsm_err *err)
 				 &library->id, err);
 	if (manager->options.library_count > 1)
 		snprintf(library->label, sizeof library->label, "%lld", (long long)library->id);
+	if (r == 0)
+		r = rsm_drive_fit_register(library, err);
 	return r < 0 ? r
 		     : rsm_library_is_enabled(manager->catalog, library->id, &library->enabled,
 					      err);
@@ -115,7 +118,7 @@ int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err)
 	}
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		r = make_workers(&manager->libraries[i], err);
-	return r;
+	return r < 0 ? r : rsm_library_settle(manager->catalog, err);
 }
 
 void rsm_library_close_all(struct rsm_manager *manager)
@@ -304,6 +307,74 @@ static void note_element_locked(struct rsm_library *library, uint32_t address,
 	}
 }
 
+/* Somebody may have been at it since: then what is known of it is set right first. */
+static int make_sure(struct rsm_library *library, const struct rsm_medium *medium,
+		     enum rsm_location_kind from, uint32_t source, struct rsm_err *err)
+{
+	struct rsm_medium now;
+	int r = rsm_library_look_at_door(library, err);
+
+	if (r == 0)
+		return 0;
+	if (r == RSM_CHANGER_NOT_READY)
+		return rsm_err_set(err, EAGAIN, "the door of %s is open",
+				   library->hardware->source);
+	if (r > 0)
+		r = rsm_library_inventory(library, err);
+	if (r == 0)
+		r = rsm_medium_get(library->manager->catalog, medium->id, &now, err);
+	if (r < 0)
+		return r;
+	if (r > 0 || now.library != library->id || now.location != from || now.element != source)
+		return rsm_err_set(err, ENOMEDIUM, "%s was moved by hand", medium->shown);
+	return 0;
+}
+
+/* Rsm-model.md 2, auto recovery: the robot has failed, or was nowhere; all is looked at again, and
+ * the cartridge may be where it should be after all.
+ */
+static int recover(struct rsm_library *library, const struct rsm_medium *medium,
+		   enum rsm_location_kind to, uint32_t destination)
+{
+	struct rsm_medium now;
+	struct rsm_err err;
+
+	if (rsm_library_inventory(library, &err) < 0) {
+		rsm_log_warning("%s: %s", library->hardware->source, err.msg);
+		return -EIO;
+	}
+	if (rsm_medium_get(library->manager->catalog, medium->id, &now, NULL) != 0 ||
+	    now.library != library->id)
+		return -ENOMEDIUM;
+	return now.location == to && now.element == destination ? 0 : -EIO;
+}
+
+static bool is_at(struct rsm_library *library, uint32_t address)
+{
+	RSM_LOCK_SCOPE(&library->manager->lock);
+	for (size_t i = 0; i < library->element_count; i++)
+		if (library->elements[i].address == address)
+			return library->elements[i].full;
+	return false;
+}
+
+/* The catalogue and the robot disagree: look again, and say who is right. */
+static int disagree(struct rsm_library *library, const struct rsm_medium *medium, int outcome,
+		    uint32_t source, const char *from, const char *to, struct rsm_err *err)
+{
+	bool empty = outcome == RSM_CHANGER_SOURCE_EMPTY;
+
+	if (rsm_library_inventory(library, err) < 0)
+		return -EIO;
+	if (outcome == RSM_CHANGER_NO_MAGAZINE) {
+		empty = !is_at(library, source);
+		return rsm_err_set(err, empty ? ENOMEDIUM : EEXIST, "%s: the magazine of %s is out",
+				   medium->shown, empty ? from : to);
+	}
+	return rsm_err_set(err, empty ? ENOMEDIUM : EEXIST, "%s: %s is %s", medium->shown,
+			   empty ? from : to, empty ? "empty" : "full");
+}
+
 int rsm_library_move(struct rsm_library *library, const struct rsm_medium *medium,
 		     enum rsm_location_kind from, uint32_t source, enum rsm_location_kind to,
 		     uint32_t destination, struct rsm_err *err)
@@ -317,6 +388,9 @@ int rsm_library_move(struct rsm_library *library, const struct rsm_medium *mediu
 	if (!library->hardware->changer)
 		return rsm_err_set(err, ENOMEDIUM, "%s has to be put into the drive by hand",
 				   medium->shown);
+	r = make_sure(library, medium, from, source, err);
+	if (r < 0)
+		return r;
 	/* an inventory that is under way must not report what was before the move */
 	rsm_mutex_lock(&library->inventory);
 	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
@@ -330,21 +404,20 @@ int rsm_library_move(struct rsm_library *library, const struct rsm_medium *mediu
 					    destination, err);
 	}
 	rsm_mutex_unlock(&library->inventory);
-	if (r == RSM_CHANGER_SOURCE_EMPTY || r == RSM_CHANGER_DESTINATION_FULL) {
-		bool empty = r == RSM_CHANGER_SOURCE_EMPTY;
-
-		/* the catalogue and the robot disagree: look again */
-		if (rsm_library_inventory(library, err) < 0)
-			return -EIO;
-		return rsm_err_set(err, empty ? ENOMEDIUM : EEXIST, "%s: %s is %s", medium->shown,
-				   empty ? from_text : to_text, empty ? "empty" : "full");
+	if (r == RSM_CHANGER_NOT_READY)
+		return rsm_err_set(err, EAGAIN, "the door of %s is open",
+				   library->hardware->source);
+	if (r > 0)
+		return disagree(library, medium, r, source, from_text, to_text, err);
+	if (r < 0) {
+		rsm_err_wrap(err, r, "moving %s from %s to %s", medium->shown, from_text, to_text);
+		if (recover(library, medium, to, destination) != 0)
+			return r;
+		rsm_log_warning("%s, but it is there", err->msg);
 	}
-	if (r < 0)
-		return rsm_err_wrap(err, r, "moving %s from %s to %s", medium->shown, from_text,
-				    to_text);
 	rsm_event_add(manager->catalog, "move", "medium", medium->shown, "from", from_text, "to",
 		      to_text, "library", library->label, NULL);
-	return r;
+	return 0;
 }
 
 struct homes {
@@ -382,7 +455,8 @@ int rsm_library_choose_slot(struct rsm_library *library, const struct rsm_medium
 		const struct rsm_element *element = &library->elements[i];
 		bool taken = false;
 
-		if (element->type != RSM_ELEMENT_STORAGE || element->full)
+		if (element->type != RSM_ELEMENT_STORAGE || element->full ||
+		    !rsm_element_is_present(element))
 			continue;
 		if (element->address == medium->home_slot) {
 			*ret_slot = element->address;
@@ -398,111 +472,4 @@ int rsm_library_choose_slot(struct rsm_library *library, const struct rsm_medium
 				   medium->shown);
 	*ret_slot = found;
 	return 0;
-}
-
-/* ---- ports ---- */
-
-/* From now on it can be mounted. */
-static void note_injected(struct rsm_library *library, int64_t medium)
-{
-	struct rsm_manager *manager = library->manager;
-	struct rsm_cartridge *cartridge;
-
-	rsm_mutex_lock(&manager->lock);
-	cartridge = rsm_cartridge_find_locked(manager, medium);
-	if (cartridge && cartridge->ejected) {
-		cartridge->ejected = false;
-		cartridge->library = library->id;
-		cartridge->references++;
-		rsm_manager_wake_locked(manager);
-	} else {
-		cartridge = NULL;
-	}
-	rsm_mutex_unlock(&manager->lock);
-	if (cartridge) {
-		rsm_manager_note_presence(manager, cartridge);
-		rsm_cartridge_unref(cartridge);
-	}
-}
-
-/* `all`: those that wait to be taken away, too. */
-static int inject_ports(struct rsm_library *library, bool all, unsigned *ret_count,
-			struct rsm_err *err)
-{
-	struct rsm_manager *manager = library->manager;
-	struct rsm_element *elements;
-	size_t count;
-	int r = rsm_manager_elements(manager, library->id, &elements, &count, err);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		struct rsm_medium m;
-		char where[32];
-		uint32_t slot;
-
-		if (elements[i].type != RSM_ELEMENT_IMPORT_EXPORT || !elements[i].full)
-			continue;
-		if (rsm_medium_at(manager->catalog, library->id, RSM_AT_PORT, elements[i].address,
-				  &m, err) != 0)
-			continue;
-		if (!all && rsm_medium_is_ejected(manager->catalog, m.id))
-			continue;
-		m.home_slot = 0;
-		r = rsm_library_choose_slot(library, &m, &slot, err);
-		if (r == 0)
-			r = rsm_library_move(library, &m, RSM_AT_PORT, elements[i].address,
-					     RSM_AT_SLOT, slot, err);
-		if (r == 0) {
-			rsm_location_text(RSM_AT_SLOT, slot, where);
-			rsm_event_add(manager->catalog, "inject", "medium", m.shown, "to", where,
-				      "library", library->label, NULL);
-			note_injected(library, m.id);
-			rsm_identify_want(manager, m.id);
-			(*ret_count)++;
-		} else if (r == -ENOMEDIUM || r == -EEXIST) {
-			r = 0; /* somebody was quicker; the next look tells */
-		}
-	}
-	free(elements);
-	return r;
-}
-
-void rsm_library_poll(struct rsm_library *library)
-{
-	struct rsm_manager *manager = library->manager;
-	struct rsm_err err;
-	unsigned count = 0;
-	int r;
-
-	if (!library->hardware->changer)
-		return;
-	r = rsm_medium_changer_poll(library->hardware->changer, &err);
-	if (r == RSM_CHANGER_CHANGED) {
-		r = rsm_library_inventory(library, &err);
-		library->port_retry_at_ns = 0;
-	}
-	if (r >= 0 && library->port_retry_at_ns <= rsm_manager_now(manager)) {
-		r = inject_ports(library, false, &count, &err);
-		if (r == -ENOSPC) {
-			struct rsm_operator_request request = { .kind = RSM_REQUEST_MOVE_MEDIA,
-								.library = library->id };
-			int64_t id;
-
-			snprintf(request.text, sizeof request.text, "%s", err.msg);
-			if (rsm_operator_request_raise(manager->catalog, &request, &id, NULL) < 0)
-				rsm_log_warning("%s", err.msg);
-			library->port_retry_at_ns = rsm_manager_now(manager) + 10 * RSM_SECOND_NS;
-			r = 0;
-		}
-	}
-	if (r < 0)
-		rsm_log_warning("%s: %s", library->hardware->source, err.msg);
-}
-
-int rsm_library_inject(struct rsm_library *library, unsigned *ret_count, struct rsm_err *err)
-{
-	int r = rsm_library_inventory(library, err);
-
-	return r ? r : inject_ports(library, true, ret_count, err);
 }

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 #define RESERVE_MOST ((uint64_t)64 << 20)
@@ -111,8 +112,7 @@ int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocatio
 	return 0;
 }
 
-/* In use: an open file, or bytes on their way. Label work is not a use, nor is lying in a drive. */
-static bool in_use_locked(const struct rsm_cartridge *cartridge)
+bool rsm_manager_in_use_locked(const struct rsm_cartridge *cartridge)
 {
 	struct rsm_content_use use = { 0 };
 
@@ -154,6 +154,44 @@ static int check_empty(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	return r;
 }
 
+/* The index that shows what there was before the files were deleted, if a newer one may not. */
+static uint64_t full_generation_locked(const struct rsm_cartridge *cartridge,
+				       const struct rsm_medium *medium)
+{
+	uint64_t since, newest = 0;
+
+	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) != 0)
+		return 0;
+	since = rsm_content_removing_since(cartridge->content);
+	if (rsm_volume_index_get_number(rsm_content_index(cartridge->content), "generation",
+					&newest, 0, NULL) < 0)
+		newest = 0;
+	/* in its drive an index may be under way just now */
+	return since != newest || cartridge->state != RSM_CARTRIDGE_AWAY ? since : 0;
+}
+
+/* Is there anything on it that could be wanted back? An empty volume has the index of its format,
+ * and one more if its name changed.
+ */
+static bool has_held_something_locked(const struct rsm_cartridge *cartridge,
+				      const struct rsm_medium *medium)
+{
+	enum { EMPTY_INDEXES = 2 };
+	uint64_t newest = EMPTY_INDEXES + 1;
+	bool found = false;
+
+	if (medium->label_work == RSM_LABEL_FORMAT)
+		return false;
+	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) != 0 ||
+	    rsm_content_removing_since(cartridge->content) ||
+	    rsm_volume_index_get_number(rsm_content_index(cartridge->content), "generation",
+					&newest, 0, NULL) < 0 ||
+	    rsm_content_list(cartridge->content, RSM_NODE_ROOT, NULL, found_something, &found,
+			     NULL) < 0)
+		return true;
+	return found || newest > EMPTY_INDEXES;
+}
+
 /* In one step with the catalogue, so that whoever is given the medium next meets nothing of what it
  * was before. The volume in the drive, if any, is no longer ours to write: its worker closes it
  * without an index.
@@ -164,10 +202,11 @@ static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *car
 	int r;
 
 	RSM_LOCK_SCOPE(&manager->lock);
-	if (in_use_locked(cartridge))
+	if (rsm_manager_in_use_locked(cartridge))
 		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
-	r = rsm_deallocate(manager->catalog, medium->id, medium->label_work != RSM_LABEL_FORMAT,
-			   NULL, err);
+	r = rsm_deallocate_emptied(manager->catalog, medium->id,
+				   has_held_something_locked(cartridge, medium),
+				   full_generation_locked(cartridge, medium), NULL, err);
 	if (r < 0)
 		return r;
 	if (!cartridge->uuid[0])
@@ -195,8 +234,10 @@ static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge 
 			      struct rsm_medium *medium, bool force, struct rsm_err *err)
 {
 	struct rsm_err gone;
-	int r = force ? 0 : check_empty(manager, cartridge, medium, err);
+	int r = check_empty(manager, cartridge, medium, err);
 
+	if (force) /* its contents need not even be readable */
+		r = 0;
 	if (r == 0)
 		r = end_allocation(manager, cartridge, medium, err);
 	if (r != 0)
@@ -227,81 +268,13 @@ int rsm_manager_deallocate(struct rsm_manager *manager, int64_t id, bool force, 
 	return r;
 }
 
-/* Something that the index root repeats has changed: it is written when there is time. */
-static void label_changed(struct rsm_manager *manager, int64_t medium)
-{
-	struct rsm_cartridge *cartridge;
-
-	rsm_manager_want_label(manager, medium, manager->options.label_delay_ms);
-	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
-		return;
-	rsm_mutex_lock(&manager->lock);
-	if (cartridge->content)
-		rsm_volume_index_touch(rsm_content_index(cartridge->content));
-	rsm_mutex_unlock(&manager->lock);
-	rsm_manager_apply_state(manager, cartridge);
-	rsm_cartridge_unref(cartridge);
-}
-
-int rsm_manager_move(struct rsm_manager *manager, int64_t medium, int64_t pool, const char *name,
-		     struct rsm_err *err)
-{
-	int r = rsm_allocation_move(manager->catalog, medium, pool, name, err);
-
-	if (r == 0)
-		label_changed(manager, medium);
-	return r;
-}
-
-int rsm_manager_swap(struct rsm_manager *manager, int64_t one, int64_t other, struct rsm_err *err)
-{
-	const int64_t media[2] = { one, other };
-	int r = 0;
-
-	for (int i = 0; r == 0 && i < 2; i++) {
-		struct rsm_cartridge *cartridge;
-
-		r = rsm_cartridge_ref(manager, media[i], &cartridge, err);
-		if (r != 0)
-			return r < 0 ? r : absent(err);
-		rsm_mutex_lock(&manager->lock);
-		if (in_use_locked(cartridge))
-			r = rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
-		rsm_mutex_unlock(&manager->lock);
-		rsm_cartridge_unref(cartridge);
-	}
-	if (r == 0)
-		r = rsm_allocation_swap(manager->catalog, one, other, err);
-	for (int i = 0; r == 0 && i < 2; i++)
-		label_changed(manager, media[i]);
-	return r;
-}
-
-int rsm_manager_complete(struct rsm_manager *manager, int64_t medium, struct rsm_err *err)
-{
-	int r = rsm_allocation_complete(manager->catalog, medium, err);
-
-	if (r == 0)
-		label_changed(manager, medium);
-	return r;
-}
-
 int rsm_manager_update_medium(struct rsm_manager *manager, const struct rsm_medium *medium,
 			      struct rsm_err *err)
 {
 	int r = rsm_medium_update_logical(manager->catalog, medium, err);
 
 	if (r == 0)
-		label_changed(manager, medium->id);
-	return r;
-}
-
-int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium, struct rsm_err *err)
-{
-	int r = rsm_medium_free(manager->catalog, medium, err);
-
-	if (r == 0)
-		rsm_manager_want_label(manager, medium, 0);
+		rsm_manager_label_changed(manager, medium->id);
 	return r;
 }
 
@@ -354,7 +327,7 @@ void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium)
 	rsm_mutex_lock(&manager->lock);
 	if (cartridge->migrate_at_ns)
 		cartridge->migrate_at_ns = now;
-	if (m.label_work != RSM_LABEL_NONE)
+	if (rsm_drive_fit_has_label_work_locked(cartridge, &m))
 		cartridge->label_at_ns = now;
 	rsm_cartridge_wanted_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);
@@ -407,7 +380,7 @@ int rsm_manager_medium_use(struct rsm_manager *manager, int64_t medium,
 	ret_use->mounted = cartridge->state == RSM_CARTRIDGE_LOADED ||
 			   cartridge->state == RSM_CARTRIDGE_LEAVING;
 	ret_use->drive = cartridge->worker ? cartridge->worker->element : 0;
-	ret_use->in_use = in_use_locked(cartridge);
+	ret_use->in_use = rsm_manager_in_use_locked(cartridge);
 	ret_use->staged_bytes = use.staged_bytes;
 	ret_use->staged_files = use.staged_files;
 	return 0;

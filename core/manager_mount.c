@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 /* ---- drives ---- */
@@ -13,13 +14,18 @@ int rsm_manager_check_drives_locked(struct rsm_manager *manager,
 				    const struct rsm_cartridge *cartridge, struct rsm_err *err)
 {
 	bool failed = false;
+	int r;
 
 	if (cartridge->state != RSM_CARTRIDGE_AWAY)
 		return 0;
+	r = rsm_drive_fit_check_locked(cartridge, 0, false, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < manager->worker_count; i++) {
 		const struct rsm_drive_worker *worker = manager->workers[i];
 
-		if (worker->library->id != cartridge->library)
+		if (worker->library->id != cartridge->library ||
+		    rsm_drive_fit_locked(worker, cartridge) == RSM_MEDIA_NONE)
 			continue;
 		if (!rsm_drive_worker_has_failed_locked(worker))
 			return 0;
@@ -36,6 +42,7 @@ void rsm_manager_note_failed_drive(struct rsm_manager *manager)
 
 	for (;;) {
 		struct rsm_cartridge *found = NULL;
+		int r = 0;
 
 		rsm_mutex_lock(&manager->lock);
 		RSM_LIST_FOR_EACH (item, &manager->cartridges) {
@@ -50,13 +57,12 @@ void rsm_manager_note_failed_drive(struct rsm_manager *manager)
 		}
 		if (found) {
 			found->references++;
-			(void)!rsm_manager_check_drives_locked(manager, found, &err);
+			r = rsm_manager_check_drives_locked(manager, found, &err);
 		}
 		rsm_mutex_unlock(&manager->lock);
 		if (!found)
 			return;
-		rsm_err_set(&err, EIO, "%s: every drive of the library has failed", found->barcode);
-		rsm_cartridge_fail_requests(found, -EIO, &err);
+		rsm_cartridge_fail_requests(found, r, &err);
 		rsm_cartridge_unref(found);
 	}
 }
@@ -134,7 +140,9 @@ void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *re
 		   (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)) {
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
 	} else if (!offline &&
-		   (r = rsm_manager_check_drives_locked(manager, cartridge, &err)) < 0) {
+		   ((r = rsm_drive_fit_check_locked(cartridge, request->drive,
+						    request->flags & RSM_MOUNT_WRITE, &err)) < 0 ||
+		    (r = rsm_manager_check_drives_locked(manager, cartridge, &err)) < 0)) {
 		/* said so */
 	} else if ((request->flags & RSM_MOUNT_IF_AVAILABLE) &&
 		   cartridge->state != RSM_CARTRIDGE_LOADED &&

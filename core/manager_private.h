@@ -28,7 +28,12 @@ struct rsm_library {
 	struct rsm_element *elements;  /* [lock] as last reported */
 	size_t element_count;	       /* [lock] */
 	struct rsm_mutex inventory;    /* one inventory at a time; before manager->lock */
-	int64_t port_retry_at_ns;      /* [inventory] after an injection that found no slot */
+	int64_t port_retry_at_ns;   /* the housekeeper's: after an injection that found no slot */
+	bool door_locked;	    /* [lock] by rsm door lock */
+	bool not_ready;		    /* [lock] its door is open, or it is busy with itself */
+	int64_t not_ready_since_ns; /* [lock] */
+	int64_t door_request;	    /* [lock] that asks a person to close the door, or 0 */
+	enum rsm_door_inventory door_inventory; /* [lock] what follows when it is closed */
 
 	struct rsm_identify_run identify; /* [lock] */
 };
@@ -49,6 +54,7 @@ struct rsm_manager {
 	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
 	struct rsm_list cartridges;   /* [lock] */
 	struct rsm_list views;	      /* [lock] view.c's */
+	struct rsm_list allocations;  /* [lock] manager_allocate.c's */
 	uint64_t last_view;	      /* [lock] number that was given last */
 	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
 	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */
@@ -141,8 +147,14 @@ void rsm_library_close_all(struct rsm_manager *manager);
 /* Asks the changer for its elements and reconciles. */
 RSM_MUST_CHECK int rsm_library_inventory(struct rsm_library *library, struct rsm_err *err);
 void rsm_library_poll(struct rsm_library *library);
+/* Is the robot ready, and has anybody been at it? Outcomes RSM_CHANGER_CHANGED, an inventory is to
+ * be taken; RSM_CHANGER_NOT_READY, its door is open (a person is asked to close it in time).
+ */
+RSM_MUST_CHECK int rsm_library_look_at_door(struct rsm_library *library, struct rsm_err *err);
+/* Waits until the door is closed and an inventory was taken. -EAGAIN: the manager stops. */
+RSM_MUST_CHECK int rsm_library_await_ready(struct rsm_library *library, struct rsm_err *err);
 /* Moves a cartridge and notes where it is. -ENOMEDIUM, -EEXIST: source empty, destination full; an
- * inventory has set that right. */
+ * inventory has set that right. -EAGAIN: the door is open. */
 RSM_MUST_CHECK int rsm_library_move(struct rsm_library *library, const struct rsm_medium *medium,
 				    enum rsm_location_kind from, uint32_t source,
 				    enum rsm_location_kind to, uint32_t destination,
@@ -151,12 +163,13 @@ RSM_MUST_CHECK int rsm_library_move(struct rsm_library *library, const struct rs
 RSM_MUST_CHECK int rsm_library_choose_slot(struct rsm_library *library,
 					   const struct rsm_medium *medium, uint32_t *ret_slot,
 					   struct rsm_err *err);
+/* Takes one from its port to a free slot. -ENOSPC: there is none. */
+RSM_MUST_CHECK int rsm_library_inject(struct rsm_library *library, struct rsm_medium *medium,
+				      struct rsm_err *err);
+/* Slots or ports are full: a person is asked to do something about it. */
+void rsm_library_ask_for_room(struct rsm_library *library, const char *why);
 /* A cartridge has come or gone: what waits for one that is not there any more is told. */
 void rsm_manager_note_presence(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
-/* Cartridges that lie in ports go to free slots, those that were ejected as well: who asks for it
- * wants them back. */
-RSM_MUST_CHECK int rsm_library_inject(struct rsm_library *library, unsigned *ret_count,
-				      struct rsm_err *err);
 /* As rsm_manager_dismount_wait; force: also while it is in use. */
 RSM_MUST_CHECK int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool deferred,
 					 bool force, const atomic_bool *cancel,
@@ -166,9 +179,18 @@ void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium);
 void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms);
 /* Staging folders that an earlier run left: their media are wanted for writing. Once. */
 void rsm_manager_adopt_staged(struct rsm_manager *manager);
+/* In use: an open file, or bytes on their way. Label work is not a use, nor is lying in a drive. */
+bool rsm_manager_in_use_locked(const struct rsm_cartridge *cartridge);
+/* Something that the index root repeats has changed: it is written when there is time. */
+void rsm_manager_label_changed(struct rsm_manager *manager, int64_t medium);
+/* manager_undelete.c: what a deallocated volume left in the staging area goes, unless its drive has
+ * just read it from the medium. -EBUSY: somebody has it open yet. _tidy: what a death left there,
+ * before anything is opened.
+ */
+RSM_MUST_CHECK int rsm_manager_drop_leftover(struct rsm_manager *manager, const char *uuid,
+					     struct rsm_err *err);
+void rsm_manager_tidy_leftovers(struct rsm_manager *manager);
 uint64_t rsm_manager_nominal_capacity(struct rsm_manager *manager, const struct rsm_medium *medium);
-/* "inject" events since event number `after`. */
-unsigned rsm_manager_count_injected(struct rsm_manager *manager, int64_t after);
 struct rsm_library *rsm_library_find(struct rsm_manager *manager, int64_t id);
 /* "slot 1001", "drive 256", "port 10", "offline". */
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32]);

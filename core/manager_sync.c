@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "core/drive_fit.h"
 #include "core/drive_private.h"
 
 /* A file that is written on and on is never quite on the medium. */
@@ -49,6 +50,11 @@ static int look_at(struct sync *sync, struct rsm_cartridge *cartridge,
 	rsm_mutex_lock(&sync->manager->lock);
 	if (cartridge->content)
 		rsm_content_use(cartridge->content, ret_use);
+	if (r == 0 && rsm_drive_fit_is_fixed_locked(cartridge, ret_medium)) {
+		ret_use->dirty = false;
+		if (ret_medium->label_work == RSM_LABEL_UPDATE)
+			ret_medium->label_work = RSM_LABEL_NONE;
+	}
 	rsm_mutex_unlock(&sync->manager->lock);
 	return r;
 }

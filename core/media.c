@@ -205,6 +205,21 @@ int rsm_medium_find_barcode(struct rsm_catalog *catalog, const char *barcode,
 	return r < 0 ? r : step_medium(row, ret_medium, err);
 }
 
+int rsm_medium_check_twins(struct rsm_catalog *catalog, const char *barcode, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int64_t count = 0;
+	int r = rsm_catalog_number(
+		catalog, &count, err,
+		"SELECT count(*) FROM medium WHERE barcode = ?1 AND barcode <> ''", "s", barcode);
+
+	if (r == 0 && count > 1)
+		r = rsm_err_set(err, EINVAL,
+				"%lld cartridges bear the barcode %s: name one by its path",
+				(long long)count, barcode);
+	return r < 0 ? r : 0;
+}
+
 int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 			 struct rsm_medium *ret_medium, struct rsm_err *err)
 {
@@ -505,8 +520,9 @@ int rsm_medium_set_written(struct rsm_catalog *catalog, const struct rsm_medium 
 static int forget_labelling_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
 {
 	return rsm_catalog_run(catalog, err,
-			       "DELETE FROM setting WHERE key GLOB 'labelling ' || ?1 || ' *'", "i",
-			       id);
+			       "DELETE FROM setting WHERE key GLOB 'labelling ' || ?1 || ' *' OR "
+			       "key = 'erase ' || ?1",
+			       "i", id);
 }
 
 int rsm_medium_begin_labelling(struct rsm_catalog *catalog, int64_t id, const char *uuid,
@@ -558,13 +574,13 @@ static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id,
 				 enum rsm_label_work expected, enum rsm_label_work work,
 				 struct rsm_err *err)
 {
-	if (work == RSM_LABEL_NONE && expected == RSM_LABEL_FORMAT)
+	if (expected == RSM_LABEL_FORMAT)
 		return rsm_catalog_run(
 			catalog, err,
-			"UPDATE side SET label_work = 0, label_type = 'LTFS', label_info = '', "
+			"UPDATE side SET label_work = ?2, label_type = 'LTFS', label_info = '', "
 			"old_uuid = '', restorable = 0, health = 'good' WHERE id = ?1 AND "
 			"label_work = 1",
-			"i", id);
+			"id", id, (int)work);
 	if (work == RSM_LABEL_NONE && expected == RSM_LABEL_FREE)
 		return rsm_catalog_run(
 			catalog, err,
@@ -588,7 +604,9 @@ int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id, enum rsm_
 	if (r < 0)
 		return r;
 	r = set_label_work_locked(catalog, id, expected, work, err);
-	if (r == 0 && work == RSM_LABEL_NONE && expected != RSM_LABEL_UPDATE &&
+	if (r == 0 &&
+	    (expected == RSM_LABEL_FORMAT ||
+	     (expected == RSM_LABEL_FREE && work == RSM_LABEL_NONE)) &&
 	    sqlite3_changes(catalog->db))
 		r = forget_labelling_locked(catalog, id, err);
 	return rsm_catalog_end_locked(catalog, r, err);

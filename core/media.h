@@ -90,6 +90,9 @@ RSM_MUST_CHECK int rsm_medium_find(struct rsm_catalog *catalog, int64_t pool, co
 RSM_MUST_CHECK int rsm_medium_find_barcode(struct rsm_catalog *catalog, const char *barcode,
 					   struct rsm_medium *ret_medium,
 					   struct rsm_err *err); /* ABSENT */
+/* -EINVAL: several cartridges bear the barcode, so it names none of them. */
+RSM_MUST_CHECK int rsm_medium_check_twins(struct rsm_catalog *catalog, const char *barcode,
+					  struct rsm_err *err);
 RSM_MUST_CHECK int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 					struct rsm_medium *ret_medium,
 					struct rsm_err *err); /* ABSENT */
@@ -136,9 +139,9 @@ RSM_MUST_CHECK int rsm_medium_set_loaded(struct rsm_catalog *catalog,
 RSM_MUST_CHECK int rsm_medium_set_written(struct rsm_catalog *catalog,
 					  const struct rsm_medium *medium, struct rsm_err *err);
 
-/* Label work is done (or newly wanted). NONE after FORMAT: label_type becomes LTFS; after FREE:
- * state AVAILABLE, label_type RSMFS FREE, volume_uuid "". `expected`: only if the work is still
- * that one (else nothing happens: it was deallocated or changed meanwhile).
+/* Label work is done (or newly wanted). NONE or UPDATE after FORMAT: label_type becomes LTFS; after
+ * FREE: state AVAILABLE, label_type RSMFS FREE, volume_uuid "". `expected`: only if the work is
+ * still that one (else nothing happens: it was deallocated or changed meanwhile).
  */
 RSM_MUST_CHECK int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id,
 					     enum rsm_label_work expected, enum rsm_label_work work,
@@ -167,6 +170,24 @@ RSM_MUST_CHECK int rsm_medium_set_health(struct rsm_catalog *catalog, int64_t id
 #define RSM_HEALTH_UNWRITABLE "cannot be written"
 bool rsm_medium_is_unwritable(const struct rsm_medium *medium);
 
+/* What the drive that it is in tells of it. */
+struct rsm_medium_facts {
+	const char *media_type; /* "": the drive cannot tell */
+	const char *serial;	/* maker and serial number in the cartridge's memory; "": none */
+};
+/* Its type is the drive's word, not the barcode's: a medium of a system pool goes to the pool of
+ * its type (one in an application pool stays what it was taken for). The id of a side that nobody
+ * has looked at yet becomes what follows from the serial number. *ret_medium: as it is now.
+ */
+RSM_MUST_CHECK int rsm_medium_note_facts(struct rsm_catalog *catalog, int64_t id,
+					 const struct rsm_medium_facts *facts,
+					 struct rsm_medium *ret_medium, struct rsm_err *err);
+
+/* A drive has said that it is a cleaning cartridge, whatever its barcode says. -EBUSY: allocated.
+ */
+RSM_MUST_CHECK int rsm_medium_set_cleaner(struct rsm_catalog *catalog, int64_t id,
+					  struct rsm_medium *ret_medium, struct rsm_err *err);
+
 /* What identification found (rsm-model.md 5). */
 enum rsm_identity {
 	RSM_IS_FREE, /* the free label -> Free, AVAILABLE */
@@ -182,7 +203,7 @@ struct rsm_identification {
 	const char *label_type, *label_info; /* "" if none */
 	const char *volume_uuid;	     /* LTFS only */
 	/* from the vendor keys of the index root; NULL where missing */
-	const char *pool, *name, *lmid, *state, *acl;
+	const char *pool, *name, *lmid, *side, *state, *acl;
 	uint32_t mode, owner, group;
 	bool has_owner;
 	uint64_t index_generation, capacity, remaining;

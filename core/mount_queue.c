@@ -1,5 +1,7 @@
 #include "core/mount_queue.h"
 
+#include "core/drive_fit.h"
+
 /* While files are open and were just used, the next read usually follows within this time; giving
  * the drive away in between would cost two exchanges for nothing.
  */
@@ -83,7 +85,7 @@ static bool takes_drive(const struct rsm_cartridge *cartridge, uint32_t element)
 {
 	uint32_t wanted = rsm_mount_queue_wanted_drive(cartridge);
 
-	return wanted == 0 || wanted == element;
+	return (wanted == 0 || wanted == element) && rsm_drive_fit_takes_locked(cartridge, element);
 }
 
 /* Its former entry (it was deallocated and is allocated again) still has it in a drive. */

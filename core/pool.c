@@ -445,9 +445,10 @@ static int remove_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err
 			r = rsm_catalog_run(
 				catalog, err,
 				"UPDATE side SET pool = ?2, state = CASE WHEN state = 4 "
-				"AND label_type <> 'RSMFS FREE' THEN 1 ELSE state END "
+				"AND label_type <> 'RSMFS FREE' AND NOT ?3 THEN 1 ELSE state END "
 				"WHERE pool = ?1",
-				"ii", id, free_pool.id);
+				"iid", id, free_pool.id,
+				(int)rsm_media_type_is_worm(pool.media_type));
 	}
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err, "DELETE FROM pool WHERE id = ?1", "i", id);

@@ -178,6 +178,7 @@ CREATE TABLE side (
 	remaining INTEGER NOT NULL DEFAULT 0,
 	mounts INTEGER NOT NULL DEFAULT 0 CHECK (mounts >= 0),
 	allocations INTEGER NOT NULL DEFAULT 0 CHECK (allocations >= 0),
+	released INTEGER NOT NULL DEFAULT 0, -- when it was last given back
 	health TEXT NOT NULL DEFAULT 'good',
 	duplicate INTEGER NOT NULL DEFAULT 0 CHECK (duplicate IN (0, 1)),
 	-- kept by triggers: enabled, and in a slot or drive
@@ -194,7 +195,7 @@ CREATE TABLE side (
 	CHECK (CASE label_work WHEN 0 THEN 1 WHEN 3 THEN logical IS NULL ELSE logical IS NOT NULL END)
 ) STRICT;
 CREATE INDEX side_pool ON side (pool, shown);
-CREATE INDEX side_choice ON side (pool, rank, mounts, shown)
+CREATE INDEX side_choice ON side (pool, rank, mounts, released, shown)
 	WHERE ready = 1 AND state IN (1, 4) AND duplicate = 0;
 CREATE INDEX side_label_work ON side (id) WHERE label_work <> 0;
 CREATE INDEX side_unknown ON side (id) WHERE state = 0;

@@ -4,20 +4,31 @@
 
 #include "core/catalog_private.h"
 
-/* rsm-model.md 21: how long what has ended stays */
-static const int64_t KEPT_S = 30 * 86400, FAILED_KEPT_S = 90 * 86400;
-
 const char *rsm_work_kind_name(enum rsm_work_kind kind)
 {
 	switch (kind) {
+	case RSM_WORK_REMOVE: return "remove";
+	case RSM_WORK_DISABLE_LIBRARY: return "disable-library";
+	case RSM_WORK_ENABLE_LIBRARY: return "enable-library";
+	case RSM_WORK_DISABLE_DRIVE: return "disable-drive";
+	case RSM_WORK_ENABLE_DRIVE: return "enable-drive";
+	case RSM_WORK_DISABLE_MEDIUM: return "disable-medium";
+	case RSM_WORK_ENABLE_MEDIUM: return "enable-medium";
+	case RSM_WORK_UPDATE_LABEL: return "update-label";
 	case RSM_WORK_INVENTORY: return "inventory";
+	case RSM_WORK_DOOR: return "door";
 	case RSM_WORK_EJECT: return "eject";
+	case RSM_WORK_EJECT_CLEANER: return "eject-cleaner";
 	case RSM_WORK_INJECT: return "inject";
+	case RSM_WORK_INJECT_CLEANER: return "inject-cleaner";
+	case RSM_WORK_PROCESS_LABEL: return "process-label";
 	case RSM_WORK_CLEAN: return "clean";
 	case RSM_WORK_DISMOUNT: return "dismount";
 	case RSM_WORK_MOUNT: return "mount";
 	case RSM_WORK_WRITE_LABEL: return "write-label";
 	case RSM_WORK_IDENTIFY: return "identify";
+	case RSM_WORK_RESERVE_CLEANER: return "reserve-cleaner";
+	case RSM_WORK_RELEASE_CLEANER: return "release-cleaner";
 	}
 	return "unknown";
 }
@@ -29,16 +40,19 @@ const char *rsm_work_state_name(enum rsm_work_state state)
 	case RSM_WORK_IN_PROCESS: return "in-process";
 	case RSM_WORK_PASSED: return "passed";
 	case RSM_WORK_FAILED: return "failed";
+	case RSM_WORK_INVALID: return "invalid";
 	case RSM_WORK_WAITING: return "waiting";
 	case RSM_WORK_DEFERRED: return "deferred";
 	case RSM_WORK_CANCELLED: return "cancelled";
+	case RSM_WORK_STOPPED: return "stopped";
 	}
 	return "unknown";
 }
 
 static bool has_ended(enum rsm_work_state state)
 {
-	return state == RSM_WORK_PASSED || state == RSM_WORK_FAILED || state == RSM_WORK_CANCELLED;
+	return state == RSM_WORK_PASSED || state == RSM_WORK_FAILED || state == RSM_WORK_INVALID ||
+	       state == RSM_WORK_CANCELLED || state == RSM_WORK_STOPPED;
 }
 
 int rsm_work_item_add(struct rsm_catalog *catalog, struct rsm_work_item *item, struct rsm_err *err)
@@ -87,25 +101,27 @@ int rsm_work_item_set(struct rsm_catalog *catalog, int64_t id, enum rsm_work_sta
 int rsm_work_item_cancel_all(struct rsm_catalog *catalog, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
-	struct timespec now, old, old_failed;
-	int r;
+	struct timespec now;
 
 	rsm_catalog_now(catalog, &now);
-	old = old_failed = now;
-	old.tv_sec -= KEPT_S;
-	old_failed.tv_sec -= FAILED_KEPT_S;
-	r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
-	if (r < 0)
-		return r;
-	r = rsm_catalog_run(catalog, err,
-			    "UPDATE work_item SET state = 7, ended = ?1 WHERE ended = 0", "t",
-			    &now);
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE work_item SET state = 7, ended = ?1 WHERE ended = 0", "t",
+			       &now);
+}
+
+int rsm_work_item_purge(struct rsm_catalog *catalog, const struct timespec *before,
+			const struct timespec *failed_before, unsigned *ret_count,
+			struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_run(catalog, err,
+				"DELETE FROM work_item WHERE ended <> 0 AND ended < "
+				"CASE state WHEN 3 THEN ?2 ELSE ?1 END",
+				"tt", before, failed_before);
+
 	if (r == 0)
-		r = rsm_catalog_run(catalog, err,
-				    "DELETE FROM work_item WHERE ended <> 0 AND ended < "
-				    "CASE state WHEN 3 THEN ?2 ELSE ?1 END",
-				    "tt", &old, &old_failed);
-	return rsm_catalog_end_locked(catalog, r, err);
+		*ret_count = (unsigned)sqlite3_changes(catalog->db);
+	return r;
 }
 
 static void read_item(sqlite3_stmt *row, struct rsm_work_item *item)

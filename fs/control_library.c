@@ -78,30 +78,6 @@ int rsmfs_run_inventory(struct rsmfs_request *request, struct rsm_err *err)
 	return r;
 }
 
-/* ---- ports ---- */
-
-int rsmfs_run_inject(struct rsmfs_request *request, struct rsm_err *err)
-{
-	unsigned timeout_s = (unsigned)rsmfs_verb_number(&request->call, "timeout", 0);
-	unsigned count = 0;
-	int r = rsmfs_request_need_admin(request, err);
-
-	if (r < 0)
-		return r;
-	rsmfs_request_progress(request, 0, 0, "looking into the ports");
-	r = rsm_manager_inject_wait(request->manager, timeout_s * 1000, &request->cancel, &count,
-				    err);
-	if (r < 0)
-		return r;
-	rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
-	rsmfs_request_text(request, "%u cartridge%s came in", count, count == 1 ? "" : "s");
-	rsmfs_request_table(request, "done", "inject", "count:n");
-	rsmfs_row_begin(request);
-	rsmfs_row_number(request, count);
-	rsmfs_row_end(request);
-	return 0;
-}
-
 /* ---- enable, disable ---- */
 
 static int set_drive(struct rsmfs_request *request, const char *operand, bool enabled,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "core/setting.h"
 #include "fs/control_request.h"
 
 static int may_change_medium(struct rsmfs_request *request, const struct rsm_medium *medium,
@@ -80,82 +80,34 @@ static int fill_allocation(struct rsmfs_request *request, const struct rsm_pool 
 	return 0;
 }
 
-struct asked {
-	int64_t id;
-	enum rsm_request_state state;
-};
-
-static bool find_asked(void *context, const struct rsm_operator_request *request)
-{
-	struct asked *asked = context;
-
-	if (request->id != asked->id)
-		return true;
-	asked->state = request->state;
-	return false;
-}
-
-/* Tries again each second until there is one, the time is over, an operator says no, or nobody
- * waits any more. A person is asked for new media meanwhile.
- */
+/* Waits until there is one, the time is over, an operator says no, or nobody waits any more. */
 static int wait_for_one(struct rsmfs_request *request, const struct rsm_allocation *allocation,
 			const char *operand, struct rsm_medium *ret_medium, struct rsm_err *err)
 {
-	struct rsm_operator_request wanted = { .kind = RSM_REQUEST_NEW_MEDIA,
-					       .pool = allocation->pool };
 	int64_t seconds = rsmfs_verb_number(&request->call, "wait", 0);
-	struct rsm_clock *clock = rsm_clock_real();
-	int64_t until = rsm_clock_now_ns(clock) + seconds * RSM_SECOND_NS;
-	struct asked asked = { 0 };
-	int r;
 
-	snprintf(wanted.text, sizeof(wanted.text), "a cartridge is wanted for %s", operand);
-	r = rsm_operator_request_raise(request->catalog, &wanted, &asked.id, err);
-	while (r >= 0) {
-		rsmfs_request_progress(request, 0, 0, "waiting for a cartridge");
-		for (unsigned i = 0; i < 10 && !rsmfs_request_is_cancelled(request); i++)
-			rsm_clock_sleep_ns(clock, RSM_SECOND_NS / 10);
-		if (rsmfs_request_is_cancelled(request)) {
-			r = rsm_err_set(err, EINTR, "%s: interrupted", operand);
-			break;
-		}
-		r = rsm_manager_allocate(request->manager, allocation, ret_medium, err);
-		if (r != -ENOSPC)
-			break;
-		if (seconds && rsm_clock_now_ns(clock) >= until) {
-			r = rsm_err_set(err, ETIMEDOUT, "%s: no cartridge came in %lld seconds",
-					operand, (long long)seconds);
-			break;
-		}
-		asked.state = RSM_REQUEST_SUBMITTED;
-		r = rsm_operator_request_list(request->catalog, false, find_asked, &asked, err);
-		if (r >= 0 && asked.state == RSM_REQUEST_REFUSED)
-			return rsm_err_set(err, ECANCELED, "%s: the operator refused a cartridge",
-					   operand);
-	}
-	if (asked.id) {
-		struct rsm_err ignored; /* somebody may have ended it already */
-
-		if (rsm_operator_request_end(request->catalog, asked.id,
-					     r == 0 ? RSM_REQUEST_COMPLETE : RSM_REQUEST_REFUSED,
-					     &ignored) < 0)
-			asked.id = 0;
-	}
-	return r;
+	rsmfs_request_progress(request, 0, 0, "waiting for a cartridge");
+	return rsm_manager_allocate_wait(request->manager, allocation, operand,
+					 (unsigned)seconds * 1000, &request->cancel, ret_medium,
+					 err);
 }
 
 int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 {
 	RSMFS_NEWBORN struct rsmfs_newborn newborn = { 0 };
 	const char *operand = request->call.operands[0];
+	const char *description = rsmfs_verb_text(&request->call, "description");
 	struct rsm_allocation allocation;
 	struct rsmfs_object object;
 	struct rsm_medium medium;
 	RSM_FREE char *path = NULL;
 	const char *name = NULL;
 	int64_t pool;
-	int r = rsmfs_object_find(request, operand, &object, NULL);
+	int r = description ? rsm_description_check(description, err) : 0;
 
+	if (r < 0)
+		return r;
+	r = rsmfs_object_find(request, operand, &object, NULL);
 	if (r < 0 && r != -ENOENT)
 		return rsmfs_object_find(request, operand, &object, err);
 	if (r < 0 || !object.is_pool) {
@@ -184,6 +136,8 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 		r = wait_for_one(request, &allocation, operand, &medium, err);
 	if (r == 0)
 		r = rsmfs_newborn_finish(&newborn, request, 'm', medium.id, err);
+	if (r == 0 && description)
+		r = rsm_description_set(request->catalog, "logical", medium.lmid, description, err);
 	if (r < 0)
 		return r;
 	rsmfs_request_names_changed(request, medium.pool, medium.name);
@@ -273,7 +227,7 @@ int rsmfs_run_decommission(struct rsmfs_request *request, struct rsm_err *err)
 	r = pool.kind == RSM_POOL_APPLICATION ? may_change_medium(request, &medium, err)
 					      : rsmfs_request_need_admin(request, err);
 	if (r == 0)
-		r = rsm_medium_decommission(request->catalog, medium.id, err);
+		r = rsm_manager_decommission(request->manager, medium.id, err);
 	if (r < 0)
 		return r;
 	rsmfs_request_names_changed(request, medium.pool, medium.shown);
@@ -281,9 +235,32 @@ int rsmfs_run_decommission(struct rsmfs_request *request, struct rsm_err *err)
 	return report(request, medium.id, err);
 }
 
+static int free_one(struct rsmfs_request *request, const struct rsm_medium *medium, unsigned flags,
+		    struct rsm_err *err)
+{
+	int r = rsm_manager_free_medium_with(request->manager, medium->id, flags, err);
+
+	if (r < 0)
+		return r;
+	rsmfs_request_names_changed(request, medium->pool, medium->shown);
+	rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
+	return report(request, medium->id, err);
+}
+
+/* Hours, on a tape. Who does not wait for it finds the cartridge in Free when it is done. */
+static int await_erasure(struct rsmfs_request *request, const struct rsm_medium *medium,
+			 struct rsm_err *err)
+{
+	rsmfs_request_progress(request, 0, 0, "erasing");
+	return rsm_manager_sync_wait(request->manager, medium->id, rsmfs_request_progress, request,
+				     &request->cancel, err);
+}
+
 int rsmfs_run_free(struct rsmfs_request *request, struct rsm_err *err)
 {
 	RSM_FREE struct rsm_medium *media = NULL;
+	bool erase = rsmfs_verb_flag(&request->call, "erase");
+	unsigned flags = erase ? RSM_FREEING_ERASES : 0;
 	size_t count = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
@@ -293,14 +270,35 @@ int rsmfs_run_free(struct rsmfs_request *request, struct rsm_err *err)
 		r = rsmfs_object_media(request, false, &media, &count, err);
 	if (r < 0)
 		return r;
+	if (rsmfs_verb_flag(&request->call, "force"))
+		flags |= RSM_FREEING_REVIVES;
 	report_table(request);
-	for (size_t i = 0; i < count && r == 0; i++) {
-		r = rsm_manager_free_medium(request->manager, media[i].id, err);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = free_one(request, &media[i], flags, err);
+	for (size_t i = 0; i < count && r == 0 && erase; i++)
+		r = await_erasure(request, &media[i], err);
+	return r;
+}
+
+int rsmfs_run_forget(struct rsmfs_request *request, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_medium *media = NULL;
+	size_t count = 0;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0)
+		r = rsmfs_object_media(request, false, &media, &count, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_table(request, "done", "forget", "barcode:s");
+	for (size_t i = 0; i < count; i++) {
+		r = rsm_manager_forget(request->manager, media[i].id, err);
 		if (r < 0)
 			return r;
 		rsmfs_request_names_changed(request, media[i].pool, media[i].shown);
-		rsmfs_request_names_changed(request, RSM_POOL_TOP, NULL);
-		r = report(request, media[i].id, err);
+		rsmfs_row_begin(request);
+		rsmfs_row_text(request, media[i].shown);
+		rsmfs_row_end(request);
 	}
-	return r;
+	return 0;
 }

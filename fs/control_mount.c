@@ -53,7 +53,8 @@ int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)
 	int64_t priority = rsmfs_verb_number(call, "priority", 0);
 	int64_t drive = rsmfs_verb_number(call, "drive", 0);
 	unsigned flags = RSM_MOUNT_HOLD | (write ? RSM_MOUNT_WRITE : 0) |
-			 (rsmfs_verb_flag(call, "nowait") ? RSM_MOUNT_IF_AVAILABLE : 0);
+			 (rsmfs_verb_flag(call, "nowait") ? RSM_MOUNT_IF_AVAILABLE : 0) |
+			 (rsmfs_verb_flag(call, "online") ? RSM_MOUNT_IF_ONLINE : 0);
 	RSM_FREE struct rsm_medium *media = NULL;
 	RSM_FREE int64_t *ids = NULL;
 	size_t count = 0;
@@ -99,31 +100,16 @@ int rsmfs_run_dismount(struct rsmfs_request *request, struct rsm_err *err)
 	int r = rsmfs_object_media(request, true, &media, &count, err);
 
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = rsmfs_access_medium(request->catalog, request->caller, request->admin,
-					&media[i], RSMFS_READ | RSMFS_EXECUTE, err);
+		/* whatever a drive holds: who empties drives need not know whose it is */
+		if (!strncmp(request->call.operands[i], "drive:", 6))
+			r = rsmfs_request_need_admin(request, err);
+		else
+			r = rsmfs_access_medium(request->catalog, request->caller, request->admin,
+						&media[i], RSMFS_READ | RSMFS_EXECUTE, err);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		say(request, "dismounting", &media[i]);
 		r = rsm_manager_dismount_wait(request->manager, media[i].id, deferred,
 					      &request->cancel, err);
-	}
-	if (r == 0)
-		report_media(request, media, count);
-	return r;
-}
-
-int rsmfs_run_eject(struct rsmfs_request *request, struct rsm_err *err)
-{
-	bool force = rsmfs_verb_flag(&request->call, "force");
-	RSM_FREE struct rsm_medium *media = NULL;
-	size_t count = 0;
-	int r = rsmfs_request_need_admin(request, err);
-
-	if (r == 0)
-		r = rsmfs_object_media(request, false, &media, &count, err);
-	for (size_t i = 0; i < count && r == 0; i++) {
-		say(request, "ejecting", &media[i]);
-		r = rsm_manager_eject_wait(request->manager, media[i].id, force, &request->cancel,
-					   err);
 	}
 	if (r == 0)
 		report_media(request, media, count);

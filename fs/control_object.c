@@ -26,29 +26,109 @@ void rsmfs_request_names_changed(struct rsmfs_request *request, int64_t pool, co
 		callbacks->names_changed(callbacks->context, pool, name);
 }
 
+/* What lies in an element: "slot:1001", "drive:256", "port:10"; of several libraries with the
+ * library's number before it: "slot:2:1001". Outcome ABSENT: that is no such word.
+ */
+static int find_by_element(struct rsmfs_request *request, const char *word,
+			   struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	static const struct {
+		const char *word;
+		enum rsm_location_kind kind;
+	} kinds[] = { { "slot:", RSM_AT_SLOT },
+		      { "drive:", RSM_AT_DRIVE },
+		      { "port:", RSM_AT_PORT } };
+	RSM_FREE struct rsm_library_status *libraries = NULL;
+	unsigned long library = 0, element;
+	size_t count = 0, found = 0, kind = 0;
+	char *end;
+	int r;
+
+	while (kind < 3 && strncmp(word, kinds[kind].word, strlen(kinds[kind].word)) != 0)
+		kind++;
+	if (kind == 3)
+		return RSM_MEDIUM_ABSENT;
+	element = strtoul(word + strlen(kinds[kind].word), &end, 10);
+	if (*end == ':') {
+		library = element;
+		element = strtoul(end + 1, &end, 10);
+	}
+	if (*end || element > UINT16_MAX || !end[-1] || end[-1] == ':')
+		return rsm_err_set(err, EINVAL, "%s: the number of an element is expected", word);
+	r = rsm_manager_libraries(request->manager, &libraries, &count, err);
+	for (size_t i = 0; r >= 0 && i < count; i++) {
+		if (library && libraries[i].id != (int64_t)library)
+			continue;
+		r = rsm_medium_at(request->catalog, libraries[i].id, kinds[kind].kind,
+				  (uint32_t)element, ret_medium, err);
+		found += r == 0;
+	}
+	if (r < 0)
+		return r;
+	if (found > 1)
+		return rsm_err_set(err, EINVAL, "%s: several libraries have one, say %sLIBRARY:%lu",
+				   word, kinds[kind].word, element);
+	return found ? 0 : rsm_err_set(err, ENOMEDIUM, "%s: is empty", word);
+}
+
 struct by_word {
 	const char *word;
 	struct rsm_medium *found;
 	bool is_found;
+	unsigned count;
 };
 
 static bool match_word(void *context, const struct rsm_medium *medium)
 {
 	struct by_word *by = context;
 
-	if (strcmp(medium->shown, by->word) != 0 && strcmp(medium->lmid, by->word) != 0)
+	if (strcmp(medium->shown, by->word) != 0 && strcmp(medium->lmid, by->word) != 0 &&
+	    strcmp(medium->guid, by->word) != 0)
 		return true;
 	*by->found = *medium;
 	by->is_found = true;
 	return false;
 }
 
-/* A barcode, the shown name of a duplicate (BC~2), or an LMID. */
+static bool match_name(void *context, const struct rsm_medium *medium)
+{
+	struct by_word *by = context;
+
+	if (!medium->lmid[0] || strcmp(medium->name, by->word) != 0)
+		return true;
+	*by->found = *medium;
+	return by->count++ == 0;
+}
+
+/* "name:monday": the one logical medium of that name, as rsm.exe's scripts have it. */
+static int find_by_name(struct rsmfs_request *request, const char *word,
+			struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	struct by_word by = { .word = word + 5, .found = ret_medium };
+	int r;
+
+	if (strncmp(word, "name:", 5) != 0)
+		return RSM_MEDIUM_ABSENT;
+	r = rsm_medium_list_all(request->catalog, 0, match_name, &by, err);
+	if (r < 0)
+		return r;
+	if (by.count > 1)
+		return rsm_err_set(err, EINVAL, "%s: several pools have one, say POOL/NAME",
+				   by.word);
+	return by.count ? 0 : rsm_err_set(err, ENOENT, "%s: no cartridge is called that", by.word);
+}
+
+/* A barcode, the shown name of a duplicate (BC~2), an LMID, a side's GUID, or what lies in an
+ * element. */
 static int find_by_word(struct rsmfs_request *request, const char *word,
 			struct rsm_medium *ret_medium, struct rsm_err *err)
 {
-	int r = rsm_medium_find_barcode(request->catalog, word, ret_medium, err);
+	int r = find_by_element(request, word, ret_medium, err);
 
+	if (r > 0)
+		r = find_by_name(request, word, ret_medium, err);
+	if (r > 0)
+		r = rsm_medium_find_barcode(request->catalog, word, ret_medium, err);
 	if (r <= 0)
 		return r;
 	struct by_word by = { .word = word, .found = ret_medium };
@@ -140,6 +220,8 @@ int rsmfs_object_find(struct rsmfs_request *request, const char *operand,
 		r = find_by_word(request, operand, &ret_object->medium, err);
 		ret_object->is_pool = false;
 		ret_object->rest = "";
+		if (r == 0)
+			r = rsm_medium_check_twins(request->catalog, operand, err);
 		if (r <= 0)
 			return r;
 	}
@@ -209,6 +291,8 @@ int rsmfs_object_library(struct rsmfs_request *request, const char *operand, int
 	*ret_library = 0;
 	if (!operand)
 		return 0;
+	if (!strncmp(operand, "library:", 8))
+		operand += 8;
 	r = rsm_manager_libraries(request->manager, &libraries, &count, err);
 	if (r < 0)
 		return r;

@@ -71,14 +71,35 @@ static int fill_pool(struct rsmfs_request *request, const char *name,
 	return 0;
 }
 
+/* --existing, --always: it may be there. Outcome 1: it is not, and is to be made. */
+static int find_existing(struct rsmfs_request *request, struct rsm_err *err)
+{
+	bool existing = rsmfs_verb_flag(&request->call, "existing");
+	bool always = rsmfs_verb_flag(&request->call, "always");
+	struct rsm_pool pool;
+	int r;
+
+	if (existing && always)
+		return rsm_err_set(err, EINVAL, "createpool: --existing or --always, not both");
+	if (!existing && !always)
+		return 1;
+	r = rsmfs_object_pool(request, request->call.operands[0], &pool, err);
+	if (r == -ENOENT && always)
+		return 1;
+	return r < 0 ? r : report_pool(request, pool.id, err);
+}
+
 int rsmfs_run_createpool(struct rsmfs_request *request, struct rsm_err *err)
 {
 	uint32_t mask = (uint32_t)rsmfs_verb_number(&request->call, "umask", 022);
 	RSMFS_NEWBORN struct rsmfs_newborn newborn = { 0 };
 	struct rsm_pool parent = { .id = RSM_POOL_TOP }, pool = { 0 };
 	const char *name = NULL;
-	int r = rsmfs_object_parent(request, request->call.operands[0], &pool.parent, &name, err);
+	int r = find_existing(request, err);
 
+	if (r <= 0)
+		return r;
+	r = rsmfs_object_parent(request, request->call.operands[0], &pool.parent, &name, err);
 	if (r == 0)
 		r = may_change(request, pool.parent, err);
 	if (r == 0 && pool.parent != RSM_POOL_TOP)
@@ -203,7 +224,8 @@ static int move_medium(struct rsmfs_request *request, const struct rsm_medium *m
 		if (r == 0 && medium->state == RSM_MEDIUM_IMPORT)
 			r = take_over(request, medium, &target, err);
 		else if (r == 0)
-			r = rsm_medium_move_pool(request->catalog, medium->id, target.id, err);
+			r = rsm_manager_move_available(request->manager, medium->id, target.id,
+						       err);
 	}
 	if (r < 0)
 		return r;

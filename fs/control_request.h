@@ -16,6 +16,7 @@ struct rsmfs_request {
 	const struct rsmfs_caller *caller;
 	uid_t admin; /* who mounted */
 	struct rsmfs_verb_call call;
+	int64_t library;    /* view: only what is in this one; 0: all */
 	atomic_bool cancel; /* the asker has gone, or the daemon stops */
 	struct rsm_text row;
 	/* Sends a line of the reply; waits while the reader is far behind. */
@@ -93,6 +94,9 @@ RSM_MUST_CHECK int rsmfs_medium_path(struct rsmfs_request *request, const struct
 				     char **ret_path, struct rsm_err *err);
 /* "slot 1001" */
 void rsmfs_medium_location(const struct rsm_medium *medium, char *text, size_t size);
+/* Media as tables show them; "" if there is none. */
+RSM_MUST_CHECK int rsmfs_medium_shown(struct rsmfs_request *request, int64_t id,
+				      char name[static RSM_NAME_SIZE], struct rsm_err *err);
 /* One name for messages: path, else barcode. */
 const char *rsmfs_medium_word(const struct rsm_medium *medium);
 
@@ -122,13 +126,24 @@ RSMFS_VERB(view);
 int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err);
+/* control_view_objects.c */
+int rsmfs_view_computer(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_changers(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_doors(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_ports(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_drive_types(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_media_types(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_logical(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_view_sides(struct rsmfs_request *request, struct rsm_err *err);
 /* control_history.c */
 int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err);
-int rsmfs_view_requests(struct rsmfs_request *request, struct rsm_err *err);
 RSMFS_VERB(queue);
-RSMFS_VERB(requests);
 RSMFS_VERB(events);
 RSMFS_VERB(log);
+/* control_operator.c */
+int rsmfs_view_requests(struct rsmfs_request *request, struct rsm_err *err);
+int rsmfs_purge_queue(struct rsmfs_request *request, struct rsm_err *err);
+RSMFS_VERB(requests);
 /* control_media.c */
 RSMFS_VERB(allocate);
 RSMFS_VERB(deallocate);
@@ -136,10 +151,12 @@ RSMFS_VERB(swap);
 RSMFS_VERB(complete);
 RSMFS_VERB(decommission);
 RSMFS_VERB(free);
+RSMFS_VERB(forget);
+/* control_undelete.c */
+RSMFS_VERB(undelete);
 /* control_mount.c */
 RSMFS_VERB(mount);
 RSMFS_VERB(dismount);
-RSMFS_VERB(eject);
 RSMFS_VERB(sync);
 /* control_pool.c */
 RSMFS_VERB(createpool);
@@ -148,10 +165,17 @@ RSMFS_VERB(move);
 RSMFS_VERB(rename);
 /* control_library.c */
 RSMFS_VERB(inventory);
-RSMFS_VERB(inject);
 RSMFS_VERB(enable);
 RSMFS_VERB(disable);
 RSMFS_VERB(export);
+/* control_set.c */
+RSMFS_VERB(set);
+/* control_refresh.c */
+RSMFS_VERB(refresh);
+/* control_port.c */
+RSMFS_VERB(inject);
+RSMFS_VERB(eject);
+RSMFS_VERB(door);
 /* control_find.c */
 RSMFS_VERB(find);
 /* control_verify.c */

@@ -9,6 +9,7 @@ static const struct {
 	{ "view", rsmfs_run_view },
 	{ "allocate", rsmfs_run_allocate },
 	{ "deallocate", rsmfs_run_deallocate },
+	{ "undelete", rsmfs_run_undelete },
 	{ "mount", rsmfs_run_mount },
 	{ "dismount", rsmfs_run_dismount },
 	{ "createpool", rsmfs_run_createpool },
@@ -19,9 +20,11 @@ static const struct {
 	{ "complete", rsmfs_run_complete },
 	{ "decommission", rsmfs_run_decommission },
 	{ "free", rsmfs_run_free },
+	{ "forget", rsmfs_run_forget },
 	{ "inventory", rsmfs_run_inventory },
 	{ "inject", rsmfs_run_inject },
 	{ "eject", rsmfs_run_eject },
+	{ "door", rsmfs_run_door },
 	{ "enable", rsmfs_run_enable },
 	{ "disable", rsmfs_run_disable },
 	{ "find", rsmfs_run_find },
@@ -33,6 +36,8 @@ static const struct {
 	{ "requests", rsmfs_run_requests },
 	{ "queue", rsmfs_run_queue },
 	{ "export", rsmfs_run_export },
+	{ "set", rsmfs_run_set },
+	{ "refresh", rsmfs_run_refresh },
 };
 
 /* The kernel believes a name in a pool for a moment (rsmfs_pools_timeout_s): whoever looks after
@@ -40,8 +45,8 @@ static const struct {
  */
 static void let_names_be_forgotten(const struct rsmfs_request *request, const char *verb)
 {
-	static const char *const verbs[] = { "deallocate", "deletepool", "move",
-					     "rename",	   "swap",	 "free" };
+	static const char *const verbs[] = { "deallocate", "deletepool", "move",     "rename",
+					     "swap",	   "free",	 "undelete", "forget" };
 
 	if (!rsm_manager_options(request->manager)->callbacks.names_changed)
 		return;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/identification.h"
+#include "core/undelete.h"
 #include "fs/control_request.h"
 
 enum { PAGE = 64 };
@@ -37,6 +38,20 @@ static int may_read(struct rsmfs_request *request, const struct rsm_medium *medi
 				      medium->pool, RSMFS_READ | RSMFS_EXECUTE, err);
 	*ret_may = r == 0;
 	return r == -EACCES ? 0 : r;
+}
+
+/* What rsm undelete would bring back, for those who may. */
+static void add_former(struct rsmfs_request *request, const struct rsm_medium *medium)
+{
+	RSM_TEXT struct rsm_text path = { 0 };
+	struct rsm_former former;
+
+	rsm_text_add(&path, "");
+	if (rsm_former_get(request->catalog, medium->id, &former, NULL) == 0 && former.has_owner &&
+	    (former.owner == request->caller->uid ||
+	     rsmfs_access_is_admin(request->caller, request->admin)))
+		rsm_text_printf(&path, "%s/%s", former.pool, former.name);
+	rsmfs_row_text(request, path.failed ? "" : path.data);
 }
 
 static int view_medium(struct rsmfs_request *request, const struct rsm_medium *medium,
@@ -87,6 +102,7 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	rsmfs_row_text(request, medium->volume_uuid);
 	rsmfs_row_text(request, label.data ? label.data : "");
 	rsmfs_row_text(request, medium->health);
+	add_former(request, medium);
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -182,7 +198,7 @@ static int view_media(struct rsmfs_request *request, const char *operand, struct
 	rsmfs_request_table(request, "table", "media",
 			    "path:s\tbarcode:s\ttype:s\tpool:S\tname:S\tstate:s\tlocation:s\t"
 			    "mounted:b\tcapacity:z\tremaining:z\tstaged:z\tlmid:S\tvolume_uuid:S\t"
-			    "label:s\thealth:s");
+			    "label:s\thealth:s\tformer:S");
 	if (!object.is_pool)
 		return view_medium(request, &object.medium, err);
 	if (object.pool.id == RSM_POOL_TOP)
@@ -250,11 +266,15 @@ int rsmfs_run_view(struct rsmfs_request *request, struct rsm_err *err)
 	static const struct {
 		const char *what;
 		int (*view)(struct rsmfs_request *request, struct rsm_err *err);
-	} plain[] = { { "libraries", rsmfs_view_libraries },
-		      { "drives", rsmfs_view_drives },
-		      { "slots", rsmfs_view_slots },
-		      { "queue", rsmfs_view_queue },
-		      { "requests", rsmfs_view_requests } };
+	} views[] = {
+		{ "libraries", rsmfs_view_libraries }, { "changers", rsmfs_view_changers },
+		{ "drives", rsmfs_view_drives },       { "drive-types", rsmfs_view_drive_types },
+		{ "slots", rsmfs_view_slots },	       { "doors", rsmfs_view_doors },
+		{ "ports", rsmfs_view_ports },	       { "media-types", rsmfs_view_media_types },
+		{ "logical", rsmfs_view_logical },     { "sides", rsmfs_view_sides },
+		{ "queue", rsmfs_view_queue },	       { "requests", rsmfs_view_requests },
+		{ "computer", rsmfs_view_computer }
+	};
 	size_t count = request->call.operand_count;
 	const char *what = count ? request->call.operands[0] : NULL;
 	const char *operand = count > 1 ? request->call.operands[1] : NULL;
@@ -265,12 +285,20 @@ int rsmfs_run_view(struct rsmfs_request *request, struct rsm_err *err)
 		return view_media(request, operand, err);
 	if (!strcmp(what, "pools"))
 		return view_pools(request, operand, err);
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
-		if (strcmp(what, plain[i].what) != 0)
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+		const struct rsmfs_view_word *word = rsmfs_view_find(what);
+
+		if (strcmp(what, views[i].what) != 0)
 			continue;
-		if (operand)
-			return rsm_err_set(err, EINVAL, "view %s takes no path", what);
-		return plain[i].view(request, err);
+		if (operand && word && !word->container)
+			return rsm_err_set(err, EINVAL, "view %s: is of the whole mount", what);
+		if (operand && word && word->container == 'n') {
+			int r = rsmfs_object_library(request, operand, &request->library, err);
+
+			if (r < 0)
+				return r;
+		}
+		return views[i].view(request, err);
 	}
 	if (operand)
 		return rsm_err_set(err, EINVAL, "view: there are no '%s' to see", what);

@@ -14,10 +14,12 @@ int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
 		return r;
 	rsmfs_request_table(request, "table", "libraries",
 			    "id:n\tsource:s\tkind:s\tvendor:s\tproduct:s\tdrives:n\tslots:n\t"
-			    "ports:n\tcartridges:n\tenabled:b");
+			    "ports:n\tcartridges:n\tenabled:b\tdoor:s");
 	for (size_t i = 0; i < count; i++) {
 		const struct rsm_library_status *library = &libraries[i];
 
+		if (request->library && library->id != request->library)
+			continue;
 		rsmfs_row_begin(request);
 		rsmfs_row_signed(request, library->id);
 		rsmfs_row_text(request, library->source);
@@ -29,6 +31,7 @@ int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
 		rsmfs_row_number(request, library->ports);
 		rsmfs_row_number(request, library->cartridges);
 		rsmfs_row_number(request, library->enabled);
+		rsmfs_row_text(request, library->door);
 		rsmfs_row_end(request);
 	}
 	return 0;
@@ -119,7 +122,8 @@ int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err)
 			: "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
 			  "vendor:S\tproduct:S\tserial:S\tlibrary:N\tsource:S\tenabled:B");
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = view_drive(request, &libraries, &drives[i], err);
+		if (!request->library || drives[i].library == request->library)
+			r = view_drive(request, &libraries, &drives[i], err);
 	return r;
 }
 
@@ -141,6 +145,9 @@ static int view_element(struct rsmfs_request *request, const struct rsm_library_
 	rsmfs_row_begin(request);
 	rsmfs_row_number(request, element->address);
 	rsmfs_row_text(request, port ? "port" : "slot");
+	rsmfs_row_text(request, !rsm_element_is_present(element) ? "not-present"
+				: element->full			 ? "full"
+								 : "empty");
 	rsmfs_row_number(request, element->full);
 	rsmfs_row_text(request, element->volume_tag);
 	rsmfs_row_text(request, path);
@@ -172,11 +179,13 @@ int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err)
 
 	if (r < 0)
 		return r;
-	rsmfs_request_table(
-		request, "table", "slots",
-		count > 1 ? "element:n\ttype:s\tfull:b\tbarcode:s\tpath:s\tlibrary:n\tsource:s"
-			  : "element:n\ttype:s\tfull:b\tbarcode:s\tpath:s\tlibrary:N\tsource:S");
+	rsmfs_request_table(request, "table", "slots",
+			    count > 1 ? "element:n\ttype:s\tstate:s\tfull:B\tbarcode:s\tpath:"
+					"s\tlibrary:n\tsource:s"
+				      : "element:n\ttype:s\tstate:s\tfull:B\tbarcode:s\tpath:"
+					"s\tlibrary:N\tsource:S");
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = view_elements(request, &libraries[i], err);
+		if (!request->library || libraries[i].id == request->library)
+			r = view_elements(request, &libraries[i], err);
 	return r;
 }

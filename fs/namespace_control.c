@@ -120,7 +120,7 @@ struct control_handle {
 	struct fuse_pollhandle *poll; /* [lock] to be notified */
 };
 
-static void take_poll(struct control_handle *control, struct fuse_pollhandle *poll, bool notify)
+static void take_poll(struct control_handle *control, struct fuse_pollhandle *poll)
 {
 	struct fuse_pollhandle *old;
 
@@ -128,11 +128,8 @@ static void take_poll(struct control_handle *control, struct fuse_pollhandle *po
 	old = control->poll;
 	control->poll = poll;
 	rsm_mutex_unlock(&control->lock);
-	if (!old)
-		return;
-	if (notify)
-		fuse_lowlevel_notify_poll(old);
-	fuse_pollhandle_destroy(old);
+	if (old)
+		fuse_pollhandle_destroy(old);
 }
 
 static void close_control(struct rsmfs *fs, struct rsmfs_handle *handle)
@@ -144,7 +141,7 @@ static void close_control(struct rsmfs *fs, struct rsmfs_handle *handle)
 		rsmfs_control_release(control->ctl);
 	if (control->events)
 		rsmfs_events_release(control->events);
-	take_poll(control, NULL, false);
+	take_poll(control, NULL);
 	pthread_mutex_destroy(&control->lock.m);
 	free(control);
 }
@@ -215,6 +212,7 @@ struct pending_read {
 	struct rsmfs_pending pending;
 	struct rsmfs_control_read read;
 	struct control_handle *control; /* a reference */
+	const struct fuse_pollhandle *handle;
 };
 
 static void interrupt_read(struct rsmfs_pending *pending)
@@ -312,14 +310,29 @@ static void write_file(struct rsmfs *fs, struct rsmfs_call *call)
 struct poll_context {
 	struct rsmfs *fs;
 	struct control_handle *control; /* a reference */
+	const struct fuse_pollhandle *handle;
 };
 
 static void ready_to_read(void *context)
 {
 	struct poll_context *poll = context;
 
-	take_poll(poll->control, NULL, true);
-	rsmfs_handle_unref(poll->fs, &poll->control->handle);
+	struct control_handle *control = poll->control;
+	struct fuse_pollhandle *own = NULL;
+
+	/* Another poll of the same file may have taken the place: that one is still to come, and
+	 * to wake it now would have it ask again and again. */
+	rsm_mutex_lock(&control->lock);
+	if (control->poll == poll->handle) {
+		own = control->poll;
+		control->poll = NULL;
+	}
+	rsm_mutex_unlock(&control->lock);
+	if (own) {
+		fuse_lowlevel_notify_poll(own);
+		fuse_pollhandle_destroy(own);
+	}
+	rsmfs_handle_unref(poll->fs, &control->handle);
 	free(poll);
 }
 
@@ -349,12 +362,13 @@ static void poll_file(struct rsmfs *fs, struct rsmfs_call *call)
 	}
 	context->fs = fs;
 	context->control = control;
+	context->handle = handle;
 	rsmfs_handle_ref(&control->handle);
-	take_poll(control, handle, false);
+	take_poll(control, handle);
 	ready = rsmfs_events_poll(control->events, ready_to_read, context);
 	fuse_reply_poll(call->req, ready ? POLLIN | POLLRDNORM : 0);
 	if (ready) { /* it will not be called */
-		take_poll(control, NULL, false);
+		take_poll(control, NULL);
 		rsmfs_handle_unref(fs, &control->handle);
 		free(context);
 	}

@@ -229,6 +229,7 @@ static int set_valued(struct rsmfs_options *o, const char *name, const char *val
 		{ "staging", offsetof(struct rsmfs_options, staging) },
 		{ "drives", offsetof(struct rsmfs_options, drives) },
 		{ "log", offsetof(struct rsmfs_options, log) },
+		{ "hook", offsetof(struct rsmfs_options, hook) },
 		{ "fsname", offsetof(struct rsmfs_options, fsname) },
 	};
 	uint64_t number;
@@ -255,6 +256,8 @@ static int set_valued(struct rsmfs_options *o, const char *name, const char *val
 		return parse_choice(name, value, "catalog", "mount", &o->browse_mount, err);
 	if (strcmp(name, "offline") == 0)
 		return parse_choice(name, value, "fail", "wait", &o->offline_wait, err);
+	if (strcmp(name, "inject") == 0)
+		return parse_choice(name, value, "auto", "manual", &o->inject_manual, err);
 	if (strcmp(name, "hash") == 0)
 		return parse_hash(value, &o->hash, err);
 	if (strcmp(name, "recovery") == 0)
@@ -489,6 +492,7 @@ void rsmfs_options_fini(struct rsmfs_options *options)
 	free(options->staging);
 	free(options->drives);
 	free(options->log);
+	free(options->hook);
 	free(options->fsname);
 	rsm_text_fini(&options->kernel);
 	*options = (struct rsmfs_options){ 0 };

@@ -23,6 +23,7 @@ struct rsmfs_options {
 	bool library_default;		      /* none was named: the user's own */
 	char *mountpoint;		      /* as given */
 	char *state, *staging, *drives, *log; /* NULL: not given */
+	char *hook;			      /* a program that is told of requests; NULL: none */
 	char *fsname;			      /* NULL: the first library */
 	char **deny_recall;		      /* names of programs */
 	size_t deny_recall_count;
@@ -37,7 +38,7 @@ struct rsmfs_options {
 	mode_t umask;
 	gid_t admin_group;
 	bool has_admin_group;
-	bool browse_mount, offline_wait, no_recovery, nonblock_eagain;
+	bool browse_mount, offline_wait, no_recovery, nonblock_eagain, inject_manual;
 	bool read_only, nonempty, allow_other;
 	bool foreground, fuse_debug;
 	struct rsm_text kernel; /* ",ro,nodev": what libfuse is handed */

@@ -42,8 +42,10 @@ _rsm()
 	--drive) words=$(_rsm_view drives 1) ;;
 	--medium) words=$(_rsm_view media 2) ;;
 	--holds) words="media pools" ;;
-	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
-	--priority | --timeout | --limit | --slots | --drives | --ports | --cartridges | \
+	--inventory) words="fast full none" ;;
+	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9 LTO-5-WORM LTO-6-WORM LTO-7-WORM LTO-8-WORM LTO-9-WORM" ;;
+	--drive-type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
+	--priority | --timeout | --limit | --description | --slots | --drives | --ports | --cartridges | \
 		--capacity | --rollback | --view | --unview) return ;;
 	*)
 		if [[ -z $verb ]]; then
@@ -60,9 +62,12 @@ _rsm()
 		case $verb in
 		view)
 			if ((COMP_CWORD == i + 1)); then
-				words=$'libraries\ndrives\nslots\nmedia\npools\nqueue\nrequests'
-			else
+				words=$'libraries\nchangers\ndrives\ndrive-types\nslots\ndoors\nports\nmedia'
+				words+=$'\nmedia-types\npools\nlogical\nsides\nqueue\nrequests\ncomputer'
+			elif [[ $prev == @(media|pools|logical|sides) ]]; then
 				words=$(_rsm_view pools 1)
+			else
+				words=$(_rsm_view libraries 2)
 			fi
 			;;
 		allocate | createpool | deletepool) words=$(_rsm_view pools 1) ;;
@@ -75,23 +80,61 @@ _rsm()
 				words=$'drive\nlibrary\n'$(_rsm_view media 2)
 			fi
 			;;
-		deallocate | mount | dismount | swap | complete | decommission | free | eject | log | \
+		dismount)
+			words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)"$'\n'"$(_rsm_view drives 1 |
+				sed 's/^/drive:/')"
+			;;
+		set)
+			if ((COMP_CWORD == i + 1)); then
+				words=$'computer\n'"$(_rsm_view pools 1)"$'\n'"$(_rsm_view media 1)"
+				words+=$'\n'"$(_rsm_view media 2)"$'\n'"$(_rsm_view drives 1 | sed 's/^/drive:/')"
+				words+=$'\n'"$(_rsm_view libraries 1 | sed 's/^/library:/')"
+			else
+				words=$'description=\nenabled=\npriority=\ndraw_from_free=\nreturn_to_free='
+				words+=$'\nallocation_limit=\nmax_allocations=\nholds=\nmedia_type='
+				words+=$'\nkeep_items=\nkeep_failed_items=\nkeep_requests='
+			fi
+			;;
+		refresh)
+			words="$(_rsm_view media 2)"$'\n'"$(_rsm_view libraries 1 | sed 's/^/library:/')"
+			words+=$'\n'"$(_rsm_view media-types 1)"
+			;;
+		queue)
+			words=$(rsm help queue 2>/dev/null | sed -n '1s/.*\[\([a-zN |]*\)\].*/\1/p' |
+				tr '|' '\n' | sed 's/ //g; s/N$//')
+			[[ $prev == @(cancel|first|last) ]] && words=$(_rsm_view queue 1)
+			;;
+		deallocate | mount | swap | complete | decommission | free | forget | eject | log | \
 			check | rename) words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)" ;;
 		verify) # a cartridge, or what is in it
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			[[ $cur == */* ]] && return
 			words=$(_rsm_view media 1)
 			;;
+		undelete)
+			if ((COMP_CWORD == i + 1)); then
+				words=$(_rsm_view media 2)
+			else
+				words=$(_rsm_view pools 1)
+			fi
+			;;
 		move | sync | find)
 			words="$(_rsm_view media 1)"$'\n'"$(_rsm_view pools 1)"
 			;;
 		requests)
 			case $prev in
-			satisfy | refuse) words=$(_rsm_view requests 1) ;;
-			*) words=$'satisfy\nrefuse' ;;
+			satisfy | refuse | accept | wait) words=$(_rsm_view requests 1) ;;
+			*) words=$'satisfy\nrefuse\naccept\nask\nwait\npurge' ;;
 			esac
 			;;
 		inventory) words=$(_rsm_view libraries 2) ;;
+		door)
+			if ((COMP_CWORD == i + 1)); then
+				words=$'lock\nunlock'
+			else
+				words=$(_rsm_view libraries 2)
+			fi
+			;;
 		library)
 			if ((COMP_CWORD == i + 1)); then
 				words=create

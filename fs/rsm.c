@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fs/rsm_session.h"
+#include "fs/rsm_slash.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -68,10 +69,40 @@ static int failed(const struct rsm_err *err)
 	return EXIT_FAILED;
 }
 
+/* A call as rsm.exe takes it becomes one of ours, in `slash`; *argc, *argv are it then. */
+static int take_old_call(struct global *global, struct rsmfs_slash *slash, int *argc, char ***argv,
+			 struct rsm_err *err)
+{
+	int r = rsmfs_slash_parse(*argc, *argv, slash, err);
+
+	if (r)
+		return r < 0 ? r : 0;
+	global->tool.terse = slash->terse;
+	global->tool.guids = slash->guids;
+	*argc = slash->count;
+	*argv = slash->words;
+	return 0;
+}
+
+static int run(struct global *global, int argc, char **argv, struct rsm_err *err)
+{
+	struct rsmfs_verb_call call = { 0 };
+	int r = rsmfs_verb_parse(argc, argv, &call, err);
+
+	if (r == -EINVAL || r == -ENOSYS)
+		return usage_error(err, argv[0]);
+	if (r < 0)
+		return failed(err);
+	r = call.verb->local ? rsmfs_local_run(&global->tool, &call, err)
+			     : rsmfs_session_run(&global->tool, &call, err);
+	rsmfs_verb_call_fini(&call);
+	return r < 0 ? failed(err) : 0;
+}
+
 int main(int argc, char **argv)
 {
+	struct rsmfs_slash slash = { 0 };
 	struct global global = { .tool = { .mountpoint = getenv("RSM_MOUNT") } };
-	struct rsmfs_verb_call call = { 0 };
 	struct rsm_err err = { 0 };
 	int r;
 
@@ -92,13 +123,11 @@ int main(int argc, char **argv)
 		rsmfs_local_help(NULL, stderr);
 		return EXIT_USAGE;
 	}
-	r = rsmfs_verb_parse(argc, argv, &call, &err);
-	if (r == -EINVAL || r == -ENOSYS)
-		return usage_error(&err, argv[0]);
+	r = take_old_call(&global, &slash, &argc, &argv, &err);
 	if (r < 0)
-		return failed(&err);
-	r = call.verb->local ? rsmfs_local_run(&global.tool, &call, &err)
-			     : rsmfs_session_run(&global.tool, &call, &err);
-	rsmfs_verb_call_fini(&call);
-	return r < 0 ? failed(&err) : 0;
+		r = r == -EINVAL ? usage_error(&err, argv[0]) : failed(&err);
+	else
+		r = run(&global, argc, argv, &err);
+	rsmfs_slash_fini(&slash);
+	return r;
 }

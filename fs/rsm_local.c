@@ -6,6 +6,7 @@
 #include "fs/lock.h"
 #include "fs/rsm_progress.h"
 #include "fs/rsm_session.h"
+#include "fs/rsm_slash.h"
 
 /* ---- wait ---- */
 
@@ -89,6 +90,7 @@ static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_verb_ca
 				   "library create --type disk is not available in this version");
 	if (type)
 		shape.media_type = type;
+	shape.drive_types = rsmfs_verb_text(call, "drive-type");
 	shape.drives = (unsigned)rsmfs_verb_number(call, "drives", shape.drives);
 	shape.slots = (unsigned)rsmfs_verb_number(call, "slots", shape.slots);
 	shape.ports = (unsigned)rsmfs_verb_number(call, "ports", shape.ports);
@@ -133,6 +135,10 @@ void rsmfs_local_help(const char *name, FILE *out)
 		help_verb(verb, out);
 		return;
 	}
+	if (name && rsmfs_slash_help(name)) {
+		fprintf(out, "rsm %s (of rsm.exe)\n\n  %s\n", name, rsmfs_slash_help(name));
+		return;
+	}
 	fprintf(out, "usage: rsm [-m MOUNTPOINT] [--json|--plain] VERB ...\n"
 		     "       rsm --help | --version\n\n");
 	for (verb = rsmfs_verbs; verb->name; verb++)
@@ -145,7 +151,7 @@ static int run_help(const struct rsmfs_verb_call *call, struct rsm_err *err)
 {
 	const char *name = call->operand_count ? call->operands[0] : NULL;
 
-	if (name && !rsmfs_verb_find(name))
+	if (name && !rsmfs_verb_find(name) && !rsmfs_slash_help(name))
 		return rsm_err_set(err, EINVAL, "help: there is no verb '%s'", name);
 	rsmfs_local_help(name, stdout);
 	return 0;

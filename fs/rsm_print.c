@@ -13,6 +13,7 @@ enum { ROWS_AT_ONCE = 1000 };
 
 struct rsmfs_printer {
 	enum rsmfs_print_mode mode;
+	bool terse, guids;
 	FILE *out;
 	struct rsmfs_reply_table shape;
 	struct libscols_table *table; /* NULL: none, or one that is not collected */
@@ -34,6 +35,22 @@ int rsmfs_printer_new(enum rsmfs_print_mode mode, FILE *out, struct rsmfs_printe
 	printer->out = out;
 	*ret_printer = printer;
 	return 0;
+}
+
+void rsmfs_printer_set_terse(struct rsmfs_printer *printer, bool terse, bool guids)
+{
+	printer->terse = terse && printer->mode != RSMFS_PRINT_JSON;
+	printer->guids = guids;
+}
+
+static bool is_guid(const char *column)
+{
+	return !strcmp(column, "guid") || !strcmp(column, "lmid");
+}
+
+static bool is_hidden(const struct rsmfs_printer *printer, const struct rsmfs_column *column)
+{
+	return column->json_only && !(printer->guids && is_guid(column->name));
 }
 
 void rsmfs_printer_free(struct rsmfs_printer *printer)
@@ -120,7 +137,7 @@ static int new_table(struct rsmfs_printer *printer, struct rsm_err *err)
 		const struct rsmfs_column *column = &printer->shape.columns[i];
 		bool number = column->type == 'n' || column->type == 'z';
 		int flags = (number ? SCOLS_FL_RIGHT : 0) |
-			    (!json && column->json_only ? SCOLS_FL_HIDDEN : 0) |
+			    (!json && is_hidden(printer, column) ? SCOLS_FL_HIDDEN : 0) |
 			    (!strcmp(column->name, "health") || !strcmp(column->name, "text")
 				     ? SCOLS_FL_TRUNC
 				     : 0);
@@ -203,7 +220,8 @@ static int finish_table(struct rsmfs_printer *printer, struct rsm_err *err)
 static bool is_drawn(const struct rsmfs_printer *printer)
 {
 	return printer->mode == RSMFS_PRINT_JSON ||
-	       (printer->mode == RSMFS_PRINT_TABLE && !strcmp(printer->shape.style, "table"));
+	       (!printer->terse && printer->mode == RSMFS_PRINT_TABLE &&
+		!strcmp(printer->shape.style, "table"));
 }
 
 int rsmfs_printer_table(struct rsmfs_printer *printer, const struct rsmfs_reply_table *table,
@@ -225,13 +243,32 @@ static void print_tabs(struct rsmfs_printer *printer, char *const *fields)
 	char text[64];
 
 	for (size_t i = 0; i < printer->shape.column_count; i++) {
-		if (printer->shape.columns[i].json_only)
+		if (is_hidden(printer, &printer->shape.columns[i]))
 			continue;
 		fprintf(printer->out, "%s%s", first ? "" : "\t",
 			shown(printer, i, fields[i], text, sizeof(text)));
 		first = false;
 	}
 	fputc('\n', printer->out);
+}
+
+static void print_terse(struct rsmfs_printer *printer, char *const *fields)
+{
+	bool lmid = printer->guids || !strcmp(printer->shape.name, "allocate");
+	const char *first = NULL, *guid = NULL;
+
+	for (size_t i = 0; i < printer->shape.column_count; i++) {
+		const struct rsmfs_column *column = &printer->shape.columns[i];
+
+		if (!*fields[i])
+			continue;
+		if (!guid && is_guid(column->name))
+			guid = fields[i];
+		if (!first && !is_hidden(printer, column))
+			first = fields[i];
+	}
+	if ((lmid && guid) || first)
+		fprintf(printer->out, "%s\n", lmid && guid ? guid : first);
 }
 
 static int add_line(struct rsmfs_printer *printer, char *const *fields, struct rsm_err *err)
@@ -259,7 +296,9 @@ int rsmfs_printer_row(struct rsmfs_printer *printer, char *const *fields, struct
 	int r;
 
 	if (!printer->table) {
-		if (strcmp(printer->shape.style, "done") != 0)
+		if (strcmp(printer->shape.style, "done") != 0 && printer->terse)
+			print_terse(printer, fields);
+		else if (strcmp(printer->shape.style, "done") != 0)
 			print_tabs(printer, fields);
 		return 0;
 	}

@@ -17,6 +17,10 @@ struct rsmfs_printer;
 RSM_MUST_CHECK int rsmfs_printer_new(enum rsmfs_print_mode mode, FILE *out,
 				     struct rsmfs_printer **ret_printer, struct rsm_err *err);
 void rsmfs_printer_free(struct rsmfs_printer *printer);
+/* terse: of each row only the first column that is not empty (of allocate: the LMID), as `/b` of
+ * rsm.exe has it; guids: columns with GUIDs are shown, too, terse only these.
+ */
+void rsmfs_printer_set_terse(struct rsmfs_printer *printer, bool terse, bool guids);
 RSM_DEFINE_CLEANUP(rsmfs_printer_free, struct rsmfs_printer)
 
 /* Ends the table before it. Drawn tables without rows are not shown. */

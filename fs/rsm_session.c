@@ -4,13 +4,13 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "fs/control.h"
 #include "fs/rsm_mounts.h"
 #include "fs/rsm_progress.h"
 #include "fs/rsm_reply.h"
+#include "fs/rsm_transport.h"
 
 struct session {
 	struct rsmfs_printer *printer;
@@ -111,81 +111,6 @@ static void drop_file(struct session *session)
 
 /* ---- the request ---- */
 
-static int open_file(const char *mountpoint, const char *name, int flags, int *ret_fd,
-		     struct rsm_err *err)
-{
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/.rsm/%s", mountpoint, name);
-
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return rsm_err_set(err, ENAMETOOLONG, "%s: the path is too long", mountpoint);
-	*ret_fd = open(path, flags | O_CLOEXEC);
-	if (*ret_fd >= 0)
-		return 0;
-	if (errno == ENOTCONN)
-		return rsm_err_set(err, ENOTCONN, "the rsmfs at %s has died, mount it again",
-				   mountpoint);
-	if (errno == ENOENT || errno == ENOTDIR)
-		return rsm_err_set(err, ENOTCONN, "%s: no rsmfs is mounted there", mountpoint);
-	return rsm_err_errno(err, "%s", path);
-}
-
-/* Many at once are served one after the other: while too many run, it is tried again. */
-static int send_request(const char *mountpoint, const struct rsm_text *request, int *ret_fd,
-			struct rsm_err *err)
-{
-	for (unsigned tries = 0;; tries++) {
-		RSM_CLOSE int fd = -1;
-		int r = open_file(mountpoint, "ctl", O_RDWR, &fd, err);
-
-		if (r < 0)
-			return r;
-		ssize_t n = write(fd, request->data, request->length);
-
-		if (n == (ssize_t)request->length) {
-			*ret_fd = rsm_steal_fd(&fd);
-			return 0;
-		}
-		if (n >= 0)
-			return rsm_err_set(err, EIO, "%s: the request was cut short", mountpoint);
-		if (errno == EMSGSIZE)
-			return rsm_err_set(err, EMSGSIZE, "too many operands for one call");
-		if (errno == ESHUTDOWN)
-			return rsm_err_set(err, ENOTCONN, "the rsmfs at %s is ending", mountpoint);
-		if (errno != EAGAIN || tries >= 300)
-			return rsm_err_errno(err, "%s", mountpoint);
-		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
-	}
-}
-
-static int read_reply(int fd, struct rsmfs_reply *reply, struct rsm_err *err)
-{
-	RSM_FREE char *block = malloc(65536);
-
-	if (!block)
-		return rsm_err_oom(err);
-	for (;;) {
-		ssize_t n = read(fd, block, 65536);
-		int r;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return rsm_err_errno(err, "reply of the daemon");
-		if (n == 0)
-			break;
-		r = rsmfs_reply_feed(reply, block, (size_t)n, err);
-		if (r < 0)
-			return r;
-	}
-	if (!reply->ended)
-		return rsm_err_set(err, ENOTCONN, "the daemon ended in the middle of its reply");
-	if (!reply->end.code)
-		return 0;
-	*err = reply->end;
-	return reply->end.code > 0 ? -reply->end.code : -EIO;
-}
-
 static int converse(const struct rsmfs_tool *tool, const char *mountpoint,
 		    const struct rsmfs_verb_call *call, const struct rsm_text *request,
 		    struct rsm_err *err)
@@ -200,7 +125,7 @@ static int converse(const struct rsmfs_tool *tool, const char *mountpoint,
 					 .context = &session };
 	struct rsmfs_reply reply = { .sink = &sink };
 	RSM_CLOSE int fd = -1;
-	int r = send_request(mountpoint, request, &fd, err);
+	int r = rsmfs_transport_send(mountpoint, request, &fd, err);
 
 	if (r < 0)
 		return r;
@@ -208,9 +133,11 @@ static int converse(const struct rsmfs_tool *tool, const char *mountpoint,
 		session.file = call->operands[0];
 	r = rsmfs_printer_new(tool->mode, stdout, &session.printer, err);
 	if (r == 0)
+		rsmfs_printer_set_terse(session.printer, tool->terse, tool->guids);
+	if (r == 0)
 		r = rsmfs_progress_start(call->verb->name, &session.progress, err);
 	if (r == 0)
-		r = read_reply(fd, &reply, err);
+		r = rsmfs_transport_read(fd, &reply, false, err);
 	rsmfs_progress_stop(session.progress);
 	if (r == 0 && session.file)
 		r = finish_file(&session, err);
@@ -241,30 +168,6 @@ int rsmfs_session_send(const struct rsmfs_tool *tool, const char *mountpoint,
 
 /* ---- before the request ---- */
 
-static bool is_view_of(const char *word)
-{
-	static const char *const known[] = { "libraries", "drives", "slots",	"media",
-					     "pools",	  "queue",  "requests", NULL };
-
-	for (size_t i = 0; known[i]; i++)
-		if (!strcmp(known[i], word))
-			return true;
-	return false;
-}
-
-static char kind_of(const struct rsmfs_verb_call *call, size_t i)
-{
-	const char *kinds = call->verb->kinds;
-	size_t last = strlen(kinds);
-
-	/* "rsm view Backup" is short for "rsm view media Backup" */
-	if (!strcmp(call->verb->name, "view") && i == 0)
-		return is_view_of(call->operands[0]) ? 'n' : 'o';
-	if (!last)
-		return 'n';
-	return kinds[i < last ? i : last - 1];
-}
-
 static int resolve_operands(const char *mountpoint, const char *cwd,
 			    const struct rsmfs_verb_call *call, char **names, struct rsm_err *err)
 {
@@ -273,7 +176,8 @@ static int resolve_operands(const char *mountpoint, const char *cwd,
 		(!strcmp(call->operands[0], "drive") || !strcmp(call->operands[0], "library"));
 
 	for (size_t i = 0; i < call->operand_count; i++) {
-		int r = rsmfs_mounts_operand(mountpoint, cwd, device ? 'n' : kind_of(call, i),
+		int r = rsmfs_mounts_operand(mountpoint, cwd,
+					     device ? 'n' : rsmfs_verb_kind(call, i),
 					     call->operands[i], &names[i], err);
 
 		if (r < 0)
@@ -302,47 +206,8 @@ static int confirm(const struct rsmfs_tool *tool, const char *mountpoint,
 		call->operand_count == 1 ? "it" : "them");
 	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
 		return rsm_err_set(err, ECANCELED, "nothing was done");
-	call->values[0] = ""; /* --yes is its only option */
+	call->values[0] = ""; /* --yes is its first option */
 	return 0;
-}
-
-static void give_umask(struct rsmfs_verb_call *call, char text[static 16])
-{
-	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && call->verb->options[i].name; i++) {
-		if (strcmp(call->verb->options[i].name, "umask") != 0)
-			continue;
-		mode_t mask = umask(022);
-
-		umask(mask);
-		snprintf(text, 16, "%u", (unsigned)mask);
-		call->values[i] = text;
-	}
-}
-
-/* events --follow: those to come. */
-static int follow_events(const struct rsmfs_tool *tool, const char *mountpoint, struct rsm_err *err)
-{
-	RSM_CLOSE int fd = -1;
-	char block[65536];
-	int r;
-
-	if (tool->mode == RSMFS_PRINT_JSON)
-		return rsm_err_set(err, EINVAL, "events: --follow has no end, and so no JSON");
-	r = open_file(mountpoint, "events", O_RDONLY, &fd, err);
-	if (r < 0)
-		return r;
-	for (;;) {
-		ssize_t n = read(fd, block, sizeof(block));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return rsm_err_errno(err, "%s/.rsm/events", mountpoint);
-		if (n == 0)
-			return 0;
-		if (fwrite(block, 1, (size_t)n, stdout) != (size_t)n || fflush(stdout))
-			return rsm_err_errno(err, "standard output");
-	}
 }
 
 static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const char *cwd,
@@ -352,13 +217,15 @@ static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const c
 	int r;
 
 	if (!strcmp(call->verb->name, "events") && rsmfs_verb_flag(call, "follow"))
-		return follow_events(tool, mountpoint, err);
+		return rsmfs_follow_events(tool, mountpoint, call, err);
 	r = resolve_operands(mountpoint, cwd, call, names, err);
 	if (r == 0)
 		r = confirm(tool, mountpoint, call, names, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	give_umask(call, mask);
+	r = rsmfs_verb_set_umask(call, mask, err);
+	if (r < 0)
+		return r;
 	return rsmfs_session_send(tool, mountpoint, call, names, err);
 }
 

@@ -7,6 +7,7 @@
 
 struct rsmfs_tool {
 	enum rsmfs_print_mode mode;
+	bool terse, guids;	/* rsm_print.h */
 	const char *mountpoint; /* -m, else RSM_MOUNT; NULL */
 };
 
@@ -25,6 +26,10 @@ RSM_MUST_CHECK int rsmfs_session_send(const struct rsmfs_tool *tool, const char 
 RSM_MUST_CHECK int rsmfs_check_confirm(const struct rsmfs_tool *tool, const char *mountpoint,
 				       struct rsmfs_verb_call *call, char *const *names,
 				       struct rsm_err *err);
+
+/* rsm_follow.c: events --follow, those to come; with --json an object a line. */
+RSM_MUST_CHECK int rsmfs_follow_events(const struct rsmfs_tool *tool, const char *mountpoint,
+				       const struct rsmfs_verb_call *call, struct rsm_err *err);
 
 /* wait, library, help: without a mount. */
 RSM_MUST_CHECK int rsmfs_local_run(const struct rsmfs_tool *tool,

@@ -16,6 +16,7 @@
 #include "changer/emulator/library_folder.h"
 #include "fs/ending.h"
 #include "fs/frontend.h"
+#include "fs/hook.h"
 #include "fs/lock.h"
 #include "fs/mountpoint.h"
 #include "fs/notify.h"
@@ -44,6 +45,7 @@ struct session {
 	struct rsmfs_lock **locks;
 	size_t lock_count;
 	struct rsmfs fs;
+	struct rsmfs_hook *hook;
 	pthread_t signals;
 	bool signals_running, said_waiting;
 	atomic_bool ready, serving, finished;
@@ -252,6 +254,7 @@ static int start_manager(struct session *session, struct rsm_err *err)
 		.trace_scsi = o->debug_rooms & RSM_ROOM_SCSI,
 		.offline_wait = o->offline_wait,
 		.no_recovery = o->no_recovery,
+		.inject_manual = o->inject_manual,
 		.hash = o->hash,
 		.admin = getuid(),
 		.callbacks = { .contents_changed = rsmfs_contents_changed,
@@ -292,6 +295,9 @@ static int start_frontend(struct session *session, struct rsm_err *err)
 		r = rsmfs_control_new(fs->manager, &fs->control, err);
 	if (r == 0 && fs->options->has_admin_group)
 		rsmfs_control_set_admin_group(fs->control, fs->options->admin_group);
+	if (r == 0)
+		r = rsmfs_hook_new(fs->control, fs->options->hook, session->mountpoint,
+				   &session->hook, err);
 	return r;
 }
 
@@ -464,6 +470,7 @@ static void stop(struct session *session)
 	atomic_store(&fs->live, false);
 	if (fs->control)
 		rsmfs_control_stop(fs->control);
+	rsmfs_hook_free(session->hook);
 	if (fs->parking)
 		(void)rsmfs_parking_drain(fs->parking);
 	if (fs->session)

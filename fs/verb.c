@@ -1,7 +1,5 @@
 #include "fs/verb.h"
 
-#include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FLAG(name, help)                                                                           \
@@ -23,13 +21,14 @@
 
 const struct rsmfs_verb rsmfs_verbs[] = {
 	{ "view",
-	  "[libraries|drives|slots|media|pools|queue|requests] [PATH]",
+	  "[libraries|changers|drives|drive-types|slots|doors|ports|media|media-types|pools|"
+	  "logical|sides|queue|requests|computer] [PATH|LIBRARY]",
 	  "no",
 	  0,
 	  2,
 	  false,
 	  "status; alone: an overview",
-	  {} },
+	  { FLAG("all", "queue, requests: those that have ended as well") } },
 	{ "allocate",
 	  "POOL[/NAME]",
 	  "c",
@@ -40,6 +39,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  { TEXT("medium", "BARCODE", "exactly this one"),
 	    { "wait", RSMFS_OPTION_SECONDS_OR_FLAG, "SECONDS",
 	      "wait for one when there is none (for good, or so long)" },
+	    TEXT("description", "TEXT", "what it is for"),
 	    UMASK } },
 	{ "deallocate",
 	  "PATH...",
@@ -49,6 +49,14 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  false,
 	  "gives a cartridge back",
 	  { FLAG("force", "also when it holds files") } },
+	{ "undelete",
+	  "BARCODE POOL/NAME",
+	  "oc",
+	  2,
+	  2,
+	  false,
+	  "brings a deallocated cartridge back with what it held",
+	  {} },
 	{ "mount",
 	  "PATH...",
 	  "o",
@@ -61,6 +69,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	    NUMBER("drive", "N", "in this drive (its element address)"),
 	    { "priority", RSMFS_OPTION_INTEGER, "N", "-15 to 15, higher goes first" },
 	    FLAG("nowait", "fail when no drive is free now (the mount stays queued)"),
+	    FLAG("online", "fail when it is not in the library"),
 	    NUMBER("timeout", "S", "give up after so many seconds") } },
 	{ "dismount",
 	  "PATH...",
@@ -81,7 +90,9 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	    TEXT("type", "TYPE", "media type, like LTO-8"),
 	    FLAG("no-draw", "takes no cartridges from Free by itself"),
 	    FLAG("no-return", "keeps deallocated cartridges"),
-	    NUMBER("limit", "N", "how many media may be allocated in it"), UMASK } },
+	    NUMBER("limit", "N", "how many media may be allocated in it"),
+	    FLAG("always", "it may be there already"), FLAG("existing", "it must be there already"),
+	    UMASK } },
 	{ "deletepool",
 	  "PATH",
 	  "o",
@@ -123,7 +134,17 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  RSMFS_VERB_OPERANDS,
 	  false,
 	  "writes a free label and moves to Free: destroys what is on it; asks first",
-	  { FLAG("yes", "do not ask") } },
+	  { FLAG("yes", "do not ask"),
+	    FLAG("erase", "have the drive overwrite all of it before"),
+	    FLAG("force", "decommissioned ones, too") } },
+	{ "forget",
+	  "PATH...",
+	  "o",
+	  1,
+	  RSMFS_VERB_OPERANDS,
+	  false,
+	  "off-line cartridges that are not allocated are unknown from now on",
+	  {} },
 	{ "inventory",
 	  "[LIBRARY]",
 	  "n",
@@ -131,8 +152,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  1,
 	  false,
 	  "finds out which cartridges are where",
-	  { FLAG("fast", "by their barcodes (as without)"),
-	    FLAG("full", "mount and identify each"),
+	  { FLAG("fast", "by their barcodes (as without)"), FLAG("full", "mount and identify each"),
 	    FLAG("stop", "end a full one behind the cartridge it is at"),
 	    NUMBER("slot", "N", "mount and identify what is in that slot") } },
 	{ "inject",
@@ -146,11 +166,20 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	{ "eject",
 	  "PATH...",
 	  "o",
-	  1,
+	  0,
 	  RSMFS_VERB_OPERANDS,
 	  false,
-	  "puts cartridges into ports",
-	  { FLAG("force", "also with open files") } },
+	  "puts cartridges into ports, in loads where they are more",
+	  { FLAG("force", "also with open files"),
+	    FLAG("cancel", "those that wait stay, what lies in a port is taken in again") } },
+	{ "door",
+	  "lock|unlock [LIBRARY]",
+	  "n",
+	  1,
+	  2,
+	  false,
+	  "locks the doors of a library, or has them opened",
+	  { TEXT("inventory", "fast|full|none", "what follows when it is closed again (fast)") } },
 	{ "enable",
 	  "MEDIUM | drive N | library [LIBRARY]",
 	  "on",
@@ -218,15 +247,46 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  {} },
 	{ "log", "PATH", "o", 1, 1, false, "what happened to this cartridge", {} },
 	{ "events",
-	  "",
-	  "",
+	  "[NAME...]",
+	  "n",
 	  0,
-	  0,
+	  RSMFS_VERB_OPERANDS,
 	  false,
-	  "notifications, one a line",
+	  "notifications, one a line; all, or those of certain names",
 	  { FLAG("follow", "those to come, as they come") } },
-	{ "requests", "[satisfy N | refuse N]", "n", 0, 2, false, "what only a person can do", {} },
-	{ "queue", "", "", 0, 0, false, "work items that wait or run", {} },
+	{ "requests",
+	  "[satisfy N | refuse N | accept N | ask TEXT | wait N | purge]",
+	  "n",
+	  0,
+	  2,
+	  false,
+	  "what only a person can do",
+	  { FLAG("all", "those that have ended as well"),
+	    NUMBER("timeout", "S", "wait: no longer than so many seconds") } },
+	{ "queue",
+	  "[purge]",
+	  "n",
+	  0,
+	  1,
+	  false,
+	  "work items that wait or run",
+	  { FLAG("all", "those that have ended as well") } },
+	{ "set",
+	  "OBJECT KEY=VALUE...",
+	  "on",
+	  2,
+	  RSMFS_VERB_OPERANDS,
+	  false,
+	  "sets attributes of a pool, a cartridge, drive:N, library:N or computer",
+	  {} },
+	{ "refresh",
+	  "[PATH | library:N | TYPE]",
+	  "o",
+	  0,
+	  1,
+	  false,
+	  "looks again at what may have changed, once",
+	  {} },
 	{ "export", "FILE", "n", 1, 1, false, "a copy of the catalogue, for backup", {} },
 	{ "library",
 	  "create DIR",
@@ -235,7 +295,9 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  2,
 	  true,
 	  "makes a virtual library",
-	  { TEXT("type", "TYPE", "LTO-5 to LTO-9 (LTO-8), or disk"),
+	  { TEXT("type", "TYPE", "of the media: LTO-5 to LTO-9 (LTO-8), LTO-8-WORM ..., or disk"),
+	    TEXT("drive-type", "TYPES",
+		 "LTO-9,LTO-8: of the first drive, of the others (as the media)"),
 	    NUMBER("drives", "N", "(2)"),
 	    NUMBER("slots", "N", "(24, or as many as needed)"),
 	    NUMBER("ports", "N", "(4)"),
@@ -246,8 +308,23 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	{ .name = NULL },
 };
 
+const struct rsmfs_view_word rsmfs_view_words[] = {
+	{ "libraries", 'n' },	{ "changers", 'n' }, { "drives", 'n' },	 { "drive-types", 'n' },
+	{ "slots", 'n' },	{ "doors", 'n' },    { "ports", 'n' },	 { "media", 'o' },
+	{ "media-types", 'n' }, { "pools", 'o' },    { "logical", 'o' }, { "sides", 'o' },
+	{ "queue", 'n' },	{ "requests", 0 },   { "computer", 0 },	 { NULL, 0 },
+};
+
+const struct rsmfs_view_word *rsmfs_view_find(const char *name)
+{
+	for (const struct rsmfs_view_word *word = rsmfs_view_words; word->name; word++)
+		if (!strcmp(word->name, name))
+			return word;
+	return NULL;
+}
+
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "undelete", "door", "clean", "import", "fork", "erase", NULL };
+static const char *const later[] = { "clean", "import", "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {
@@ -257,260 +334,10 @@ const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 	return NULL;
 }
 
-int rsmfs_parse_size(const char *text, uint64_t *ret_bytes)
+bool rsmfs_verb_is_later(const char *name)
 {
-	static const char units[] = "KMGTP";
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	unsigned long long value = strtoull(text, &end, 10);
-	uint64_t factor = 1;
-
-	if (errno)
-		return -ERANGE;
-	if (*end) {
-		const char *unit = strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end);
-
-		if (!unit)
-			return -EINVAL;
-		end++;
-		bool binary = *end == 'i';
-
-		if (binary)
-			end++;
-		if (*end == 'B')
-			end++;
-		for (const char *p = units; p <= unit; p++)
-			factor *= binary ? 1024 : 1000;
-	}
-	if (*end)
-		return -EINVAL;
-	if (__builtin_mul_overflow((uint64_t)value, factor, ret_bytes))
-		return -ERANGE;
-	return 0;
-}
-
-static int parse_integer(const char *text, int64_t *ret_value)
-{
-	char *end;
-
-	if (*text != '-' && (*text < '0' || *text > '9'))
-		return -EINVAL;
-	errno = 0;
-	long long value = strtoll(text, &end, 10);
-
-	if (errno || *end || end == text)
-		return -EINVAL;
-	*ret_value = value;
-	return 0;
-}
-
-static int check_value(const struct rsmfs_verb *verb, const struct rsmfs_option *option,
-		       const char *value, struct rsm_err *err)
-{
-	uint64_t bytes;
-	int64_t number = 0;
-	int r = 0;
-
-	switch (option->kind) {
-	case RSMFS_OPTION_FLAG: break;
-	case RSMFS_OPTION_TEXT: r = *value ? 0 : -EINVAL; break;
-	case RSMFS_OPTION_SECONDS_OR_FLAG:
-		if (!*value)
-			break;
-		__attribute__((fallthrough));
-	case RSMFS_OPTION_NUMBER:
-	case RSMFS_OPTION_INTEGER:
-		r = parse_integer(value, &number);
-		if (!r && number < (option->kind == RSMFS_OPTION_INTEGER ? -INT32_MAX : 0))
-			r = -ERANGE;
-		if (!r && number > INT32_MAX / 1000)
-			r = -ERANGE;
-		break;
-	case RSMFS_OPTION_COUNT:
-		r = value[strspn(value, "0123456789")] ? -EINVAL : rsmfs_parse_size(value, &bytes);
-		break;
-	case RSMFS_OPTION_SIZE: r = rsmfs_parse_size(value, &bytes); break;
-	}
-	if (r < 0)
-		return rsm_err_set(err, EINVAL, "%s: --%s: '%s' is not a value for it", verb->name,
-				   option->name, value);
-	return 0;
-}
-
-/* One argument that begins with "--". *at is moved on when the value is the next argument. */
-static int take_option(struct rsmfs_verb_call *call, int argc, char *const *argv, int *at,
-		       struct rsm_err *err)
-{
-	const char *name = argv[*at] + 2;
-	size_t length = strcspn(name, "=");
-	const char *value = name[length] ? name + length + 1 : NULL;
-
-	for (size_t i = 0; i < RSMFS_VERB_OPTIONS; i++) {
-		const struct rsmfs_option *option = &call->verb->options[i];
-
-		if (!option->name || strlen(option->name) != length ||
-		    strncmp(option->name, name, length) != 0)
-			continue;
-		bool flag = option->kind == RSMFS_OPTION_FLAG;
-
-		if (flag && value)
-			return rsm_err_set(err, EINVAL, "%s: --%s takes no value", call->verb->name,
-					   option->name);
-		if (!value && !flag && option->kind != RSMFS_OPTION_SECONDS_OR_FLAG) {
-			if (*at + 1 >= argc)
-				return rsm_err_set(err, EINVAL, "%s: --%s needs a value",
-						   call->verb->name, option->name);
-			value = argv[++*at];
-		}
-		call->values[i] = value ? value : "";
-		return check_value(call->verb, option, call->values[i], err);
-	}
-	return rsm_err_set(err, EINVAL, "%s: there is no option --%.*s", call->verb->name,
-			   (int)length, name);
-}
-
-static int find_verb(const char *name, const struct rsmfs_verb **ret_verb, struct rsm_err *err)
-{
-	*ret_verb = rsmfs_verb_find(name);
-	if (*ret_verb)
-		return 0;
 	for (size_t i = 0; later[i]; i++)
 		if (!strcmp(later[i], name))
-			return rsm_err_set(err, EOPNOTSUPP, "%s is not available in this version",
-					   name);
-	return rsm_err_set(err, ENOSYS, "there is no verb '%s'", name);
-}
-
-static int take_arguments(struct rsmfs_verb_call *call, int argc, char *const *argv,
-			  struct rsm_err *err)
-{
-	bool only_operands = false;
-
-	for (int i = 1; i < argc; i++) {
-		const char *argument = argv[i];
-		int r;
-
-		if (only_operands || argument[0] != '-' || !argument[1]) {
-			call->operands[call->operand_count++] = argument;
-			continue;
-		}
-		if (!strcmp(argument, "--")) {
-			only_operands = true;
-			continue;
-		}
-		if (argument[1] != '-')
-			return rsm_err_set(err, EINVAL, "%s: there is no option %s",
-					   call->verb->name, argument);
-		r = take_option(call, argc, argv, &i, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int rsmfs_verb_parse(int argc, char *const *argv, struct rsmfs_verb_call *ret_call,
-		     struct rsm_err *err)
-{
-	struct rsmfs_verb_call call = { 0 };
-	int r;
-
-	if (argc < 1)
-		return rsm_err_set(err, EINVAL, "a verb is needed");
-	r = find_verb(argv[0], &call.verb, err);
-	if (r < 0)
-		return r;
-	call.operands = calloc((size_t)argc, sizeof(*call.operands));
-	if (!call.operands)
-		return rsm_err_oom(err);
-	r = take_arguments(&call, argc, argv, err);
-	if (!r && call.operand_count < call.verb->least)
-		r = rsm_err_set(err, EINVAL, "%s: an operand is missing: %s", call.verb->name,
-				call.verb->operands);
-	if (!r && call.operand_count > call.verb->most)
-		r = rsm_err_set(err, EINVAL, "%s: '%s' is one operand too many", call.verb->name,
-				call.operands[call.verb->most]);
-	for (size_t i = 0; !r && i < call.operand_count; i++)
-		if (!*call.operands[i])
-			r = rsm_err_set(err, EINVAL, "%s: an operand is empty", call.verb->name);
-	if (r < 0) {
-		rsmfs_verb_call_fini(&call);
-		return r;
-	}
-	*ret_call = call;
-	return 0;
-}
-
-void rsmfs_verb_call_fini(struct rsmfs_verb_call *call)
-{
-	free(call->operands);
-	memset(call, 0, sizeof(*call));
-}
-
-const char *rsmfs_verb_text(const struct rsmfs_verb_call *call, const char *option)
-{
-	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && call->verb->options[i].name; i++)
-		if (!strcmp(call->verb->options[i].name, option))
-			return call->values[i];
-	assert(!"an option of the verb");
-	return NULL;
-}
-
-bool rsmfs_verb_flag(const struct rsmfs_verb_call *call, const char *option)
-{
-	return rsmfs_verb_text(call, option) != NULL;
-}
-
-int64_t rsmfs_verb_number(const struct rsmfs_verb_call *call, const char *option, int64_t otherwise)
-{
-	const char *text = rsmfs_verb_text(call, option);
-	int64_t value;
-
-	return text && !parse_integer(text, &value) ? value : otherwise;
-}
-
-uint64_t rsmfs_verb_size(const struct rsmfs_verb_call *call, const char *option, uint64_t otherwise)
-{
-	const char *text = rsmfs_verb_text(call, option);
-	uint64_t value;
-
-	return text && !rsmfs_parse_size(text, &value) ? value : otherwise;
-}
-
-void rsmfs_verb_write(const struct rsmfs_verb_call *call, const char *const *operands,
-		      struct rsm_text *request)
-{
-	rsm_text_append(request, call->verb->name, strlen(call->verb->name) + 1);
-	for (size_t i = 0; i < RSMFS_VERB_OPTIONS; i++) {
-		if (!call->values[i])
-			continue;
-		rsm_text_printf(request, "--%s%s%s", call->verb->options[i].name,
-				*call->values[i] ? "=" : "", call->values[i]);
-		rsm_text_append(request, "", 1);
-	}
-	rsm_text_append(request, "--", 3);
-	for (size_t i = 0; i < call->operand_count; i++)
-		rsm_text_append(request, operands[i], strlen(operands[i]) + 1);
-	rsm_text_append(request, "", 1);
-}
-
-void rsmfs_verb_usage(const struct rsmfs_verb *verb, struct rsm_text *text)
-{
-	rsm_text_printf(text, "usage: rsm %s", verb->name);
-	if (*verb->operands)
-		rsm_text_printf(text, " %s", verb->operands);
-	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && verb->options[i].name; i++) {
-		const struct rsmfs_option *option = &verb->options[i];
-
-		if (!option->help)
-			continue;
-		rsm_text_printf(text, " [--%s", option->name);
-		if (option->kind == RSMFS_OPTION_SECONDS_OR_FLAG)
-			rsm_text_printf(text, "[=%s]", option->value);
-		else if (option->value)
-			rsm_text_printf(text, " %s", option->value);
-		rsm_text_add(text, "]");
-	}
+			return true;
+	return false;
 }

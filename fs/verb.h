@@ -46,6 +46,18 @@ struct rsmfs_verb {
 extern const struct rsmfs_verb rsmfs_verbs[];
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name); /* NULL: none */
+/* A verb of the contract that this version does not have. */
+bool rsmfs_verb_is_later(const char *name);
+
+/* What `rsm view` can show, and what may restrict that: 'n' a library, 'o' a pool or cartridge, 0
+ * nothing.
+ */
+struct rsmfs_view_word {
+	const char *name;
+	char container;
+};
+extern const struct rsmfs_view_word rsmfs_view_words[];
+const struct rsmfs_view_word *rsmfs_view_find(const char *name); /* NULL: none */
 
 enum { RSMFS_VERB_OPERANDS = 4096 };
 
@@ -71,6 +83,16 @@ int64_t rsmfs_verb_number(const struct rsmfs_verb_call *call, const char *option
 			  int64_t otherwise);
 uint64_t rsmfs_verb_size(const struct rsmfs_verb_call *call, const char *option,
 			 uint64_t otherwise);
+
+/* Of a call of `verb`: is the word one of its operands, or has it none? Of others: yes. */
+bool rsmfs_verb_names(const struct rsmfs_verb_call *call, const char *verb, const char *word);
+
+/* The kind of operand i of a call: o, c or n. */
+char rsmfs_verb_kind(const struct rsmfs_verb_call *call, size_t i);
+/* The tool's own option: of verbs that make something, the umask of this process. `text` lives as
+ * long as the call. */
+RSM_MUST_CHECK int rsmfs_verb_set_umask(struct rsmfs_verb_call *call, char text[16],
+					struct rsm_err *err);
 
 /* The call as a request, with `operands` (as many as the call has) in place of its own. */
 void rsmfs_verb_write(const struct rsmfs_verb_call *call, const char *const *operands,

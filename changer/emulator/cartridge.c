@@ -114,7 +114,11 @@ static void identify(struct rsm_cartridge *cartridge, const char *barcode)
 	if (rsm_mam_file_number(mam, RSM_MAM_DENSITY, 1, &number)) {
 		cartridge->type = rsm_lto_by_density((uint8_t)number);
 	} else {
-		cartridge->type = rsm_lto_by_barcode(barcode);
+		bool worm;
+
+		cartridge->type = rsm_lto_by_barcode(barcode, &worm);
+		if (worm)
+			cartridge->medium_type = RSM_CARTRIDGE_WORM;
 		if (!cartridge->type)
 			cartridge->type = cartridge->conf->drive_type;
 	}

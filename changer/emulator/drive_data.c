@@ -220,13 +220,22 @@ void rsm_drive_erase(struct rsm_device *device, struct rsm_device_job *job)
 		rsm_drive_check_error(drive, job, r, &err, true);
 }
 
+/* A cartridge that is written once can be partitioned once: before anything stands on it. */
+static bool is_untouched(const struct rsm_emulated_drive *drive)
+{
+	const struct rsm_cartridge *cartridge = drive->cartridge;
+
+	return cartridge->partition_count == 1 &&
+	       rsm_tap_image_end_block(cartridge->partitions[0].image) == 0;
+}
+
 static void format(struct rsm_emulated_drive *drive, struct rsm_device_job *job,
 		   unsigned partitions)
 {
 	struct rsm_err err;
 	int r;
 
-	if (drive->cartridge->medium_type == RSM_CARTRIDGE_WORM) {
+	if (drive->cartridge->medium_type == RSM_CARTRIDGE_WORM && !is_untouched(drive)) {
 		rsm_job_check(job, 0x07, 0x30, 0x0C);
 		return;
 	}

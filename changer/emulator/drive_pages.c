@@ -145,7 +145,7 @@ static uint8_t density(const struct rsm_emulated_drive *drive)
 {
 	if (drive->cartridge && drive->cartridge->type)
 		return drive->cartridge->type->density;
-	return drive->device.emulator->conf.drive_type->density;
+	return drive->type->density;
 }
 
 /* The header and the block descriptor; their length. */

@@ -21,9 +21,10 @@ enum rsm_drive_alert {
 	RSM_ALERT_CLEAN_PERIODIC = 21,
 };
 
-/* All but `device` and `loaded`: [device.lock] */
+/* All but `device`, `type` and `loaded`: [device.lock] */
 struct rsm_emulated_drive {
 	struct rsm_device device;
+	const struct rsm_lto *type;	 /* [const] */
 	char *name;			 /* of the cartridge that stands in it, NULL: empty */
 	struct rsm_cartridge *cartridge; /* of that name, once its memory was looked at */
 	atomic_bool loaded;		 /* [atomic] written under the lock */

@@ -42,7 +42,7 @@ static void put_density(struct rsm_device_job *job, const struct rsm_lto *type, 
 void rsm_drive_report_density(struct rsm_device *device, struct rsm_device_job *job)
 {
 	struct rsm_emulated_drive *drive = rsm_drive_of(device);
-	unsigned own = device->emulator->conf.drive_type->generation;
+	unsigned own = drive->type->generation;
 	bool of_medium = job->cdb[1] & 0x01;
 	uint8_t length[2];
 

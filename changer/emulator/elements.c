@@ -9,40 +9,17 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
+#include "changer/emulator/element_memo.h"
+#include "changer/emulator/elements_private.h"
 
-enum {
-	WATCHED_SLOTS = 2000, /* with more of them, slots are looked at in turn */
-	TURN = 64,	      /* that many in one poll */
-	STILL_S = 10,	      /* a growing folder is complete when it was still for so long */
-	PATH_ROOM = 32,	      /* "drives/65535" */
-};
-
-struct rsm_elements {
-	int library;
-	bool sync;
-	struct rsm_clock *clock;
-	struct rsm_emulated_element *list;
-	size_t count;
-	size_t first_of[6];   /* place of the first of a type code; [5] is the end */
-	uint32_t *by_address; /* place + 1 */
-	int inotify;
-	uint32_t *by_watch; /* place + 1 */
-	size_t watch_room;
-	size_t unwatched;      /* how many there are */
-	size_t turn;	       /* the next of them to look at */
-	int folder_watches[6]; /* of slots/, drives/, ports/ by type: magazines come and go */
-	size_t growing;	       /* how many elements hold a growing folder */
-};
-
-static const char *const folders[] = {
+const char *const rsm_element_folders[] = {
 	[RSM_ELEMENT_STORAGE] = "slots",
 	[RSM_ELEMENT_IMPORT_EXPORT] = "ports",
 	[RSM_ELEMENT_DATA_TRANSFER] = "drives",
 };
 
 /* The address that a folder's name is, 0 if it is none. One spelling each: no leading zeros. */
-static uint16_t address_of(const char *name)
+uint16_t rsm_element_address_of(const char *name)
 {
 	unsigned address = 0;
 
@@ -58,9 +35,9 @@ static uint16_t address_of(const char *name)
 	return (uint16_t)address;
 }
 
-static void path_of(const struct rsm_emulated_element *element, char path[PATH_ROOM])
+void rsm_element_path(const struct rsm_emulated_element *element, char *path)
 {
-	snprintf(path, PATH_ROOM, "%s/%u", folders[element->type], element->address);
+	snprintf(path, PATH_ROOM, "%s/%u", rsm_element_folders[element->type], element->address);
 }
 
 static unsigned bit_of(const struct rsm_emulated_element *element)
@@ -68,22 +45,6 @@ static unsigned bit_of(const struct rsm_emulated_element *element)
 	return element->type == RSM_ELEMENT_IMPORT_EXPORT   ? RSM_ELEMENTS_PORTS
 	       : element->type == RSM_ELEMENT_DATA_TRANSFER ? RSM_ELEMENTS_DRIVES
 							    : RSM_ELEMENTS_SLOTS;
-}
-
-void rsm_elements_close(struct rsm_elements *elements)
-{
-	if (!elements)
-		return;
-	for (size_t i = 0; i < elements->count; i++) {
-		free(elements->list[i].cartridge);
-		free(elements->list[i].growing);
-	}
-	if (elements->inotify >= 0)
-		close(elements->inotify);
-	free(elements->list);
-	free(elements->by_address);
-	free(elements->by_watch);
-	free(elements);
 }
 
 /* What a folder holds changes this number: names do not matter, times and sizes do. */
@@ -129,26 +90,19 @@ static void forget_growing(struct rsm_elements *elements, struct rsm_emulated_el
 	elements->growing--;
 }
 
-/* How a new folder was seen to come. */
-enum arrival {
-	BY_RENAME, /* complete */
-	IN_PLACE,  /* mkdir: may grow yet */
-	UNSEEN,	   /* its times must tell */
-};
-
 /* Whether a newcomer counts as a cartridge already. */
 static bool has_arrived(struct rsm_elements *elements, struct rsm_emulated_element *element,
-			int folder, const char *name, enum arrival arrival)
+			int folder, const char *name, enum rsm_element_arrival arrival)
 {
 	int64_t newest, now = rsm_clock_now_ns(elements->clock);
 	uint64_t fingerprint;
 	struct timespec wall;
 
-	if (arrival == BY_RENAME)
+	if (arrival == RSM_BY_RENAME)
 		return true;
 	fingerprint = fingerprint_of(folder, name, &newest);
 	clock_gettime(CLOCK_REALTIME, &wall); /* what the file system's times are of */
-	if (arrival == UNSEEN && newest < (wall.tv_sec - STILL_S) * RSM_SECOND_NS)
+	if (arrival == RSM_UNSEEN && newest < (wall.tv_sec - STILL_S) * RSM_SECOND_NS)
 		return true;
 	if (!element->growing) {
 		element->growing = strdup(name);
@@ -171,68 +125,86 @@ struct sight {
 	bool growing_is_there;
 };
 
-static void see(struct rsm_elements *elements, struct rsm_emulated_element *element, int folder,
-		enum arrival arrival, struct sight *sight)
+/* One name of an element's folder. */
+static void see_entry(struct rsm_elements *elements, struct rsm_emulated_element *element,
+		      int folder, const struct dirent64 *entry, enum rsm_element_arrival arrival,
+		      struct sight *sight)
 {
-	struct dirent *entry;
+	const char *name = entry->d_name;
 	struct stat st;
-	DIR *stream;
-	int copy = fcntl(folder, F_DUPFD_CLOEXEC, 0);
+	bool known;
 
-	stream = copy < 0 ? NULL : fdopendir(copy);
-	if (!stream) {
-		if (copy >= 0)
-			close(copy);
+	if (name[0] == '.')
+		return;
+	if (entry->d_type != DT_DIR &&
+	    (entry->d_type != DT_UNKNOWN || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	     !S_ISDIR(st.st_mode)))
+		return;
+	/* of a crowd all were seen before */
+	known = element->crowded || (element->cartridge && strcmp(element->cartridge, name) == 0);
+	if (!known && !has_arrived(elements, element, folder, name, arrival)) {
+		if (element->growing && strcmp(element->growing, name) == 0)
+			sight->growing_is_there = true;
 		return;
 	}
-	while ((entry = readdir(stream))) {
-		const char *name = entry->d_name;
-		bool known;
-
-		if (name[0] == '.')
-			continue;
-		if (entry->d_type != DT_DIR &&
-		    (entry->d_type != DT_UNKNOWN ||
-		     fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)))
-			continue;
-		/* of a crowd all were seen before */
-		known = element->crowded ||
-			(element->cartridge && strcmp(element->cartridge, name) == 0);
-		if (!known && !has_arrived(elements, element, folder, name, arrival)) {
-			if (element->growing && strcmp(element->growing, name) == 0)
-				sight->growing_is_there = true;
-			continue;
-		}
-		sight->cartridges++;
-		snprintf(sight->name, sizeof sight->name, "%s", name);
-	}
-	closedir(stream);
+	sight->cartridges++;
+	snprintf(sight->name, sizeof sight->name, "%s", name);
 }
 
-static unsigned look(struct rsm_elements *elements, struct rsm_emulated_element *element,
-		     enum arrival arrival)
+static void see(struct rsm_elements *elements, struct rsm_emulated_element *element, int folder,
+		enum rsm_element_arrival arrival, struct sight *sight)
+{
+	_Alignas(struct dirent64) char buffer[4096];
+	const struct dirent64 *entry;
+	ssize_t length;
+
+	while ((length = getdents64(folder, buffer, sizeof buffer)) > 0)
+		for (ssize_t at = 0; at < length; at += entry->d_reclen) {
+			entry = (const void *)(buffer + at);
+			see_entry(elements, element, folder, entry, arrival, sight);
+		}
+}
+
+/* What is to be remembered of an element is what was seen in it when nobody was changing it. */
+static void note_folder(struct rsm_elements *elements, struct rsm_emulated_element *element,
+			const struct stat *st, const struct timespec *seen)
+{
+	element->folder_mtime = (int64_t)st->st_mtim.tv_sec * RSM_SECOND_NS + st->st_mtim.tv_nsec;
+	element->folder_inode = st->st_ino;
+	element->folder_ctime =
+		rsm_element_memo_is_settled(st, seen)
+			? (int64_t)st->st_ctim.tv_sec * RSM_SECOND_NS + st->st_ctim.tv_nsec
+			: 0;
+	elements->memo_is_old = true;
+}
+
+unsigned rsm_element_look(struct rsm_elements *elements, struct rsm_emulated_element *element,
+			  enum rsm_element_arrival arrival)
 {
 	struct sight sight = { 0 };
 	char path[PATH_ROOM];
 	RSM_CLOSE int folder = -1;
+	struct timespec seen;
 	struct stat st;
 	char *name = NULL;
 	bool was_absent = element->absent;
 
 	if (element->type == RSM_ELEMENT_TRANSPORT)
 		return 0;
-	path_of(element, path);
+	rsm_element_path(element, path);
+	clock_gettime(CLOCK_REALTIME, &seen);
 	folder = openat(elements->library, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	element->absent = folder < 0 && errno == ENOENT;
 	if (element->absent != was_absent)
-		element->folder_mtime = 0;
+		element->folder_mtime = element->folder_ctime = 0;
 	if (folder >= 0 && fstat(folder, &st) == 0) {
-		element->folder_mtime =
-			(int64_t)st.st_mtim.tv_sec * RSM_SECOND_NS + st.st_mtim.tv_nsec;
+		note_folder(elements, element, &st, &seen);
 		see(elements, element, folder, arrival, &sight);
 	}
 	if (!sight.growing_is_there)
 		forget_growing(elements, element);
+	if (sight.cartridges > 1 || element->growing)
+		element->folder_ctime = 0;
 	if (sight.cartridges == 1 && element->cartridge &&
 	    strcmp(element->cartridge, sight.name) == 0)
 		return 0;
@@ -255,7 +227,7 @@ static unsigned look(struct rsm_elements *elements, struct rsm_emulated_element 
 
 unsigned rsm_elements_look_into(struct rsm_elements *elements, struct rsm_emulated_element *element)
 {
-	return look(elements, element, element->watch >= 0 ? IN_PLACE : UNSEEN);
+	return rsm_element_look(elements, element, element->watch >= 0 ? RSM_IN_PLACE : RSM_UNSEEN);
 }
 
 unsigned rsm_elements_look(struct rsm_elements *elements, uint16_t first, size_t count)
@@ -265,13 +237,13 @@ unsigned rsm_elements_look(struct rsm_elements *elements, uint16_t first, size_t
 	for (size_t i = 0; i < elements->count && count; i++) {
 		if (elements->list[i].address < first)
 			continue;
-		changed |= look(elements, &elements->list[i], UNSEEN);
+		changed |= rsm_element_look(elements, &elements->list[i], RSM_UNSEEN);
 		count--;
 	}
 	return changed;
 }
 
-static int add_watch(struct rsm_elements *elements, const char *path, uint32_t mask)
+int rsm_element_add_watch(struct rsm_elements *elements, const char *path, uint32_t mask)
 {
 	char link[64 + PATH_ROOM];
 
@@ -279,17 +251,15 @@ static int add_watch(struct rsm_elements *elements, const char *path, uint32_t m
 	return inotify_add_watch(elements->inotify, link, mask | IN_ONLYDIR);
 }
 
-enum { WATCHED = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO };
-
-static int watch(struct rsm_elements *elements, size_t place)
+int rsm_element_watch(struct rsm_elements *elements, size_t place)
 {
 	struct rsm_emulated_element *element = &elements->list[place];
 	char path[PATH_ROOM];
 	size_t room;
 	uint32_t *grown;
 
-	path_of(element, path);
-	element->watch = add_watch(elements, path, WATCHED);
+	rsm_element_path(element, path);
+	element->watch = rsm_element_add_watch(elements, path, RSM_ELEMENT_WATCHED);
 	if (element->watch < 0)
 		return 0;
 	room = (size_t)element->watch + 1;
@@ -312,16 +282,17 @@ static int watch(struct rsm_elements *elements, size_t place)
  */
 static unsigned see_magazine(struct rsm_elements *elements, const struct inotify_event *event)
 {
-	uint16_t address = address_of(event->name);
+	uint16_t address = rsm_element_address_of(event->name);
 	uint32_t place = address ? elements->by_address[address] : 0;
 	struct rsm_emulated_element *element = place ? &elements->list[place - 1] : NULL;
 
 	if (!element || event->wd != elements->folder_watches[element->type])
 		return 0;
 	if (element->watch >= 0 && event->mask & (IN_CREATE | IN_MOVED_TO) &&
-	    watch(elements, place - 1) < 0)
+	    rsm_element_watch(elements, place - 1) < 0)
 		return 0; /* seen by the next inventory */
-	return look(elements, element, event->mask & IN_CREATE ? UNSEEN : BY_RENAME);
+	return rsm_element_look(elements, element,
+				event->mask & IN_CREATE ? RSM_UNSEEN : RSM_BY_RENAME);
 }
 
 static unsigned read_watches(struct rsm_elements *elements)
@@ -347,8 +318,9 @@ static unsigned read_watches(struct rsm_elements *elements)
 				changed |= see_magazine(elements, event);
 				continue;
 			}
-			changed |= look(elements, &elements->list[elements->by_watch[watched] - 1],
-					event->mask & IN_MOVED_TO ? BY_RENAME : IN_PLACE);
+			changed |= rsm_element_look(
+				elements, &elements->list[elements->by_watch[watched] - 1],
+				event->mask & IN_MOVED_TO ? RSM_BY_RENAME : RSM_IN_PLACE);
 		}
 	}
 	return changed;
@@ -359,12 +331,12 @@ static unsigned look_if_touched(struct rsm_elements *elements, struct rsm_emulat
 	char path[PATH_ROOM];
 	struct stat st;
 
-	path_of(element, path);
+	rsm_element_path(element, path);
 	if (fstatat(elements->library, path, &st, 0) == 0 &&
 	    (int64_t)st.st_mtim.tv_sec * RSM_SECOND_NS + st.st_mtim.tv_nsec ==
 		    element->folder_mtime)
 		return 0;
-	return look(elements, element, UNSEEN);
+	return rsm_element_look(elements, element, RSM_UNSEEN);
 }
 
 unsigned rsm_elements_poll(struct rsm_elements *elements)
@@ -433,8 +405,8 @@ int rsm_elements_carry(struct rsm_elements *elements, struct rsm_emulated_elemen
 	char from_path[PATH_ROOM + NAME_MAX + 2], to_path[PATH_ROOM + NAME_MAX + 2];
 	int r;
 
-	path_of(source, from);
-	path_of(destination, to);
+	rsm_element_path(source, from);
+	rsm_element_path(destination, to);
 	snprintf(from_path, sizeof from_path, "%s/%s", from, source->cartridge);
 	snprintf(to_path, sizeof to_path, "%s/%s", to, source->cartridge);
 	r = rename_cartridge(elements->library, from_path, to_path);
@@ -444,6 +416,8 @@ int rsm_elements_carry(struct rsm_elements *elements, struct rsm_emulated_elemen
 	}
 	destination->cartridge = RSM_STEAL(source->cartridge);
 	destination->by_operator = source->by_operator = false;
+	destination->folder_ctime = source->folder_ctime = 0;
+	elements->memo_is_old = true;
 	if (source->type == RSM_ELEMENT_STORAGE) {
 		destination->source_valid = true;
 		destination->source = source->address;
@@ -456,147 +430,4 @@ int rsm_elements_carry(struct rsm_elements *elements, struct rsm_emulated_elemen
 		return 0;
 	r = sync_folder(elements, to, err);
 	return r < 0 ? r : sync_folder(elements, from, err);
-}
-
-static int watch_all(struct rsm_elements *elements, struct rsm_err *err)
-{
-	size_t slots = elements->first_of[RSM_ELEMENT_STORAGE + 1] -
-		       elements->first_of[RSM_ELEMENT_STORAGE];
-	int r = 0;
-
-	elements->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	for (unsigned type = 0; type < 6; type++)
-		elements->folder_watches[type] =
-			elements->inotify >= 0 && type < sizeof folders / sizeof *folders &&
-					folders[type]
-				? add_watch(elements, folders[type], WATCHED)
-				: -1;
-	for (size_t i = 0; r == 0 && i < elements->count; i++) {
-		struct rsm_emulated_element *element = &elements->list[i];
-
-		element->watch = -1;
-		if (element->type == RSM_ELEMENT_TRANSPORT)
-			continue;
-		if (elements->inotify >= 0 &&
-		    (element->type != RSM_ELEMENT_STORAGE || slots <= WATCHED_SLOTS))
-			r = watch(elements, i) < 0 ? rsm_err_oom(err) : 0;
-		if (element->watch < 0)
-			elements->unwatched++;
-	}
-	return r;
-}
-
-static int add(struct rsm_elements *elements, enum rsm_element_type type, uint16_t address,
-	       const char *path, size_t *room, struct rsm_err *err)
-{
-	size_t place = elements->by_address[address];
-
-	if (place && elements->list[place - 1].type == RSM_ELEMENT_TRANSPORT)
-		return rsm_err_set(err, EBADMSG,
-				   "%s/%s/%u: %u is the address of the robot's arm (transport in "
-				   "library.conf)",
-				   path, folders[type], address, address);
-	if (place)
-		return rsm_err_set(err, EBADMSG, "%s/%s/%u: %s/%u has the same address", path,
-				   folders[type], address, folders[elements->list[place - 1].type],
-				   address);
-	if (elements->count == *room) {
-		struct rsm_emulated_element *grown;
-
-		*room = *room ? *room * 2 : 64;
-		grown = reallocarray(elements->list, *room, sizeof *grown);
-		if (!grown)
-			return rsm_err_oom(err);
-		elements->list = grown;
-	}
-	elements->list[elements->count++] =
-		(struct rsm_emulated_element){ .type = type, .address = address, .watch = -1 };
-	elements->by_address[address] = (uint32_t)elements->count;
-	return 0;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const struct rsm_emulated_element *x = a, *y = b;
-
-	return x->type != y->type ? (int)x->type - (int)y->type : (int)x->address - (int)y->address;
-}
-
-static int read_elements(struct rsm_elements *elements, enum rsm_element_type type,
-			 const char *path, size_t *room, struct rsm_err *err)
-{
-	RSM_CLOSE int fd =
-		openat(elements->library, folders[type], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *entry;
-	struct stat st;
-	DIR *folder;
-	int r = 0;
-
-	if (fd < 0 && errno == ENOENT && type == RSM_ELEMENT_IMPORT_EXPORT)
-		return 0;
-	if (fd < 0 || !(folder = fdopendir(fd)))
-		return rsm_err_errno(err, "%s/%s", path, folders[type]);
-	while (r == 0 && (entry = readdir(folder))) {
-		uint16_t address = address_of(entry->d_name);
-
-		if (address && fstatat(fd, entry->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode))
-			r = add(elements, type, address, path, room, err);
-	}
-	rsm_steal_fd(&fd);
-	closedir(folder);
-	return r;
-}
-
-static void arrange(struct rsm_elements *elements)
-{
-	size_t at = 0;
-
-	qsort(elements->list, elements->count, sizeof *elements->list, compare);
-	for (unsigned type = 1; type <= 5; type++) {
-		while (at < elements->count && elements->list[at].type < type)
-			at++;
-		elements->first_of[type] = at;
-	}
-	for (size_t i = 0; i < elements->count; i++)
-		elements->by_address[elements->list[i].address] = (uint32_t)i + 1;
-}
-
-int rsm_elements_open(int library, const char *path, uint16_t transport, bool sync,
-		      struct rsm_clock *clock, struct rsm_elements **ret_elements,
-		      struct rsm_err *err)
-{
-	RSM_CLEANUP(rsm_elements_close) struct rsm_elements *elements = calloc(1, sizeof *elements);
-	size_t room = 0, drives;
-	int r;
-
-	if (!elements)
-		return rsm_err_oom(err);
-	elements->library = library;
-	elements->sync = sync;
-	elements->clock = clock;
-	elements->inotify = -1;
-	elements->by_address = calloc(0x10000, sizeof *elements->by_address);
-	if (!elements->by_address)
-		return rsm_err_oom(err);
-	r = add(elements, RSM_ELEMENT_TRANSPORT, transport, path, &room, err);
-	if (r == 0)
-		r = read_elements(elements, RSM_ELEMENT_STORAGE, path, &room, err);
-	if (r == 0)
-		r = read_elements(elements, RSM_ELEMENT_IMPORT_EXPORT, path, &room, err);
-	if (r == 0)
-		r = read_elements(elements, RSM_ELEMENT_DATA_TRANSFER, path, &room, err);
-	if (r < 0)
-		return r;
-	arrange(elements);
-	rsm_elements_of_type(elements, RSM_ELEMENT_DATA_TRANSFER, &drives);
-	if (drives == 0)
-		return rsm_err_set(err, EBADMSG, "%s/drives holds no drive: expected drives/256",
-				   path);
-	r = watch_all(elements, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < elements->count; i++)
-		look(elements, &elements->list[i], BY_RENAME);
-	*ret_elements = RSM_STEAL(elements);
-	return 0;
 }

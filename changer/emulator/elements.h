@@ -24,6 +24,8 @@ struct rsm_emulated_element {
 
 	int watch;	      /* inotify's, -1: none */
 	int64_t folder_mtime; /* of an unwatched one, when it was looked at last */
+	int64_t folder_ctime; /* of then, 0: not to be remembered (element_memo.h) */
+	uint64_t folder_inode;
 	char *growing;	      /* a folder that was made in place and may not be complete */
 	uint64_t fingerprint; /* of it */
 	int64_t still_since;  /* on the clock */

@@ -143,8 +143,7 @@ static bool accept_cartridge(struct rsm_emulated_drive *drive, struct rsm_device
 		return false;
 	}
 	if (cartridge->type)
-		access = rsm_lto_access(emulator->conf.drive_type->generation,
-					cartridge->type->generation);
+		access = rsm_lto_access(drive->type->generation, cartridge->type->generation);
 	if (access == RSM_LTO_NONE) {
 		rsm_drive_alert(drive, RSM_ALERT_UNSUPPORTED_FORMAT);
 		rsm_job_check(job, 0x02, 0x30, 0x00);
@@ -323,9 +322,10 @@ int rsm_emulated_drive_new(struct rsm_emulator *emulator, uint16_t address,
 
 	if (!drive)
 		return rsm_err_oom(err);
+	drive->type = rsm_library_conf_drive_type(&emulator->conf, address);
 	rsm_device_init(&drive->device, emulator, verbs, address, 0x01);
 	snprintf(drive->device.product, sizeof drive->device.product, "Virtual %s",
-		 emulator->conf.drive_type->name);
+		 drive->type->name);
 	snprintf(drive->device.serial, sizeof drive->device.serial, "%s-%u", emulator->conf.serial,
 		 address);
 	drive->device.loses = loses;

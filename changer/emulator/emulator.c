@@ -150,6 +150,17 @@ static int lock(struct rsm_emulator *emulator, struct rsm_err *err)
 	return 0; /* a file system without locks: the upper floors have theirs */
 }
 
+static int check_drive_types(struct rsm_emulator *emulator, struct rsm_err *err)
+{
+	for (size_t i = 0; i < emulator->conf.drive_count; i++)
+		if (!rsm_emulator_find_drive(emulator, emulator->conf.drives[i].element))
+			return rsm_err_set(err, EBADMSG,
+					   "%s/library.conf: drive_type@%u: there is no drive %u",
+					   emulator->folder, emulator->conf.drives[i].element,
+					   emulator->conf.drives[i].element);
+	return 0;
+}
+
 static int open_drives(struct rsm_emulator *emulator, struct rsm_elements *elements,
 		       struct rsm_err *err)
 {
@@ -205,6 +216,8 @@ static int open_parts(struct rsm_emulator *emulator, const char *folder, struct 
 	emulator->conf.faults = NULL;
 	atomic_init(&emulator->has_faults, emulator->fault_count > 0);
 	r = open_drives(emulator, elements, err);
+	if (r == 0)
+		r = check_drive_types(emulator, err);
 	if (r < 0)
 		return r;
 	return rsm_emulated_changer_new(emulator, RSM_STEAL(elements), &emulator->changer, err);

@@ -30,6 +30,30 @@ static int parse_drive_type(struct parser *p, const char *key, char *value)
 	return 0;
 }
 
+/* ---- a drive of another type ---- */
+
+const struct rsm_lto *rsm_library_conf_drive_type(const struct rsm_library_conf *conf,
+						  uint16_t element)
+{
+	for (size_t i = 0; i < conf->drive_count; i++)
+		if (conf->drives[i].element == element)
+			return conf->drives[i].type;
+	return conf->drive_type;
+}
+
+int rsm_library_conf_set_drive_type(struct rsm_library_conf *conf, uint16_t element,
+				    const struct rsm_lto *type, struct rsm_err *err)
+{
+	struct rsm_conf_drive *grown =
+		reallocarray(conf->drives, conf->drive_count + 1, sizeof *grown);
+
+	if (!grown)
+		return rsm_err_oom(err);
+	conf->drives = grown;
+	grown[conf->drive_count++] = (struct rsm_conf_drive){ element, type };
+	return 0;
+}
+
 static bool parse_bytes(const char *value, uint64_t *ret_bytes)
 {
 	static const char units[] = "KMGTP";
@@ -301,6 +325,25 @@ static const struct {
 };
 enum { KEY_COUNT = sizeof keys / sizeof *keys };
 
+/* drive_type@257 = LTO-9 */
+static int parse_drive(struct parser *p, const char *key, char *value)
+{
+	const struct rsm_lto *type = rsm_lto_by_name(value);
+	unsigned element;
+
+	if (!parse_unsigned(strchr(key, '@') + 1, 10, 0xFFFF, &element) || element == 0)
+		return rsm_err_set(p->err, EBADMSG,
+				   "%s:%u: %.60s: expected drive_type@ELEMENT, 1 to 65535", p->path,
+				   p->line, key);
+	if (!type)
+		return expected(p, key, value, "LTO-5, LTO-6, LTO-7, LTO-8 or LTO-9");
+	for (size_t i = 0; i < p->conf->drive_count; i++)
+		if (p->conf->drives[i].element == element)
+			return rsm_err_set(p->err, EBADMSG, "%s:%u: %s is given twice", p->path,
+					   p->line, key);
+	return rsm_library_conf_set_drive_type(p->conf, (uint16_t)element, type, p->err);
+}
+
 static char *trim(char *text)
 {
 	char *end;
@@ -335,6 +378,8 @@ static int parse_line(struct parser *p, char *line, bool *seen)
 	*equals = '\0';
 	value = trim(equals + 1);
 	key = trim(key);
+	if (strncmp(key, "drive_type@", strlen("drive_type@")) == 0)
+		return parse_drive(p, key, value);
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		if (strcmp(keys[i].name, key) != 0)
 			continue;
@@ -344,11 +389,12 @@ static int parse_line(struct parser *p, char *line, bool *seen)
 		seen[i] = true;
 		return keys[i].parse(p, key, value);
 	}
-	return rsm_err_set(p->err, EBADMSG,
-			   "%s:%u: unknown key %.60s: expected drive_type, capacity, "
-			   "early_warning, timing, robot_s, load_s, unload_s, locate_mb_s, "
-			   "rate_mb_s, sync, transport, serial or fail",
-			   p->path, p->line, key);
+	return rsm_err_set(
+		p->err, EBADMSG,
+		"%s:%u: unknown key %.60s: expected drive_type, drive_type@ELEMENT, capacity, "
+		"early_warning, timing, robot_s, load_s, unload_s, locate_mb_s, "
+		"rate_mb_s, sync, transport, serial or fail",
+		p->path, p->line, key);
 }
 
 int rsm_library_conf_load(struct rsm_library_conf *conf, const char *path, struct rsm_err *err)
@@ -400,6 +446,9 @@ void rsm_library_conf_init(struct rsm_library_conf *conf)
 void rsm_library_conf_fini(struct rsm_library_conf *conf)
 {
 	free(conf->faults);
+	free(conf->drives);
+	conf->drives = NULL;
+	conf->drive_count = 0;
 	conf->faults = NULL;
 	conf->fault_count = 0;
 }
@@ -413,6 +462,9 @@ void rsm_library_conf_write(const struct rsm_library_conf *conf, struct rsm_text
 			"\n"
 			"drive_type = %s\n",
 			conf->drive_type->name);
+	for (size_t i = 0; i < conf->drive_count; i++)
+		rsm_text_printf(text, "drive_type@%u = %s\n", conf->drives[i].element,
+				conf->drives[i].type->name);
 	if (conf->capacity_bytes)
 		rsm_text_printf(text, "capacity = %llu\n",
 				(unsigned long long)conf->capacity_bytes);

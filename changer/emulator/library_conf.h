@@ -1,8 +1,8 @@
 /* library_conf.h - library.conf: what a virtual library imitates.
  *
  * "key = value" lines, '#' begins a comment. The keys are listed in library_folder.h; besides them
- * unload_s, sync (on | off: whether data are made durable on the host's disk), transport (address
- * of the robot's arm) and serial (of the library; its drives' are made from it).
+ * drive_type@ELEMENT, unload_s, sync (on | off: whether data are made durable on the host's disk),
+ * transport (address of the robot's arm) and serial (of the library; its drives' are made from it).
  */
 #ifndef RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
 #define RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
@@ -18,6 +18,11 @@ enum { RSM_LIBRARY_SERIAL_SIZE = 17 };
 
 struct rsm_library_conf {
 	const struct rsm_lto *drive_type;
+	struct rsm_conf_drive {
+		uint16_t element;
+		const struct rsm_lto *type;
+	} * drives; /* that are of another type */
+	size_t drive_count;
 	uint64_t capacity_bytes; /* of a cartridge; 0: native */
 	bool real_timing;
 	double robot_s, load_s, unload_s;
@@ -42,6 +47,13 @@ RSM_MUST_CHECK int rsm_library_conf_load(struct rsm_library_conf *conf, const ch
 
 /* Appends the text of a library.conf, with its keys explained. */
 void rsm_library_conf_write(const struct rsm_library_conf *conf, struct rsm_text *text);
+
+/* What the drive in that element is. */
+const struct rsm_lto *rsm_library_conf_drive_type(const struct rsm_library_conf *conf,
+						  uint16_t element);
+/* Makes it that. */
+RSM_MUST_CHECK int rsm_library_conf_set_drive_type(struct rsm_library_conf *conf, uint16_t element,
+						   const struct rsm_lto *type, struct rsm_err *err);
 
 /* Commands that exist in two lengths are one to faults: the opcode of the shorter. */
 uint16_t rsm_library_conf_opcode(uint16_t opcode);

@@ -81,15 +81,57 @@ int rsm_library_folder_probe(const char *path, struct rsm_err *err)
 	return foreign && !making ? RSM_LIBRARY_FOLDER_FOREIGN : RSM_LIBRARY_FOLDER_EMPTY;
 }
 
-static int check_shape(const struct rsm_library_shape *shape, const struct rsm_lto **ret_type,
-		       struct rsm_err *err)
+/* What a making is told by: the shape, in words that are understood. */
+struct plan {
+	const struct rsm_library_shape *shape;
+	const struct rsm_lto *type; /* of the media */
+	bool worm;
+	struct rsm_library_conf conf; /* the types of the drives */
+};
+
+/* "LTO-9,LTO-8" */
+static int plan_drives(struct plan *plan, struct rsm_err *err)
 {
+	const char *types = plan->shape->drive_types;
+	int r = 0;
+
+	plan->conf.drive_type = plan->type;
+	for (unsigned i = 0; types && r == 0; i++) {
+		char name[16] = "";
+		size_t length = strcspn(types, ",");
+		const struct rsm_lto *type;
+
+		if (length < sizeof name)
+			memcpy(name, types, length);
+		type = rsm_lto_by_name(name);
+		if (!type)
+			return rsm_err_set(err, EINVAL, "drive type %.*s: expected LTO-5 to LTO-9",
+					   (int)length, types);
+		if (i >= plan->shape->drives)
+			return rsm_err_set(err, EINVAL, "more drive types than %u drives",
+					   plan->shape->drives);
+		types = types[length] ? types + length + 1 : NULL;
+		if (!types) /* of all the others */
+			plan->conf.drive_type = type;
+		else
+			r = rsm_library_conf_set_drive_type(&plan->conf,
+							    (uint16_t)(FIRST_DRIVE + i), type, err);
+	}
+	return r;
+}
+
+static int check_shape(struct plan *plan, struct rsm_err *err)
+{
+	const struct rsm_library_shape *shape = plan->shape;
+
 	if (strcmp(shape->media_type, "disk") == 0)
 		return rsm_err_set(err, EOPNOTSUPP,
 				   "a library of media type disk cannot be made: LTO-5 to LTO-9");
-	*ret_type = rsm_lto_by_name(shape->media_type);
-	if (!*ret_type)
-		return rsm_err_set(err, EINVAL, "media type %s: expected LTO-5 to LTO-9",
+	plan->type = rsm_lto_by_media_type(shape->media_type, &plan->worm);
+	if (!plan->type)
+		return rsm_err_set(err, EINVAL,
+				   "media type %s: expected LTO-5 to LTO-9, or LTO-5-WORM to "
+				   "LTO-9-WORM",
 				   shape->media_type);
 	if (shape->drives < 1 || shape->drives > DRIVE_LIMIT)
 		return rsm_err_set(err, EINVAL, "%u drives: expected 1 to %d", shape->drives,
@@ -106,7 +148,7 @@ static int check_shape(const struct rsm_library_shape *shape, const struct rsm_l
 	if (shape->capacity_bytes && shape->capacity_bytes < (uint64_t)1 << 20)
 		return rsm_err_set(err, EINVAL, "a capacity of %llu bytes: expected at least 1 MiB",
 				   (unsigned long long)shape->capacity_bytes);
-	return 0;
+	return plan_drives(plan, err);
 }
 
 static int make_folder(int parent, const char *name, int *ret_fd, struct rsm_err *err)
@@ -170,16 +212,17 @@ static int write_free_label(int folder, const char *barcode, struct rsm_err *err
 	return write_file(folder, "partition0.tap", image, sizeof image, err);
 }
 
-static int write_mam(int folder, const char *barcode, const struct rsm_lto *type,
+static int write_mam(int folder, const char *barcode, const struct plan *plan,
 		     uint64_t capacity_mib, bool cleaner, struct rsm_err *err)
 {
+	uint64_t medium_type = cleaner ? 1 : plan->worm ? 0x80 : 0;
 	struct rsm_mam_file mam = { 0 };
 	RSM_TEXT struct rsm_text text = { 0 };
 	char padded[33];
 	int r;
 
 	snprintf(padded, sizeof padded, "%-32.32s", barcode);
-	r = rsm_mam_file_set_number(&mam, RSM_MAM_MEDIUM_TYPE, cleaner ? 1 : 0, 1);
+	r = rsm_mam_file_set_number(&mam, RSM_MAM_MEDIUM_TYPE, medium_type, 1);
 	if (r == 0)
 		r = rsm_mam_file_set(&mam, RSM_MAM_MANUFACTURER, RSM_MAM_FLAG_READ_ONLY | 1,
 				     "RSMFS   ", 8);
@@ -189,7 +232,7 @@ static int write_mam(int folder, const char *barcode, const struct rsm_lto *type
 	if (r == 0)
 		r = rsm_mam_file_set(&mam, RSM_MAM_BARCODE, RSM_MAM_FLAG_ASCII, padded, 32);
 	if (r == 0 && !cleaner)
-		r = rsm_mam_file_set_number(&mam, RSM_MAM_DENSITY, type->density, 1);
+		r = rsm_mam_file_set_number(&mam, RSM_MAM_DENSITY, plan->type->density, 1);
 	if (r == 0 && !cleaner)
 		r = rsm_mam_file_set_number(&mam, RSM_MAM_REMAINING_CAPACITY, capacity_mib, 8);
 	if (r == 0 && !cleaner)
@@ -204,9 +247,11 @@ static int write_mam(int folder, const char *barcode, const struct rsm_lto *type
 	return write_file(folder, "partition0.mam", text.data, text.length, err);
 }
 
-static int make_cartridges(int library, const struct rsm_library_shape *shape,
-			   const struct rsm_lto *type, struct rsm_err *err)
+static int make_cartridges(int library, const struct plan *plan, struct rsm_err *err)
 {
+	const struct rsm_library_shape *shape = plan->shape;
+	const struct rsm_lto *type = plan->type;
+	const char *suffix = plan->worm ? type->worm_suffix : type->suffix;
 	bool cleaner = !shape->no_cleaner && shape->cartridges < shape->slots;
 	uint64_t mib = shape->capacity_bytes ? shape->capacity_bytes >> 20 : type->capacity_mib;
 
@@ -219,34 +264,31 @@ static int make_cartridges(int library, const struct rsm_library_shape *shape,
 		if (is_cleaner)
 			snprintf(barcode, sizeof barcode, "CLN001L1");
 		else
-			snprintf(barcode, sizeof barcode, "A%05u%s", i + 1, type->suffix);
+			snprintf(barcode, sizeof barcode, "A%05u%s", i + 1, suffix);
 		snprintf(path, sizeof path, "slots/%u/%s", FIRST_SLOT + i, barcode);
 		r = make_folder(library, path, &folder, err);
-		if (r == 0 && !shape->blank && !is_cleaner)
+		if (r == 0 && !shape->blank && !plan->worm && !is_cleaner)
 			r = write_free_label(folder, barcode, err);
 		if (r == 0)
-			r = write_mam(folder, barcode, type, mib, is_cleaner, err);
+			r = write_mam(folder, barcode, plan, mib, is_cleaner, err);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int write_conf(const char *path, const struct rsm_library_shape *shape,
-		      const struct rsm_lto *type, struct rsm_err *err)
+static int write_conf(const char *path, struct plan *plan, struct rsm_err *err)
 {
-	RSM_LIBRARY_CONF struct rsm_library_conf conf;
+	struct rsm_library_conf *conf = &plan->conf;
 	RSM_TEXT struct rsm_text text = { 0 };
 	char name[PATH_MAX];
 	uint32_t number;
 
-	rsm_library_conf_init(&conf);
-	conf.drive_type = type;
-	conf.capacity_bytes = shape->capacity_bytes;
+	conf->capacity_bytes = plan->shape->capacity_bytes;
 	if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
 		return rsm_err_errno(err, "random numbers");
-	snprintf(conf.serial, sizeof conf.serial, "VL%08X", number);
-	rsm_library_conf_write(&conf, &text);
+	snprintf(conf->serial, sizeof conf->serial, "VL%08X", number);
+	rsm_library_conf_write(conf, &text);
 	if (text.failed)
 		return rsm_err_oom(err);
 	if (snprintf(name, sizeof name, "%s/library.conf", path) >= (int)sizeof name)
@@ -269,9 +311,9 @@ static int clear(const char *path, struct rsm_err *err)
 	return r;
 }
 
-static int make(const char *path, const struct rsm_library_shape *shape, const struct rsm_lto *type,
-		struct rsm_err *err)
+static int make(const char *path, struct plan *plan, struct rsm_err *err)
 {
+	const struct rsm_library_shape *shape = plan->shape;
 	RSM_CLOSE int library = -1;
 	int r;
 
@@ -293,24 +335,21 @@ static int make(const char *path, const struct rsm_library_shape *shape, const s
 	if (r == 0)
 		r = make_folder(library, "shelf", NULL, err);
 	if (r == 0)
-		r = make_cartridges(library, shape, type, err);
+		r = make_cartridges(library, plan, err);
 	/* one sync for all of it; library.conf comes behind, so it vouches for the rest */
 	if (r == 0 && syncfs(library) < 0)
 		r = rsm_err_errno(err, "sync");
 	if (r == 0)
-		r = write_conf(path, shape, type, err);
+		r = write_conf(path, plan, err);
 	if (r == 0)
 		unlinkat(library, MARKER, 0);
 	return r;
 }
 
-int rsm_library_folder_create(const char *path, const struct rsm_library_shape *shape,
-			      struct rsm_err *err)
+static int create(const char *path, struct plan *plan, struct rsm_err *err)
 {
-	const struct rsm_lto *type = NULL;
-	int r;
+	int r = check_shape(plan, err);
 
-	r = check_shape(shape, &type, err);
 	if (r < 0)
 		return r;
 	r = rsm_library_folder_probe(path, err);
@@ -320,6 +359,18 @@ int rsm_library_folder_create(const char *path, const struct rsm_library_shape *
 		return rsm_err_set(err, ENOTEMPTY, "%s is a library already", path);
 	if (r == RSM_LIBRARY_FOLDER_FOREIGN)
 		return rsm_err_set(err, ENOTEMPTY, "%s is not empty", path);
-	r = make(path, shape, type, err);
+	r = make(path, plan, err);
 	return r < 0 ? rsm_err_wrap(err, r, "library %s", path) : 0;
+}
+
+int rsm_library_folder_create(const char *path, const struct rsm_library_shape *shape,
+			      struct rsm_err *err)
+{
+	struct plan plan = { .shape = shape };
+	int r;
+
+	rsm_library_conf_init(&plan.conf);
+	r = create(path, &plan, err);
+	rsm_library_conf_fini(&plan.conf);
+	return r;
 }

@@ -4,7 +4,8 @@
  * ours)
  *
  * An element is a folder, a cartridge is a folder inside it, a move is one rename. library.conf is
- * "key = value" lines with '#' comments: drive_type (LTO-5..LTO-9), capacity (bytes or with K M G
+ * "key = value" lines with '#' comments: drive_type (LTO-5..LTO-9), drive_type@ELEMENT
+ * (of one drive), capacity (bytes or with K M G
  * T), timing (none | real), robot_s, load_s, unload_s, locate_mb_s, rate_mb_s, early_warning
  * (bytes), sync (on | off), transport (address of the robot's arm), serial, and any number of "fail
  * = COMMAND[@ELEMENT] COUNTDOWN [xREPEAT] [deferred] KEY/ASC/ASCQ" lines (the element folders
@@ -20,10 +21,12 @@
 #include "base/err.h"
 
 struct rsm_library_shape {
-	const char *media_type; /* "LTO-8" */
+	const char *media_type;	 /* "LTO-8", "LTO-8-WORM" */
+	const char *drive_types; /* "LTO-9,LTO-8": of the first drive, of the second and all behind
+				  * it; NULL: that of the media */
 	unsigned drives, slots, ports, cartridges;
 	uint64_t capacity_bytes; /* of each cartridge; 0: the type's native one (LTO-8: 12 TB) */
-	bool blank;		 /* no free label on the cartridges */
+	bool blank;		 /* no free label on the cartridges; WORM ones never have one */
 	bool no_cleaner;
 };
 

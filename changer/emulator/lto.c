@@ -1,14 +1,15 @@
 #include "changer/emulator/lto.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct rsm_lto table[] = {
-	{ 5, "LTO-5", "L5", 0x58, 1430511, 1280, 15142, "U-516" },
-	{ 6, "LTO-6", "L6", 0x5A, 2384185, 2176, 15143, "U-616" },
-	{ 7, "LTO-7", "L7", 0x5C, 5722045, 3584, 19107, "U-732" },
-	{ 8, "LTO-8", "L8", 0x5E, 11444091, 6656, 20669, "U-832" },
-	{ 9, "LTO-9", "L9", 0x60, 17166137, 8960, 21455, "U-932" },
+	{ 5, "LTO-5", "L5", "LV", 0x58, 1430511, 1280, 15142, "U-516" },
+	{ 6, "LTO-6", "L6", "LW", 0x5A, 2384185, 2176, 15143, "U-616" },
+	{ 7, "LTO-7", "L7", "LX", 0x5C, 5722045, 3584, 19107, "U-732" },
+	{ 8, "LTO-8", "L8", "LY", 0x5E, 11444091, 6656, 20669, "U-832" },
+	{ 9, "LTO-9", "L9", "LZ", 0x60, 17166137, 8960, 21455, "U-932" },
 };
 
 enum { COUNT = sizeof table / sizeof *table };
@@ -37,15 +38,37 @@ const struct rsm_lto *rsm_lto_by_density(uint8_t density)
 	return NULL;
 }
 
-const struct rsm_lto *rsm_lto_by_barcode(const char *barcode)
+const struct rsm_lto *rsm_lto_by_barcode(const char *barcode, bool *ret_worm)
 {
 	size_t length = strlen(barcode);
+	const char *suffix;
 
+	*ret_worm = false;
 	if (length < 2)
 		return NULL;
-	for (size_t i = 0; i < COUNT; i++)
-		if (strcmp(table[i].suffix, barcode + length - 2) == 0)
+	suffix = barcode + length - 2;
+	for (size_t i = 0; i < COUNT; i++) {
+		*ret_worm = strcmp(table[i].worm_suffix, suffix) == 0;
+		if (*ret_worm || strcmp(table[i].suffix, suffix) == 0)
 			return &table[i];
+	}
+	return NULL;
+}
+
+const struct rsm_lto *rsm_lto_by_media_type(const char *media_type, bool *ret_worm)
+{
+	static const char worm[] = "-WORM";
+	char name[16];
+
+	*ret_worm = false;
+	for (size_t i = 0; i < COUNT; i++) {
+		if (strcmp(table[i].name, media_type) == 0)
+			return &table[i];
+		snprintf(name, sizeof name, "%s%s", table[i].name, worm);
+		*ret_worm = strcmp(name, media_type) == 0;
+		if (*ret_worm)
+			return &table[i];
+	}
 	return NULL;
 }
 

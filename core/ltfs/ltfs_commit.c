@@ -166,7 +166,8 @@ static int get_kept_facts(struct rsm_volume_index *index, struct kept_facts *kep
 /* ---- one index construct ---- */
 
 /* Behind everything on the data partition; on the index partition over the last index, if that is
- * the last thing there: nothing of use can lie behind it, unless a tree says so.
+ * the last thing there: nothing of use can lie behind it, unless a tree says so. What is written
+ * once keeps them all.
  */
 static int seek_append(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_block,
 		       struct rsm_err *err)
@@ -176,7 +177,7 @@ static int seek_append(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_bl
 	uint64_t end;
 	int r;
 
-	if (which == INDEX && part->ends_with_index && part->index_block > 4 &&
+	if (which == INDEX && !ltfs->worm && part->ends_with_index && part->index_block > 4 &&
 	    part->used < part->index_block) {
 		r = rsm_ltfs_seek(ltfs, which, part->index_block - 1, err);
 		end = part->index_block - 1;
@@ -396,11 +397,9 @@ static int commit_data_partition(struct rsm_ltfs_volume *ltfs, struct rsm_index_
 static int check_fit(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 {
 	enum { LABELS = 64 * 1024 };
-	uint64_t remaining, maximum;
+	uint64_t remaining, room;
 
-	if (rsm_medium_memory_capacity(ltfs->drive, ltfs->part[INDEX].number, &remaining, &maximum,
-				       NULL) != 0 ||
-	    ltfs->index_bytes + LABELS <= maximum)
+	if (rsm_ltfs_index_room(ltfs, &remaining, &room) != 0 || ltfs->index_bytes + LABELS <= room)
 		return 0;
 	return rsm_err_set(err, ENOSPC,
 			   "an index of %" PRIu64 " bytes does not fit on partition %c",
@@ -495,6 +494,10 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	if (what == RSM_COMMIT_FULL && (!ltfs->part[INDEX].ends_with_index ||
 					ltfs->part[INDEX].index_generation != ltfs->generation)) {
 		r = commit_index_partition(ltfs, snapshot, identity, err);
+		if (r == -ENOSPC && ltfs->worm) { /* the newest stands on the other partition */
+			rsm_ltfs_refuse_full(ltfs);
+			r = 0;
+		}
 		if (r < 0)
 			return r;
 	}
@@ -503,5 +506,6 @@ int rsm_ltfs_commit(struct rsm_volume *volume, enum rsm_volume_commit what,
 	ltfs->memory_stale = false;
 	note_mended(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
+	rsm_ltfs_settle_room(ltfs);
 	return due ? rsm_ltfs_write_due(ltfs, err) : 0;
 }

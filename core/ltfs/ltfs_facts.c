@@ -85,13 +85,12 @@ int rsm_ltfs_save_medium_facts(struct rsm_ltfs_volume *ltfs, const char *lock, s
 static int save_capacity(struct rsm_ltfs_volume *ltfs, struct rsm_err *err)
 {
 	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
-	uint64_t remaining = 0, maximum = 0;
-	int r = rsm_medium_memory_capacity(ltfs->drive, ltfs->part[INDEX].number, &remaining,
-					   &maximum, NULL);
+	uint64_t remaining = 0, room = 0;
+	int r = rsm_ltfs_index_room(ltfs, &remaining, &room);
 
 	if (r != 0)
 		return 0;
-	r = rsm_volume_index_set_number(index, "index_capacity", maximum, err);
+	r = rsm_volume_index_set_number(index, "index_capacity", room, err);
 	return r ? r : rsm_volume_index_set_number(index, "index_remaining", remaining, err);
 }
 

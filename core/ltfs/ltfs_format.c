@@ -375,7 +375,7 @@ int rsm_ltfs_format(struct rsm_tape_drive *drive, struct rsm_content *content, c
 		rsm_vol1_serial_of_barcode(identity->barcode, serial);
 	snprintf(label.serial, sizeof label.serial, "%s", serial);
 
-	r = rsm_tape_drive_format(drive, 2, err);
+	r = rsm_ltfs_partition(drive, err);
 	if (r == 0 && rsm_tape_drive_set_compression(drive, true, NULL) < 0)
 		label.compression = false;
 	if (r == 0)
@@ -384,6 +384,7 @@ int rsm_ltfs_format(struct rsm_tape_drive *drive, struct rsm_content *content, c
 		r = write_first_indexes(ltfs, serial, identity, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "format");
+	rsm_ltfs_settle_room(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
 	*ret_volume = &RSM_STEAL(ltfs)->volume;
 	return 0;

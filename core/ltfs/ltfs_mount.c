@@ -642,6 +642,7 @@ int rsm_ltfs_mount(struct rsm_tape_drive *drive, struct rsm_content *content,
 		return r;
 	check_lock(ltfs, &header);
 	rsm_ltfs_settle_lock(ltfs);
+	rsm_ltfs_settle_room(ltfs);
 	rsm_ltfs_ask_capacity(ltfs);
 	r = rsm_ltfs_save_facts(ltfs, err);
 	if (r == 0)

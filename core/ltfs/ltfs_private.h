@@ -78,6 +78,7 @@ struct rsm_ltfs_volume {
 	struct rsm_volume_finding findings[RSM_VOLUME_FINDINGS];
 	size_t finding_count;
 
+	bool worm; /* nothing on it is ever overwritten: indexes stand one behind the other */
 	bool read_only, full;
 	bool locked;	   /* by the advisory lock, which can be taken away */
 	char lock_due[12]; /* what the commit that is being made sets; "": it stays */
@@ -89,6 +90,18 @@ struct rsm_ltfs_volume {
 
 /* NULL: it is none of LTFS. */
 struct rsm_ltfs_volume *rsm_ltfs_of(struct rsm_volume *volume);
+
+/* ltfs_worm.c: asks the drive whether it is written once. */
+RSM_MUST_CHECK int rsm_ltfs_ask_worm(struct rsm_ltfs_volume *ltfs, struct rsm_err *err);
+/* Two partitions on a medium that may hold anything, or, written once, nothing yet. */
+RSM_MUST_CHECK int rsm_ltfs_partition(struct rsm_tape_drive *drive, struct rsm_err *err);
+/* How long an index of it may become, on the index partition. ABSENT as rsm_medium_memory_capacity.
+ */
+RSM_MUST_CHECK int rsm_ltfs_index_room(struct rsm_ltfs_volume *ltfs, uint64_t *ret_remaining,
+				       uint64_t *ret_room);
+/* A volume that is written once, whole, and without room for one more index takes no changes. */
+void rsm_ltfs_settle_room(struct rsm_ltfs_volume *ltfs);
+void rsm_ltfs_refuse_full(struct rsm_ltfs_volume *ltfs);
 
 /* Positions the drive at `block` of the partition; -EIO when the tape does not have it. */
 RSM_MUST_CHECK int rsm_ltfs_seek(struct rsm_ltfs_volume *ltfs, int which, uint64_t block,

@@ -53,6 +53,7 @@ int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *conten
 			struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_ltfs_volume_free) struct rsm_ltfs_volume *ltfs = calloc(1, sizeof *ltfs);
+	int r;
 
 	if (!ltfs)
 		return rsm_err_oom(err);
@@ -71,6 +72,9 @@ int rsm_ltfs_volume_new(struct rsm_tape_drive *drive, struct rsm_content *conten
 	ltfs->block = malloc(label->block_size);
 	if (!ltfs->block)
 		return rsm_err_oom(err);
+	r = rsm_ltfs_ask_worm(ltfs, err);
+	if (r < 0)
+		return r;
 	*ret_ltfs = RSM_STEAL(ltfs);
 	return 0;
 }
@@ -170,6 +174,8 @@ int rsm_ltfs_seek_end(struct rsm_ltfs_volume *ltfs, int which, uint64_t *ret_blo
 					    part->letter, part->index_block);
 		part->lacks_filemark = false;
 		block = ++part->end;
+	} else if (part->stray_filemark && ltfs->worm) {
+		part->stray_filemark = false; /* it stays */
 	} else if (part->stray_filemark) {
 		r = rsm_ltfs_seek(ltfs, which, --block, err);
 		if (r < 0)

@@ -184,9 +184,13 @@ def main():
                 fs = {"plain": lambda: Plain(place), "memfs": lambda: Memfs(place, memfs),
                       "rsmfs": lambda: Rsmfs(place, rsmfs, rsm)}[kind]()
                 print(f"... round {turn + 1} of {ROUNDS}, {kind}", file=sys.stderr, flush=True)
+
+                def row(what, seconds, k=kind):
+                    print(f"      {what}: {seconds:.3f}", file=sys.stderr, flush=True)
+                    results.setdefault(what, {}).setdefault(k, []).append(seconds)
+
                 try:
-                    measure(fs, base,
-                            lambda what, s, k=kind: results.setdefault(what, {}).setdefault(k, []).append(s))
+                    measure(fs, base, row)
                 finally:
                     fs.end()
             shutil.rmtree(place)

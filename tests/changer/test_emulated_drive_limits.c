@@ -1,4 +1,5 @@
 /* Ends, protection, odd records, losses: where an emulated drive says no. */
+#include "changer/hardware.h"
 #include "tests/changer/emulated_drive_fixture.h"
 
 static void the_end_is_told_early_and_then_enforced(void **state)
@@ -159,6 +160,52 @@ static void a_worm_cartridge_can_only_grow(void **state)
 	assert_int_equal(rsm_tape_drive_format(rig->drive, 2, &rig->err), -EROFS);
 	assert_done(rsm_tape_drive_locate_end(rig->drive, 0, &end, &rig->err), &rig->err);
 	write_record(rig, "x");
+}
+
+static void a_worm_cartridge_is_partitioned_once(void **state)
+{
+	struct rig *rig = *state;
+	struct rsm_library_shape shape = rsm_library_default_shape;
+	struct rsm_tape_medium medium;
+
+	shape.media_type = "LTO-8-WORM";
+	rig_make(rig, &shape, "");
+	rig_run(rig, "test -d slots/1001/A00001LY -a ! -e slots/1001/A00001LY/partition0.tap");
+	rig_load(rig, 1001);
+	format(rig, 2);
+	assert_done(rsm_tape_drive_medium(rig->drive, &medium, &rig->err), &rig->err);
+	assert_true(medium.worm && medium.partitions == 2 && medium.medium_type == 0x8C);
+	assert_int_equal(rsm_tape_drive_format(rig->drive, 2, &rig->err), -EROFS);
+	locate(rig, 1, 0);
+	write_record(rig, "x");
+	write_record(rig, "y");
+	locate(rig, 1, 1);
+	assert_int_equal(rsm_tape_drive_write(rig->drive, "z", 1, &rig->err), -EROFS);
+	assert_reads(rig, "y");
+	write_record(rig, "z");
+}
+
+static void drives_of_one_library_may_be_of_several_types(void **state)
+{
+	struct rig *rig = *state;
+	struct rsm_library_shape shape = rsm_library_default_shape;
+	struct rsm_hardware *hardware;
+
+	shape.drive_types = "LTO-9,LTO-8";
+	shape.drives = 3;
+	rig_make(rig, &shape, "drive_type@258 = LTO-7");
+	rig_close(rig);
+	assert_done(rsm_hardware_open(rig->folder, NULL, &hardware, &rig->err), &rig->err);
+	assert_string_equal(hardware->drives[0].type, "LTO-9");
+	assert_string_equal(hardware->drives[1].type, "LTO-8");
+	assert_string_equal(hardware->drives[2].type, "LTO-7");
+	assert_int_equal(rsm_media_reach_access(&hardware->drives[0].reach, "LTO-8"),
+			 RSM_MEDIA_WRITES);
+	assert_int_equal(rsm_media_reach_access(&hardware->drives[0].reach, "LTO-7-WORM"),
+			 RSM_MEDIA_NONE);
+	assert_int_equal(rsm_media_reach_access(&hardware->drives[2].reach, "LTO-5"),
+			 RSM_MEDIA_READS);
+	rsm_hardware_close(hardware);
 }
 
 static void fixed_blocks_and_odd_records_are_told_as_ssc_says(void **state)
@@ -428,6 +475,8 @@ static const struct CMUnitTest tests[] = {
 	T(an_older_generation_is_read_only_in_an_lto_7_drive),
 	T(a_cleaning_cartridge_is_no_medium),
 	T(a_worm_cartridge_can_only_grow),
+	T(a_worm_cartridge_is_partitioned_once),
+	T(drives_of_one_library_may_be_of_several_types),
 	T(fixed_blocks_and_odd_records_are_told_as_ssc_says),
 	T(a_memory_is_read_also_before_the_load),
 	T(alerts_tell_of_damage_once),

@@ -100,13 +100,13 @@ static void a_virtual_library_has_its_changer_and_drives_in_order(void **state)
 static void densities_and_barcodes_have_their_media_type(void **state)
 {
 	(void)state;
-	assert_string_equal(rsm_media_type_of_density(0x58), "LTO-5");
-	assert_string_equal(rsm_media_type_of_density(0x5E), "LTO-8");
-	assert_string_equal(rsm_media_type_of_density(0x60), "LTO-9");
-	assert_string_equal(rsm_media_type_of_density(0x00), "");
+	assert_string_equal(rsm_media_type_of_density(0x58, false), "LTO-5");
+	assert_string_equal(rsm_media_type_of_density(0x5E, false), "LTO-8");
+	assert_string_equal(rsm_media_type_of_density(0x60, true), "LTO-9-WORM");
+	assert_string_equal(rsm_media_type_of_density(0x00, false), "");
 	assert_string_equal(rsm_media_type_of_barcode("A00001L8"), "LTO-8");
 	assert_string_equal(rsm_media_type_of_barcode("A00001M8"), "LTO-M8");
-	assert_string_equal(rsm_media_type_of_barcode("A00001LY"), "LTO-8");
+	assert_string_equal(rsm_media_type_of_barcode("A00001LY"), "LTO-8-WORM");
 	assert_null(rsm_media_type_of_barcode("A00001"));
 	assert_null(rsm_media_type_of_barcode("L8"));
 	assert_null(rsm_media_type_of_barcode(""));

@@ -94,6 +94,27 @@ static void an_idle_one_in_a_drive_and_the_least_mounted_are_preferred(void **st
 	assert_string_equal(given_allocated(f, pool.id, "d").barcode, "A00001L8");
 }
 
+static void then_the_longest_unused_is_preferred(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	int64_t media[3];
+
+	given_free_cartridges(f, 3);
+	for (int i = 0; i < 3; i++) {
+		char name[2] = { (char)('a' + i) };
+
+		media[i] = given_allocated(f, pool.id, name).id;
+	}
+	for (int i = 2; i >= 0; i--) {
+		assert_done(rsm_deallocate(f->catalog, media[i], false, NULL, &f->err), &f->err);
+		usleep(2000);
+	}
+
+	assert_int_equal(given_allocated(f, pool.id, "x").id, media[2]);
+	assert_int_equal(given_allocated(f, pool.id, "y").id, media[1]);
+}
+
 static void a_name_that_is_an_available_barcode_takes_that_one(void **state)
 {
 	struct fixture *f = *state;
@@ -505,6 +526,7 @@ int main(int argc, char **argv)
 		EACH(the_pools_own_media_come_before_free_ones),
 		EACH(unused_come_before_used_and_restorable_ones_last),
 		EACH(an_idle_one_in_a_drive_and_the_least_mounted_are_preferred),
+		EACH(then_the_longest_unused_is_preferred),
 		EACH(a_name_that_is_an_available_barcode_takes_that_one),
 		EACH(without_a_name_it_is_called_by_its_barcode),
 		EACH(what_cannot_be_chosen_is_not_chosen),

@@ -1,8 +1,10 @@
 #include "core/catalog.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "core/event.h"
 #include "tests/core/catalog_fixture.h"
 
 static void database(struct fixture *f, char path[96])
@@ -87,6 +89,42 @@ static void damage_is_noticed(void **state)
 	assert_int_equal(stat(path, &info), 0);
 	assert_int_equal(truncate(path, info.st_size / 2 / 4096 * 4096), 0);
 	assert_int_equal(open_again(f), -EBADMSG);
+}
+
+static bool note_damage(void *context, int64_t number, const char *line)
+{
+	(void)number;
+	*(bool *)context = strstr(line, " event=damage ") != NULL;
+	return !*(bool *)context;
+}
+
+/* Reading a big one through would keep everybody waiting at each start. */
+static void damage_of_a_big_catalogue_is_told_while_it_serves(void **state)
+{
+	struct fixture *f = *state;
+	char path[96], junk[4096];
+	bool told = false, lost;
+	int fd;
+
+	shut(f);
+	run_sql(f,
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+		"INSERT INTO event (medium, line) SELECT '', hex(zeroblob(2000)) FROM n");
+	database(f, path);
+	memset(junk, 0x5a, sizeof junk);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, junk, sizeof junk, 1000 * 4096), sizeof junk);
+	close(fd);
+
+	assert_done(open_again(f), &f->err);
+
+	for (int i = 0; i < 500 && !told; i++) {
+		assert_done(
+			rsm_event_list(f->catalog, 3000, NULL, note_damage, &told, &lost, &f->err),
+			&f->err);
+		usleep(10000);
+	}
+	assert_true(told);
 }
 
 static void an_export_is_a_catalogue_itself(void **state)
@@ -188,6 +226,7 @@ int main(int argc, char **argv)
 		EACH(a_newer_catalogue_is_refused),
 		EACH(another_programs_database_is_refused),
 		EACH(damage_is_noticed),
+		EACH(damage_of_a_big_catalogue_is_told_while_it_serves),
 		EACH(an_export_is_a_catalogue_itself),
 		EACH(what_must_never_be_cannot_be_stored),
 		EACH(thirty_thousand_media_are_no_burden),

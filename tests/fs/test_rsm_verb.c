@@ -79,8 +79,8 @@ static void wrong_usage_is_named(void **state)
 	assert_int_equal(PARSE(&call, &err, "mount", "a", "--read=1"), -EINVAL);
 	assert_int_equal(PARSE(&call, &err, "mount", "a", "--sideways"), -EINVAL);
 	assert_int_equal(PARSE(&call, &err, "mount", ""), -EINVAL);
-	assert_int_equal(PARSE(&call, &err, "undelete", "a", "b"), -EOPNOTSUPP);
-	assert_string_equal(err.msg, "undelete is not available in this version");
+	assert_int_equal(PARSE(&call, &err, "fork", "a", "b"), -EOPNOTSUPP);
+	assert_string_equal(err.msg, "fork is not available in this version");
 	assert_int_equal(PARSE(&call, &err, "nonsense"), -ENOSYS);
 }
 

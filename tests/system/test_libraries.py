@@ -1,8 +1,11 @@
 """Libraries: several in one mount, ports, doors, cleaning, and drives that a person feeds."""
+import errno
 import json
 import os
+import subprocess
 
-from harness import expect, places, random_bytes, read_file, rsm_xattr, test, write_file
+from harness import (RSM, cartridge_folder, expect, expect_errno, places, random_bytes, read_file, rsm_xattr, test,
+                     wait_until, write_file)
 
 
 def rows(mount, *args):
@@ -63,3 +66,54 @@ def several_libraries_share_the_pools_of_one_mount(bench):
     mount = bench.mount(one, options=f"library={two}")
     for name in data:
         expect(read_file(mount / f"Backup/{name}/file") == data[name], name)
+
+
+@test()
+def cartridges_leave_in_loads_and_doors_are_locked_and_opened(bench):
+    library = bench.library(drives=2, slots=8, ports=2, cartridges=5, capacity="200M")
+    mount = bench.mount(library)
+    os.mkdir(mount / "Backup")
+    os.mkdir(mount / "Backup/monday")
+    write_file(mount / "Backup/monday/file", b"bytes")
+    mount.rsm("sync")
+    mine = rsm_xattr(mount / "Backup/monday", "barcode")
+    others = sorted(b for b in places(library) if b.startswith("A") and b != mine)[:2]
+
+    ejecting = subprocess.Popen([RSM, "-m", mount.point, "eject", "Backup/monday", *others], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until("a person is asked to empty the ports",
+               lambda: any(x["kind"] == "message" for x in rows(mount, "view", "requests")))
+    expect(any(x["kind"] == "eject" and x["state"] == "waiting" for x in rows(mount, "view", "queue")), "it is queued")
+    with open(mount / "Backup/monday/file", "rb") as f:
+        expect_errno(errno.ENOMEDIUM, os.pread, f.fileno(), 100, 0)
+    expect(places(library)[others[1]].startswith("slots"), "the third waits")
+    taken = next(b for b, place in places(library).items() if place.startswith("ports"))
+    os.rename(cartridge_folder(library, taken), os.path.join(library, "shelf", taken))
+    expect(ejecting.wait(20) == 0, "then it goes", ejecting.stdout.read())
+    expect(places(library)[others[1]].startswith("ports"), "to the port that is free")
+    expect(not any(x["kind"] == "message" for x in rows(mount, "view", "requests")), "nothing is asked any more")
+    result = mount.rsm("eject", "--cancel", others[1])
+    # its label may be read first
+    wait_until(result.stdout, lambda: places(library)[others[1]].startswith("slots"))
+
+    # in again, through any port, to any slot: the same cartridge
+    lmid = rsm_xattr(mount / "Backup/monday", "lmid")
+    if taken == mine:
+        os.rename(os.path.join(library, "shelf", mine), os.path.join(library, "ports/10", mine))
+    mount.rsm("inject", "--timeout", "10")
+    wait_until("it is back", lambda: rsm_xattr(mount / "Backup/monday", "location").startswith("slot"))
+    expect(read_file(mount / "Backup/monday/file") == b"bytes", "with its contents")
+    expect(rsm_xattr(mount / "Backup/monday", "lmid") == lmid, "and its LMID")
+
+    mount.rsm("door", "lock")
+    expect(rows(mount, "view", "libraries")[0]["door"] == "locked", "locked")
+    expect(os.path.exists(os.path.join(library, "LOCKED")), "and shut")
+    mount.rsm("door", "unlock", "--inventory", "fast")
+    expect(not any(p.startswith("drives") for p in places(library).values()), "the drives are empty")
+    write_file(os.path.join(library, "OPEN"), b"")
+    wait_until("it is seen", lambda: rows(mount, "view", "libraries")[0]["door"] == "open")
+    os.rename(os.path.join(library, "slots/1008"), os.path.join(library, "shelf/magazine"))
+    os.remove(os.path.join(library, "OPEN"))
+    wait_until("it is closed", lambda: rows(mount, "view", "libraries")[0]["door"] == "unlocked")
+    wait_until("the magazine is missed", lambda: {x["element"]: x["state"] for x in rows(mount, "view", "slots")}[1008]
+               == "not-present")

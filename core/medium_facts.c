@@ -1,0 +1,156 @@
+/* What a drive tells of the cartridge in it (declared in media.h). */
+#include "core/media.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "changer/media_type.h"
+#include "core/catalog_private.h"
+
+/* An LTO-7 cartridge that a barcode (M8) reserves for the denser format of LTO-8 drives says what
+ * it is only once it has been written that way.
+ */
+static bool is_same_type(const char *known, const char *told)
+{
+	return strcmp(known, told) == 0 ||
+	       (strcmp(known, "LTO-M8") == 0 && strcmp(told, "LTO-7") == 0);
+}
+
+static int retype(struct rsm_catalog *catalog, const struct rsm_medium *medium, const char *told,
+		  struct rsm_err *err)
+{
+	struct rsm_pool from, to;
+	int r;
+
+	if (!rsm_media_type_is_known(told) || is_same_type(medium->media_type, told) ||
+	    medium->cleaner)
+		return 0;
+	r = rsm_pool_need_locked(catalog, medium->pool, &from, err);
+	if (r < 0 || from.kind == RSM_POOL_APPLICATION)
+		return r;
+	r = rsm_pool_system_locked(catalog, from.kind, told, &to, err);
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "UPDATE medium SET media_type = ?2 WHERE id = (SELECT medium "
+				    "FROM side WHERE id = ?1)",
+				    "is", medium->id, told);
+	if (r == 0)
+		r = rsm_pool_touch_locked(catalog, from.id, err);
+	return r < 0 ? r : rsm_pool_touch_locked(catalog, to.id, err);
+}
+
+/* The id of a side follows from what the maker has written into the cartridge, so it is the same
+ * when the catalogue has to be made again. What is known by an id already keeps it.
+ */
+static int name_side(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+		     const char *serial, struct rsm_err *err)
+{
+	static const uuid_t space = { 0x6e, 0x74, 0x6d, 0x73, 0x72, 0x73, 0x4d, 0x66,
+				      0xa0, 0x01, 0x73, 0x69, 0x64, 0x65, 0x00, 0x01 };
+	char text[256], guid[RSM_GUID_SIZE];
+	int64_t number = 0;
+	uuid_t uuid;
+	int r;
+
+	if (!*serial || medium->state != RSM_MEDIUM_UNKNOWN)
+		return 0;
+	r = rsm_catalog_number(catalog, &number, err, "SELECT side_number FROM side WHERE id = ?1",
+			       "i", medium->id);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	snprintf(text, sizeof text, "%.200s|%d", serial, (int)number);
+	uuid_generate_sha1(uuid, space, text, strlen(text));
+	uuid_unparse_lower(uuid, guid);
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE side SET guid = ?2 WHERE id = ?1 AND NOT EXISTS "
+			       "(SELECT 1 FROM side WHERE guid = ?2)",
+			       "is", medium->id, guid);
+}
+
+static int note_locked(struct rsm_catalog *catalog, int64_t id,
+		       const struct rsm_medium_facts *facts, struct rsm_medium *medium,
+		       struct rsm_err *err)
+{
+	int r = rsm_medium_need_locked(catalog, id, medium, err);
+
+	if (r == 0)
+		r = name_side(catalog, medium, facts->serial, err);
+	if (r == 0)
+		r = retype(catalog, medium, facts->media_type, err);
+	return r < 0 ? r : rsm_medium_need_locked(catalog, id, medium, err);
+}
+
+int rsm_medium_note_facts(struct rsm_catalog *catalog, int64_t id,
+			  const struct rsm_medium_facts *facts, struct rsm_medium *ret_medium,
+			  struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	struct rsm_medium medium;
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = note_locked(catalog, id, facts, &medium, err);
+	r = rsm_catalog_end_locked(catalog, r, err);
+	if (r == 0)
+		*ret_medium = medium;
+	return r;
+}
+
+int rsm_medium_check_writers_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+				    struct rsm_err *err)
+{
+	int64_t reads;
+	int r = rsm_catalog_number(catalog, &reads, err,
+				   "SELECT reads FROM library_limit WHERE library = ?1 AND "
+				   "media_type = ?2",
+				   "is", medium->library, medium->media_type);
+
+	if (r == RSM_SQLITE_DONE)
+		return 0;
+	return r < 0 ? r
+		     : rsm_err_set(err, EMEDIUMTYPE, "no drive here %s %s (%s)",
+				   reads ? "writes" : "can use", rsm_medium_words(medium),
+				   medium->media_type);
+}
+
+static int set_cleaner_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *medium,
+			      struct rsm_err *err)
+{
+	int64_t pool;
+	int r = rsm_medium_need_locked(catalog, id, medium, err);
+
+	if (r < 0 || medium->cleaner)
+		return r;
+	if (medium->lmid[0])
+		return rsm_err_set(err, EBUSY, "%s is allocated", rsm_medium_words(medium));
+	pool = medium->pool;
+	r = rsm_catalog_run(catalog, err,
+			    "UPDATE side SET label_work = 0 WHERE id = ?1 AND label_work <> 0", "i",
+			    id);
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "UPDATE medium SET cleaner = 1 WHERE id = (SELECT medium FROM "
+				    "side WHERE id = ?1)",
+				    "i", id);
+	if (r == 0)
+		r = rsm_pool_touch_locked(catalog, pool, err);
+	return r < 0 ? r : rsm_medium_need_locked(catalog, id, medium, err);
+}
+
+int rsm_medium_set_cleaner(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
+			   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	struct rsm_medium medium;
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = set_cleaner_locked(catalog, id, &medium, err);
+	r = rsm_catalog_end_locked(catalog, r, err);
+	if (r == 0)
+		*ret_medium = medium;
+	return r;
+}

@@ -1,0 +1,31 @@
+-- What media and drives are for each other. Run at each opening: catalogues of older versions have
+-- none of it.
+
+-- Media types that no drive of a library writes; `reads`: one of them reads it.
+CREATE TABLE IF NOT EXISTS library_limit (
+	library INTEGER NOT NULL REFERENCES library (id) ON DELETE CASCADE,
+	media_type TEXT NOT NULL CHECK (media_type <> ''),
+	reads INTEGER NOT NULL CHECK (reads IN (0, 1)),
+	PRIMARY KEY (library, media_type)
+) STRICT, WITHOUT ROWID;
+
+-- A medium of a system pool that turns out to be of another type goes to the pool of that one; in
+-- an application pool it stays what it was taken for (the constraint on sides sees to that).
+DROP TRIGGER IF EXISTS medium_fits_update;
+CREATE TRIGGER IF NOT EXISTS medium_retyped AFTER UPDATE OF media_type ON medium
+WHEN OLD.media_type <> NEW.media_type
+BEGIN
+	UPDATE side SET pool = (SELECT n.id FROM pool o JOIN pool n ON n.parent = o.parent AND
+		n.media_type = NEW.media_type WHERE o.id = side.pool AND o.kind <> 1000)
+	WHERE medium = NEW.id AND pool IS NOT NULL;
+END;
+
+-- One that turns out to be a cleaner is in no pool.
+CREATE TRIGGER IF NOT EXISTS medium_cleans AFTER UPDATE OF cleaner ON medium
+WHEN OLD.cleaner <> NEW.cleaner
+BEGIN
+	UPDATE side SET pool = NULL, state = 0 WHERE medium = NEW.id AND NEW.cleaner = 1;
+	SELECT RAISE(ABORT, 'a medium in a pool that cannot hold it')
+	WHERE EXISTS (SELECT 1 FROM side_misplaced x JOIN side s ON s.id = x.id
+		WHERE s.medium = NEW.id);
+END;

@@ -1,0 +1,137 @@
+"""Operator requests, and the program that is told of them."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+from harness import RSM, cartridge_folder, expect, read_file, rsm_xattr, test, wait_until, write_file
+
+
+def script(bench, name, text):
+    path = bench.path(name)
+    write_file(path, text.encode())
+    os.chmod(path, 0o755)
+    return path
+
+
+def away(bench, library, mount, path):
+    """Takes an allocated cartridge out of the library."""
+    barcode = rsm_xattr(mount / path, "barcode")
+    mount.rsm("sync")
+    mount.rsm("eject", path)
+    os.makedirs(f"{library}/shelf", exist_ok=True)
+    os.rename(cartridge_folder(library, barcode), f"{library}/shelf/{barcode}")
+    wait_until("it is offline", lambda: rsm_xattr(mount / path, "location") == "offline", 30)
+    return barcode
+
+
+@test()
+def a_hook_is_told_of_requests(bench):
+    """Arguments and environment, no shell in between, names with blanks and quotes unharmed."""
+    library = bench.library()
+    told = bench.path("told")
+    hook = script(bench, "my hook", f"""#!/bin/sh
+printf '%s|' "$@" "$RSM_EVENT" "$RSM_STATE" "$RSM_KIND" "$RSM_MOUNT" >> '{told}'
+echo >> '{told}'
+""")
+    mount = bench.mount(library, options=f"hook={hook}")
+    text = "a 'quoted' \"text\"; touch /tmp/pwned $(id) \\ %n"
+    number = mount.rsm("requests", "ask", text).stdout.strip()
+    lines = lambda: read_file(told).decode().splitlines() if os.path.exists(told) else []
+    wait_until("the hook was called", lambda: len(lines()) == 1, 10)
+    expect(lines()[0] == f"request|{number}|{text}|request|submitted|message|{mount.point}|", lines()[0])
+    mount.rsm("requests", "refuse", number)
+    wait_until("it was told of the answer", lambda: len(lines()) == 2, 10)
+    expect("|refused|" in lines()[1], lines()[1])
+    os.makedirs(mount / "P/c")
+    barcode = away(bench, library, mount, "P/c")
+    bench.run("cat", mount / "P/c", check=False)
+    mount.rsm("mount", "P/c", check=False)
+    wait_until("it was told which cartridge", lambda: any(barcode in l for l in lines()), 10)
+
+
+@test()
+def a_hook_that_hangs_holds_nobody_up(bench):
+    """At most four run at one time, the mount goes on, and its end does not wait for them."""
+    library = bench.library()
+    pids = bench.path("hook-pids")
+    hook = script(bench, "hook", f"#!/bin/sh\necho $$ >> '{pids}'\nexec sleep 1000\n")
+    mount = bench.mount(library, options=f"hook={hook}")
+    try:
+        for i in range(8):
+            mount.rsm("requests", "ask", f"question {i}")
+        wait_until("four hang", lambda: len(read_file(pids).split()) == 4, 10)
+        began = time.monotonic()
+        os.makedirs(mount / "P/c")
+        write_file(mount / "P/c/f", b"1")
+        expect(read_file(mount / "P/c/f") == b"1" and time.monotonic() - began < 5, "the mount waits")
+        time.sleep(0.3)
+        expect(len(read_file(pids).split()) == 4, "more than four run")
+        os.kill(int(read_file(pids).split()[0]), signal.SIGTERM)
+        wait_until("the next one has its turn", lambda: len(read_file(pids).split()) == 5, 10)
+        began = time.monotonic()
+        mount.unmount()
+        expect(time.monotonic() - began < 10, "the end waited for them")
+    finally:
+        for pid in read_file(pids).split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+@test()
+def a_hook_that_cannot_be_run_is_an_error_at_once(bench):
+    library = bench.library()
+    result = bench.rsmfs(library, options="hook=/nonexistent/program", check=False)
+    expect(result.returncode != 0 and "hook=/nonexistent/program" in result.stderr, result.stderr)
+
+
+@test()
+def refusing_ends_the_wait_and_arrival_satisfies_it(bench):
+    """-o offline=wait: a reader of an absent cartridge waits; the operator's no is its end, the
+    cartridge's mere arrival its go (rsm-model.md 20, 14)."""
+    library = bench.library()
+    mount = bench.mount(library, options="offline=wait")
+    os.makedirs(mount / "P/c")
+    write_file(mount / "P/c/f", b"here")
+    barcode = away(bench, library, mount, "P/c")
+
+    def reader():
+        return subprocess.Popen(["cat", mount / "P/c/f"], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def request():
+        found = re.findall(r"^(\d+)\tmove-media", mount.rsm("--plain", "requests").stdout, re.M)
+        return found[0] if found else None
+
+    first = reader()
+    wait_until("the operator is asked", request, 10)
+    result = mount.rsm("requests", "satisfy", request(), check=False)
+    expect(result.returncode == 1 and "nothing came" in result.stderr, result.stderr)
+    expect(first.poll() is None, "a claim that is not so ended the wait")
+    mount.rsm("requests", "refuse", request())
+    expect(first.wait(10) != 0, "the refused read went well")
+
+    second = reader()
+    wait_until("the operator is asked again", request, 10)
+    os.rename(f"{library}/shelf/{barcode}", f"{library}/ports/11/{barcode}")
+    out, err = second.communicate(timeout=30)
+    expect((second.returncode, out) == (0, "here"), f"{second.returncode} {out!r} {err!r}")
+    expect(request() is None, "it is still asked for")
+
+
+@test()
+def ctrl_c_ends_a_wait_for_the_operator(bench):
+    mount = bench.mount(bench.library())
+    number = mount.rsm("requests", "ask", "anybody there?").stdout.strip()
+    waiter = subprocess.Popen([RSM, "-m", mount.point, "requests", "wait", number],
+                              stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    expect(waiter.poll() is None, "it did not wait")
+    began = time.monotonic()
+    waiter.send_signal(signal.SIGINT)
+    waiter.wait(10)
+    expect(time.monotonic() - began < 1, "it took its time")
+    wait_until("the daemon has let go", lambda: mount.rsm("requests", "refuse", number, check=False).returncode == 0, 5)
