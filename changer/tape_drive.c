@@ -272,6 +272,57 @@ int rsm_tape_drive_load(struct rsm_tape_drive *drive, unsigned timeout_ms, struc
 	return 0;
 }
 
+/* 30/03: a cleaning cartridge is in it, at work or done; 30/07: it did not clean. */
+static bool is_cleaner(const struct rsm_sense *sense)
+{
+	return sense->asc == 0x30 && (sense->ascq == 0x03 || sense->ascq == 0x07);
+}
+
+static bool has_failed(const struct rsm_sense *sense)
+{
+	return sense->asc == 0x30 && sense->ascq == 0x07;
+}
+
+/* Drives begin by themselves when the cartridge comes in, or with LOAD; they answer 30/03 or
+ * "becoming ready" meanwhile, and let go of the cartridge at the end.
+ */
+int rsm_tape_drive_clean(struct rsm_tape_drive *drive, unsigned timeout_ms, struct rsm_err *err)
+{
+	int64_t deadline = rsm_clock_now_ns(rsm_clock_real()) + (int64_t)timeout_ms * 1000000;
+	struct rsm_scsi_command command = rsm_tape_command(0x1B, 6, LOAD_TIMEOUT_MS);
+	struct rsm_sense sense;
+	bool failed = false;
+	uint64_t alerts = 0;
+	int r;
+
+	command.cdb[4] = 0x01;
+	drive->in_use = false;
+	r = run(drive, &command, &sense, NULL, err);
+	if (r == 0 && rsm_tape_is_good(&sense))
+		return rsm_err_set(err, EMEDIUMTYPE, "%s: is loaded, and no cleaning cartridge",
+				   drive->transport->name);
+	while (r == 0) {
+		failed = failed || has_failed(&sense);
+		if (failed || readiness(&sense) == RSM_TAPE_NO_MEDIUM)
+			break;
+		if (!is_cleaner(&sense) && readiness(&sense) != RSM_TAPE_BECOMING_READY)
+			return rsm_tape_drive_refuse(drive, &command, &sense, err);
+		if (rsm_clock_now_ns(rsm_clock_real()) >= deadline)
+			return rsm_err_set(err, ETIMEDOUT, "%s: cleaning did not end in time",
+					   drive->transport->name);
+		pause_between_polls();
+		r = test_ready(drive, &sense, err);
+	}
+	if (r == 0)
+		r = rsm_tape_drive_alerts(drive, &alerts, err);
+	drive->changed = false;
+	if (r < 0)
+		return r;
+	if (alerts & RSM_ALERT_BIT(RSM_ALERT_NUMBER_CLEANER_EXPIRED))
+		return RSM_TAPE_CLEANER_SPENT;
+	return failed ? rsm_err_set(err, EIO, "%s: cleaning failed", drive->transport->name) : 0;
+}
+
 int rsm_tape_drive_unload(struct rsm_tape_drive *drive, struct rsm_err *err)
 {
 	const struct rsm_scsi_command rewind = rsm_tape_command(0x01, 6, RSM_TAPE_MOTION_MS);
@@ -514,6 +565,7 @@ int rsm_tape_drive_read(struct rsm_tape_drive *drive, void *buf, size_t size, si
 	} else if (!rsm_tape_is_good(&sense)) {
 		return rsm_tape_drive_refuse(drive, &command, &sense, err);
 	}
+	drive->bytes_read += length;
 	*ret_length = length;
 	return 0;
 }
@@ -546,7 +598,18 @@ int rsm_tape_drive_write(struct rsm_tape_drive *drive, const void *buf, size_t s
 	command.data = (void *)(uintptr_t)buf; /* transports do not write to it in this direction */
 	command.data_length = size;
 	r = run(drive, &command, &sense, NULL, err);
-	return r < 0 ? r : written(drive, &command, &sense, err);
+	if (r == 0)
+		r = written(drive, &command, &sense, err);
+	if (r >= 0)
+		drive->bytes_written += size;
+	return r;
+}
+
+void rsm_tape_drive_traffic(const struct rsm_tape_drive *drive, uint64_t *ret_read,
+			    uint64_t *ret_written)
+{
+	*ret_read = drive->bytes_read;
+	*ret_written = drive->bytes_written;
 }
 
 int rsm_tape_drive_write_filemarks(struct rsm_tape_drive *drive, unsigned count, bool immediate,

@@ -49,6 +49,7 @@ enum rsm_tape_outcome {
 	RSM_TAPE_BEGINNING,	 /* _space_filemarks backwards: at block 0 */
 	RSM_TAPE_NO_END,	 /* _locate_end: it cannot be found; the position is unknown */
 	RSM_TAPE_EARLY_WARNING,	 /* _write, _write_filemarks: it WAS written; the end is near */
+	RSM_TAPE_CLEANER_SPENT,	 /* _clean: the cartridge is used up (TapeAlert 22) */
 };
 
 /* TEST UNIT READY. 0: loaded and ready. Outcomes: NO_MEDIUM, BECOMING_READY, MEDIUM_CHANGED. */
@@ -134,9 +135,13 @@ RSM_MUST_CHECK int rsm_tape_drive_format(struct rsm_tape_drive *drive, unsigned 
 RSM_MUST_CHECK int rsm_tape_drive_set_compression(struct rsm_tape_drive *drive, bool on,
 						  struct rsm_err *err);
 
-/* ERASE with LONG and IMMED from the current position to the end of the partition: what was there is
- * overwritten, which takes hours. goes_on (may be NULL) is asked each second; -ECANCELED when it says
- * no: the drive, which cannot be stopped, erases on and is not ready meanwhile.
+/* Bytes of records that were read and written since _new, of whichever media. */
+void rsm_tape_drive_traffic(const struct rsm_tape_drive *drive, uint64_t *ret_read,
+			    uint64_t *ret_written);
+
+/* ERASE with LONG and IMMED from the current position to the end of the partition: what was there
+ * is overwritten, which takes hours. goes_on (may be NULL) is asked each second; -ECANCELED when it
+ * says no: the drive, which cannot be stopped, erases on and is not ready meanwhile.
  */
 RSM_MUST_CHECK int rsm_tape_drive_erase_all(struct rsm_tape_drive *drive,
 					    bool (*goes_on)(void *context), void *context,
@@ -145,6 +150,18 @@ RSM_MUST_CHECK int rsm_tape_drive_erase_all(struct rsm_tape_drive *drive,
 RSM_MUST_CHECK int rsm_tape_drive_erase(struct rsm_tape_drive *drive, bool whole,
 					struct rsm_err *err);
 
+/* With a cleaning cartridge in it: has the drive clean itself, and waits until it is done, at most
+ * timeout_ms. Outcome CLEANER_SPENT. -EMEDIUMTYPE: it is no cleaning cartridge.
+ */
+RSM_MUST_CHECK int rsm_tape_drive_clean(struct rsm_tape_drive *drive, unsigned timeout_ms,
+					struct rsm_err *err);
+
+#define RSM_ALERT_BIT(flag) ((uint64_t)1 << ((flag)-1))
+enum {
+	RSM_ALERT_NUMBER_CLEAN_NOW = 20,
+	RSM_ALERT_NUMBER_CLEAN_PERIODIC = 21,
+	RSM_ALERT_NUMBER_CLEANER_EXPIRED = 22
+};
 /* TapeAlert flags, log page 2Eh: bit N-1 is flag N. 0 when the drive has no such page. */
 RSM_MUST_CHECK int rsm_tape_drive_alerts(struct rsm_tape_drive *drive, uint64_t *ret_flags,
 					 struct rsm_err *err);

@@ -21,7 +21,8 @@ struct rsm_tape_drive {
 	struct rsm_device_identity identity;
 	bool in_use;  /* ready was told to the caller: from now on an attention is a surprise */
 	bool changed; /* a surprise that _poll has not told yet */
-	bool six;     /* knows the mode commands of 6 bytes only */
+	uint64_t bytes_read, bytes_written;
+	bool six; /* knows the mode commands of 6 bytes only */
 };
 
 static inline struct rsm_scsi_command rsm_tape_command(uint8_t opcode, uint8_t cdb_length,

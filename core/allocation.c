@@ -5,6 +5,7 @@
 
 #include "changer/media_type.h"
 #include "core/catalog_private.h"
+#include "core/copy_private.h"
 
 /* ---- logical media ---- */
 
@@ -40,6 +41,9 @@ int rsm_logical_end_locked(struct rsm_catalog *catalog, int64_t side, struct rsm
 		r = rsm_catalog_run(catalog, err,
 				    "DELETE FROM xattr WHERE kind = 'm' AND object = ?1", "i",
 				    side);
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "DELETE FROM setting WHERE key = 'undelete ' || ?1", "i", side);
 	return r;
 }
 
@@ -73,7 +77,7 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	struct rsm_medium medium;
 	struct rsm_pool pool, target;
 	const char *old;
-	bool labelled, begun = false;
+	bool labelled, begun = false, stays = false;
 	struct timespec now;
 	int r;
 
@@ -85,6 +89,8 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 		return r;
 	target = pool;
 	r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
+	if (r == 0)
+		r = rsm_side_release_locked(catalog, id, &stays, err);
 	if (r < 0)
 		return r;
 	/* what is written once stays what it is, and is nothing to be written again */
@@ -93,7 +99,7 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 		state = RSM_MEDIUM_DECOMMISSIONED;
 	} else if (pool.max_allocations && medium.allocations >= pool.max_allocations) {
 		state = RSM_MEDIUM_DECOMMISSIONED;
-	} else if (pool.return_to_free) {
+	} else if (pool.return_to_free && !stays) {
 		if (!rsm_media_type_is_worm(medium.media_type)) /* that is blank still */
 			state = RSM_MEDIUM_UNPREPARED;
 		r = rsm_pool_system_locked(catalog, RSM_POOL_SCRATCH, medium.media_type, &target,
@@ -127,12 +133,17 @@ int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium, bool kee
 			   uint64_t generation, struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
-	struct rsm_medium found;
+	struct rsm_medium found, released;
+	int64_t copy;
 	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
 
 	if (r < 0)
 		return r;
-	r = deallocate_locked(catalog, medium, keep_old, generation, &found, err);
+	r = rsm_copy_of_first_locked(catalog, medium, &copy, err);
+	if (r == 0)
+		r = deallocate_locked(catalog, medium, keep_old, generation, &found, err);
+	if (r == 0 && copy) /* nobody wants it any more, either */
+		r = deallocate_locked(catalog, copy, keep_old, 0, &released, err);
 	r = rsm_catalog_end_locked(catalog, r, err);
 	if (r == 0 && ret_medium)
 		*ret_medium = found;
@@ -195,6 +206,8 @@ static int move_locked(struct rsm_catalog *catalog, int64_t id, int64_t target, 
 	if (r < 0 || (target == medium.pool && strcmp(name, medium.name) == 0))
 		return r;
 	r = check_target(catalog, &medium, name, &pool, &nfc, err);
+	if (r == 0 && target != medium.pool)
+		r = rsm_side_move_other_locked(catalog, id, target, err);
 	rsm_catalog_now(catalog, &now);
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err,
@@ -238,6 +251,9 @@ static int move_available_locked(struct rsm_catalog *catalog, int64_t id, int64_
 		return r;
 	if (rsm_medium_is_taken(&medium))
 		return rsm_err_set(err, EBUSY, "%s is allocated", rsm_medium_words(&medium));
+	r = rsm_side_check_other_locked(catalog, &medium, err);
+	if (r < 0)
+		return r;
 	if (medium.state != RSM_MEDIUM_AVAILABLE && medium.state != RSM_MEDIUM_UNPREPARED)
 		return rsm_err_set(err, EPERM, "%s is %s: it cannot be moved to another pool",
 				   rsm_medium_words(&medium), rsm_medium_state_name(medium.state));

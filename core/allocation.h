@@ -9,21 +9,33 @@
 
 #include "core/media.h"
 
+/* Of media with two sides (NTMS_ALLOCATE_NEW, _NEXT). */
+enum rsm_allocation_sides {
+	RSM_SIDES_ANY,	/* a side; the other one is anybody's */
+	RSM_SIDES_NEW,	/* of a cartridge nothing of which is allocated; its other side is reserved
+			 */
+	RSM_SIDES_NEXT, /* the side that was reserved when `next_of` was allocated */
+};
+
 struct rsm_allocation {
+	enum rsm_allocation_sides sides;
+	int64_t next_of; /* a medium of the pool; for NEXT */
 	int64_t pool;
 	const char *name; /* of the logical medium; NULL: the barcode (or a free variant of it) */
 	const char *barcode; /* exactly this one, or NULL */
 	int64_t medium;	     /* exactly this one, or 0; may be in Free or Import (taken over) */
 	uint32_t mode, owner, group;
+	/* as system.posix_acl_*; NULL or empty: none. They are there when it is. */
+	const struct rsm_text *access_acl, *default_acl;
 };
 
 /* The choice of contract 2 and rsm-model.md 6: the pool's own available media, then Free (never
  * used before once used; whose old contents could be undeleted last; then idle in a drive, fewest
- * mounts, longest unused, lowest barcode). On-line and enabled media only. If `name` is the barcode of an available
- * one, that one. New LMID; a new volume_uuid and label work FORMAT, unless it is taken over from
- * Import (contents kept, label work UPDATE). -ENOSPC none; -EDQUOT limit; -EEXIST name taken (also
- * by a sub-pool); -EMEDIUMTYPE; -EPERM (pool is a system pool; name begins with a dot; pool holds
- * pools); -EBUSY.
+ * mounts, longest unused, lowest barcode). On-line and enabled media only. If `name` is the barcode
+ * of an available one, that one. New LMID; a new volume_uuid and label work FORMAT, unless it is
+ * taken over from Import (contents kept, label work UPDATE). -ENOSPC none; -EDQUOT limit; -EEXIST
+ * name taken (also by a sub-pool); -EMEDIUMTYPE; -EPERM (pool is a system pool; name begins with a
+ * dot; pool holds pools); -EBUSY.
  */
 RSM_MUST_CHECK int rsm_allocate(struct rsm_catalog *catalog,
 				const struct rsm_allocation *allocation,
@@ -62,8 +74,9 @@ RSM_MUST_CHECK int rsm_allocation_complete(struct rsm_catalog *catalog, int64_t 
 					   struct rsm_err *err); /* -EINVAL unless ALLOCATED */
 RSM_MUST_CHECK int rsm_medium_decommission(struct rsm_catalog *catalog, int64_t medium,
 					   struct rsm_err *err); /* -EINVAL unless AVAILABLE */
-/* rsm free: to Free as UNPREPARED with label work FREE; nobody gets it before the label is written.
- * -EBUSY if allocated, complete, reserved; -EPERM if decommissioned.
+/* rsm free: to Free as UNPREPARED with label work FREE; what bears a foreign label, or is to be
+ * erased, nobody gets before that is done. -EBUSY if allocated, complete, reserved; -EPERM if
+ * decommissioned.
  */
 RSM_MUST_CHECK int rsm_medium_free(struct rsm_catalog *catalog, int64_t medium,
 				   struct rsm_err *err);

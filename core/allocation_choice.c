@@ -8,8 +8,20 @@
 #include "core/allocation.h"
 #include "core/catalog_private.h"
 
+/* A format does without the free label that is to be written (rsm free) where it may take the place
+ * of what is there: of an LTFS volume that was given up, or of nothing. Foreign labels go with the
+ * free label only; and what is to be erased is erased before.
+ */
+#define WAITS_FOR_NO_LABEL                                                                         \
+	"(s.label_work <> 3 OR ((s.old_uuid <> '' OR s.label_type IN ('RSMFS FREE', 'blank')) "    \
+	"AND NOT EXISTS (SELECT 1 FROM setting WHERE key = 'erase ' || s.id))) "
+
+/* Alone, or with its other side free as well, if it is to be a new cartridge. */
+#define IS_AS_NEW                                                                                  \
+	"AND (?3 <> 1 OR NOT EXISTS (SELECT 1 FROM side o WHERE o.medium = s.medium AND o.id <> "  \
+	"s.id AND o.state NOT IN (1, 4))) "
 #define IS_FREE_TO_TAKE                                                                            \
-	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND s.label_work <> 3 AND "         \
+	"s.ready = 1 AND s.state IN (1, 4) AND s.duplicate = 0 AND " WAITS_FOR_NO_LABEL "AND "     \
 	"b.present = 1 AND b.enabled = "                                                           \
 	"1 AND (?2 = 0 OR s.allocations < ?2) AND NOT EXISTS (SELECT 1 FROM library_limit w "      \
 	"WHERE w.library = m.library AND w.media_type = m.media_type) "
@@ -30,8 +42,8 @@ static int look(struct rsm_catalog *catalog, struct choice *choice, const char *
 	sqlite3_stmt *statement;
 	int r;
 
-	r = rsm_catalog_query(catalog, &statement, err, sql, "iu", pool,
-			      choice->pool.max_allocations);
+	r = rsm_catalog_query(catalog, &statement, err, sql, "iud", pool,
+			      choice->pool.max_allocations, (int)choice->wanted->sides);
 	if (r < 0)
 		return r;
 	RSM_SQLITE_RESET sqlite3_stmt *row = statement;
@@ -51,20 +63,20 @@ static int look(struct rsm_catalog *catalog, struct choice *choice, const char *
 static int look_in_pool(struct rsm_catalog *catalog, struct choice *choice, int64_t pool,
 			struct rsm_err *err)
 {
-	struct choice here = { .pool = choice->pool };
+	struct choice here = { .wanted = choice->wanted, .pool = choice->pool };
 	int r;
 
 	r = look(catalog, &here,
 		 "SELECT s.id, s.rank FROM side s INDEXED BY side_choice CROSS JOIN medium m ON "
 		 "m.id = s.medium CROSS JOIN library b ON b.id = m.library "
-		 "WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE
+		 "WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE IS_AS_NEW
 		 "ORDER BY s.rank, s.mounts, s.released, s.shown LIMIT 1",
 		 pool, false, err);
 	if (r == 0 && here.found)
 		r = look(catalog, &here,
 			 "SELECT s.id, s.rank FROM library b CROSS JOIN medium m ON m.library = "
 			 "b.id AND m.location = 4 AND m.location <> 0 CROSS JOIN side s ON "
-			 "s.medium = m.id WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE
+			 "s.medium = m.id WHERE s.pool = ?1 AND " IS_FREE_TO_TAKE IS_AS_NEW
 			 "ORDER BY s.rank, s.mounts, s.released, s.shown LIMIT 1",
 			 pool, true, err);
 	if (r == 0 && here.found && (!choice->found || here.rank < choice->rank)) {
@@ -176,7 +188,12 @@ static int choose(struct rsm_catalog *catalog, struct choice *choice, struct rsm
 		return wanted->medium ? 0
 				      : find_barcode(catalog, wanted->barcode, &choice->side, err);
 	}
-	if (wanted->name)
+	if (wanted->sides == RSM_SIDES_NEXT) {
+		choice->found = true;
+		return rsm_side_next_locked(catalog, wanted->next_of, choice->pool.id,
+					    &choice->side, err);
+	}
+	if (wanted->name && wanted->sides == RSM_SIDES_ANY)
 		r = look_by_barcode(catalog, choice, err);
 	if (r == 0 && !choice->found)
 		r = look_in_pool(catalog, choice, choice->pool.id, err);
@@ -192,7 +209,7 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 		       const struct rsm_medium *medium, struct rsm_err *err)
 {
 	const char *words = rsm_medium_words(medium);
-	int64_t enabled = 0;
+	int64_t enabled = 0, waits = 0;
 	int r;
 
 	if (medium->cleaner)
@@ -216,7 +233,12 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 	}
 	if (medium->location == RSM_AT_OFFLINE)
 		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library", words);
-	if (medium->label_work == RSM_LABEL_FREE)
+	r = rsm_catalog_number(catalog, &waits, err,
+			       "SELECT NOT " WAITS_FOR_NO_LABEL "FROM side s WHERE s.id = ?1", "i",
+			       medium->id);
+	if (r != 0)
+		return r < 0 ? r : rsm_err_set(err, ENOENT, "%s is gone", words);
+	if (waits)
 		return rsm_err_set(err, EBUSY, "%s waits for its free label", words);
 	r = rsm_catalog_number(catalog, &enabled, err, "SELECT enabled FROM library WHERE id = ?1",
 			       "i", medium->library);
@@ -226,6 +248,11 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 		return rsm_err_set(err, ENODEV, "%s is disabled", words);
 	if (medium->state != RSM_MEDIUM_IMPORT) {
 		r = rsm_medium_check_writers_locked(catalog, medium, err);
+		if (r < 0)
+			return r;
+	}
+	if (choice->wanted->sides == RSM_SIDES_NEW) {
+		r = rsm_side_check_other_locked(catalog, medium, err);
 		if (r < 0)
 			return r;
 	}
@@ -309,6 +336,9 @@ static int take(struct rsm_catalog *catalog, struct choice *choice, struct rsm_m
 	medium->priority = 0;
 	r = rsm_logical_begin_locked(catalog, medium, choice->pool.id, &logical, err);
 	if (r == 0)
+		r = rsm_catalog_give_acls_locked(catalog, 'm', medium->id, wanted->access_acl,
+						 wanted->default_acl, err);
+	if (r == 0)
 		r = rsm_catalog_run(
 			catalog, err,
 			"UPDATE side SET pool = ?2, state = 5, logical = ?3, volume_uuid = ?4, "
@@ -316,6 +346,8 @@ static int take(struct rsm_catalog *catalog, struct choice *choice, struct rsm_m
 			"allocations + 1 WHERE id = ?1",
 			"iiisd", medium->id, choice->pool.id, logical, medium->volume_uuid,
 			(int)(imported ? RSM_LABEL_UPDATE : RSM_LABEL_FORMAT));
+	if (r == 0 && wanted->sides == RSM_SIDES_NEW)
+		r = rsm_side_reserve_locked(catalog, medium->id, err);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, choice->pool.id, err);
 	if (r == 0 && from != choice->pool.id)

@@ -32,6 +32,9 @@ static int free_locked(struct rsm_catalog *catalog, int64_t id, unsigned flags, 
 	if (rsm_medium_is_taken(&medium))
 		return rsm_err_set(err, EBUSY, "%s is allocated: deallocate it first",
 				   rsm_medium_words(&medium));
+	r = rsm_side_check_other_locked(catalog, &medium, err);
+	if (r < 0)
+		return r;
 	if (medium.state == RSM_MEDIUM_DECOMMISSIONED && !(flags & RSM_FREEING_REVIVES))
 		return rsm_err_set(err, EPERM, "%s is decommissioned", rsm_medium_words(&medium));
 	if (medium.state == RSM_MEDIUM_INCOMPATIBLE)
@@ -54,7 +57,7 @@ static int free_locked(struct rsm_catalog *catalog, int64_t id, unsigned flags, 
 				    "UPDATE side SET pool = ?2, state = 1, label_work = 3, "
 				    "old_uuid = CASE volume_uuid WHEN '' THEN old_uuid ELSE "
 				    "volume_uuid END, volume_uuid = '', restorable = 0, duplicate "
-				    "= 0 WHERE id = ?1",
+				    "= 0 WHERE medium = (SELECT medium FROM side WHERE id = ?1)",
 				    "ii", id, pool.id);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, medium.pool, err);

@@ -201,6 +201,18 @@ void rsm_block_cache_answer(struct rsm_block_cache *cache, struct rsm_medium_rea
 	take_back_locked(cache, lender, count);
 }
 
+void rsm_block_cache_abandon(struct rsm_block_cache *cache, struct rsm_medium_read *read)
+{
+	if (read->lent_count && read->buffer) {
+		free(read->lender[0]); /* its own */
+		read->buffer = NULL;
+		read->lent_count = 0;
+	}
+	RSM_LOCK_SCOPE(&cache->lock);
+	take_back_locked(cache, read->lender, read->lent_count);
+	read->lent_count = 0;
+}
+
 /* ---- reading ahead ---- */
 
 bool rsm_block_cache_next(struct rsm_block_cache *cache, unsigned count, char *ret_partition,

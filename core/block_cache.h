@@ -62,6 +62,8 @@ bool rsm_block_cache_serve_whole(struct rsm_block_cache *cache, struct rsm_mediu
 /* Calls done(), then takes back what was lent. Without locks. */
 void rsm_block_cache_answer(struct rsm_block_cache *cache, struct rsm_medium_read *read, int r,
 			    const struct rsm_err *err);
+/* The read will be begun again, elsewhere: takes back what was lent, without calling done(). */
+void rsm_block_cache_abandon(struct rsm_block_cache *cache, struct rsm_medium_read *read);
 
 /* The first of `count` blocks behind the last read that is not cached; false: all are, or nothing
  * was read yet, or reading ahead has failed.

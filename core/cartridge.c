@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/copy_private.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
 #include "core/manager_private.h"
@@ -26,18 +27,6 @@ void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, c
 	snprintf(ret_path, size, "%s/%s", manager->staging_folder, uuid);
 }
 
-struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium)
-{
-	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
-		struct rsm_cartridge *cartridge =
-			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
-
-		if (cartridge->id == medium && !cartridge->detached)
-			return cartridge;
-	}
-	return NULL;
-}
-
 static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 					   const struct rsm_medium *medium)
 {
@@ -48,11 +37,13 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 	cartridge->manager = manager;
 	cartridge->id = medium->id;
 	snprintf(cartridge->barcode, sizeof cartridge->barcode, "%.64s", medium->shown);
+	cartridge->priority = medium->priority;
 	rsm_drive_fit_note_locked(cartridge, medium);
 	cartridge->ejected = medium->location == RSM_AT_PORT &&
 			     rsm_medium_is_ejected(manager->catalog, medium->id);
 	if (medium->location != RSM_AT_OFFLINE && !cartridge->ejected)
 		cartridge->library = medium->library;
+	cartridge->disabled = !medium->enabled;
 	rsm_list_init(&cartridge->reads);
 	rsm_list_init(&cartridge->mounts);
 	rsm_list_init(&cartridge->works);
@@ -73,7 +64,7 @@ int rsm_cartridge_get_locked(struct rsm_manager *manager, int64_t medium,
 		cartridge = new_cartridge(manager, &m);
 		if (!cartridge)
 			return rsm_err_oom(err);
-		rsm_list_append(&manager->cartridges, &cartridge->link);
+		rsm_cartridge_add_locked(cartridge);
 	}
 	*ret_cartridge = cartridge;
 	return 0;
@@ -113,8 +104,8 @@ void rsm_cartridge_unref(struct rsm_cartridge *cartridge)
 		rsm_cartridge_close_content_locked(cartridge, true);
 	if (cartridge->references == 0 &&
 	    (cartridge->detached || is_nothing_known_locked(cartridge))) {
-		rsm_list_remove(&cartridge->link);
-		free(cartridge);
+		rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
+		rsm_cartridge_remove_locked(cartridge);
 	}
 }
 
@@ -125,6 +116,15 @@ void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge)
 {
 	cartridge->detached = cartridge->discard = true;
 	cartridge->library = 0;
+}
+
+bool rsm_cartridge_is_disabled_locked(const struct rsm_cartridge *cartridge)
+{
+	const struct rsm_library *library =
+		cartridge->library ? rsm_library_find(cartridge->manager, cartridge->library)
+				   : NULL;
+
+	return cartridge->disabled || (library && !library->enabled);
 }
 
 /* ---- contents and what they ask for ---- */
@@ -149,10 +149,16 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
 	else if (!cached && manager->stopping && cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(&err, EIO, "%s: rsmfs is shutting down", cartridge->barcode);
+	else if (!cached && cartridge->state == RSM_CARTRIDGE_AWAY &&
+		 rsm_cartridge_is_disabled_locked(cartridge))
+		r = rsm_err_set(&err, ENODEV, "%s is disabled", cartridge->barcode);
 	else if (!cached && !offline)
 		r = rsm_manager_check_drives_locked(manager, cartridge, &err);
-	if (!cached && r == 0)
+	if (!cached && r == 0) {
+		read->since_ns = rsm_manager_now(manager);
+		read->deadline_ns = rsm_manager_deadline(manager, 0);
 		rsm_list_append(&cartridge->reads, &read->link);
+	}
 	if (cartridge->state == RSM_CARTRIDGE_LOADED)
 		rsm_drive_worker_wake_locked(cartridge->worker); /* to read, or to read ahead */
 	else if (!cached && r == 0)
@@ -168,7 +174,8 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 
 static void content_read(void *context, struct rsm_medium_read *read)
 {
-	rsm_cartridge_queue_read(context, read);
+	if (!rsm_copy_take_read(context, read))
+		rsm_cartridge_queue_read(context, read);
 }
 
 void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_read *read)
@@ -180,8 +187,10 @@ void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_re
 	rsm_mutex_lock(&manager->lock);
 	RSM_LIST_FOR_EACH (item, &cartridge->reads)
 		found = found || item == &read->link;
-	if (found)
+	if (found) {
 		rsm_list_remove(&read->link);
+		rsm_cartridge_unwanted_locked(cartridge);
+	}
 	rsm_mutex_unlock(&manager->lock);
 	if (found)
 		read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
@@ -189,7 +198,8 @@ void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_re
 
 static void content_cancel(void *context, struct rsm_medium_read *read)
 {
-	rsm_cartridge_cancel_read(context, read);
+	if (!rsm_copy_cancel_read(context, read))
+		rsm_cartridge_cancel_read(context, read);
 }
 
 void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon)
@@ -197,6 +207,7 @@ void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon)
 	RSM_LOCK_SCOPE(&cartridge->manager->lock);
 	if (!soon) {
 		cartridge->read_soon_ns = 0;
+		rsm_cartridge_unwanted_locked(cartridge);
 	} else if (cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library &&
 		   !cartridge->read_soon_ns) {
 		cartridge->read_soon_ns = rsm_manager_now(cartridge->manager);
@@ -277,6 +288,7 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 	case RSM_WANT_ROOM: all_migrate_locked(manager, now); break;
 	case RSM_WANT_NOTHING:
 		cartridge->read_soon_ns = 0;
+		rsm_cartridge_unwanted_locked(cartridge);
 		wake = cartridge->state != RSM_CARTRIDGE_AWAY;
 		break;
 	case RSM_WANT_MEDIUM: break;
@@ -463,7 +475,19 @@ void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge)
 
 	if (cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->since_ns)
 		cartridge->since_ns = now;
+	rsm_item_waits_locked(cartridge);
 	rsm_manager_wake_locked(cartridge->manager);
+}
+
+void rsm_cartridge_unwanted_locked(struct rsm_cartridge *cartridge)
+{
+	int64_t now = rsm_manager_now(cartridge->manager);
+
+	if (cartridge->state != RSM_CARTRIDGE_AWAY || rsm_mount_queue_due_ns(cartridge, now) <= now)
+		return;
+	cartridge->since_ns = 0;
+	cartridge->bias_ns = 0;
+	rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
 }
 
 void rsm_cartridge_tidy(struct rsm_manager *manager)
@@ -498,8 +522,8 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 			rsm_content_close_volume(cartridge->content);
 			open--;
 		}
-		rsm_list_remove(&cartridge->link);
-		free(cartridge);
+		rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
+		rsm_cartridge_remove_locked(cartridge);
 	}
 }
 
@@ -534,7 +558,11 @@ void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const s
 	steal_list(&cartridge->mounts, &mounts);
 	cartridge->read_soon_ns = 0;
 	cartridge->since_ns = 0;
-	cartridge->priority = 0;
+	cartridge->bias_ns = 0;
+	if (cartridge->state == RSM_CARTRIDGE_AWAY)
+		rsm_item_ends_locked(cartridge,
+				     r == -ECANCELED ? RSM_WORK_CANCELLED : RSM_WORK_FAILED,
+				     err->msg);
 	rsm_mutex_unlock(&cartridge->manager->lock);
 	answer_mounts(&mounts, r, err);
 	RSM_LIST_FOR_EACH_SAFE (item, &reads) {
@@ -555,15 +583,15 @@ void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge)
 		struct rsm_mount_request *request =
 			RSM_CONTAINER_OF(item, struct rsm_mount_request, link);
 
-		if (request->drive && request->drive != cartridge->worker->element)
-			continue; /* it goes on to that one */
-		if (request->flags & RSM_MOUNT_HOLD)
+		if (!rsm_mount_queue_fulfils(request, cartridge->worker->element))
+			continue; /* it goes on to another one, or waits for others' drives */
+		if (request->flags & RSM_MOUNT_HOLD) {
+			request->took_hold = !cartridge->held;
 			cartridge->held = true;
+		}
 		rsm_list_remove(item);
 		rsm_list_append(&mounts, item);
 	}
-	if (rsm_list_is_empty(&cartridge->mounts))
-		cartridge->priority = 0;
 	rsm_mutex_unlock(&cartridge->manager->lock);
 	answer_mounts(&mounts, 0, NULL);
 }

@@ -26,7 +26,8 @@ enum rsm_cartridge_state {
 };
 
 struct rsm_cartridge {
-	struct rsm_list link; /* [lock] in the manager's table */
+	struct rsm_list link;	   /* [lock] in the manager's table */
+	struct rsm_list by_medium; /* [lock] in its bucket there */
 	struct rsm_manager *manager;
 	int64_t id;			/* of the medium */
 	char barcode[RSM_BARCODE_SIZE]; /* [const] for messages; the shown name */
@@ -61,23 +62,38 @@ struct rsm_cartridge {
 	bool held;		   /* [lock] rsm mount: stays until rsm dismount */
 	bool leave;		   /* [lock] rsm dismount, eject: go home now */
 	int64_t stay_until_ns;	   /* [lock] 0; else fetched to be looked at, goes home then */
+	bool disabled;		   /* [lock] the medium, by rsm disable */
 	bool ejected;		   /* [lock] it was put into a port for a person to take */
 	bool abandoned;		   /* [lock] deallocated while in a drive: leave without an index */
 	bool discard;		   /* [lock] and its contents go when nobody has them any more */
-	bool detached;		  /* [lock] so does the entry: the medium's next user has another */
-	bool renew;		  /* [lock] the volume changed under it (allocation): open again */
-	int64_t since_ns;	  /* [lock] since when it waits for a drive, 0: it does not */
-	int priority;		  /* [lock] the highest of its mount requests */
-	int64_t retry_at_ns;	  /* [lock] after a failure nothing but requests fetch it before */
-	unsigned failures;	  /* [lock] in a row */
-	unsigned strays;	  /* [lock] times in a row that another one lay in its place */
-	bool full;		  /* [lock] no more data fit */
-	bool stream;		  /* [lock] an open file has much to write */
-	uint64_t futile_bytes;	  /* [lock] that waited, but a migration found none of them */
-	int64_t futile_at_ns;	  /* [lock] when that was */
+	bool detached;	       /* [lock] so does the entry: the medium's next user has another */
+	bool renew;	       /* [lock] the volume changed under it (allocation): open again */
+	int64_t since_ns;      /* [lock] since when it waits for a drive, 0: it does not */
+	int64_t bias_ns;       /* [lock] by how much rsm queue first, last moved it */
+	int priority;	       /* [lock] user.rsm.priority of the medium */
+	bool elsewhere;	       /* [lock] its work goes on as soon as it can be in another drive */
+	uint32_t avoid;	       /* [lock] the drive that could not do its work, or 0 */
+	uint64_t leave_before; /* [lock] it leaves when what was closed before is on it; 0: no */
+	bool leave_done;       /* [lock] that is so */
+	int64_t work_item;     /* [lock] of its waiting and fetching, or 0 */
+	unsigned departures;   /* [lock] how often it went home */
+	unsigned kept_home;    /* [lock] by so many who are about to eject it */
+	int64_t retry_at_ns;   /* [lock] after a failure nothing but requests fetch it before */
+	unsigned failures;     /* [lock] in a row */
+	unsigned strays;       /* [lock] times in a row that another one lay in its place */
+	bool full;	       /* [lock] no more data fit */
+	bool stream;	       /* [lock] an open file has much to write */
+	uint64_t futile_bytes; /* [lock] that waited, but a migration found none of them */
+	int64_t futile_at_ns;  /* [lock] when that was */
 	uint64_t unindexed_bytes; /* [lock] written since the last index: staged still */
 	bool committing;	  /* [lock] its index is being written, and what follows it */
 	uint64_t safe_order;	  /* [lock] files closed up to this one are in an index on it */
+	/* its copy (copy.h) */
+	bool copy_known;       /* [lock] the next one is so; asked for with the first read */
+	int64_t copy;	       /* [lock] medium, 0: it has none */
+	int64_t copy_version;  /* [lock] of the tree, that was noted last */
+	int64_t copy_waits_ns; /* [lock] since when it is written to and on, or 0 */
+	int64_t copy_told_ns;  /* [lock] when it was told that the copy is read */
 	/* as its drive last found the volume */
 	bool read_only;		 /* [lock] nothing that is staged can be written to it */
 	bool unwritable;	 /* [lock] writing it has failed again and again */

@@ -21,6 +21,9 @@ enum { APPLICATION_ID = 1381190979, SCHEMA_VERSION = 1 };
 static const char schema[] =
 #include "core/schema.sql.h"
 	;
+static const char records[] =
+#include "core/schema_records.sql.h"
+	;
 static const char allocation_schema[] =
 #include "core/schema_allocation.sql.h"
 	;
@@ -370,6 +373,8 @@ static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 	if (r == 0)
 		r = add_released(catalog->db, err);
 	if (r == 0)
+		r = rsm_sqlite_exec(catalog->db, records, err);
+	if (r == 0)
 		r = rsm_sqlite_exec(catalog->db, allocation_schema, err);
 	if (r == 0)
 		r = rsm_sqlite_exec(catalog->db, media_schema, err);
@@ -424,6 +429,7 @@ int rsm_catalog_open(const char *folder, struct rsm_clock *clock, struct rsm_cat
 	r = advise(r, err);
 	if (r < 0)
 		return r;
+	catalog->is_new = is_new;
 	*ret_catalog = RSM_STEAL(catalog);
 	return 0;
 }
@@ -441,34 +447,4 @@ void rsm_catalog_close(struct rsm_catalog *catalog)
 	rsm_mutex_fini(&catalog->exporting);
 	free(catalog->path);
 	free(catalog);
-}
-
-int rsm_catalog_export(struct rsm_catalog *catalog, const char *file, struct rsm_err *err)
-{
-	RSM_FREE char *part = NULL;
-	RSM_CLOSE int fd = -1;
-	int r;
-
-	if (asprintf(&part, "%s.part", file) < 0) {
-		part = NULL;
-		return rsm_err_oom(err);
-	}
-	RSM_LOCK_SCOPE(&catalog->exporting);
-	/* made by us, empty and private, so that nobody reads along; SQLite fills it */
-	if (unlink(part) < 0 && errno != ENOENT)
-		return rsm_err_errno(err, "%s", part);
-	fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return rsm_err_errno(err, "%s", part);
-	{
-		RSM_LOCK_SCOPE(&catalog->lock);
-		r = rsm_catalog_run(catalog, err, "VACUUM INTO ?1", "s", part);
-	}
-	if (r == 0 && fsync(fd) < 0)
-		r = rsm_err_errno(err, "%s", part);
-	if (r == 0 && rename(part, file) < 0)
-		r = rsm_err_errno(err, "%s", file);
-	if (r < 0)
-		unlink(part);
-	return r;
 }

@@ -29,7 +29,9 @@ RSM_MUST_CHECK int rsm_catalog_open(const char *folder, struct rsm_clock *clock,
 void rsm_catalog_close(struct rsm_catalog *catalog);
 RSM_DEFINE_CLEANUP(rsm_catalog_close, struct rsm_catalog)
 
-/* A consistent copy of the database in a file (rsm export). */
+/* A consistent copy of the database in a file (rsm export): written beside it, synchronised, and
+ * put in its place. Others use the catalogue meanwhile.
+ */
 RSM_MUST_CHECK int rsm_catalog_export(struct rsm_catalog *catalog, const char *file,
 				      struct rsm_err *err);
 

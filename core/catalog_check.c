@@ -28,6 +28,8 @@ int rsm_catalog_check_now(sqlite3 *db, const char *path, struct rsm_err *err)
 	if (r < 0)
 		return r;
 	words = (const char *)sqlite3_column_text(check, 0);
+	if (r == 0 && words && strncmp(words, "***", 3) == 0 && strchr(words, '\n'))
+		words = strchr(words, '\n') + 1; /* it begins with which database */
 	if (r == 0 && words && strcmp(words, "ok") != 0)
 		return rsm_err_set(err, EBADMSG, "%s: is damaged: %.*s", path,
 				   (int)strcspn(words, "\n"), words);

@@ -20,6 +20,7 @@ struct rsm_catalog {
 	struct rsm_mutex lock;
 	struct rsm_clock *clock;	 /* [const] */
 	char *path;			 /* [const] */
+	bool is_new;			 /* [const] it was made at the open */
 	sqlite3 *db;			 /* [lock] */
 	struct rsm_catalog_check *check; /* [const] NULL: none runs */
 	struct rsm_catalog_statement {
@@ -67,6 +68,11 @@ void rsm_catalog_copy(char *ret_text, size_t size, const char *text);
 int rsm_catalog_get_xattr_locked(struct rsm_catalog *catalog, char kind, int64_t id,
 				 const char *key, struct rsm_text *ret_value, struct rsm_err *err);
 
+/* The ACLs of a new pool or cartridge; NULL or empty: none. */
+int rsm_catalog_give_acls_locked(struct rsm_catalog *catalog, char kind, int64_t id,
+				 const struct rsm_text *access, const struct rsm_text *inherited,
+				 struct rsm_err *err);
+
 /* ---- pool.c ---- */
 
 int rsm_pool_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_pool *ret_pool,
@@ -99,6 +105,12 @@ int rsm_pool_take_type_locked(struct rsm_catalog *catalog, struct rsm_pool *pool
  */
 int rsm_pool_check_name(const char *name, char **ret_nfc, struct rsm_err *err);
 
+/* pool_event.c, without the lock. The path of a pool for an event (NULL if there is none; free()
+ * it); an event of a pool; id 0: it is gone, and was `from`.
+ */
+char *rsm_pool_words(struct rsm_catalog *catalog, int64_t id);
+void rsm_pool_tell(struct rsm_catalog *catalog, const char *event, int64_t id, const char *from);
+
 /* ---- media.c ---- */
 
 int rsm_medium_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
@@ -125,6 +137,33 @@ int rsm_medium_check_writers_locked(struct rsm_catalog *catalog, const struct rs
 				    struct rsm_err *err);
 /* Forgets it altogether. */
 int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
+
+/* ---- catalog_import.c ---- */
+
+/* A drive sees a medium that an import has added: what it was believed to be is forgotten where it
+ * tells something itself (a volume of its own, or the vendor keys of the one that is expected).
+ */
+int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_medium *medium,
+				   const char *uuid, bool has_keys, struct rsm_err *err);
+/* ---- side.c: the other side of a cartridge, if it has one ---- */
+
+/* It waits for whoever was given this one. */
+int rsm_side_reserve_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
+/* The one that waits. -ENOSPC: there is none. */
+int rsm_side_next_locked(struct rsm_catalog *catalog, int64_t of, int64_t pool, int64_t *ret_side,
+			 struct rsm_err *err);
+/* It waits no more. *ret_stays: it is not free, so the cartridge stays where it is. */
+int rsm_side_release_locked(struct rsm_catalog *catalog, int64_t id, bool *ret_stays,
+			    struct rsm_err *err);
+/* What it is keeps the cartridge in its pool, whatever was found on this side. */
+int rsm_side_keeps_pool_locked(struct rsm_catalog *catalog, int64_t id, bool to_free,
+			       bool *ret_keeps, struct rsm_err *err);
+/* -EBUSY: it is allocated, complete or reserved. */
+int rsm_side_check_other_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+				struct rsm_err *err);
+/* Its allocation goes along to another pool. -EEXIST: its name is taken there. */
+int rsm_side_move_other_locked(struct rsm_catalog *catalog, int64_t id, int64_t pool,
+			       struct rsm_err *err);
 
 /* ---- allocation.c ---- */
 

@@ -3,6 +3,7 @@
 #include <sys/xattr.h>
 
 #include "base/text.h"
+#include "core/acl_text.h"
 #include "core/catalog_private.h"
 
 int rsm_catalog_get_xattr_locked(struct rsm_catalog *catalog, char kind, int64_t id,
@@ -71,6 +72,27 @@ static int set_locked(struct rsm_catalog *catalog, const char *kind, int64_t id,
 			"NULL AND label_work = 0",
 			"i", id);
 	return r;
+}
+
+static int give_acl(struct rsm_catalog *catalog, const char *kind, int64_t id, const char *key,
+		    const struct rsm_text *acl, struct rsm_err *err)
+{
+	if (!acl || !acl->length)
+		return 0;
+	return rsm_catalog_run(catalog, err,
+			       "INSERT OR REPLACE INTO xattr (kind, object, key, value) VALUES "
+			       "(?1, ?2, ?3, ?4)",
+			       "sisb", kind, id, key, acl->data, acl->length);
+}
+
+int rsm_catalog_give_acls_locked(struct rsm_catalog *catalog, char kind, int64_t id,
+				 const struct rsm_text *access, const struct rsm_text *inherited,
+				 struct rsm_err *err)
+{
+	const char kinds[2] = { kind };
+	int r = give_acl(catalog, kinds, id, RSM_ACL_ACCESS, access, err);
+
+	return r < 0 ? r : give_acl(catalog, kinds, id, RSM_ACL_DEFAULT, inherited, err);
 }
 
 int rsm_catalog_set_xattr(struct rsm_catalog *catalog, char kind, int64_t id, const char *key,

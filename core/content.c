@@ -161,7 +161,24 @@ void rsm_content_hold_changes(struct rsm_content *content, const char *why)
 	content->held_why = why;
 }
 
+void rsm_content_set_disabled(struct rsm_content *content, bool disabled)
+{
+	content->disabled = disabled;
+}
+
+int rsm_content_check_enabled(const struct rsm_content *content, struct rsm_err *err)
+{
+	return content->disabled ? rsm_err_set(err, ENODEV, "the cartridge is disabled") : 0;
+}
+
 int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err)
+{
+	int r = rsm_content_check_enabled(content, err);
+
+	return r ? r : rsm_content_check_writes(content, err);
+}
+
+int rsm_content_check_writes(struct rsm_content *content, struct rsm_err *err)
 {
 	const char *held_why = content->held_why;
 	int code = content->refuse_code;
@@ -174,6 +191,14 @@ int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err)
 		rsm_content_want(content, RSM_WANT_MEDIUM);
 	RSM_LOCK_SCOPE(&content->lock);
 	return rsm_err_set(err, code, "%s", content->refuse_why);
+}
+
+bool rsm_content_refuses_for(struct rsm_content *content, const char *why)
+{
+	if (!content->refuse_code)
+		return false;
+	RSM_LOCK_SCOPE(&content->lock);
+	return strcmp(content->refuse_why, why) == 0;
 }
 
 void rsm_content_set_room(struct rsm_content *content, uint64_t bytes)

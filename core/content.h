@@ -32,12 +32,16 @@ struct rsm_medium_read {
 	struct rsm_list link; /* for whoever queues it */
 	struct rsm_content *content;
 	uint64_t node; /* whose bytes they are, for messages */
+	uint64_t file_offset;
 	char partition;
 	uint64_t start_block; /* normalised: byte_offset < block size is not guaranteed by media */
 	uint64_t byte_offset;
 	size_t count;
-	void *buffer;	/* to be filled with `count` bytes; NULL: the bytes are lent instead */
-	uint64_t order; /* for the queue's use */
+	void *buffer; /* to be filled with `count` bytes; NULL: the bytes are lent instead */
+	int64_t since_ns, deadline_ns; /* the queue's: since when it waits, and how long at most */
+	int priority;		       /* of who reads, as a mount request's */
+	uint32_t user;		       /* who reads */
+	bool elsewhere;		       /* the queue's: one drive could not do it */
 	/* Of a read without a buffer, when done() is called with 0: all its bytes in order, valid
 	 * until done() returns. `lender` is the medium's own.
 	 */
@@ -92,9 +96,19 @@ void *rsm_content_owner(const struct rsm_content *content);
 
 /* Why changes are refused: 0 (allowed), EROFS, ENOMEDIUM ... with the words for the user. */
 void rsm_content_refuse_changes(struct rsm_content *content, int code, const char *why);
+/* The cartridge is out of use: who has a file open finishes with it, opening another one or
+ * changing the tree is -ENODEV.
+ */
+void rsm_content_set_disabled(struct rsm_content *content, bool disabled);
 
 /* 0, or that. */
 RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
+/* Are they refused, and with these words? Nobody is asked for the medium. */
+bool rsm_content_refuses_for(struct rsm_content *content, const char *why);
+/* The same for writing to a file that is open. */
+RSM_MUST_CHECK int rsm_content_check_writes(struct rsm_content *content, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_content_check_enabled(const struct rsm_content *content,
+					     struct rsm_err *err);
 
 /* Refuses them for a moment and besides, with EBUSY: for who must have the tree to himself. NULL:
  * no more.
@@ -241,6 +255,8 @@ RSM_MUST_CHECK int rsm_content_create(struct rsm_content *content, uint64_t pare
 struct rsm_content_read {
 	uint64_t offset;
 	size_t size;
+	int priority; /* of who reads: -15 to 15 */
+	uint32_t user;
 	/* Exactly once, from any thread, perhaps before _read returns. r: 0 with the bytes (short
 	 * at the end of the file), or -errno with err. The iov is valid during the call only.
 	 */
@@ -250,7 +266,9 @@ struct rsm_content_read {
 	void *pending; /* content's own; NULL when done has been called */
 };
 void rsm_content_read_file(struct rsm_open_file *file, struct rsm_content_read *request);
-/* Asks that a waiting read be given up: done(-EINTR) follows soon if it still waits. */
+/* Gives up a read that has not ended: done(-EINTR) is called before it returns, even if a drive is
+ * just about it.
+ */
 void rsm_content_interrupt(struct rsm_open_file *file, struct rsm_content_read *request);
 
 enum rsm_content_outcome { RSM_CONTENT_WAIT = 2 };

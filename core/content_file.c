@@ -121,7 +121,8 @@ int rsm_content_open(struct rsm_content *content, uint64_t id, int flags,
 	bool changes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
 	struct rsm_open_node *node;
 	bool on_medium = false;
-	int r = changes ? rsm_content_check_changes(content, err) : 0;
+	int r = changes ? rsm_content_check_changes(content, err)
+			: rsm_content_check_enabled(content, err);
 
 	if (!r)
 		r = rsm_content_hold(content, id, &node, err);

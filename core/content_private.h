@@ -142,6 +142,7 @@ struct rsm_content {
 	atomic_bool index_room_known;
 	atomic_int_fast64_t index_room; /* bytes that may be added to the index */
 	atomic_int refuse_code;
+	atomic_bool disabled;		/* who has it open goes on, nobody else begins */
 	_Atomic(const char *) held_why; /* a literal; NULL: changes are not held */
 
 	/* While staged copies are given up after an index, nodes stay in the table, so that what

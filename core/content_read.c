@@ -26,6 +26,7 @@ struct read_pending {
 	unsigned holders; /* [reads_lock] */
 	size_t awaited;	  /* [reads_lock] pieces */
 	bool interrupted; /* [reads_lock] */
+	bool answered;	  /* [reads_lock] before its pieces had come: nobody waits any more */
 	int r;		  /* [reads_lock] of the first piece that failed */
 	struct rsm_err err;
 	char *data; /* NULL: nothing, or the medium lends it */
@@ -81,6 +82,7 @@ static int add_piece(struct read_pending *pending, const struct rsm_extent *exte
 	piece = &pending->pieces[pending->count++];
 	memset(piece, 0, sizeof *piece);
 	piece->read.node = node;
+	piece->read.file_offset = offset;
 	piece->read.partition = extent->partition;
 	piece->read.start_block = extent->start_block;
 	piece->read.byte_offset = extent->byte_offset + (offset - extent->file_offset);
@@ -287,7 +289,7 @@ static void piece_done(struct rsm_medium_read *read, int r, const struct rsm_err
 		else
 			rsm_err_set(&pending->err, -r, "read from the medium");
 	}
-	last = --pending->awaited == 0;
+	last = --pending->awaited == 0 && !pending->answered;
 	if (last)
 		rsm_list_remove(&pending->link);
 	rsm_mutex_unlock(&pending->content->reads_lock);
@@ -337,6 +339,8 @@ static void carry_out(struct rsm_content *content, struct rsm_content_read *requ
 
 		piece->pending = pending;
 		piece->read.content = content;
+		piece->read.priority = request->priority;
+		piece->read.user = request->user;
 		piece->read.done = piece_done;
 		rsm_list_init(&piece->read.link);
 	}
@@ -371,6 +375,17 @@ void rsm_content_read_file(struct rsm_open_file *file, struct rsm_content_read *
 	carry_out(file->content, request, RSM_STEAL(pending));
 }
 
+/* A drive that is winding to a piece goes on, for nobody; the pieces keep the contents open. */
+static bool end_early(struct read_pending *pending)
+{
+	RSM_LOCK_SCOPE(&pending->content->reads_lock);
+	if (!pending->awaited || pending->answered)
+		return false;
+	pending->answered = true;
+	rsm_list_remove(&pending->link);
+	return true;
+}
+
 void rsm_content_interrupt(struct rsm_open_file *file, struct rsm_content_read *request)
 {
 	struct rsm_content *content = file->content;
@@ -394,5 +409,10 @@ void rsm_content_interrupt(struct rsm_open_file *file, struct rsm_content_read *
 		if (!is_finished(&found->pieces[i]))
 			content->callbacks.cancel(content->callbacks.context,
 						  &found->pieces[i].read);
+	if (end_early(found)) {
+		struct rsm_err err;
+
+		answer(found->request, rsm_err_set(&err, EINTR, "interrupted"), found, &err);
+	}
 	let_go(found);
 }

@@ -323,7 +323,7 @@ int rsm_content_write_file(struct rsm_open_file *file, const void *data, size_t 
 
 	if (!file->writable)
 		return rsm_err_set(err, EBADF, "the file is not open for writing");
-	r = rsm_content_check_changes(content, err);
+	r = rsm_content_check_writes(content, err);
 	if (r || !size)
 		return r;
 	if (offset > INT64_MAX || size > INT64_MAX - offset)
@@ -504,7 +504,7 @@ int rsm_content_allocate(struct rsm_open_file *file, int mode, uint64_t offset, 
 	if ((kind && kind != FALLOC_FL_PUNCH_HOLE && kind != FALLOC_FL_ZERO_RANGE) ||
 	    mode == FALLOC_FL_PUNCH_HOLE)
 		return rsm_err_set(err, EOPNOTSUPP, "fallocate mode %d", mode);
-	r = rsm_content_check_changes(file->content, err);
+	r = rsm_content_check_writes(file->content, err);
 	if (r)
 		return r;
 	rsm_mutex_lock(&file->node->lock);

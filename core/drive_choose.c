@@ -2,6 +2,9 @@
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
 
+/* A drive that is to be cleaned finishes so much with a busy cartridge before. */
+#define CLEAN_TURN_NS (60 * RSM_SECOND_NS)
+
 static int64_t earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -39,6 +42,8 @@ static bool wants_migration_locked(struct rsm_drive_worker *worker,
 {
 	if (!may_migrate_locked(cartridge) || cartridge->retry_at_ns > now)
 		return false;
+	if (cartridge->leave_before && cartridge->leave_done)
+		return false;
 	return cartridge->syncs || cartridge->leave || worker->manager->stopping ||
 	       cartridge->migrate_at_ns <= now;
 }
@@ -69,40 +74,55 @@ static bool wants_work_locked(struct rsm_drive_worker *worker,
 				    wants_index_locked(cartridge, now));
 }
 
+static bool is_mount_fulfilled_locked(const struct rsm_drive_worker *worker,
+				      const struct rsm_cartridge *cartridge)
+{
+	RSM_LIST_FOR_EACH (item, &cartridge->mounts)
+		if (rsm_mount_queue_fulfils(RSM_CONTAINER_OF(item, struct rsm_mount_request, link),
+					    worker->element))
+			return true;
+	return false;
+}
+
+static bool wants_another_drive_locked(const struct rsm_drive_worker *worker,
+				       const struct rsm_cartridge *cartridge)
+{
+	uint32_t wanted = rsm_mount_queue_wanted_drive(cartridge);
+
+	return wanted && wanted != worker->element && !cartridge->held;
+}
+
 /* What to do next, or when to look again. */
 enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 					    struct rsm_cartridge *cartridge, int64_t *ret_until)
 {
 	struct rsm_manager *manager = worker->manager;
-	struct rsm_content_use use = { 0 };
-	int64_t now = rsm_manager_now(manager), at, work;
-	struct rsm_mount_queue_view view = {
-		.now_ns = now,
-		.dismount_delay_s = manager->options.dismount_delay_s,
-		.drives_waiting = rsm_mount_queue_waiting(&manager->cartridges, worker->library->id,
-							  worker->element, now),
-	};
+	size_t number = rsm_drive_number(worker);
+	struct rsm_mount_queue queue;
+	int64_t now, at, work;
 
 	*ret_until = RSM_NEVER_NS;
 	if (rsm_manager_hurries_locked(manager) || cartridge->abandoned)
 		return RSM_STEP_LEAVE;
-	for (size_t i = 0; i < manager->worker_count; i++)
-		if (manager->workers[i]->library == worker->library &&
-		    rsm_drive_worker_is_empty_locked(manager->workers[i]))
-			view.another_drive_free = true;
 	if (rsm_list_is_empty(&cartridge->works) &&
 	    rsm_drive_fit_must_change_locked(worker, cartridge))
 		return RSM_STEP_LEAVE;
-	if (rsm_list_is_empty(&cartridge->works) && rsm_mount_queue_turn_is_over(cartridge, &view))
+	rsm_manager_grant_locked(manager);
+	rsm_manager_look_locked(manager, worker->library, &queue);
+	now = queue.now_ns;
+	if (worker->enabled && rsm_list_is_empty(&cartridge->works) &&
+	    (rsm_mount_queue_turn_is_over(&queue, number) ||
+	     (worker->clean && !cartridge->held && now - cartridge->loaded_at_ns > CLEAN_TURN_NS)))
 		return RSM_STEP_LEAVE;
 	/* somebody who reads on and on does not keep it from leaving; it will come again */
-	if (!cartridge->leave && !rsm_list_is_empty(&cartridge->reads))
+	if (!cartridge->leave && !rsm_list_is_empty(&cartridge->reads)) {
+		rsm_cartridge_unbound_locked(cartridge);
 		return RSM_STEP_READ;
-	if (!rsm_list_is_empty(&cartridge->mounts)) {
-		uint32_t wanted = rsm_mount_queue_wanted_drive(cartridge);
-
-		return wanted && wanted != worker->element ? RSM_STEP_LEAVE : RSM_STEP_MOUNTS;
 	}
+	if (!cartridge->leave && is_mount_fulfilled_locked(worker, cartridge))
+		return RSM_STEP_MOUNTS;
+	if (wants_another_drive_locked(worker, cartridge))
+		return RSM_STEP_LEAVE;
 	if (wants_label_locked(cartridge, now))
 		return RSM_STEP_LABEL;
 	if (wants_work_locked(worker, cartridge, now))
@@ -114,22 +134,24 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 		return RSM_STEP_MIGRATE;
 	if (wants_index_locked(cartridge, now))
 		return RSM_STEP_INDEX;
-	if (manager->stopping || !worker->enabled)
+	if (manager->stopping)
 		return RSM_STEP_LEAVE;
 
-	if (cartridge->content)
-		rsm_content_use(cartridge->content, &use);
-	view.open_files = use.open_files > 0;
-	view.idle_since_ns = use.last_used_ns > cartridge->loaded_at_ns ? use.last_used_ns
-									: cartridge->loaded_at_ns;
-	if (!view.open_files && rsm_identify_waits_locked(worker->library))
-		view.drives_waiting++;
-	at = rsm_mount_queue_leave_ns(cartridge, &view);
+	queue.drives[number].idle = true;
+	at = rsm_mount_queue_leave_ns(&queue, number);
+	if (worker->clean && !cartridge->held)
+		at = now; /* who has it open gets it in another drive, or in this one when it is
+			     clean */
+	/* out of use: who has it finishes with it, and it is not taken from him for another */
+	if (!cartridge->leave && (!worker->enabled || rsm_cartridge_is_disabled_locked(cartridge)))
+		at = queue.drives[number].open_files || cartridge->held ? RSM_NEVER_NS : now;
 	if (at <= now) {
 		/* nothing that could be written goes home unwritten: it would come back for it */
 		if (cartridge->label_at_ns && cartridge->retry_at_ns <= now)
 			return RSM_STEP_LABEL;
-		if (may_migrate_locked(cartridge) && cartridge->retry_at_ns <= now)
+		rsm_cartridge_bound_locked(cartridge);
+		if (may_migrate_locked(cartridge) && !cartridge->leave_done &&
+		    cartridge->retry_at_ns <= now)
 			return RSM_STEP_MIGRATE;
 		return RSM_STEP_LEAVE;
 	}

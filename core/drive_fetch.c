@@ -13,14 +13,28 @@
  */
 #define FREE_WANTED_NS (RSM_SECOND_NS)
 #define FREE_STAYS_NS  (RSM_SECOND_NS / 4)
-enum { LOADS_FAILED_MOST = 5, WRITES_FAILED_MOST = 4 };
+enum { LOADS_FAILED_MOST = 5, WRITES_FAILED_MOST = 4, DRIVE_ERRORS_MOST = 3 };
+enum { KEY_MEDIUM_ERROR = 0x03, KEY_HARDWARE_ERROR = 0x04 };
 
 /* ---- after a failure ---- */
+
+/* Neither medium nor drive is to blame: it was deallocated meanwhile, or who had it before has not
+ * let go of it yet.
+ */
+static bool will_pass(const struct rsm_err *err)
+{
+	return !err->key && (err->code == ECANCELED || err->code == EBUSY);
+}
 
 static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_err *err)
 {
 	int64_t pause = RETRY_FIRST_NS;
 
+	if (will_pass(err)) {
+		cartridge->retry_at_ns = rsm_manager_now(cartridge->manager) + RSM_SECOND_NS;
+		cartridge->failure = *err;
+		return;
+	}
 	for (unsigned i = 0; i < cartridge->failures && pause < RETRY_MOST_NS; i++)
 		pause *= 2;
 	cartridge->failures++;
@@ -28,9 +42,37 @@ static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_er
 	cartridge->failure = *err;
 }
 
+bool rsm_drive_try_elsewhere_locked(struct rsm_drive_worker *worker,
+				    struct rsm_cartridge *cartridge, const struct rsm_err *err)
+{
+	struct rsm_manager *manager = worker->manager;
+
+	if (err->key != KEY_HARDWARE_ERROR)
+		return false;
+	cartridge->avoid = worker->element;
+	for (size_t i = 0; i < manager->worker_count; i++) {
+		const struct rsm_drive_worker *other = manager->workers[i];
+
+		if (other != worker && other->library == worker->library && other->enabled &&
+		    other->state != RSM_DRIVE_FAILED)
+			return true;
+	}
+	return false;
+}
+
+void rsm_drive_note_success(struct rsm_drive_worker *worker)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	worker->errors = 0;
+}
+
 static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		   const struct rsm_err *err)
 {
+	if (will_pass(err)) {
+		rsm_log_info("%s", err->msg);
+		return;
+	}
 	rsm_log_error("%s", err->msg);
 	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
 		      worker->name, "text", err->msg, NULL);
@@ -72,8 +114,15 @@ void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridg
 	/* the index that a failed write keeps from being written is no second failure */
 	known = cartridge->retry_at_ns > rsm_manager_now(worker->manager);
 	if (!known) {
+		bool first = cartridge->failures == 0;
+
 		back_off_locked(cartridge, err);
-		if (err->key == 0x03) /* medium error; a drive that is broken is another matter */
+		worker->errors += err->key == KEY_HARDWARE_ERROR;
+		/* the next drive begins at once; if it does no better, there is time */
+		cartridge->elsewhere =
+			rsm_drive_try_elsewhere_locked(worker, cartridge, err) && first;
+		/* a drive that is broken is another matter */
+		if (err->key == KEY_MEDIUM_ERROR)
 			give_up = ++cartridge->write_failures == WRITES_FAILED_MOST;
 	}
 	cartridge->leave = true; /* another drive may do better */
@@ -129,13 +178,19 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	cartridge->failures = cartridge->strays = 0;
 	cartridge->retry_at_ns = 0;
 	cartridge->since_ns = 0;
+	cartridge->bias_ns = 0;
 	cartridge->failure = (struct rsm_err){ 0 };
+	worker->fetch_ns =
+		worker->fetching_since_ns ? cartridge->loaded_at_ns - worker->fetching_since_ns : 0;
 	worker->state = RSM_DRIVE_IDLE;
 	worker->failures = 0;
+	rsm_item_ends_locked(cartridge, RSM_WORK_PASSED, "");
 	cartridge->stay_until_ns = 0;
 	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
 	    rsm_list_is_empty(&cartridge->reads))
 		leave_soon_locked(cartridge);
+	else if (!rsm_list_is_empty(&cartridge->mounts) || !rsm_list_is_empty(&cartridge->reads))
+		cartridge->leave = false; /* somebody gave it up, but somebody else wants it */
 	rsm_drive_note_label_work_locked(cartridge);
 	rsm_cartridge_note_work_locked(cartridge);
 	rsm_manager_wake_locked(manager);
@@ -157,12 +212,12 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again, known, goes_on, is_settled;
+	bool identify, keeps, again, traded, known, goes_on, is_settled;
 	int r;
 
 	worker->another = RSM_ANOTHER_NONE;
 	r = rsm_drive_fetch(worker, cartridge, &err);
-	again = r < 0 && worker->another == RSM_ANOTHER_TRADED;
+	traded = r < 0 && worker->another == RSM_ANOTHER_TRADED;
 	known = r < 0 && worker->another == RSM_ANOTHER_KNOWN;
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
@@ -178,23 +233,35 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		return;
 	}
 	cartridge->state = RSM_CARTRIDGE_AWAY;
-	cartridge->worker = NULL;
+	cartridge->departures++;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
-	goes_on = r == -EMEDIUMTYPE && !keeps && !again && !known &&
+	goes_on = r == -EMEDIUMTYPE && !keeps && !traded && !known &&
 		  rsm_drive_fit_goes_on_locked(worker, cartridge);
 	is_settled = cartridge->incompatible;
+	again = !traded && !known && rsm_drive_try_elsewhere_locked(worker, cartridge, &err) &&
+		cartridge->failures == 0 && !keeps;
 	if (goes_on) {
 		cartridge->identify = identify;
 	} else {
-		if (!again && !known)
+		if (!traded && !known)
 			back_off_locked(cartridge, &err);
-		(void)rsm_identify_ended_locked(cartridge, r);
+		if (!again)
+			(void)rsm_identify_ended_locked(cartridge, r);
 	}
-	if (r == -EMEDIUMTYPE)
+	if (goes_on || again || traded)
+		rsm_item_goes_back_locked(cartridge, err.msg);
+	else
+		rsm_item_ends_locked(cartridge, known ? RSM_WORK_PASSED : RSM_WORK_FAILED, err.msg);
+	cartridge->worker = NULL;
+	if (again) {
+		cartridge->retry_at_ns = 0;
+		cartridge->identify = identify;
+	}
+	if (r == -EMEDIUMTYPE && !traded)
 		cartridge->label_at_ns = 0; /* it will not be another one next time */
 	worker->state = keeps ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
-	if (err.key == 0x04 && ++worker->failures >= LOADS_FAILED_MOST)
+	if (err.key == KEY_HARDWARE_ERROR && ++worker->failures >= LOADS_FAILED_MOST)
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
@@ -203,16 +270,16 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		rsm_cartridge_unref(cartridge);
 		return;
 	}
-	if (again || known)
+	if (traded || known)
 		rsm_log_info("%s", err.msg);
 	else if (r == -EMEDIUMTYPE && (is_settled || worker->medium.cleaner))
 		rsm_log_warning("%s", err.msg); /* that is what it is, and is in the events */
 	else
 		report(worker, cartridge, &err);
-	if (!again && !known)
+	if (!traded && !known)
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
-	if (!again)
+	if (!again && !traded && (r != -EBUSY || !will_pass(&err))) /* else they go on waiting */
 		rsm_cartridge_fail_requests(cartridge, r, &err);
 	if (r == -EMEDIUMTYPE)
 		rsm_identify_unknown_again(worker->library);
@@ -261,6 +328,8 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
+	int64_t unload_at, item = rsm_item_begin_dismount(cartridge);
+	bool in_vain;
 	int r;
 
 	if (!let_go_of_abandoned(worker, cartridge) && !is_given_up(cartridge)) {
@@ -269,18 +338,29 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 			rsm_drive_write_failed(worker, cartridge, &err);
 	}
 	rsm_drive_set_state(worker, RSM_DRIVE_UNLOADING);
+	unload_at = rsm_manager_now(manager);
 	r = rsm_drive_take_home(worker, cartridge, &err);
+	rsm_drive_look_at_alerts(worker);
 	if (r < 0) {
 		rsm_err_wrap(&err, r, "%s in %s", cartridge->barcode, worker->name);
 		report(worker, cartridge, &err);
 	}
+	rsm_item_end_dismount(worker, item, r, &err);
 	rsm_mutex_lock(&manager->lock);
 	cartridge->state = RSM_CARTRIDGE_AWAY;
+	cartridge->departures++;
 	cartridge->worker = NULL;
 	cartridge->leave = false;
+	rsm_cartridge_unbound_locked(cartridge);
 	cartridge->abandoned = false;
 	cartridge->held = false;
 	cartridge->idle_since_ns = rsm_manager_now(manager);
+	if (cartridge->elsewhere)
+		cartridge->retry_at_ns = 0;
+	cartridge->elsewhere = false;
+	if (worker->fetch_ns)
+		rsm_library_note_exchange_locked(
+			worker->library, worker->fetch_ns + cartridge->idle_since_ns - unload_at);
 	if (r < 0) {
 		cartridge->failure = err;
 		cartridge->outcome_number++;
@@ -290,13 +370,19 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	if (rsm_mount_queue_due_ns(cartridge, cartridge->idle_since_ns) <= cartridge->idle_since_ns)
 		cartridge->since_ns = cartridge->idle_since_ns; /* its place is behind the others */
 	worker->cartridge = NULL;
+	if (r == 0 && worker->errors >= DRIVE_ERRORS_MOST)
+		r = rsm_err_set(&err, EIO,
+				"%s is out of service: its last %u tries ended in %.300s",
+				worker->name, worker->errors, cartridge->failure.msg);
 	worker->state = r < 0 ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
+	/* what was asked for while it was leaving */
+	in_vain = r < 0 || !worker->enabled || rsm_cartridge_is_disabled_locked(cartridge);
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (r < 0) {
+	if (r < 0)
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
+	if (in_vain)
 		rsm_manager_note_failed_drive(manager);
-	}
 	rsm_cartridge_unref(cartridge);
 }

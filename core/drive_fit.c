@@ -136,8 +136,7 @@ bool rsm_drive_fit_must_change_locked(const struct rsm_drive_worker *worker,
 bool rsm_drive_fit_is_fixed_locked(const struct rsm_cartridge *cartridge,
 				   const struct rsm_medium *medium)
 {
-	return medium->write_protected ||
-	       rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES;
+	return medium->write_protected || rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES;
 }
 
 bool rsm_drive_fit_has_label_work_locked(const struct rsm_cartridge *cartridge,

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "changer/medium_memory.h"
+#include "core/catalog_import.h"
 #include "core/drive_fit.h"
 #include "core/ltfs/ltfs_volume.h"
 
@@ -40,13 +41,24 @@ char *rsm_drive_root_key(struct rsm_volume_index *index, const char *name)
 	return text;
 }
 
-enum { KEY_POOL, KEY_NAME, KEY_LMID, KEY_SIDE, KEY_STATE, KEY_OWNER, KEY_MODE, KEY_ACL, KEYS };
+enum {
+	KEY_POOL,
+	KEY_NAME,
+	KEY_LMID,
+	KEY_SIDE,
+	KEY_STATE,
+	KEY_OWNER,
+	KEY_MODE,
+	KEY_ACL,
+	KEY_COPY,
+	KEYS
+};
 
 static void fill_vendor_keys(struct rsm_content *content, struct rsm_identification *found,
 			     char *keys[KEYS])
 {
-	static const char *const names[KEYS] = { "pool",  "name",  "lmid", "side",
-						 "state", "owner", "mode", "acl" };
+	static const char *const names[KEYS] = { "pool",  "name", "lmid", "side", "state",
+						 "owner", "mode", "acl",  "copy" };
 
 	for (int i = 0; i < KEYS; i++)
 		keys[i] = rsm_drive_root_key(rsm_content_index(content), names[i]);
@@ -56,6 +68,7 @@ static void fill_vendor_keys(struct rsm_content *content, struct rsm_identificat
 	found->side = keys[KEY_SIDE];
 	found->state = keys[KEY_STATE];
 	found->acl = keys[KEY_ACL];
+	found->copy_of = keys[KEY_COPY];
 	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
 			   sscanf(keys[KEY_OWNER], "%u:%u", &found->owner, &found->group) == 2 &&
 			   sscanf(keys[KEY_MODE], "%o", &found->mode) == 1;
@@ -73,7 +86,7 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	if (cartridge->id == id)
 		return;
 	other = rsm_cartridge_find_locked(manager, id);
-	cartridge->id = id;
+	rsm_cartridge_become_locked(cartridge, id); /* found before the other */
 	if (!other)
 		return;
 	RSM_LIST_FOR_EACH_SAFE (item, &other->mounts) {
@@ -84,14 +97,11 @@ static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartri
 		rsm_list_remove(item);
 		rsm_list_append(&cartridge->works, item);
 	}
-	rsm_list_remove(&other->link);
-	rsm_list_append(&manager->cartridges, &other->link); /* found after ours */
 	if (other->references)
 		return;
 	if (other->content)
 		rsm_content_close_volume(other->content);
-	rsm_list_remove(&other->link);
-	free(other);
+	rsm_cartridge_remove_locked(other);
 }
 
 /* Whose volume it bears, too. */
@@ -158,6 +168,8 @@ int rsm_drive_note_identification(struct rsm_drive_worker *worker, struct rsm_ca
 	rsm_mutex_lock(&worker->manager->lock);
 	rsm_drive_fit_note_locked(cartridge, &worker->medium);
 	rsm_mutex_unlock(&worker->manager->lock);
+	/* whose it is is known, and its name is seen: who writes to it now may do so */
+	rsm_manager_apply_state(worker->manager, cartridge);
 	rsm_event_add(catalog_of(worker), "identify", "medium", cartridge->barcode, "label",
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
 	if (worker->medium.duplicate)
@@ -251,7 +263,8 @@ bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge
 
 	if (find_owner(worker, probe, &owner) && is_really(m, &owner))
 		return true;
-	if (!is_owned(m))
+	/* what a backup of the catalogue told is not expected, only thought */
+	if (!is_owned(m) || rsm_medium_is_doubtful(catalog_of(worker), m->id))
 		return false;
 	switch (probe->kind) {
 	case RSM_PROBE_LTFS:

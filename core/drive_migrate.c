@@ -33,6 +33,7 @@ struct batch {
 	size_t count, room;
 	uint64_t bytes;
 	uint64_t last_order;
+	uint64_t before;   /* what was closed then, or later, has time; 0: nothing has */
 	uint64_t most;	   /* bytes of a batch */
 	uint64_t at_least; /* for parts: that wait in the file */
 	bool tight;	   /* the staging area is */
@@ -257,6 +258,10 @@ static int write_file(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 
 	if (r != 0)
 		return r;
+	if (batch->before && migration->close_order >= batch->before) {
+		rsm_migration_free(migration);
+		return RSM_NODE_ABSENT;
+	}
 	batch->last_order = migration->close_order;
 	return write_migration(worker, cartridge, batch, migration, err);
 }
@@ -329,11 +334,13 @@ static int record_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 }
 
 static bool batch_goes_on(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			  const struct batch *batch)
+			  struct batch *batch)
 {
 	RSM_LOCK_SCOPE(&worker->manager->lock);
+	batch->before = cartridge->leave_before; /* a dismount may have been asked for meanwhile */
 	return batch->count < BATCH_FILES && batch->bytes < batch->most &&
-	       rsm_list_is_empty(&cartridge->reads) && !rsm_manager_hurries_locked(worker->manager);
+	       (cartridge->leave || rsm_list_is_empty(&cartridge->reads)) &&
+	       !rsm_manager_hurries_locked(worker->manager);
 }
 
 static void size_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -348,6 +355,7 @@ static void size_batch(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	rsm_mutex_lock(&worker->manager->lock);
 	if (cartridge->stream && batch->at_least > STREAM_ON) /* once begun, it goes on */
 		batch->at_least = STREAM_ON;
+	batch->before = cartridge->leave_before;
 	rsm_mutex_unlock(&worker->manager->lock);
 	if (batch->tight) {
 		uint64_t part = rsm_staging_space_size(space) / 4;
@@ -373,7 +381,9 @@ int rsm_drive_migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	do
 		r = write_file(worker, cartridge, &batch, &write_err);
 	while (r == 0 && batch_goes_on(worker, cartridge, &batch));
-	while (r == RSM_NODE_ABSENT && !batch.full && batch_goes_on(worker, cartridge, &batch)) {
+	/* a cartridge that leaves does not wait for who writes on and on to an open file */
+	while (r == RSM_NODE_ABSENT && !batch.full && !batch.before &&
+	       batch_goes_on(worker, cartridge, &batch)) {
 		r = write_part(worker, cartridge, &batch, &write_err);
 		if (r == RSM_NODE_ABSENT)
 			break;

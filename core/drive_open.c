@@ -1,10 +1,5 @@
 /* Fetching a cartridge: the robot, the drive, and the label, which is read and compared before
  * anything is ever written (rsm-model.md 5, 8; promises 3 and 4 of its section 20).
- *
- * What may be overwritten by a format or a free label: the free label, a blank tape, the volume
- * that a deallocation left behind (old_uuid), and what our own labelling left that was cut short
- * (rsm_medium_begin_labelling, before the first byte). Anything else is identified as what it is,
- * and those who waited are told.
  */
 #include "core/drive_private.h"
 
@@ -15,6 +10,8 @@
 
 #include "base/log.h"
 #include "core/acl_text.h"
+#include "core/catalog_import.h"
+#include "core/copy.h"
 #include "core/drive_fit.h"
 #include "core/ltfs/ltfs_volume.h"
 #include "core/tapefile/tapefile.h"
@@ -42,18 +39,53 @@ static int get_acl(struct rsm_drive_worker *worker, int64_t medium, char **ret_a
 	return rsm_text_take(&text, ret_acl, err);
 }
 
+/* A copy bears whose copy it is. One whose first is not known bears what it bore: nothing is
+ * written to it.
+ */
+static int be_like_first(struct rsm_drive_worker *worker, struct drive_identity *identity,
+			 int64_t *ret_whose, struct rsm_err *err)
+{
+	struct rsm_medium *m = &identity->medium, first;
+	struct rsm_copy copy;
+	int r = rsm_copy_get(catalog_of(worker), m->id, &copy, err);
+
+	identity->copy_of[0] = '\0';
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = copy.first ? rsm_medium_get(catalog_of(worker), copy.first, &first, err) : 1;
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		m->lmid[0] = '\0';
+		return 0;
+	}
+	memcpy(identity->copy_of, copy.volume, sizeof identity->copy_of);
+	memcpy(m->lmid, first.lmid, sizeof m->lmid);
+	memcpy(m->name, first.name, sizeof m->name);
+	m->pool = first.pool;
+	m->state = first.state;
+	m->mode = first.mode;
+	m->owner = first.owner;
+	m->group = first.group;
+	*ret_whose = first.id;
+	return 0;
+}
+
 int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		       struct drive_identity *ret_identity, struct rsm_err *err)
 {
 	struct rsm_medium *m = &ret_identity->medium;
+	int64_t whose = medium;
 	int r = rsm_medium_get(catalog_of(worker), medium, m, err);
 
 	if (r > 0)
 		return rsm_err_set(err, ENOENT, "the cartridge is not in the catalogue any more");
 	if (r == 0)
+		r = be_like_first(worker, ret_identity, &whose, err);
+	if (r == 0)
 		r = rsm_pool_path(catalog_of(worker), m->pool, &ret_identity->pool, err);
 	if (r == 0)
-		r = get_acl(worker, medium, &ret_identity->acl, err);
+		r = get_acl(worker, whose, &ret_identity->acl, err);
 	if (r < 0)
 		return r;
 	ret_identity->identity = (struct rsm_volume_identity){
@@ -64,6 +96,7 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		.state = m->state == RSM_MEDIUM_COMPLETE ? "complete" : "allocated",
 		.barcode = m->barcode,
 		.acl = ret_identity->acl,
+		.copy_of = ret_identity->copy_of[0] ? ret_identity->copy_of : NULL,
 		.mode = m->mode,
 		.owner = m->owner,
 		.group = m->group,
@@ -100,12 +133,36 @@ void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge 
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_err err;
 
-	if (failure->key != RSM_KEY_MEDIUM_ERROR || rsm_medium_is_unwritable(m))
+	if (failure->key != RSM_KEY_MEDIUM_ERROR)
 		return; /* the drive's own, or the way to it */
+	if (writing)
+		worker->told.write_errors++;
+	else
+		worker->told.read_errors++;
+	if (rsm_medium_is_unwritable(m))
+		return;
 	snprintf(m->health, sizeof m->health, "%s%02X/%02X/%02X in %s", lasting[writing],
 		 failure->key, failure->asc, failure->ascq, worker->name);
 	if (rsm_medium_set_health(catalog_of(worker), cartridge->id, m->health, &err) < 0)
 		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
+}
+
+void rsm_drive_note_traffic(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_medium_traffic *told = &worker->told, traffic = *told;
+	struct rsm_err err;
+	uint64_t read, written;
+
+	rsm_tape_drive_traffic(worker->drive, &read, &written);
+	traffic.bytes_read = read - told->bytes_read;
+	traffic.bytes_written = written - told->bytes_written;
+	*told = (struct rsm_medium_traffic){ .bytes_read = read, .bytes_written = written };
+	if (!traffic.bytes_read && !traffic.bytes_written && !traffic.read_errors &&
+	    !traffic.write_errors)
+		return;
+	if (rsm_medium_record_add(catalog_of(worker), cartridge->id, &traffic, &err) < 0)
+		rsm_log_warning("%s in %s: its record is not kept: %s", cartridge->barcode,
+				worker->name, err.msg);
 }
 
 /* That this drive only reads it is no quality of the cartridge, unless there is no other. */
@@ -159,6 +216,7 @@ void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge
 	if (r < 0)
 		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, err.msg);
 	worker->medium = m;
+	rsm_drive_note_traffic(worker, cartridge);
 	rsm_manager_apply_state(worker->manager, cartridge);
 }
 
@@ -186,8 +244,8 @@ static bool knows_owner(struct rsm_content *content)
 	return lmid != NULL;
 }
 
-static int mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		      const struct rsm_ltfs_label *label, struct rsm_err *err)
+int rsm_drive_mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			 const struct rsm_ltfs_label *label, struct rsm_err *err)
 {
 	RSM_TEXT struct rsm_text conflicts = { 0 };
 	const char *key;
@@ -239,221 +297,6 @@ static int mount_tapefile(struct rsm_drive_worker *worker, struct rsm_cartridge 
 	return rsm_drive_cache_reset(worker, status.block_size, err);
 }
 
-/* Is it what a labelling of ours was writing when it was cut short? */
-static bool is_own_remains(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe)
-{
-	const char *uuid = NULL;
-	bool was = false;
-
-	if (probe->kind == RSM_PROBE_LTFS)
-		uuid = probe->label.uuid;
-	else if (probe->kind == RSM_PROBE_FOREIGN && strcmp(probe->label_type, "damaged LTFS") != 0)
-		return false;
-	return rsm_medium_was_labelling(catalog_of(worker), worker->medium.id, uuid, &was, NULL) ==
-		       0 &&
-	       was;
-}
-
-/* May what is on the medium be destroyed, as the label work demands? */
-static bool may_overwrite(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge,
-			  const struct rsm_ltfs_probe *probe)
-{
-	if (cartridge->worm)
-		return probe->kind == RSM_PROBE_BLANK;
-	switch (probe->kind) {
-	case RSM_PROBE_BLANK:
-	case RSM_PROBE_FREE: return true;
-	case RSM_PROBE_LTFS:
-		if (worker->medium.old_uuid[0] &&
-		    strcasecmp(probe->label.uuid, worker->medium.old_uuid) == 0)
-			return true;
-		break;
-	case RSM_PROBE_FOREIGN: break;
-	}
-	return is_own_remains(worker, probe);
-}
-
-/* rsm free was asked for and confirmed: what the catalogue knew to be on it goes, nothing else. */
-static bool may_free(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe)
-{
-	const struct rsm_medium *medium = &worker->medium;
-
-	if (is_own_remains(worker, probe))
-		return true;
-	switch (probe->kind) {
-	case RSM_PROBE_BLANK:
-	case RSM_PROBE_FREE: return true;
-	case RSM_PROBE_LTFS:
-		return strcasecmp(probe->label.uuid, medium->old_uuid) == 0 ||
-		       strcasecmp(probe->label.uuid, medium->volume_uuid) == 0;
-	case RSM_PROBE_FOREIGN:
-		return strcmp(probe->label_type, medium->label_type) == 0 &&
-		       strcmp(probe->label_info, medium->label_info) == 0;
-	}
-	return false;
-}
-
-static bool is_still_wanted(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
-{
-	struct rsm_medium now;
-
-	return rsm_medium_get(catalog_of(worker), cartridge->id, &now, NULL) != 0 ||
-	       strcmp(now.volume_uuid, worker->medium.volume_uuid) == 0;
-}
-
-static int write_free_label(struct rsm_drive_worker *worker, struct rsm_err *err)
-{
-	int r = rsm_medium_begin_labelling(catalog_of(worker), worker->medium.id, NULL, err);
-
-	return r ? r : rsm_ltfs_write_free_label(worker->drive, worker->medium.barcode, err);
-}
-
-static bool is_not_stopping(void *context)
-{
-	struct rsm_drive_worker *worker = context;
-
-	RSM_LOCK_SCOPE(&worker->manager->lock);
-	return !worker->manager->stopping;
-}
-
-/* rsm free --erase: in one partition, so that nothing is left between two. A death leaves it to be
- * begun again.
- */
-static int erase_if_wanted(struct rsm_drive_worker *worker, struct rsm_err *err)
-{
-	bool wanted;
-	int r = rsm_medium_is_to_be_erased(catalog_of(worker), worker->medium.id, &wanted, err);
-
-	if (r < 0 || !wanted)
-		return r;
-	rsm_log_info("%s in %s: is being erased", worker->medium.shown, worker->name);
-	r = rsm_medium_begin_labelling(catalog_of(worker), worker->medium.id, NULL, err);
-	if (r == 0)
-		r = rsm_tape_drive_format(worker->drive, 1, err);
-	if (r == 0)
-		r = rsm_tape_drive_locate(worker->drive, 0, 0, err);
-	if (r == 0)
-		r = rsm_tape_drive_erase_all(worker->drive, is_not_stopping, worker, err);
-	if (r != 0)
-		return rsm_err_fold(err, r, "erasing");
-	rsm_event_add(catalog_of(worker), "erase", "medium", worker->medium.shown, "drive",
-		      worker->name, NULL);
-	return 0;
-}
-
-/* That it had no volume is over before anybody sees that its label work is done. */
-static void note_writable(struct rsm_cartridge *cartridge)
-{
-	RSM_LOCK_SCOPE(&cartridge->manager->lock);
-	cartridge->read_only = false;
-	cartridge->reason[0] = '\0';
-}
-
-static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		  struct rsm_err *err)
-{
-	struct rsm_volume_index *index = rsm_content_index(cartridge->content);
-	struct drive_identity identity = { 0 };
-	enum rsm_label_work next = RSM_LABEL_NONE;
-	int r;
-
-	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
-	if (r == 0)
-		r = rsm_medium_begin_labelling(catalog_of(worker), cartridge->id,
-					       worker->medium.volume_uuid, err);
-	if (r == 0)
-		r = rsm_tape_drive_prevent_removal(worker->drive, true, err);
-	worker->prevented = true;
-	if (r == 0)
-		r = rsm_ltfs_format(worker->drive, cartridge->content, worker->medium.volume_uuid,
-				    &identity.identity, &worker->volume, err);
-	if (!rsm_drive_identity_is_current(worker, cartridge->id, &identity))
-		next = RSM_LABEL_UPDATE;
-	rsm_drive_identity_fini(&identity);
-	if (!is_still_wanted(worker, cartridge)) {
-		/* deallocated meanwhile: nobody would know the volume, or its half */
-		rsm_volume_free(worker->volume);
-		worker->volume = NULL;
-		if (cartridge->worm) /* used up; the catalogue has it decommissioned */
-			return 0;
-		r = write_free_label(worker, err);
-		return r ? r : rsm_medium_forget_labelling(catalog_of(worker), cartridge->id, err);
-	}
-	if (r == 0)
-		r = rsm_volume_index_commit(index, false, err);
-	if (r == 0)
-		note_writable(cartridge);
-	if (r == 0)
-		r = rsm_medium_set_label_work(catalog_of(worker), cartridge->id, RSM_LABEL_FORMAT,
-					      next, err);
-	if (r == 0)
-		r = rsm_drive_cache_reset(worker, RSM_LTFS_BLOCK_SIZE, err);
-	if (r == 0) /* whatever was wrong with it is not any more */
-		worker->medium.health[0] = '\0';
-	if (r == 0)
-		rsm_event_add(catalog_of(worker), "format", "medium", cartridge->barcode, "drive",
-			      worker->name, "volume", worker->medium.volume_uuid, NULL);
-	return r;
-}
-
-static int do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			 const struct rsm_ltfs_probe *probe, struct rsm_err *err)
-{
-	struct rsm_medium *m = &worker->medium;
-	int r;
-
-	if (m->label_work == RSM_LABEL_FORMAT) {
-		r = rsm_cartridge_open_content(cartridge, m->volume_uuid, true, err);
-		if (r < 0)
-			return r;
-		if (probe->kind == RSM_PROBE_LTFS &&
-		    strcasecmp(probe->label.uuid, m->volume_uuid) == 0) {
-			/* it was formatted; only the note of it was not made, and it may have
-			 * another name by now */
-			r = mount_ltfs(worker, cartridge, &probe->label, err);
-			return r ? r
-				 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
-							     RSM_LABEL_FORMAT, RSM_LABEL_UPDATE,
-							     err);
-		}
-		if (may_overwrite(worker, cartridge, probe))
-			return format(worker, cartridge, err);
-	} else if (!cartridge->worm && may_free(worker, probe)) {
-		r = erase_if_wanted(worker, err);
-		if (r == 0)
-			r = write_free_label(worker, err);
-		if (r == 0)
-			m->health[0] = '\0';
-		return r ? r
-			 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
-						     RSM_LABEL_FREE, RSM_LABEL_NONE, err);
-	}
-	r = rsm_drive_note_identification(worker, cartridge, probe, NULL, err);
-	return r ? r
-		 : rsm_err_set(err, EMEDIUMTYPE,
-			       "it holds \"%s\" %s where %s was expected, and is left as it is",
-			       probe->label_type,
-			       probe->kind == RSM_PROBE_LTFS ? probe->label.uuid
-							     : probe->label_info,
-			       cartridge->worm ? "a blank cartridge that is written once"
-					       : "a free label");
-}
-
-/* A format that was under way when the medium was deallocated, and when the process or the power
- * died: what it left is nobody's, and must not be taken for a volume of somebody's.
- */
-static int clean_up(struct rsm_drive_worker *worker, struct rsm_ltfs_probe *probe,
-		    struct rsm_err *err)
-{
-	int r = write_free_label(worker, err);
-
-	if (r == 0)
-		r = rsm_medium_forget_labelling(catalog_of(worker), worker->medium.id, err);
-	if (r == 0)
-		r = rsm_ltfs_probe(worker->drive, probe, err);
-	return r < 0 ? rsm_err_wrap(err, r, "free label in the place of a half volume") : 0;
-}
-
 /* One partition has its label, the other has none: it is read by that one, if there is something to
  * be read; a format that was cut short left nothing.
  */
@@ -462,7 +305,7 @@ static int mount_half(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 {
 	struct rsm_volume_status status;
 	bool expected = strcasecmp(probe->label.uuid, worker->medium.volume_uuid) == 0;
-	int r = mount_ltfs(worker, cartridge, &probe->label, err);
+	int r = rsm_drive_mount_ltfs(worker, cartridge, &probe->label, err);
 
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
@@ -475,6 +318,25 @@ static int mount_half(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	rsm_volume_free(worker->volume);
 	worker->volume = NULL;
 	return 0;
+}
+
+static bool has_label_work(struct rsm_drive_worker *worker)
+{
+	struct rsm_medium now;
+
+	return rsm_medium_get(catalog_of(worker), worker->medium.id, &now, NULL) == 0 &&
+	       now.label_work != RSM_LABEL_NONE;
+}
+
+/* While the label was read the medium may have been allocated, freed or given back. */
+static int look_again(struct rsm_drive_worker *worker, const struct rsm_cartridge *cartridge,
+		      struct rsm_err *err)
+{
+	bool write_protected = worker->medium.write_protected;
+	int r = rsm_medium_get(catalog_of(worker), cartridge->id, &worker->medium, err);
+
+	worker->medium.write_protected = write_protected; /* as the drive says */
+	return r > 0 ? rsm_err_set(err, ENOENT, "it is not in the catalogue any more") : r;
 }
 
 static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -500,11 +362,14 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		rsm_drive_note_unreadable(worker, cartridge, err);
 		return r;
 	}
+	r = look_again(worker, cartridge, err);
+	if (r < 0)
+		return r;
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
-		return do_label_work(worker, cartridge, &probe, err);
+		return rsm_drive_do_label_work(worker, cartridge, &probe, err);
 	if (!m->lmid[0] && !m->write_protected && !cartridge->worm &&
-	    is_own_remains(worker, &probe)) {
-		r = clean_up(worker, &probe, err);
+	    rsm_drive_is_own_remains(worker, &probe)) {
+		r = rsm_drive_clean_up_label(worker, &probe, err);
 		if (r < 0)
 			return r;
 	}
@@ -520,14 +385,16 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	expected = m->volume_uuid[0] && !m->duplicate && probe.kind == RSM_PROBE_LTFS &&
 		   strcasecmp(probe.label.uuid, m->volume_uuid) == 0;
 	if (probe.kind == RSM_PROBE_LTFS && !worker->volume) {
-		r = mount_ltfs(worker, cartridge, &probe.label, err);
+		r = rsm_drive_mount_ltfs(worker, cartridge, &probe.label, err);
 		if (r == -EBADMSG && !expected && err)
 			snprintf(probe.label_info, sizeof probe.label_info, "%.127s", err->msg);
 		else if (r < 0)
 			return r;
 	}
-	if (expected)
+	if (expected && !rsm_medium_is_doubtful(catalog_of(worker), m->id))
 		return 0;
+	if (expected)
+		return rsm_drive_note_identification(worker, cartridge, &probe, NULL, err);
 	if (m->state == RSM_MEDIUM_ALLOCATED || m->state == RSM_MEDIUM_COMPLETE) {
 		r = rsm_drive_note_identification(worker, cartridge, &probe, NULL, err);
 		return r ? r
@@ -540,6 +407,9 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	r = rsm_drive_note_identification(worker, cartridge, &probe, NULL, err);
 	if (r == 0 && !worker->volume && m->state == RSM_MEDIUM_FOREIGN)
 		r = mount_tapefile(worker, cartridge, err);
+	/* whoever waits for its new label holds on to what it was before */
+	if (r == -EBUSY && has_label_work(worker))
+		r = 0;
 	return r;
 }
 

@@ -1,7 +1,7 @@
 /* drive_private.h - what the files of a drive worker share: drive_worker.c (the loop),
  * drive_fetch.c (in and out), drive_choose.c (what next), drive_step.c (the doing), drive_open.c
- * (opening it), drive_identify.c (what is on it), drive_robot.c (robot and loading), drive_read.c
- * (reads), drive_migrate.c (migration, commits).
+ * (opening it), drive_label.c (labels), drive_identify.c (what is on it), drive_robot.c (robot and
+ * loading), drive_read.c (reads), drive_migrate.c (migration, commits).
  */
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
@@ -9,6 +9,7 @@
 #include "core/block_cache.h"
 #include "core/hasher.h"
 #include "core/manager_private.h"
+#include "core/medium_record.h"
 
 enum { READ_AHEAD_BLOCKS = 8, WRITE_BLOCKS = RSM_HASHER_DEPTH + 1 };
 
@@ -20,6 +21,13 @@ struct courier {
 	bool stop;	       /* [lock] */
 	bool runs;
 	pthread_t thread;
+};
+
+/* Somebody who waits for a drive to be cleaned. */
+struct rsm_clean_wait {
+	bool ended; /* [lock] */
+	int r;	    /* [lock] */
+	struct rsm_err err;
 };
 
 struct rsm_drive_worker {
@@ -37,7 +45,13 @@ struct rsm_drive_worker {
 	enum rsm_drive_state state;	 /* [lock] */
 	struct rsm_cartridge *cartridge; /* [lock] written by the thread only */
 	bool enabled;			 /* [lock] */
-	unsigned failures;		 /* [lock] loads in a row that failed */
+	unsigned failures;		 /* [lock] loads in a row that failed, by its own fault */
+	unsigned errors;		 /* [lock] at work, in a row, that were the drive's own */
+	int64_t fetching_since_ns;	 /* [lock] 0: it lay in the drive at start */
+	int64_t fetch_ns;		 /* [lock] how long that took */
+	bool unclean;			 /* [lock] it has said that it wants to be cleaned */
+	struct rsm_clean_wait *clean;	 /* [lock] that somebody has asked for, or NULL */
+	int64_t clean_retry_ns;		 /* [lock] after a failure */
 
 	/* the thread's own */
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
@@ -56,12 +70,15 @@ struct rsm_drive_worker {
 	uint64_t head_block;
 	struct rsm_hasher *hasher; /* NULL: no checksums (yet) */
 	bool hasher_failed;
+	struct rsm_medium_traffic told; /* of the drive; errors: of the medium, to be told */
 	struct rsm_block_cache cache;
 	struct courier courier;
 };
 
 /* ---- drive_worker.c ---- */
 
+/* Its place among the manager's workers, and among what the mount queue sees of them. */
+size_t rsm_drive_number(const struct rsm_drive_worker *worker);
 void rsm_drive_set_state(struct rsm_drive_worker *worker, enum rsm_drive_state state);
 
 /* ---- drive_fetch.c ---- */
@@ -74,6 +91,10 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			    struct rsm_err *err);
 void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge);
+/* Was it the drive's own fault, and could another one do it? Then this one is avoided. */
+bool rsm_drive_try_elsewhere_locked(struct rsm_drive_worker *worker,
+				    struct rsm_cartridge *cartridge, const struct rsm_err *err);
+void rsm_drive_note_success(struct rsm_drive_worker *worker);
 
 /* ---- drive_choose.c, drive_step.c ---- */
 
@@ -108,6 +129,7 @@ struct drive_identity {
 	struct rsm_volume_identity identity;
 	struct rsm_medium medium;
 	char *pool, *acl;
+	char copy_of[RSM_GUID_SIZE];
 };
 RSM_MUST_CHECK int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 				      struct drive_identity *ret_identity, struct rsm_err *err);
@@ -119,14 +141,36 @@ bool rsm_drive_identity_is_current(struct rsm_drive_worker *worker, int64_t medi
 /* What the volume tells of itself goes to the catalogue and to the contents' room. */
 void rsm_drive_note_status(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   bool loaded);
+/* What has passed through the drive goes to the medium's record. */
+void rsm_drive_note_traffic(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* A medium error that a read or write met: the catalogue remembers it as the medium's health. */
 void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			  bool writing, const struct rsm_err *failure);
 
+struct rsm_ltfs_label;
+/* Its volume becomes the worker's. -EBADMSG: there is none that could be opened. */
+RSM_MUST_CHECK int rsm_drive_mount_ltfs(struct rsm_drive_worker *worker,
+					struct rsm_cartridge *cartridge,
+					const struct rsm_ltfs_label *label, struct rsm_err *err);
+
+/* ---- drive_label.c ---- */
+
+struct rsm_ltfs_probe;
+/* Is it what a labelling of ours was writing when it was cut short? */
+bool rsm_drive_is_own_remains(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe);
+/* Formats it, or writes the free label, as worker->medium demands. -EMEDIUMTYPE: what is on it may
+ * not be overwritten.
+ */
+RSM_MUST_CHECK int rsm_drive_do_label_work(struct rsm_drive_worker *worker,
+					   struct rsm_cartridge *cartridge,
+					   const struct rsm_ltfs_probe *probe, struct rsm_err *err);
+/* The free label over such remains; *probe is what is on it then. */
+RSM_MUST_CHECK int rsm_drive_clean_up_label(struct rsm_drive_worker *worker,
+					    struct rsm_ltfs_probe *probe, struct rsm_err *err);
+
 /* ---- drive_identify.c ---- */
 
 enum { RSM_KEY_MEDIUM_ERROR = 0x03 }; /* a sense key */
-struct rsm_ltfs_probe;
 /* The newest that is known of the root's key; NULL: it has none. The caller frees. */
 char *rsm_drive_root_key(struct rsm_volume_index *index, const char *name);
 /* What is on it goes to the catalogue; unreadable: why it cannot be told. */
@@ -162,6 +206,19 @@ RSM_MUST_CHECK int rsm_drive_take_home(struct rsm_drive_worker *worker,
  */
 void rsm_drive_adopt(struct rsm_drive_worker *worker);
 
+/* What lies in it but is not `wanted` (0: whatever it is) goes home. */
+RSM_MUST_CHECK int rsm_drive_clear(struct rsm_drive_worker *worker, int64_t wanted,
+				   struct rsm_err *err);
+
+/* ---- drive_clean.c ---- */
+
+/* Asks the drive whether it wants to be cleaned. */
+void rsm_drive_look_at_alerts(struct rsm_drive_worker *worker);
+/* An empty drive has to do that next. */
+bool rsm_drive_is_to_be_cleaned_locked(const struct rsm_drive_worker *worker);
+/* Its state is CLEANING, and its library's `cleaning` is set. */
+void rsm_drive_do_clean(struct rsm_drive_worker *worker);
+
 /* ---- volume_work.c ---- */
 
 /* What was found wrong with the volume, or put right since, goes to the events, each once. */
@@ -186,6 +243,9 @@ RSM_MUST_CHECK int rsm_drive_note_refusal(struct rsm_drive_worker *worker,
 
 /* ---- drive_read.c ---- */
 
+/* The next read in the direction of the tape, from where the head is, or NULL: none. */
+struct rsm_medium_read *rsm_drive_next_read(const struct rsm_list *reads, uint32_t block_size,
+					    char head_partition, uint64_t head_block);
 void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* True when a block was read ahead. */
 bool rsm_drive_read_ahead(struct rsm_drive_worker *worker);

@@ -162,35 +162,36 @@ static int read_piece(struct rsm_drive_worker *worker, struct rsm_medium_read *r
 	return r;
 }
 
-static uint64_t first_block(const struct rsm_drive_worker *worker,
-			    const struct rsm_medium_read *read)
+static uint64_t first_block(const struct rsm_medium_read *read, uint32_t block_size)
 {
-	return read->start_block + read->byte_offset / worker->block_size;
+	return read->start_block + read->byte_offset / block_size;
 }
 
-/* The next read in the direction of the tape, from where the head is. With the manager's lock. */
-static struct rsm_medium_read *next_read_locked(struct rsm_drive_worker *worker,
-						struct rsm_cartridge *cartridge)
+struct rsm_medium_read *rsm_drive_next_read(const struct rsm_list *reads, uint32_t block_size,
+					    char head_partition, uint64_t head_block)
 {
 	struct rsm_medium_read *ahead = NULL, *first = NULL;
 
-	if (!worker->volume) /* they will be told so in any order */
-		return rsm_list_is_empty(&cartridge->reads)
-			       ? NULL
-			       : RSM_CONTAINER_OF(cartridge->reads.next, struct rsm_medium_read,
-						  link);
-	RSM_LIST_FOR_EACH (item, &cartridge->reads) {
+	RSM_LIST_FOR_EACH (item, reads) {
 		struct rsm_medium_read *read = RSM_CONTAINER_OF(item, struct rsm_medium_read, link);
-		uint64_t block = first_block(worker, read);
+		uint64_t block = first_block(read, block_size);
 
 		if (!first || read->partition < first->partition ||
-		    (read->partition == first->partition && block < first_block(worker, first)))
+		    (read->partition == first->partition && block < first_block(first, block_size)))
 			first = read;
-		if (read->partition == worker->head_partition && block + 1 >= worker->head_block &&
-		    (!ahead || block < first_block(worker, ahead)))
+		if (read->partition == head_partition && block + 1 >= head_block &&
+		    (!ahead || block < first_block(ahead, block_size)))
 			ahead = read;
 	}
 	return ahead ? ahead : first;
+}
+
+static struct rsm_medium_read *next_read_locked(struct rsm_drive_worker *worker,
+						struct rsm_cartridge *cartridge)
+{
+	/* without a volume they will be told so in any order */
+	return rsm_drive_next_read(&cartridge->reads, worker->volume ? worker->block_size : 1,
+				   worker->head_partition, worker->head_block);
 }
 
 static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -207,6 +208,22 @@ static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	rsm_log_error("%s", err->msg);
 	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
 		      worker->name, "file", path, "text", err->msg, NULL);
+}
+
+/* The drive is broken, not the medium: another one reads it. */
+static bool is_passed_on(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			 struct rsm_medium_read *read, const struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	if (read->elsewhere || !rsm_drive_try_elsewhere_locked(worker, cartridge, err))
+		return false;
+	rsm_block_cache_abandon(&worker->cache, read);
+	read->elsewhere = true;
+	worker->errors++;
+	cartridge->failure = *err;
+	rsm_list_append(&cartridge->reads, &read->link);
+	rsm_cartridge_leave_locked(cartridge);
+	return true;
 }
 
 /* Not longer than a moment: while some go on reading, others' turns and dismounts come as well. */
@@ -232,6 +249,10 @@ void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge
 			r = read_piece(worker, read, &err);
 		if (r < 0 && worker->volume)
 			explain(worker, cartridge, read, &err);
+		else if (r == 0)
+			rsm_drive_note_success(worker);
+		if (r < 0 && is_passed_on(worker, cartridge, read, &err))
+			return;
 		if (r < 0)
 			rsm_block_cache_answer(&worker->cache, read, r, &err);
 		else

@@ -51,7 +51,7 @@ static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_e
 }
 
 /* What an earlier failure left in the drive goes home first. */
-static int clear_drive(struct rsm_drive_worker *worker, int64_t wanted, struct rsm_err *err)
+int rsm_drive_clear(struct rsm_drive_worker *worker, int64_t wanted, struct rsm_err *err)
 {
 	struct rsm_medium lying;
 	int r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE,
@@ -71,6 +71,7 @@ static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 {
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_medium now;
+	uint32_t slot;
 	int r = rsm_medium_get(catalog_of(worker), cartridge->id, m, err);
 
 	if (r != 0)
@@ -81,6 +82,10 @@ static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 		return rsm_err_set(err, ENODEV, "it is disabled");
 	if (m->location == RSM_AT_DRIVE && m->element == worker->element)
 		return 0;
+	/* from a drive it could go nowhere */
+	if (m->location == RSM_AT_PORT && worker->library->hardware->changer &&
+	    rsm_library_choose_slot(worker->library, m, &slot, NULL) == -ENOSPC)
+		return rsm_err_set(err, EBUSY, "it waits in a port until a slot is empty");
 	/* another drive that it lies in has given up on it: the robot is let try */
 	r = rsm_library_move(worker->library, m, m->location, m->element, RSM_AT_DRIVE,
 			     worker->element, err);
@@ -96,7 +101,8 @@ static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 int rsm_drive_bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		    struct rsm_err *err)
 {
-	int r = worker->library->hardware->changer ? clear_drive(worker, cartridge->id, err) : 0;
+	int r = worker->library->hardware->changer ? rsm_drive_clear(worker, cartridge->id, err)
+						   : 0;
 
 	if (r < 0)
 		return r;
@@ -132,6 +138,7 @@ int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	struct rsm_err unload_err;
 	int r;
 
+	rsm_drive_note_traffic(worker, cartridge);
 	rsm_volume_free(worker->volume);
 	worker->volume = NULL;
 	worker->head_partition = 0;
@@ -163,7 +170,7 @@ void rsm_drive_adopt(struct rsm_drive_worker *worker)
 
 	r = rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE, worker->element,
 			  &medium, &err);
-	if (r > 0)
+	if (r > 0 || (r == 0 && medium.cleaner))
 		return;
 	if (r == 0)
 		r = rsm_cartridge_ref(worker->manager, medium.id, &cartridge, &err);

@@ -35,13 +35,18 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		rsm_drive_write_failed(worker, cartridge, &err);
 		return;
 	}
+	if (wrote)
+		rsm_drive_note_success(worker);
 	rsm_mutex_lock(&manager->lock);
 	if (wrote)
 		cartridge->write_failures = 0;
 	full = cartridge->full;
 	asked_again = cartridge->migrate_at_ns != asked;
 	rsm_cartridge_note_work_locked(cartridge);
-	if (!wrote && !full) {
+	if (!wrote && cartridge->leave_before) {
+		/* else it may not have looked at all */
+		cartridge->leave_done = cartridge->leave || rsm_list_is_empty(&cartridge->reads);
+	} else if (!wrote && !full) {
 		if (rsm_list_is_empty(&cartridge->reads)) { /* else it may not have looked at all */
 			cartridge->futile_bytes = use.waiting_bytes;
 			cartridge->futile_at_ns = rsm_manager_now(manager);

@@ -12,7 +12,7 @@ const char *rsm_drive_state_name(enum rsm_drive_state state)
 		[RSM_DRIVE_EMPTY] = "empty",	 [RSM_DRIVE_LOADING] = "loading",
 		[RSM_DRIVE_IDLE] = "idle",	 [RSM_DRIVE_READING] = "reading",
 		[RSM_DRIVE_WRITING] = "writing", [RSM_DRIVE_UNLOADING] = "unloading",
-		[RSM_DRIVE_FAILED] = "failed",
+		[RSM_DRIVE_FAILED] = "failed",	 [RSM_DRIVE_CLEANING] = "cleaning",
 	};
 
 	return names[state];
@@ -65,6 +65,7 @@ void rsm_drive_worker_view_locked(const struct rsm_drive_worker *worker,
 		.state = worker->state,
 		.medium = worker->cartridge ? worker->cartridge->id : 0,
 		.enabled = worker->enabled,
+		.unclean = worker->unclean,
 		.hardware = worker->hardware,
 	};
 }
@@ -73,7 +74,7 @@ void rsm_drive_worker_set_enabled_locked(struct rsm_drive_worker *worker, bool e
 {
 	worker->enabled = enabled;
 	if (enabled)
-		worker->failures = 0;
+		worker->failures = worker->errors = 0;
 	if (enabled && worker->state == RSM_DRIVE_FAILED)
 		worker->state = RSM_DRIVE_EMPTY;
 	rsm_manager_wake_locked(worker->manager);
@@ -81,7 +82,8 @@ void rsm_drive_worker_set_enabled_locked(struct rsm_drive_worker *worker, bool e
 
 bool rsm_drive_worker_is_empty_locked(const struct rsm_drive_worker *worker)
 {
-	return !worker->cartridge && worker->enabled && worker->state == RSM_DRIVE_EMPTY;
+	return !worker->cartridge && worker->enabled && worker->state == RSM_DRIVE_EMPTY &&
+	       !worker->clean;
 }
 
 bool rsm_drive_worker_has_failed_locked(const struct rsm_drive_worker *worker)
@@ -151,19 +153,37 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 		rsm_mutex_unlock(&manager->lock);
 		return false;
 	}
-	if (rsm_drive_worker_is_empty_locked(worker))
-		cartridge = rsm_mount_queue_pick(&manager->cartridges, worker->library->id,
-						 worker->element, rsm_manager_now(manager), &next);
-	if (!cartridge && rsm_drive_worker_is_empty_locked(worker))
-		cartridge = rsm_identify_next_locked(worker->library);
+	if (rsm_drive_is_to_be_cleaned_locked(worker)) {
+		worker->state = RSM_DRIVE_CLEANING;
+		worker->library->cleaning = true;
+		rsm_mutex_unlock(&manager->lock);
+		rsm_drive_do_clean(worker);
+		return true;
+	}
+	if (rsm_drive_worker_is_empty_locked(worker)) {
+		struct rsm_mount_queue queue;
+
+		rsm_manager_grant_locked(manager);
+		rsm_manager_look_locked(manager, worker->library, &queue);
+		cartridge = rsm_mount_queue_pick(&queue, rsm_drive_number(worker), &next);
+		if (!cartridge && !rsm_mount_queue_keeps(&queue, worker->library->id))
+			cartridge = rsm_identify_next_locked(worker->library);
+	}
 	if (cartridge) {
 		cartridge->references++; /* the drive's own; fetch or leave give it back */
 		cartridge->state = RSM_CARTRIDGE_FETCHING;
 		cartridge->worker = worker;
 		cartridge->leave = cartridge->abandoned = false;
+		rsm_cartridge_unbound_locked(cartridge);
+		worker->fetching_since_ns = rsm_manager_now(manager);
 		worker->cartridge = cartridge;
 		worker->state = RSM_DRIVE_LOADING;
+		rsm_item_begins_locked(cartridge);
 	} else {
+		int64_t soon = rsm_manager_now(manager) + RSM_SECOND_NS;
+
+		if (worker->unclean && manager->options.autoclean && next > soon)
+			next = soon; /* its cleaning may have had to wait */
 		wait_locked(worker, next);
 	}
 	rsm_mutex_unlock(&manager->lock);
@@ -172,12 +192,27 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 	return true;
 }
 
+/* That a cleaning was cut short; the drive has done with it long since. */
+static void take_cleaner_home(struct rsm_drive_worker *worker)
+{
+	struct rsm_medium lying;
+	struct rsm_err err;
+
+	if (worker->library->hardware->changer &&
+	    rsm_medium_at(worker->manager->catalog, worker->library->id, RSM_AT_DRIVE,
+			  worker->element, &lying, NULL) == 0 &&
+	    lying.cleaner && rsm_drive_clear(worker, 0, &err) < 0)
+		rsm_log_warning("%s: %s", worker->name, err.msg);
+}
+
 static void *run(void *argument)
 {
 	struct rsm_drive_worker *worker = argument;
 
 	if (worker->cartridge)
 		rsm_drive_bring_in(worker, worker->cartridge);
+	else
+		take_cleaner_home(worker);
 	for (;;) {
 		/* only this thread sets or clears worker->cartridge */
 		if (worker->cartridge)

@@ -22,6 +22,7 @@ enum rsm_drive_state { /* shown by rsm view drives */
 		       RSM_DRIVE_WRITING,
 		       RSM_DRIVE_UNLOADING,
 		       RSM_DRIVE_FAILED,
+		       RSM_DRIVE_CLEANING,
 };
 const char *rsm_drive_state_name(enum rsm_drive_state state);
 
@@ -50,6 +51,7 @@ struct rsm_drive_view {
 	enum rsm_drive_state state;
 	int64_t medium; /* 0: none */
 	bool enabled;
+	bool unclean; /* it wants to be cleaned */
 	const struct rsm_hardware_drive *hardware;
 };
 void rsm_drive_worker_view_locked(const struct rsm_drive_worker *worker,

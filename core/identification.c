@@ -16,6 +16,7 @@
 #include "changer/media_type.h"
 #include "core/acl_text.h"
 #include "core/catalog_private.h"
+#include "core/copy_private.h"
 
 struct identifying {
 	struct rsm_catalog *catalog;
@@ -68,12 +69,18 @@ static int settle(struct identifying *it, enum rsm_pool_kind kind, enum rsm_medi
 {
 	struct rsm_pool pool;
 	int64_t from = it->medium.pool;
+	bool keeps = false;
 	/* what a deallocation left is there yet, or may be: an error can pass (undelete.h) */
 	bool kept = it->found->identity == RSM_IS_UNREADABLE ||
 		    (it->uuid[0] && strcmp(it->uuid, it->medium.old_uuid) == 0);
 	int r;
 
 	r = rsm_pool_system_locked(it->catalog, kind, it->medium.media_type, &pool, err);
+	if (r == 0)
+		r = rsm_side_keeps_pool_locked(it->catalog, it->medium.id, kind == RSM_POOL_SCRATCH,
+					       &keeps, err);
+	if (r == 0 && keeps) /* its other side has an owner there, or is not free */
+		pool.id = from;
 	if (r == 0 && is_allocated(&it->medium))
 		r = rsm_logical_end_locked(it->catalog, it->medium.id, err);
 	if (r == 0)
@@ -218,7 +225,7 @@ static int found_same(struct identifying *it, struct rsm_err *err)
 			return medium->label_work == RSM_LABEL_FORMAT
 				       ? 0
 				       : complain(it, "the volume before", err);
-		if (strcmp(text_of(found->state), "complete") == 0)
+		if (strcmp(text_of(found->state), "complete") == 0 && !found->copy_of)
 			r = rsm_catalog_run(it->catalog, err,
 					    "UPDATE side SET state = 6 WHERE id = ?1", "i",
 					    medium->id);
@@ -323,6 +330,8 @@ static int restore(struct identifying *it, struct rsm_err *err)
 
 	if (!found->pool || !found->name || !found->pool[0] || !found->name[0])
 		return 1;
+	if (found->copy_of)
+		return rsm_copy_restore_locked(it->catalog, medium.id, found, it->uuid, err);
 	r = rsm_pool_check_name(found->name, &nfc, err);
 	if (r == 0)
 		r = rsm_pool_restore_locked(it->catalog, found->pool, medium.media_type,
@@ -559,11 +568,15 @@ static int identify_locked(struct identifying *it, int64_t id, struct rsm_err *e
 		return rsm_err_set(err, EINVAL, "%s is a cleaning cartridge",
 				   rsm_medium_words(&it->medium));
 	if (found->identity == RSM_IS_LTFS && found->volume_uuid &&
-	    uuid_parse(found->volume_uuid, uuid) == 0) {
+	    uuid_parse(found->volume_uuid, uuid) == 0)
 		uuid_unparse_lower(uuid, it->uuid);
+	if (found->identity != RSM_IS_UNREADABLE)
+		r = rsm_medium_settle_doubt_locked(it->catalog, &it->medium, it->uuid,
+						   found->pool && found->name, err);
+	if (r == 0 && it->uuid[0])
 		return found_ltfs(it, err);
-	}
-	r = note_contents(it, err);
+	if (r == 0)
+		r = note_contents(it, err);
 	if (r < 0)
 		return r;
 	switch (found->identity) {

@@ -120,7 +120,9 @@ static int load_known(struct reconciling *it, struct rsm_err *err)
 
 	r = rsm_catalog_query(
 		it->catalog, &statement, err,
-		"SELECT s.id, m.location, m.element, m.home_slot, s.state, m.cleaner, "
+		"SELECT s.id, m.location, m.element, m.home_slot, (SELECT iif(count(*) = 0, "
+		"s.state, "
+		"5) FROM side o WHERE o.medium = m.id AND o.state IN (5, 6, 9)), m.cleaner, "
 		"m.barcode FROM medium m CROSS JOIN side s ON s.medium = m.id WHERE "
 		"m.library = ?1 AND m.location <> 0 AND s.side_number = 0 "
 		"ORDER BY m.location, m.element",

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/copy_private.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
 #include "core/retention.h"
@@ -195,34 +197,27 @@ static void room_came(void *context)
 
 /* ---- contents ---- */
 
-void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
-{
-	char reason[sizeof cartridge->reason] = "";
-	struct rsm_content *content;
-	uint64_t room, index_room;
-	struct rsm_medium m;
-	bool full, away;
-	int64_t id;
+static const char not_allocated[] = "the cartridge is not allocated";
 
-	rsm_mutex_lock(&manager->lock);
+static void refuse_by_state_locked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+				   const struct rsm_medium *m)
+{
+	bool away = cartridge->library == 0; /* gone, or in a port for a person to take */
+	char reason[sizeof cartridge->reason] = "";
+	struct rsm_content *content = cartridge->content;
+
 	if (cartridge->read_only)
 		snprintf(reason, sizeof reason, "%s", cartridge->reason);
-	away = cartridge->library == 0; /* gone, or in a port for a person to take */
-	full = cartridge->no_room || cartridge->full;
-	content = cartridge->content;
-	id = cartridge->id;
+	rsm_content_set_disabled(content, rsm_cartridge_is_disabled_locked(cartridge));
 	if (!reason[0] && rsm_drive_fit_best_locked(cartridge) != RSM_MEDIA_WRITES)
 		snprintf(reason, sizeof reason, "no drive here writes %s", cartridge->media_type);
-	rsm_mutex_unlock(&manager->lock);
-	if (!content || rsm_medium_get(manager->catalog, id, &m, NULL) != 0)
-		return;
-	if (m.state == RSM_MEDIUM_COMPLETE)
+	if (m->state == RSM_MEDIUM_COMPLETE)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is complete");
-	else if (m.state != RSM_MEDIUM_ALLOCATED)
-		rsm_content_refuse_changes(content, EROFS, "the cartridge is not allocated");
-	else if (m.write_protected)
+	else if (m->state != RSM_MEDIUM_ALLOCATED)
+		rsm_content_refuse_changes(content, EROFS, not_allocated);
+	else if (m->write_protected)
 		rsm_content_refuse_changes(content, EROFS, "the cartridge is write-protected");
-	else if (m.duplicate)
+	else if (m->duplicate)
 		rsm_content_refuse_changes(content, EROFS,
 					   "another cartridge bears the same volume");
 	else if (reason[0])
@@ -232,10 +227,62 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 					   "the cartridge is not in the library");
 	else
 		rsm_content_refuse_changes(content, 0, "");
-	rsm_content_set_full(content, full);
+}
+
+/* Under the lock, for who allocates it and whose drive has just looked at it may do this at one
+ * time: what was read first must not be what is applied last.
+ */
+void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
+{
+	uint64_t room, index_room;
+	struct rsm_medium m;
+	bool full;
+	int64_t id;
+
+	rsm_mutex_lock(&manager->lock);
+	id = cartridge->content ? cartridge->id : 0;
+	rsm_mutex_unlock(&manager->lock);
+	if (!id)
+		return;
 	rsm_manager_measure_room(manager, id, &room, &index_room);
-	rsm_content_set_room(content, full ? 0 : room);
-	rsm_content_set_index_room(content, index_room);
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (!cartridge->content || rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0)
+		return;
+	refuse_by_state_locked(manager, cartridge, &m);
+	full = cartridge->no_room || cartridge->full;
+	rsm_content_set_full(cartridge->content, full);
+	rsm_content_set_room(cartridge->content, full ? 0 : room);
+	rsm_content_set_index_room(cartridge->content, index_room);
+}
+
+/* The catalogue knows since a moment ago whose it is, and its drive has not come to say so. */
+static void note_allocation(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+			    const struct rsm_medium *medium)
+{
+	if (medium->state == RSM_MEDIUM_ALLOCATED &&
+	    rsm_content_refuses_for(cartridge->content, not_allocated))
+		rsm_manager_apply_state(manager, cartridge);
+}
+
+/* Nothing of it is in use and no index of its is here: listing a pool of ten thousand such makes no
+ * entry for any.
+ */
+static bool is_far(struct rsm_manager *manager, const struct rsm_medium *medium)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	bool known;
+
+	rsm_mutex_lock(&manager->lock);
+	known = rsm_cartridge_find_locked(manager, medium->id) != NULL;
+	rsm_mutex_unlock(&manager->lock);
+	if (known || medium->label_work == RSM_LABEL_FORMAT)
+		return false;
+	if (!medium->volume_uuid[0])
+		return true;
+	rsm_cartridge_folder(manager, medium->volume_uuid, path, sizeof path - 16);
+	strcat(path, "/index.db");
+	return stat(path, &st) < 0 && errno == ENOENT;
 }
 
 int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
@@ -243,11 +290,16 @@ int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
 {
 	struct rsm_cartridge *cartridge;
 	struct rsm_medium m;
-	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+	int r = rsm_medium_get(manager->catalog, medium, &m, err);
 
 	if (r != 0)
+		return r < 0 ? r : RSM_MANAGER_ABSENT;
+	if (is_far(manager, &m))
+		return RSM_MANAGER_MUST_MOUNT;
+	r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+	if (r != 0)
 		return r;
-	r = rsm_medium_get(manager->catalog, medium, &m, err);
+	r = rsm_medium_get(manager->catalog, medium, &m, err); /* it may just have been allocated */
 	rsm_mutex_lock(&manager->lock);
 	/* a volume that is not allocated is what its drive found; any other is what the catalogue
 	 * says: the contents may still be those of the allocation before */
@@ -256,6 +308,7 @@ int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
 		       : cartridge->state != RSM_CARTRIDGE_FETCHING)) {
 		*ret_content = cartridge->content;
 		rsm_mutex_unlock(&manager->lock);
+		note_allocation(manager, cartridge, &m);
 		return 0;
 	}
 	rsm_mutex_unlock(&manager->lock);
@@ -380,8 +433,10 @@ static void *keep_house(void *argument)
 		for (size_t i = 0; i < manager->library_count; i++)
 			rsm_library_poll(&manager->libraries[i]);
 		rsm_manager_adopt_staged(manager);
+		rsm_manager_expire(manager);
 		rsm_cartridge_tidy(manager);
 		watch_room(manager);
+		rsm_manager_keep_catalog(manager);
 		purge_now_and_then(manager, &purged_ns);
 	}
 }
@@ -428,6 +483,8 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		r = rsm_library_inventory(&manager->libraries[i], err);
 	if (r == 0)
+		rsm_manager_restore_catalog(manager);
+	if (r == 0)
 		r = resume_work(manager, err);
 	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)
 		r = rsm_drive_worker_start(manager->workers[i], err);
@@ -439,7 +496,7 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	if (r != 0)
 		return rsm_err_set(err, r, "housekeeper thread: %s", strerror(r));
 	manager->housekeeper_runs = true;
-	return 0;
+	return rsm_copy_keeper_start(manager, err);
 }
 
 int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manager **ret_manager,
@@ -456,8 +513,10 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_mutex_init(&manager->lock);
 	rsm_cond_init(&manager->changed);
 	rsm_cond_init(&manager->changed_house);
-	rsm_list_init(&manager->cartridges);
+	rsm_cartridge_table_init(manager);
 	rsm_list_init(&manager->views);
+	rsm_list_init(&manager->copy_reads);
+	rsm_list_init(&manager->copy_reads_ended);
 	rsm_list_init(&manager->allocations);
 	r = start(manager, err);
 	if (r < 0) {
@@ -542,7 +601,10 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 		      void (*progress)(void *context, const char *what), void *context,
 		      uint64_t *ret_left_files, unsigned *ret_left_media)
 {
+	rsm_copy_keeper_stop(manager);
 	stop_housekeeper(manager);
+	if (manager->catalog)
+		rsm_manager_keep_catalog(manager);
 	flush_contents(manager, false);
 	rsm_mutex_lock(&manager->lock);
 	manager->stopping = true;
@@ -558,6 +620,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 		rsm_drive_worker_join(manager->workers[i]);
 	}
 	fail_all_waiting(manager);
+	rsm_copy_release_reads(manager);
 	if (!hurry || !atomic_load(hurry))
 		flush_contents(manager, true); /* of what stays staged */
 	*ret_left_files = 0;
@@ -581,9 +644,11 @@ void rsm_manager_free(struct rsm_manager *manager)
 	if (!manager)
 		return;
 	rsm_view_close_all(manager);
+	rsm_copy_release_reads(manager);
 	for (size_t i = 0; i < manager->worker_count; i++)
 		rsm_drive_worker_free(manager->workers[i]);
 	free(manager->workers);
+	free(manager->queue_drives);
 	RSM_LIST_FOR_EACH_SAFE (item, &manager->cartridges) {
 		struct rsm_cartridge *cartridge =
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);

@@ -45,6 +45,7 @@ struct rsm_manager_options {
 	uint64_t staging_limit;	   /* bytes; 0: by the file system */
 	uint64_t stream_size;	   /* an open file with so much to write goes in parts; 0: 4 GiB */
 	unsigned dismount_delay_s; /* 60 */
+	unsigned mount_timeout_s;  /* who waits for a drive gets -ETIMEDOUT then; 0: never */
 	unsigned migrate_delay_ms; /* quiet time after a close before writing to the medium; 2000 */
 	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */
 	unsigned index_interval_s; /* 300; 0: only at dismount */
@@ -52,6 +53,7 @@ struct rsm_manager_options {
 	bool no_recovery; /* a wrong label is no reason to look through the whole library */
 	bool trace_scsi;
 	bool offline_wait;	   /* -o offline=wait */
+	bool autoclean;		   /* -o autoclean: drives are cleaned when they ask for it */
 	bool inject_manual;	   /* -o inject=manual: what is put into a port stays there */
 	enum rsm_digest_kind hash; /* of files, stored with them when they are written; NONE */
 	uid_t admin;		   /* who mounted; administrator besides root */
@@ -114,19 +116,37 @@ struct rsm_mount_request {
 	uint32_t drive; /* element address, 0: any */
 	int priority;	/* -15..15 */
 	uid_t user;
+	int64_t deadline_ns; /* by the manager's clock: -ETIMEDOUT then; 0: none */
 	/* Exactly once. 0: it is in a drive, its contents are known. -ENOMEDIUM, -EAGAIN,
 	 * -ECANCELED, -EIO ... */
 	void (*done)(struct rsm_mount_request *request, int r, const struct rsm_err *err);
 	void *context;
 	/* the queue's own */
 	int64_t since_ns;
-	int64_t work_item;
+	struct rsm_cartridge *cartridge;
+	struct rsm_mount_set *set; /* NULL: it is for itself */
+	bool took_hold;		   /* it was what keeps the cartridge in its drive */
 	int state;
+};
+/* Media that are mounted together: all of them or none. */
+struct rsm_mount_set {
+	struct rsm_mount_request *requests;
+	size_t count;
+	bool granted; /* the queue's: drives are kept for all of them */
 };
 /* The memory is the caller's until done() was called. */
 void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *request);
 /* done(-EINTR) follows at once if it still waits. */
 void rsm_manager_cancel_mount(struct rsm_manager *manager, struct rsm_mount_request *request);
+
+/* Cancels a work item that has not begun: who waits for its mount gets -ECANCELED, what nobody
+ * waits for comes again later. -EACCES: it is being processed; -ENOENT: it has ended.
+ */
+RSM_MUST_CHECK int rsm_manager_cancel_item(struct rsm_manager *manager,
+					   const struct rsm_work_item *item, struct rsm_err *err);
+/* Puts a mount before all that wait, or behind them. -EINVAL: it does not wait for a drive. */
+RSM_MUST_CHECK int rsm_manager_reorder_item(struct rsm_manager *manager, int64_t id, bool first,
+					    struct rsm_err *err);
 
 /* For threads that may wait (control). cancel (may be NULL) is looked at ten times a second:
  * -EINTR. timeout_ms 0: no limit; else -ETIMEDOUT.
@@ -202,11 +222,22 @@ RSM_MUST_CHECK int rsm_manager_free_medium_with(struct rsm_manager *manager, int
 /* rsm_medium_forget; its cached contents go as well. -EBUSY also while somebody looks at it. */
 RSM_MUST_CHECK int rsm_manager_forget(struct rsm_manager *manager, int64_t medium,
 				      struct rsm_err *err);
-/* Takes it into use or out of it. Enabled: one whose writing was given up is tried again. */
+/* Takes it into use or out of it, as below. Enabled: one whose writing was given up is tried again.
+ */
 RSM_MUST_CHECK int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium,
 					     bool enabled, struct rsm_err *err);
-/* Pools changed: writes the automatic export beside the catalogue. */
+/* Pools changed: the automatic export beside the catalogue is written, in a moment. */
 void rsm_manager_pools_changed(struct rsm_manager *manager);
+/* rsm_medium_record_set_vault; the automatic export knows it soon. */
+RSM_MUST_CHECK int rsm_manager_set_vault(struct rsm_manager *manager, int64_t medium,
+					 const char *vault, const struct timespec *due,
+					 struct rsm_err *err);
+/* rsm_catalog_import of what the descriptor reads from its beginning on; `import->file` is filled
+ * in. At once; what is in drives stays there.
+ */
+struct rsm_catalog_import;
+RSM_MUST_CHECK int rsm_manager_import(struct rsm_manager *manager, int fd,
+				      struct rsm_catalog_import *import, struct rsm_err *err);
 
 struct rsm_medium_use {
 	bool mounted;	/* in a drive, loaded */
@@ -229,11 +260,14 @@ struct rsm_drive_status {
 	int64_t library;
 	uint32_t element;
 	char node[64], type[16], vendor[9], product[17], serial[RSM_SERIAL_SIZE];
-	const char *state; /* "empty", "loading", "loaded", "idle", "writing", "reading",
-			      "unloading", "disabled", "failed" */
-	int64_t medium;	   /* 0: empty */
+	struct rsm_media_reach reach; /* what it reads and writes */
+	const char *state;	      /* "empty", "loading", "loaded", "idle", "writing", "reading",
+					 "unloading", "cleaning", "disabled", "failed" */
+	int64_t medium;		      /* 0: empty */
 	bool enabled;
+	bool unclean; /* it wants to be cleaned */
 	uint32_t mounts;
+	int64_t cleaned; /* seconds since 1970; 0: never that we know of */
 };
 /* The array is the caller's. */
 RSM_MUST_CHECK int rsm_manager_drives(struct rsm_manager *manager,
@@ -257,8 +291,10 @@ RSM_MUST_CHECK int rsm_manager_elements(struct rsm_manager *manager, int64_t lib
 					struct rsm_element **ret_elements, size_t *ret_count,
 					struct rsm_err *err);
 
-/* Takes a drive, or a library with all its drives, into use or out of it: what is in a drive may
- * stay there and is served; nothing else is brought to it. -ENXIO: no such drive; -ENODEV.
+/* Takes a drive, or a library with all its drives, into use or out of it: who uses what is in a
+ * drive finishes with it, then it goes home; nothing else is brought to it, and who would need it
+ * gets -ENODEV. -ENXIO: no such drive; -ENODEV: no such library; -EINVAL: it is so already (but
+ * what has failed can be enabled again).
  */
 RSM_MUST_CHECK int rsm_manager_enable_drive(struct rsm_manager *manager, int64_t library,
 					    uint32_t element, bool enabled, struct rsm_err *err);
@@ -304,6 +340,15 @@ RSM_MUST_CHECK int rsm_manager_eject_all_wait(
  */
 RSM_MUST_CHECK int rsm_manager_cancel_eject(struct rsm_manager *manager, int64_t medium,
 					    unsigned *ret_count, struct rsm_err *err);
+
+/* Cleans a drive when it is empty, with any cleaning cartridge of its library that is not spent; an
+ * idle cartridge leaves for that. A drive without a robot: notes that a person did it. -ENXIO;
+ * -ENODEV: disabled; -ENOMEDIUM: no cleaner, or it is spent (a person is asked for one); -EBUSY: is
+ * being cleaned; -EIO.
+ */
+RSM_MUST_CHECK int rsm_manager_clean_wait(struct rsm_manager *manager, int64_t library,
+					  uint32_t element, uid_t user, const atomic_bool *cancel,
+					  struct rsm_err *err);
 
 /* What follows when a door that was unlocked has been opened and closed. */
 enum rsm_door_inventory { RSM_DOOR_FAST, RSM_DOOR_FULL, RSM_DOOR_NONE };

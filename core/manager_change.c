@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/copy.h"
 #include "core/manager_private.h"
 
 static int absent(struct rsm_err *err)
@@ -87,6 +88,8 @@ int rsm_manager_swap(struct rsm_manager *manager, int64_t one, int64_t other, st
 	if (r == 0)
 		r = rsm_cartridge_ref(manager, other, &cartridges[1], err);
 	r = r > 0 ? absent(err) : r;
+	rsm_copy_let_go(manager, one);
+	rsm_copy_let_go(manager, other);
 	if (r == 0)
 		r = swap_unused(manager, cartridges, err);
 	for (int i = 0; i < 2; i++)

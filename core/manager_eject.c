@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/copy.h"
 #include "core/drive_private.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
@@ -52,6 +53,7 @@ static int check_eject(struct rsm_manager *manager, struct rsm_cartridge *cartri
 {
 	struct rsm_content_use use = { 0 };
 
+	rsm_copy_let_go(manager, cartridge->id);
 	RSM_LOCK_SCOPE(&manager->lock);
 	if (cartridge->content)
 		rsm_content_use(cartridge->content, &use);
@@ -128,13 +130,20 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 	}
 	rsm_mutex_lock(&manager->lock);
 	mounted = cartridge->state != RSM_CARTRIDGE_AWAY;
+	cartridge->kept_home++; /* what was written meanwhile does not fetch it again */
 	rsm_mutex_unlock(&manager->lock);
 	r = mounted ? rsm_manager_send_home(manager, cartridge->id, false, true, cancel, err) : 0;
 	if (r == -EINVAL)
 		r = 0; /* it went home by itself meanwhile */
 	if (r == 0)
 		r = where_is(manager, cartridge->id, &m, &library, err);
-	return r < 0 ? r : move_out(library, cartridge, &m, err);
+	if (r == 0)
+		r = move_out(library, cartridge, &m, err);
+	rsm_mutex_lock(&manager->lock);
+	cartridge->kept_home--;
+	rsm_manager_wake_locked(manager);
+	rsm_mutex_unlock(&manager->lock);
+	return r;
 }
 
 static int eject_one(struct rsm_manager *manager, int64_t medium, bool force,

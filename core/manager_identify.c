@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "core/copy.h"
 #include "core/drive_fit.h"
 #include "core/manager_private.h"
 
@@ -245,13 +246,28 @@ static bool has_unknown_locked(struct rsm_library *library)
 	return run->unknown;
 }
 
+/* What lay in a drive at the start is looked at there, without having been asked for. */
+static bool is_looking_locked(const struct rsm_library *library)
+{
+	RSM_LIST_FOR_EACH (item, &library->manager->cartridges) {
+		const struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (cartridge->library == library->id && cartridge->unknown &&
+		    cartridge->state == RSM_CARTRIDGE_FETCHING)
+			return true;
+	}
+	return false;
+}
+
 bool rsm_identify_goes_on_locked(struct rsm_manager *manager)
 {
 	for (size_t i = 0; i < manager->library_count; i++) {
 		struct rsm_library *library = &manager->libraries[i];
 
 		if (library->enabled && has_drive_locked(library) &&
-		    (waiting_locked(library, false) || has_unknown_locked(library)))
+		    (waiting_locked(library, false) || has_unknown_locked(library) ||
+		     is_looking_locked(library)))
 			return true;
 	}
 	return false;
@@ -354,6 +370,19 @@ static int await_full(const struct wait *wait, struct rsm_library *library, unsi
 	}
 }
 
+/* All has been looked at: who should be a copy of something that is nowhere stands for it. */
+static int promote_orphans(struct rsm_manager *manager, struct rsm_err *err)
+{
+	unsigned count;
+	int r = rsm_copy_promote_orphans(manager->catalog, &count, err);
+
+	if (r == 0 && count) {
+		rsm_log_warning("%u copies took the place of cartridges that are nowhere", count);
+		rsm_manager_names_changed(manager, RSM_POOL_TOP);
+	}
+	return r;
+}
+
 int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library, bool full,
 			       const atomic_bool *cancel,
 			       void (*progress)(void *context, uint64_t done, uint64_t total,
@@ -376,7 +405,7 @@ int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library, boo
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		if (numbers[i])
 			r = await_full(&wait, &manager->libraries[i], numbers[i], err);
-	return r;
+	return r == 0 && full && !library ? promote_orphans(manager, err) : r;
 }
 
 unsigned rsm_manager_inventory_stop(struct rsm_manager *manager, int64_t library)

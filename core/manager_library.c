@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/medium_record.h"
 #include "core/drive_fit.h"
 
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
@@ -113,7 +114,8 @@ int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err)
 	}
 	if (r == 0) {
 		manager->workers = calloc(drives + 1, sizeof(struct rsm_drive_worker *));
-		if (!manager->workers)
+		manager->queue_drives = calloc(drives + 1, sizeof *manager->queue_drives);
+		if (!manager->workers || !manager->queue_drives)
 			return rsm_err_oom(err);
 	}
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
@@ -195,6 +197,11 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 	if (change->what != RSM_MEDIUM_LEFT &&
 	    rsm_operator_request_seen(manager->catalog, change->medium, NULL) < 0)
 		rsm_log_warning("%s: operator requests are not closed, ignoring", change->shown);
+	if (change->what == RSM_MEDIUM_LEFT) /* what is on the shelf nobody else tells */
+		rsm_manager_pools_changed(manager);
+	if (change->what == RSM_MEDIUM_ARRIVED &&
+	    rsm_medium_record_returned(manager->catalog, change->medium, NULL) < 0)
+		rsm_log_warning("%s: it is not noted that it is back, ignoring", change->shown);
 	rsm_manager_names_changed(manager, change->pool);
 }
 
@@ -431,8 +438,7 @@ static bool gather_home(void *context, const struct rsm_medium *medium)
 {
 	struct homes *homes = context;
 
-	if (medium->id == homes->medium->id || !medium->home_slot ||
-	    medium->location != RSM_AT_DRIVE || medium->library != homes->library->id)
+	if (medium->id == homes->medium->id || !medium->home_slot)
 		return true;
 	if (homes->count < homes->room)
 		homes->slots[homes->count++] = medium->home_slot;
@@ -446,7 +452,7 @@ int rsm_library_choose_slot(struct rsm_library *library, const struct rsm_medium
 	uint32_t reserved[256];
 	struct homes homes = { library, medium, reserved, 0, 256 };
 	uint32_t found = 0;
-	int r = rsm_medium_list_all(manager->catalog, 0, gather_home, &homes, err);
+	int r = rsm_medium_list_in_drives(manager->catalog, library->id, gather_home, &homes, err);
 
 	if (r < 0)
 		return r;

@@ -10,8 +10,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "core/copy.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/undelete.h"
 
 #define RESERVE_MOST ((uint64_t)64 << 20)
 #define SMALL_TAPE   ((uint64_t)100 << 30)
@@ -61,8 +63,11 @@ static void part_with_contents(struct rsm_manager *manager, const struct rsm_med
 	if (rsm_cartridge_ref(manager, medium->id, &cartridge, NULL) != 0)
 		return;
 	rsm_mutex_lock(&manager->lock);
-	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) == 0 ||
-	    (cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY)) {
+	/* nobody has them: whoever comes next, to wait for the label perhaps, is not in the way */
+	if (cartridge->content && strcmp(cartridge->uuid, medium->volume_uuid) != 0 &&
+	    cartridge->references == 1 && cartridge->state == RSM_CARTRIDGE_AWAY)
+		rsm_cartridge_close_content_locked(cartridge, false);
+	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) == 0) {
 		rsm_mutex_unlock(&manager->lock);
 		rsm_cartridge_unref(cartridge);
 		return;
@@ -160,6 +165,10 @@ static uint64_t full_generation_locked(const struct rsm_cartridge *cartridge,
 {
 	uint64_t since, newest = 0;
 
+	/* it came back, and has not gone back behind its deletions yet */
+	if (rsm_undelete_is_open(cartridge->manager->catalog, medium->id, &since, NULL) == 0 &&
+	    since)
+		return since;
 	if (!cartridge->content || strcmp(cartridge->uuid, medium->volume_uuid) != 0)
 		return 0;
 	since = rsm_content_removing_since(cartridge->content);
@@ -196,8 +205,19 @@ static bool has_held_something_locked(const struct rsm_cartridge *cartridge,
  * was before. The volume in the drive, if any, is no longer ours to write: its worker closes it
  * without an index.
  */
+static void abandon_locked(struct rsm_cartridge *cartridge, const char *uuid)
+{
+	if (!cartridge->uuid[0])
+		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", uuid);
+	cartridge->label_at_ns = cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
+	cartridge->abandoned = cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
+	rsm_cartridge_detach_locked(cartridge);
+}
+
+/* `copy`: of the medium, which goes with it; NULL: it has none. */
 static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
-			  const struct rsm_medium *medium, struct rsm_err *err)
+			  const struct rsm_medium *medium, struct rsm_cartridge *copy,
+			  const char *copy_uuid, struct rsm_err *err)
 {
 	int r;
 
@@ -209,11 +229,9 @@ static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *car
 				   full_generation_locked(cartridge, medium), NULL, err);
 	if (r < 0)
 		return r;
-	if (!cartridge->uuid[0])
-		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", medium->volume_uuid);
-	cartridge->label_at_ns = cartridge->migrate_at_ns = cartridge->index_at_ns = 0;
-	cartridge->abandoned = cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
-	rsm_cartridge_detach_locked(cartridge);
+	abandon_locked(cartridge, medium->volume_uuid);
+	if (copy)
+		abandon_locked(copy, copy_uuid);
 	rsm_manager_wake_locked(manager);
 	return 0;
 }
@@ -230,20 +248,45 @@ static void await_abandoned(struct rsm_manager *manager, struct rsm_cartridge *c
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
 }
 
+/* NULL: it has none. */
+static struct rsm_cartridge *ref_copy(struct rsm_manager *manager, int64_t medium,
+				      struct rsm_medium *ret_copy)
+{
+	struct rsm_cartridge *cartridge = NULL;
+	struct rsm_copy pair;
+
+	if (rsm_copy_find(manager->catalog, medium, &pair, NULL) != 0 ||
+	    rsm_medium_get(manager->catalog, pair.copy, ret_copy, NULL) != 0 ||
+	    rsm_cartridge_ref(manager, pair.copy, &cartridge, NULL) != 0)
+		return NULL;
+	return cartridge;
+}
+
 static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 			      struct rsm_medium *medium, bool force, struct rsm_err *err)
 {
+	struct rsm_cartridge *copy;
+	struct rsm_medium second = { 0 };
 	struct rsm_err gone;
 	int r = check_empty(manager, cartridge, medium, err);
 
 	if (force) /* its contents need not even be readable */
 		r = 0;
-	if (r == 0)
-		r = end_allocation(manager, cartridge, medium, err);
 	if (r != 0)
 		return r;
-	rsm_err_set(&gone, ENOENT, "%s was deallocated", medium->name);
-	rsm_cartridge_fail_requests(cartridge, -ENOENT, &gone);
+	rsm_copy_let_go(manager, medium->id);
+	copy = ref_copy(manager, medium->id, &second);
+	r = end_allocation(manager, cartridge, medium, copy, second.volume_uuid, err);
+	if (r == 0) {
+		rsm_err_set(&gone, ENOENT, "%s was deallocated", medium->name);
+		rsm_cartridge_fail_requests(cartridge, -ENOENT, &gone);
+		if (copy)
+			rsm_cartridge_fail_requests(copy, -ENOENT, &gone);
+	}
+	if (copy)
+		rsm_cartridge_unref(copy);
+	if (r < 0)
+		return r;
 	rsm_event_add(manager->catalog, "deallocate", "medium", medium->shown, "name", medium->name,
 		      "lmid", medium->lmid, NULL);
 	await_abandoned(manager, cartridge);
@@ -273,6 +316,15 @@ int rsm_manager_update_medium(struct rsm_manager *manager, const struct rsm_medi
 {
 	int r = rsm_medium_update_logical(manager->catalog, medium, err);
 
+	if (r == 0) {
+		struct rsm_cartridge *cartridge;
+		RSM_LOCK_SCOPE(&manager->lock);
+
+		cartridge = rsm_cartridge_find_locked(manager, medium->id);
+		if (cartridge)
+			cartridge->priority = medium->priority;
+		rsm_manager_wake_locked(manager);
+	}
 	if (r == 0)
 		rsm_manager_label_changed(manager, medium->id);
 	return r;
@@ -282,35 +334,37 @@ int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool 
 			      struct rsm_err *err)
 {
 	struct rsm_cartridge *cartridge;
-	int r = rsm_medium_set_enabled(manager->catalog, medium, enabled, err);
+	struct rsm_medium m;
+	int r = get_medium(manager, medium, &m, err);
 
-	if (r < 0 || !enabled || rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+	if (r == 0 && m.enabled == enabled && !(enabled && rsm_medium_is_unwritable(&m)))
+		return rsm_err_set(err, EINVAL, "%s is %s already", m.shown,
+				   enabled ? "enabled" : "disabled");
+	if (r == 0)
+		r = rsm_medium_set_enabled(manager->catalog, medium, enabled, err);
+	if (r < 0)
 		return r;
+	rsm_event_add(manager->catalog, enabled ? "enable" : "disable", "medium", m.shown, NULL);
+	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+		return 0;
 	rsm_mutex_lock(&manager->lock);
-	if (cartridge->unwritable) {
+	cartridge->disabled = !enabled;
+	rsm_cartridge_wanted_locked(cartridge);
+	if (enabled && cartridge->unwritable) {
 		cartridge->unwritable = cartridge->read_only = false;
 		cartridge->write_failures = cartridge->failures = 0;
 		cartridge->retry_at_ns = 0;
 		cartridge->reason[0] = '\0';
 		/* its volume is opened anew: where it ends is not what we believed */
-		cartridge->leave = cartridge->state != RSM_CARTRIDGE_AWAY;
+		rsm_cartridge_leave_locked(cartridge);
 		rsm_cartridge_note_work_locked(cartridge);
 		rsm_cartridge_wanted_locked(cartridge);
 	}
 	rsm_mutex_unlock(&manager->lock);
 	rsm_manager_apply_state(manager, cartridge);
+	rsm_manager_note_failed_drive(manager); /* who waits for it waits no longer */
 	rsm_cartridge_unref(cartridge);
 	return 0;
-}
-
-void rsm_manager_pools_changed(struct rsm_manager *manager)
-{
-	char path[PATH_MAX];
-	struct rsm_err err;
-
-	snprintf(path, sizeof path, "%s/export.db", manager->state_folder);
-	if (rsm_catalog_export(manager->catalog, path, &err) < 0)
-		rsm_log_warning("automatic export of the catalogue: %s", err.msg);
 }
 
 /* ---- work ---- */

@@ -13,7 +13,7 @@
 int rsm_manager_check_drives_locked(struct rsm_manager *manager,
 				    const struct rsm_cartridge *cartridge, struct rsm_err *err)
 {
-	bool failed = false;
+	bool failed = false, disabled = false;
 	int r;
 
 	if (cartridge->state != RSM_CARTRIDGE_AWAY)
@@ -27,42 +27,48 @@ int rsm_manager_check_drives_locked(struct rsm_manager *manager,
 		if (worker->library->id != cartridge->library ||
 		    rsm_drive_fit_locked(worker, cartridge) == RSM_MEDIA_NONE)
 			continue;
-		if (!rsm_drive_worker_has_failed_locked(worker))
+		if (!rsm_drive_worker_has_failed_locked(worker) && worker->enabled)
 			return 0;
-		failed = true;
+		failed = failed || worker->enabled;
+		disabled = disabled || !worker->enabled;
 	}
-	return failed ? rsm_err_set(err, EIO, "%s: every drive of the library has failed",
-				    cartridge->barcode)
-		      : 0;
+	if (failed)
+		return rsm_err_set(err, EIO, "%s: every drive of the library has failed",
+				   cartridge->barcode);
+	return disabled ? rsm_err_set(err, ENODEV, "%s: every drive of the library is disabled",
+				      cartridge->barcode)
+			: 0;
 }
 
 void rsm_manager_note_failed_drive(struct rsm_manager *manager)
 {
-	struct rsm_err err;
-
 	for (;;) {
 		struct rsm_cartridge *found = NULL;
-		int r = 0;
+		struct rsm_err err, own;
 
 		rsm_mutex_lock(&manager->lock);
 		RSM_LIST_FOR_EACH (item, &manager->cartridges) {
 			struct rsm_cartridge *c =
 				RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+			int r = rsm_manager_check_drives_locked(manager, c, &own);
 
-			if ((!rsm_list_is_empty(&c->reads) || !rsm_list_is_empty(&c->mounts)) &&
-			    rsm_manager_check_drives_locked(manager, c, &err) < 0)
+			if (r == 0 && c->state == RSM_CARTRIDGE_AWAY &&
+			    rsm_cartridge_is_disabled_locked(c))
+				r = rsm_err_set(&own, ENODEV, "%s is disabled", c->barcode);
+			if (r < 0)
+				c->identify = false;
+			if (r < 0 &&
+			    (!rsm_list_is_empty(&c->reads) || !rsm_list_is_empty(&c->mounts))) {
 				found = c;
-			c->identify = c->identify &&
-				      rsm_manager_check_drives_locked(manager, c, &err) == 0;
+				err = own;
+			}
 		}
-		if (found) {
+		if (found)
 			found->references++;
-			r = rsm_manager_check_drives_locked(manager, found, &err);
-		}
 		rsm_mutex_unlock(&manager->lock);
 		if (!found)
 			return;
-		rsm_cartridge_fail_requests(found, r, &err);
+		rsm_cartridge_fail_requests(found, -err.code, &err);
 		rsm_cartridge_unref(found);
 	}
 }
@@ -79,15 +85,6 @@ static bool drive_is_free_locked(struct rsm_manager *manager, int64_t library)
 }
 
 /* library 0: in any. */
-static bool has_drive(struct rsm_manager *manager, int64_t library, uint32_t element)
-{
-	for (size_t i = 0; i < manager->worker_count; i++)
-		if (manager->workers[i]->element == element &&
-		    (!library || manager->workers[i]->library->id == library))
-			return true;
-	return element == 0;
-}
-
 static int check_request(struct rsm_manager *manager, const struct rsm_mount_request *request,
 			 struct rsm_medium *medium, struct rsm_err *err)
 {
@@ -101,85 +98,148 @@ static int check_request(struct rsm_manager *manager, const struct rsm_mount_req
 		return rsm_err_set(err, EMEDIUMTYPE, "%s is a cleaning cartridge", medium->shown);
 	if (!medium->enabled)
 		return rsm_err_set(err, ENODEV, "%s is disabled", medium->shown);
-	if (!has_drive(manager, 0, request->drive))
-		return rsm_err_set(err, ENODEV, "there is no drive %u", request->drive);
-	if (!has_drive(manager, medium->library, request->drive))
-		return rsm_err_set(err, EMEDIUMTYPE, "drive %u is not in the library of %s",
-				   request->drive, medium->shown);
 	if ((request->flags & RSM_MOUNT_WRITE) &&
 	    (medium->state == RSM_MEDIUM_COMPLETE || medium->write_protected))
 		return rsm_err_set(err, EROFS, "%s takes no changes", medium->shown);
 	return 0;
 }
 
-void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *request)
+int rsm_manager_check_drive_locked(struct rsm_manager *manager, int64_t library, uint32_t element,
+				   struct rsm_err *err)
 {
-	struct rsm_cartridge *cartridge = NULL;
+	bool elsewhere = false;
+
+	for (size_t i = 0; element && i < manager->worker_count; i++) {
+		const struct rsm_drive_worker *worker = manager->workers[i];
+
+		if (worker->element != element)
+			continue;
+		elsewhere = library && worker->library->id != library;
+		if (elsewhere)
+			continue;
+		if (rsm_drive_worker_has_failed_locked(worker))
+			return rsm_err_set(err, ENODEV, "%s is out of service", worker->name);
+		if (!worker->enabled)
+			return rsm_err_set(err, ENODEV, "%s is disabled", worker->name);
+		return 0;
+	}
+	if (elsewhere)
+		return rsm_err_set(err, EMEDIUMTYPE, "drive %u is in another library", element);
+	return element ? rsm_err_set(err, ENODEV, "there is no drive %u", element) : 0;
+}
+
+/* Why it cannot even be waited for; 0: it can. */
+static int check_cartridge_locked(struct rsm_manager *manager,
+				  const struct rsm_mount_request *request, struct rsm_err *err)
+{
+	const struct rsm_cartridge *cartridge = request->cartridge;
+	int r;
+
+	if (manager->stopping)
+		return rsm_err_set(err, ECANCELED, "rsmfs is shutting down");
+	if (cartridge->detached)
+		return rsm_err_set(err, ENOENT, "%s was deallocated", cartridge->barcode);
+	r = rsm_manager_check_drive_locked(manager, cartridge->library, request->drive, err);
+	if (r < 0)
+		return r;
+	if (rsm_cartridge_is_disabled_locked(cartridge))
+		return rsm_err_set(err, ENODEV, "%s is in a library that is disabled",
+				   cartridge->barcode);
+	if (cartridge->library) {
+		r = rsm_drive_fit_check_locked(cartridge, request->drive,
+					       request->flags & RSM_MOUNT_WRITE, err);
+		return r < 0 ? r : rsm_manager_check_drives_locked(manager, cartridge, err);
+	}
+	if (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)
+		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
+	return 0;
+}
+
+static void append_locked(struct rsm_manager *manager, struct rsm_mount_request *request)
+{
+	request->since_ns = rsm_manager_now(manager);
+	if (!request->deadline_ns)
+		request->deadline_ns = rsm_manager_deadline(manager, 0);
+	rsm_list_append(&request->cartridge->mounts, &request->link);
+	rsm_cartridge_wanted_locked(request->cartridge);
+}
+
+/* Outcome 1: it is queued. */
+static int queue_locked(struct rsm_manager *manager, struct rsm_mount_request *request,
+			struct rsm_err *err)
+{
+	struct rsm_cartridge *cartridge = request->cartridge;
+	int r = check_cartridge_locked(manager, request, err);
+
+	if (r < 0)
+		return r;
+	if (!(request->flags & RSM_MOUNT_IF_AVAILABLE) ||
+	    cartridge->state == RSM_CARTRIDGE_LOADED ||
+	    drive_is_free_locked(manager, cartridge->library)) {
+		append_locked(manager, request);
+		return 1;
+	}
+	/* it stays wanted, so that a second try finds it */
+	cartridge->read_soon_ns = rsm_manager_now(manager);
+	rsm_cartridge_wanted_locked(cartridge);
+	return rsm_err_set(err, EAGAIN, "%s: no drive is free", cartridge->barcode);
+}
+
+static int find_cartridge(struct rsm_manager *manager, struct rsm_mount_request *request,
+			  struct rsm_err *err)
+{
 	struct rsm_medium medium;
-	struct rsm_err err;
-	bool offline = false, queued = false;
-	int r = check_request(manager, request, &medium, &err);
+	int r = check_request(manager, request, &medium, err);
 
 	rsm_list_init(&request->link);
 	if (r == 0)
-		r = rsm_cartridge_ref(manager, request->medium, &cartridge, &err);
-	if (r != 0) {
-		if (r > 0)
-			r = rsm_err_set(&err, ENOENT, "there is no such cartridge");
+		r = rsm_cartridge_ref(manager, request->medium, &request->cartridge, err);
+	return r > 0 ? rsm_err_set(err, ENOENT, "there is no such cartridge") : r;
+}
+
+void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *request)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_err err;
+	bool offline;
+	int r = find_cartridge(manager, request, &err);
+
+	if (r < 0) {
 		request->done(request, r, &err);
 		return;
 	}
+	cartridge = request->cartridge; /* once it is queued, the request may end and go */
 	rsm_mutex_lock(&manager->lock);
-	request->since_ns = rsm_manager_now(manager);
 	offline = cartridge->library == 0;
-	if (manager->stopping) {
-		r = rsm_err_set(&err, ECANCELED, "rsmfs is shutting down");
-	} else if (cartridge->detached) {
-		r = rsm_err_set(&err, ENOENT, "%s was deallocated", cartridge->barcode);
-	} else if (offline &&
-		   (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)) {
-		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
-	} else if (!offline &&
-		   ((r = rsm_drive_fit_check_locked(cartridge, request->drive,
-						    request->flags & RSM_MOUNT_WRITE, &err)) < 0 ||
-		    (r = rsm_manager_check_drives_locked(manager, cartridge, &err)) < 0)) {
-		/* said so */
-	} else if ((request->flags & RSM_MOUNT_IF_AVAILABLE) &&
-		   cartridge->state != RSM_CARTRIDGE_LOADED &&
-		   !drive_is_free_locked(manager, cartridge->library)) {
-		/* it stays wanted, so that a second try finds it */
-		cartridge->read_soon_ns = rsm_manager_now(manager);
-		rsm_cartridge_wanted_locked(cartridge);
-		r = rsm_err_set(&err, EAGAIN, "%s: no drive is free", cartridge->barcode);
-	} else {
-		if (request->priority > cartridge->priority ||
-		    rsm_list_is_empty(&cartridge->mounts))
-			cartridge->priority = request->priority;
-		rsm_list_append(&cartridge->mounts, &request->link);
-		queued = true;
-		rsm_cartridge_wanted_locked(cartridge);
-	}
+	r = queue_locked(manager, request, &err);
 	rsm_mutex_unlock(&manager->lock);
 	if (offline)
 		rsm_manager_request_medium(manager, cartridge);
 	rsm_cartridge_unref(cartridge);
-	if (!queued)
+	if (r < 0)
 		request->done(request, r, &err);
 }
 
 void rsm_manager_cancel_mount(struct rsm_manager *manager, struct rsm_mount_request *request)
 {
-	struct rsm_cartridge *cartridge;
 	struct rsm_err err;
 	bool found = false;
 
 	rsm_mutex_lock(&manager->lock);
-	cartridge = rsm_cartridge_find_locked(manager, request->medium);
-	if (cartridge)
-		RSM_LIST_FOR_EACH (item, &cartridge->mounts)
-			found = found || item == &request->link;
-	if (found)
+	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+		struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (cartridge->id != request->medium)
+			continue;
+		RSM_LIST_FOR_EACH (asked, &cartridge->mounts)
+			found = found || asked == &request->link;
+		if (!found)
+			continue;
 		rsm_list_remove(&request->link);
+		rsm_cartridge_unwanted_locked(cartridge);
+		break;
+	}
 	rsm_mutex_unlock(&manager->lock);
 	if (found)
 		request->done(request, rsm_err_set(&err, EINTR, "interrupted"), &err);
@@ -195,6 +255,8 @@ struct waiter {
 	struct rsm_err err;
 };
 
+enum { ENDED_WELL = 1, ENDED_BADLY };
+
 static void waiter_done(struct rsm_mount_request *request, int r, const struct rsm_err *err)
 {
 	struct waiter *waiter = request->context;
@@ -204,31 +266,29 @@ static void waiter_done(struct rsm_mount_request *request, int r, const struct r
 		waiter->result = r;
 		waiter->err = *err;
 	}
-	request->state = 1;
+	request->state = r < 0 ? ENDED_BADLY : ENDED_WELL;
 	waiter->open--;
 	pthread_cond_broadcast(&waiter->ended);
 }
 
 static void cancel_open(struct rsm_manager *manager, struct waiter *waiter,
-			struct rsm_mount_request *requests, size_t count)
+			struct rsm_mount_set *set)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < set->count; i++) {
 		bool ended;
 
 		rsm_mutex_lock(&waiter->lock);
-		ended = requests[i].state == 1;
+		ended = set->requests[i].state != 0;
 		rsm_mutex_unlock(&waiter->lock);
 		if (!ended)
-			rsm_manager_cancel_mount(manager, &requests[i]);
+			rsm_manager_cancel_mount(manager, &set->requests[i]);
 	}
 }
 
-static int await(struct rsm_manager *manager, struct waiter *waiter,
-		 struct rsm_mount_request *requests, size_t count, unsigned timeout_ms,
-		 const atomic_bool *cancel, struct rsm_err *err)
+static int await(struct rsm_manager *manager, struct waiter *waiter, struct rsm_mount_set *set,
+		 unsigned timeout_ms, const atomic_bool *cancel, struct rsm_err *err)
 {
-	int64_t deadline =
-		timeout_ms ? rsm_manager_now(manager) + (int64_t)timeout_ms * 1000000 : 0;
+	int64_t deadline = rsm_manager_deadline(manager, timeout_ms);
 	int ended = 0;
 
 	rsm_mutex_lock(&waiter->lock);
@@ -242,12 +302,12 @@ static int await(struct rsm_manager *manager, struct waiter *waiter,
 			ended = ETIMEDOUT;
 	}
 	rsm_mutex_unlock(&waiter->lock);
-	cancel_open(manager, waiter, requests, count);
+	cancel_open(manager, waiter, set);
 	rsm_mutex_lock(&waiter->lock);
 	while (waiter->open)
 		rsm_cond_wait(&waiter->ended, &waiter->lock);
 	rsm_mutex_unlock(&waiter->lock);
-	if (ended)
+	if (ended && waiter->result == -EINTR)
 		return rsm_err_set(err, ended, "%s",
 				   ended == EINTR ? "interrupted" : "no drive was ready in time");
 	if (waiter->result < 0 && err)
@@ -255,28 +315,137 @@ static int await(struct rsm_manager *manager, struct waiter *waiter,
 	return waiter->result;
 }
 
-int rsm_manager_mount_wait(struct rsm_manager *manager, const int64_t *media, size_t count,
-			   unsigned flags, uint32_t drive, int priority, unsigned timeout_ms,
-			   uid_t user, const atomic_bool *cancel, struct rsm_err *err)
+/* All or none: what it has got so far is given back, and what is on its way goes home again, unless
+ * somebody else wants it.
+ */
+static void give_back(struct rsm_manager *manager, struct rsm_mount_set *set)
 {
-	RSM_FREE struct rsm_mount_request *requests = calloc(count + 1, sizeof *requests);
-	struct waiter waiter = { .open = (unsigned)count };
-	int r;
+	RSM_LOCK_SCOPE(&manager->lock);
+	for (size_t i = 0; i < set->count; i++) {
+		struct rsm_mount_request *request = &set->requests[i];
+		struct rsm_cartridge *cartridge = request->cartridge;
 
-	if (!requests)
-		return rsm_err_oom(err);
+		if (!cartridge)
+			continue;
+		if (request->state == ENDED_WELL && request->took_hold)
+			cartridge->held = false;
+		if (set->granted && !cartridge->held && rsm_list_is_empty(&cartridge->mounts) &&
+		    rsm_list_is_empty(&cartridge->reads) && !cartridge->syncs &&
+		    (cartridge->state == RSM_CARTRIDGE_FETCHING ||
+		     (cartridge->state == RSM_CARTRIDGE_LOADED &&
+		      cartridge->loaded_at_ns >= request->since_ns)))
+			rsm_cartridge_leave_locked(cartridge);
+	}
+	rsm_manager_wake_locked(manager);
+}
+
+/* One that is for several asks for all of them at the same instant. */
+static int queue_set(struct rsm_manager *manager, struct waiter *waiter, struct rsm_mount_set *set,
+		     struct rsm_err *err)
+{
+	int r = 0;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	for (size_t i = 0; i < set->count && r == 0; i++) {
+		const struct rsm_cartridge *cartridge = set->requests[i].cartridge;
+
+		r = check_cartridge_locked(manager, &set->requests[i], err);
+		if (r == 0 && cartridge->library && set->requests[0].cartridge->library &&
+		    cartridge->library != set->requests[0].cartridge->library)
+			r = rsm_err_set(err, EMEDIUMTYPE, "%s and %s are not in one library",
+					set->requests[0].cartridge->barcode, cartridge->barcode);
+	}
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < set->count; i++) {
+		set->requests[i].set = set;
+		append_locked(manager, &set->requests[i]);
+	}
+	rsm_mutex_lock(&waiter->lock);
+	waiter->open = (unsigned)set->count;
+	rsm_mutex_unlock(&waiter->lock);
+	rsm_manager_grant_locked(manager);
+	if (set->granted || !(set->requests[0].flags & RSM_MOUNT_IF_AVAILABLE))
+		return 0;
+	for (size_t i = 0; i < set->count; i++) {
+		rsm_list_remove(&set->requests[i].link);
+		rsm_cartridge_unwanted_locked(set->requests[i].cartridge);
+	}
+	return rsm_err_set(err, EAGAIN, "not enough drives are free for %zu cartridges",
+			   set->count);
+}
+
+static void ask_for_absent(struct rsm_manager *manager, struct rsm_mount_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct rsm_cartridge *cartridge = set->requests[i].cartridge;
+		bool offline;
+
+		rsm_mutex_lock(&manager->lock);
+		offline = cartridge && cartridge->library == 0;
+		rsm_mutex_unlock(&manager->lock);
+		if (offline)
+			rsm_manager_request_medium(manager, cartridge);
+	}
+}
+
+static int mount_set(struct rsm_manager *manager, struct waiter *waiter, struct rsm_mount_set *set,
+		     unsigned timeout_ms, const atomic_bool *cancel, struct rsm_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < set->count && r == 0; i++)
+		r = find_cartridge(manager, &set->requests[i], err);
+	if (r == 0) {
+		ask_for_absent(manager, set);
+		r = queue_set(manager, waiter, set, err);
+	}
+	if (r == 0) {
+		r = await(manager, waiter, set, timeout_ms, cancel, err);
+		if (r < 0)
+			give_back(manager, set);
+	}
+	for (size_t i = 0; i < set->count; i++)
+		if (set->requests[i].cartridge)
+			rsm_cartridge_unref(set->requests[i].cartridge);
+	return r;
+}
+
+static int check_set(struct rsm_manager *manager, const int64_t *media, size_t count,
+		     uint32_t drive, struct rsm_err *err)
+{
 	if (count > manager->worker_count)
 		return rsm_err_set(err, EINVAL,
 				   "%zu cartridges do not fit into %zu drives at one time", count,
 				   manager->worker_count);
+	if (count > 1 && drive)
+		return rsm_err_set(err, EINVAL, "%zu cartridges do not fit into drive %u", count,
+				   drive);
 	for (size_t i = 0; i < count; i++)
 		for (size_t k = 0; k < i; k++)
 			if (media[i] == media[k])
 				return rsm_err_set(err, EINVAL,
 						   "the same cartridge is named twice");
+	return 0;
+}
+
+int rsm_manager_mount_wait(struct rsm_manager *manager, const int64_t *media, size_t count,
+			   unsigned flags, uint32_t drive, int priority, unsigned timeout_ms,
+			   uid_t user, const atomic_bool *cancel, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_mount_request *requests = calloc(count + 1, sizeof *requests);
+	struct rsm_mount_set set = { .requests = requests, .count = count };
+	struct waiter waiter = { 0 };
+	int r;
+
+	if (!requests)
+		return rsm_err_oom(err);
+	r = check_set(manager, media, count, drive, err);
+	if (r < 0)
+		return r;
 	rsm_mutex_init(&waiter.lock);
 	rsm_cond_init(&waiter.ended);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		requests[i] = (struct rsm_mount_request){
 			.medium = media[i],
 			.flags = flags,
@@ -286,9 +455,13 @@ int rsm_manager_mount_wait(struct rsm_manager *manager, const int64_t *media, si
 			.done = waiter_done,
 			.context = &waiter,
 		};
-		rsm_manager_mount(manager, &requests[i]);
+	if (count == 1) {
+		waiter.open = 1;
+		rsm_manager_mount(manager, &requests[0]);
+		r = await(manager, &waiter, &set, timeout_ms, cancel, err);
+	} else {
+		r = mount_set(manager, &waiter, &set, timeout_ms, cancel, err);
 	}
-	r = await(manager, &waiter, requests, count, timeout_ms, cancel, err);
 	pthread_cond_destroy(&waiter.ended);
 	rsm_mutex_fini(&waiter.lock);
 	return r;
@@ -310,21 +483,25 @@ int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool defe
 			  const atomic_bool *cancel, struct rsm_err *err)
 {
 	struct rsm_cartridge *cartridge;
+	unsigned departures;
 	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
 
 	if (r != 0)
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "there is no such cartridge");
 	rsm_mutex_lock(&manager->lock);
+	departures = cartridge->departures;
 	if (cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(err, EINVAL, "%s is not mounted", cartridge->barcode);
 	else if (!force)
 		r = check_dismount(cartridge, err);
 	if (r == 0) {
 		cartridge->held = false;
-		cartridge->leave = !deferred;
+		if (!deferred)
+			rsm_cartridge_leave_locked(cartridge);
 		rsm_manager_wake_locked(manager);
 	}
-	while (r == 0 && !deferred && cartridge->state != RSM_CARTRIDGE_AWAY) {
+	/* it may be fetched again at once, for what was written meanwhile */
+	while (r == 0 && !deferred && cartridge->departures == departures) {
 		if (cancel && atomic_load(cancel))
 			r = rsm_err_set(err, EINTR, "interrupted");
 		else

@@ -28,7 +28,9 @@ struct rsm_library {
 	struct rsm_element *elements;  /* [lock] as last reported */
 	size_t element_count;	       /* [lock] */
 	struct rsm_mutex inventory;    /* one inventory at a time; before manager->lock */
+	int64_t exchange_ns;	       /* [lock] how long an exchange takes, about; 0: not known */
 	int64_t port_retry_at_ns;   /* the housekeeper's: after an injection that found no slot */
+	bool cleaning;		    /* [lock] a cleaning cartridge is at one of its drives */
 	bool door_locked;	    /* [lock] by rsm door lock */
 	bool not_ready;		    /* [lock] its door is open, or it is busy with itself */
 	int64_t not_ready_since_ns; /* [lock] */
@@ -37,6 +39,8 @@ struct rsm_library {
 
 	struct rsm_identify_run identify; /* [lock] */
 };
+
+enum { RSM_CARTRIDGE_BUCKETS = 1024 };
 
 struct rsm_manager {
 	struct rsm_manager_options options;
@@ -49,24 +53,33 @@ struct rsm_manager {
 	size_t library_count;
 	struct rsm_drive_worker **workers; /* [const] after _new */
 	size_t worker_count;
+	struct rsm_queue_drive *queue_drives; /* [lock] what the mount queue sees of the workers */
 
 	struct rsm_mutex lock;
-	pthread_cond_t changed;	      /* [lock] something that a worker or a waiter looks at */
-	struct rsm_list cartridges;   /* [lock] */
-	struct rsm_list views;	      /* [lock] view.c's */
-	struct rsm_list allocations;  /* [lock] manager_allocate.c's */
-	uint64_t last_view;	      /* [lock] number that was given last */
-	pthread_cond_t changed_house; /* [lock] the housekeeper is to end */
-	int64_t free_wanted_ns;	      /* [lock] when no medium was found to allocate, or 0 */
-	bool stopping;		      /* [lock] loaded cartridges are finished and go home */
-	const atomic_bool *hurry;     /* [lock] what is staged stays so */
-	bool housekeeper_stop;	      /* [lock] */
+	pthread_cond_t changed;	    /* [lock] something that a worker or a waiter looks at */
+	struct rsm_list cartridges; /* [lock] */
+	struct rsm_list by_medium[RSM_CARTRIDGE_BUCKETS]; /* [lock] the same, hashed */
+	struct rsm_list views;				  /* [lock] view.c's */
+	struct rsm_copy_keeper *copies;			  /* [lock] NULL: it does not run */
+	struct rsm_list copy_reads;			  /* [lock] copy_read.c's: under way */
+	struct rsm_list copy_reads_ended;		  /* [lock] */
+	uint64_t last_view;				  /* [lock] number that was given last */
+	pthread_cond_t changed_house;			  /* [lock] the housekeeper is to end */
+	int64_t free_wanted_ns;	     /* [lock] when no medium was found to allocate, or 0 */
+	bool stopping;		     /* [lock] loaded cartridges are finished and go home */
+	const atomic_bool *hurry;    /* [lock] what is staged stays so */
+	bool export_wanted;	     /* [lock] pools changed since the last one */
+	bool housekeeper_stop;	     /* [lock] */
+	struct rsm_list allocations; /* [lock] manager_allocate.c's */
 	pthread_t housekeeper;
 	bool housekeeper_runs;
 	int64_t room_request; /* the housekeeper's: of an operator, for staging room; or 0 */
+	bool due_asked;	      /* the housekeeper's: since the start */
 	bool staged_adopted;  /* the starting thread's, then the housekeeper's */
 };
 
+/* The medium, or the library where it is. */
+bool rsm_cartridge_is_disabled_locked(const struct rsm_cartridge *cartridge);
 /* Tells the upper floor; without locks. pool RSM_POOL_TOP: the top. */
 void rsm_manager_names_changed(struct rsm_manager *manager, int64_t pool);
 /* A cartridge or drive failed: an operator request, when a person has to do something. */
@@ -77,6 +90,9 @@ void rsm_manager_request_service(struct rsm_manager *manager, struct rsm_library
 RSM_MUST_CHECK int rsm_manager_check_drives_locked(struct rsm_manager *manager,
 						   const struct rsm_cartridge *cartridge,
 						   struct rsm_err *err);
+/* -ENODEV: the drive that is asked for (0: none is) does not take anything. */
+RSM_MUST_CHECK int rsm_manager_check_drive_locked(struct rsm_manager *manager, int64_t library,
+						  uint32_t element, struct rsm_err *err);
 /* A drive has failed: if it was the last one, all who wait are told. */
 void rsm_manager_note_failed_drive(struct rsm_manager *manager);
 /* An off-line cartridge is wanted: an operator request. */
@@ -92,9 +108,44 @@ void rsm_manager_note_unwritable(struct rsm_manager *manager, struct rsm_cartrid
 /* Lets the contents accept or refuse changes, by what the catalogue and the volume say. */
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 int64_t rsm_manager_now(const struct rsm_manager *manager);
+/* When who asks for a mount now gives up: after so long, or options.mount_timeout_s (0: none). */
+int64_t rsm_manager_deadline(const struct rsm_manager *manager, unsigned timeout_ms);
 /* Something changed that workers and waiters look at. */
 void rsm_manager_wake_locked(struct rsm_manager *manager);
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
+
+/* ---- manager_queue.c ---- */
+
+/* What the mount queue is to decide on; valid as long as the lock is held. `library` may be NULL.
+ */
+void rsm_manager_look_locked(struct rsm_manager *manager, const struct rsm_library *library,
+			     struct rsm_mount_queue *ret_queue);
+/* Gives media that are mounted together their drives, when they can have them. */
+void rsm_manager_grant_locked(struct rsm_manager *manager);
+void rsm_library_note_exchange_locked(struct rsm_library *library, int64_t took_ns);
+/* It is to go home as soon as what was closed until now is on it. */
+void rsm_cartridge_leave_locked(struct rsm_cartridge *cartridge);
+/* Nobody wants it any longer: the same, unless somebody wants it meanwhile (_unbound). */
+void rsm_cartridge_bound_locked(struct rsm_cartridge *cartridge);
+void rsm_cartridge_unbound_locked(struct rsm_cartridge *cartridge);
+/* Answers those who wait in vain: their time is over (-ETIMEDOUT), or the drive that they asked for
+ * has gone out of service (-ENODEV).
+ */
+void rsm_manager_expire(struct rsm_manager *manager);
+
+/* ---- manager_item.c: work items, with the lock ---- */
+
+/* Somebody waits for it from now on. */
+void rsm_item_waits_locked(struct rsm_cartridge *cartridge);
+void rsm_item_begins_locked(struct rsm_cartridge *cartridge);
+/* Another drive is to try it. */
+void rsm_item_goes_back_locked(struct rsm_cartridge *cartridge, const char *why);
+void rsm_item_ends_locked(struct rsm_cartridge *cartridge, enum rsm_work_state state,
+			  const char *text);
+/* Without the lock, by the worker. Returns the item, or 0. */
+int64_t rsm_item_begin_dismount(struct rsm_cartridge *cartridge);
+void rsm_item_end_dismount(struct rsm_drive_worker *worker, int64_t id, int r,
+			   const struct rsm_err *err);
 
 /* ---- cartridge.c: the table ---- */
 
@@ -115,7 +166,16 @@ RSM_MUST_CHECK int rsm_cartridge_get_locked(struct rsm_manager *manager, int64_t
 					    struct rsm_err *err);
 /* Its medium was deallocated: the entry and its contents go with the last reference. */
 void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge);
+
+/* ---- cartridge_table.c ---- */
+
+void rsm_cartridge_table_init(struct rsm_manager *manager);
 struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium);
+void rsm_cartridge_add_locked(struct rsm_cartridge *cartridge);
+/* It is another medium than it was taken for; from now on it is the one that is found as that. */
+void rsm_cartridge_become_locked(struct rsm_cartridge *cartridge, int64_t medium);
+/* Takes it out and frees it; its contents are closed. */
+void rsm_cartridge_remove_locked(struct rsm_cartridge *cartridge);
 
 /* Opens the contents of the volume `uuid` (made if missing). Outcome MUST_MOUNT: `make` is false
  * and there are none. */
@@ -135,10 +195,22 @@ void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, c
 void rsm_cartridge_note_work_locked(struct rsm_cartridge *cartridge);
 /* Wakes the workers; since_ns is set for a cartridge that waits now. With the lock. */
 void rsm_cartridge_wanted_locked(struct rsm_cartridge *cartridge);
+/* Somebody does not want it any more: when nobody else does either, it does not wait. With the
+ * lock. */
+void rsm_cartridge_unwanted_locked(struct rsm_cartridge *cartridge);
 /* Takes all reads and mount requests out and answers them, without the lock. */
 void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const struct rsm_err *err);
 /* Answers the mount requests that its drive fulfils. By its worker. */
 void rsm_cartridge_complete_mounts(struct rsm_cartridge *cartridge);
+
+/* ---- manager_catalog.c ---- */
+
+/* A catalogue that is new gets from the last automatic export what no medium tells: empty pools,
+ * and cartridges that are not here. Behind the first inventory.
+ */
+void rsm_manager_restore_catalog(struct rsm_manager *manager);
+/* The housekeeper's: the automatic export, cartridges that are due. */
+void rsm_manager_keep_catalog(struct rsm_manager *manager);
 
 /* ---- manager_library.c ---- */
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/copy.h"
+#include "core/cleaner.h"
 #include "core/drive_private.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
@@ -57,6 +59,9 @@ int rsm_manager_drives(struct rsm_manager *manager, struct rsm_drive_status **re
 		rsm_drive_worker_view_locked(manager->workers[i], &view);
 		if (rsm_drive_get(manager->catalog, view.row, &row, NULL) == 0)
 			drive->mounts = row.mounts;
+		if (rsm_cleaner_last(manager->catalog, view.row, &drive->cleaned, NULL) < 0)
+			drive->cleaned = 0;
+		drive->unclean = view.unclean;
 		identity = rsm_tape_drive_identity(view.hardware->drive);
 		drive->library = view.library;
 		drive->element = view.element;
@@ -64,6 +69,7 @@ int rsm_manager_drives(struct rsm_manager *manager, struct rsm_drive_status **re
 		drive->enabled = view.enabled;
 		drive->state = view.enabled ? rsm_drive_state_name(view.state) : "disabled";
 		snprintf(drive->node, sizeof drive->node, "%s", view.hardware->node);
+		drive->reach = view.hardware->reach;
 		snprintf(drive->type, sizeof drive->type, "%s", view.hardware->type);
 		snprintf(drive->vendor, sizeof drive->vendor, "%s", identity->vendor);
 		snprintf(drive->product, sizeof drive->product, "%s", identity->product);
@@ -71,64 +77,6 @@ int rsm_manager_drives(struct rsm_manager *manager, struct rsm_drive_status **re
 	}
 	*ret_drives = drives;
 	*ret_count = manager->worker_count;
-	return 0;
-}
-
-int rsm_manager_enable_drive(struct rsm_manager *manager, int64_t library, uint32_t element,
-			     bool enabled, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&manager->lock);
-	for (size_t i = 0; i < manager->worker_count; i++) {
-		struct rsm_drive_view view;
-		bool library_enabled = true;
-		int r;
-
-		rsm_drive_worker_view_locked(manager->workers[i], &view);
-		if (view.library != library || view.element != element)
-			continue;
-		r = rsm_drive_set_enabled(manager->catalog, view.row, enabled, err);
-		if (r == 0)
-			r = rsm_library_is_enabled(manager->catalog, library, &library_enabled,
-						   err);
-		if (r == 0)
-			rsm_drive_worker_set_enabled_locked(manager->workers[i],
-							    enabled && library_enabled);
-		return r;
-	}
-	return rsm_err_set(err, ENXIO, "there is no drive %u", element);
-}
-
-int rsm_manager_enable_library(struct rsm_manager *manager, int64_t library, bool enabled,
-			       struct rsm_err *err)
-{
-	bool found = false;
-	int r;
-
-	RSM_LOCK_SCOPE(&manager->lock);
-	for (size_t i = 0; i < manager->library_count; i++) {
-		if (manager->libraries[i].id != library)
-			continue;
-		r = rsm_library_set_enabled(manager->catalog, library, enabled, err);
-		if (r < 0)
-			return r;
-		manager->libraries[i].enabled = enabled;
-		found = true;
-	}
-	if (!found)
-		return rsm_err_set(err, ENODEV, "there is no library %lld", (long long)library);
-	for (size_t i = 0; i < manager->worker_count; i++) {
-		struct rsm_drive_row row;
-		struct rsm_drive_view view;
-
-		rsm_drive_worker_view_locked(manager->workers[i], &view);
-		if (view.library != library)
-			continue;
-		r = rsm_drive_get(manager->catalog, view.row, &row, err);
-		if (r < 0)
-			return r;
-		rsm_drive_worker_set_enabled_locked(manager->workers[i],
-						    enabled && r == 0 && row.enabled);
-	}
 	return 0;
 }
 
@@ -191,4 +139,3 @@ int rsm_manager_elements(struct rsm_manager *manager, int64_t library_id,
 	*ret_count = library->element_count;
 	return 0;
 }
-

@@ -230,6 +230,7 @@ static int sync_one(struct sync *sync, struct target *target, struct rsm_err *er
 		rsm_log_error("%s: %s", cartridge->barcode, sync_err.msg);
 	rsm_mutex_lock(&manager->lock);
 	cartridge->syncs--;
+	rsm_cartridge_unwanted_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);
 	rsm_cartridge_unref(cartridge);
 	return r;
@@ -241,27 +242,50 @@ struct media_list {
 	bool failed;
 };
 
-static bool gather_allocated(void *context, const struct rsm_medium *medium)
+static void add_medium(struct media_list *list, int64_t medium)
 {
-	struct media_list *list = context;
-
-	if (!medium->volume_uuid[0] && medium->label_work == RSM_LABEL_NONE)
-		return true;
-	if (medium->location == RSM_AT_OFFLINE && medium->label_work != RSM_LABEL_NONE)
-		return true; /* written when it returns */
 	if (list->count == list->room) {
 		size_t room = list->room ? list->room * 2 : 64;
 		int64_t *ids = realloc(list->ids, room * sizeof *ids);
 
 		if (!ids) {
 			list->failed = true;
-			return false;
+			return;
 		}
 		list->ids = ids;
 		list->room = room;
 	}
-	list->ids[list->count++] = medium->id;
+	list->ids[list->count++] = medium;
+}
+
+static bool gather_label_work(void *context, const struct rsm_medium *medium)
+{
+	add_medium(context, medium->id);
 	return true;
+}
+
+/* Who may have something to be synced: whose contents are open (those with staged data are, since
+ * the start), and who has label work. Not the 100,000 others.
+ */
+static int gather(struct rsm_manager *manager, struct media_list *list, struct rsm_err *err)
+{
+	int r = rsm_medium_list_label_work(manager->catalog, gather_label_work, list, err);
+	size_t labels = list->count;
+
+	if (r < 0)
+		return r;
+	RSM_LOCK_SCOPE(&manager->lock);
+	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
+		const struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+		bool known = !cartridge->content || cartridge->detached;
+
+		for (size_t i = 0; i < labels && !known; i++)
+			known = list->ids[i] == cartridge->id;
+		if (!known)
+			add_medium(list, cartridge->id);
+	}
+	return list->failed ? rsm_err_oom(err) : 0;
 }
 
 /* Does this medium have anything to be synced? Media whose contents are not open and not staged do
@@ -321,9 +345,7 @@ int rsm_manager_sync_wait(struct rsm_manager *manager, int64_t medium,
 
 	if (medium)
 		return sync_one(&sync, &one, err);
-	r = rsm_medium_list_all(manager->catalog, 0, gather_allocated, &list, err);
-	if (r == 0 && list.failed)
-		r = rsm_err_oom(err);
+	r = gather(manager, &list, err);
 	if (r == 0) {
 		targets = calloc(list.count + 1, sizeof *targets);
 		if (!targets)

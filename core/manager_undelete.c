@@ -2,7 +2,8 @@
  *   1. what the allocation before left in the staging area is removed   deallocated, as before
  *   2. the medium is mounted, and its label read                        the same
  *   3. one transaction makes it allocated (undelete.c)                  allocated, newest index
- *   4. it goes back to the fullest index (generation.h)                 the one tree or the other
+ *   4. it goes back to the fullest index (generation.h)                 the one tree or the other,
+ *                                                                      and the same request goes on
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -141,7 +142,8 @@ static int find_fullest(const struct rsm_generation_asker *asker, struct fullest
 	return r < 0 ? r : 0;
 }
 
-static int go_back(const struct rsm_generation_asker *asker, uint64_t since, struct rsm_err *err)
+static int find_and_go_back(const struct rsm_generation_asker *asker, uint64_t since,
+			    struct rsm_err *err)
 {
 	struct fullest fullest = { .since = since };
 	uint64_t before, made;
@@ -151,6 +153,22 @@ static int go_back(const struct rsm_generation_asker *asker, uint64_t since, str
 	    fullest.best.generation == fullest.newest.generation)
 		return r;
 	return rsm_generation_rollback_wait(asker, fullest.best.generation, &before, &made, err);
+}
+
+/* If the process dies meanwhile, or something fails, the catalogue knows that it is to be done yet:
+ * the same request goes on with it.
+ */
+static int go_back(const struct rsm_generation_asker *asker, const struct rsm_medium *medium,
+		   uint64_t since, struct rsm_err *err)
+{
+	int r = find_and_go_back(asker, since, err);
+
+	if (r < 0)
+		return rsm_err_wrap(err, r,
+				    "%s is allocated again, as of its newest index; the same "
+				    "request tries to go back behind the deletions",
+				    medium->shown);
+	return rsm_undelete_close(asker->manager->catalog, medium->id, err);
 }
 
 /* ---- the whole of it ---- */
@@ -203,6 +221,23 @@ static void tell(struct rsm_manager *manager, const struct rsm_medium *medium)
 	rsm_manager_want_label(manager, medium->id, manager->options.label_delay_ms);
 }
 
+/* What an earlier request has begun. */
+static int go_on(const struct rsm_generation_asker *asker, const struct rsm_allocation *allocation,
+		 const struct rsm_medium *medium, struct rsm_medium *ret_medium,
+		 struct rsm_err *err)
+{
+	uint64_t since;
+	int r = rsm_undelete_is_open(asker->manager->catalog, medium->id, &since, err);
+
+	if (r < 0)
+		return r;
+	if (!since || medium->pool != allocation->pool ||
+	    (allocation->name && strcmp(medium->name, allocation->name) != 0))
+		return rsm_err_set(err, EBUSY, "%s is allocated", medium->shown);
+	*ret_medium = *medium;
+	return go_back(asker, medium, since, err);
+}
+
 int rsm_manager_undelete_wait(struct rsm_manager *manager, const struct rsm_allocation *allocation,
 			      uid_t user,
 			      void (*progress)(void *context, uint64_t done, uint64_t total,
@@ -220,7 +255,7 @@ int rsm_manager_undelete_wait(struct rsm_manager *manager, const struct rsm_allo
 	if (r > 0)
 		return rsm_err_set(err, ENOENT, "there is no such cartridge");
 	if (r == 0 && medium.lmid[0])
-		return rsm_err_set(err, EBUSY, "%s is allocated", medium.shown);
+		return go_on(&asker, allocation, &medium, ret_medium, err);
 	if (r == 0)
 		r = get_former(manager, &medium, &former, err);
 	if (r == 0 && progress)
@@ -237,10 +272,5 @@ int rsm_manager_undelete_wait(struct rsm_manager *manager, const struct rsm_allo
 		return 0;
 	if (progress)
 		progress(context, 0, 0, "going back behind the deletions");
-	r = go_back(&asker, former.generation, err);
-	return r < 0 ? rsm_err_wrap(err, r,
-				    "%s is allocated again, as of its newest index (rsm check "
-				    "--list shows older ones)",
-				    medium.shown)
-		     : 0;
+	return go_back(&asker, &medium, former.generation, err);
 }

@@ -4,27 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/catalog_private.h"
-
-/* A medium in a library that is not served now is off-line, wherever it will be again. */
-#define SELECT_COLUMNS                                                                             \
-	"s.id, s.guid, m.barcode, s.shown, m.media_type, ifnull(s.pool, 0), s.state, m.enabled, "  \
-	"m.cleaner, iif(b.present, m.library, 0), iif(b.present, m.location, 0), "                 \
-	"iif(b.present, m.element, 0), m.home_slot, s.label_type, s.label_info, s.volume_uuid, "   \
-	"s.old_uuid, s.label_work, s.format_generation, s.index_generation, s.capacity, "          \
-	"s.remaining, s.mounts, s.allocations, m.write_protected, s.health, s.duplicate, "         \
-	"l.lmid, l.name, ifnull(l.mode, 511), l.owner, l.\"group\", ifnull(l.created, "            \
-	"m.created), "                                                                             \
-	"ifnull(l.modified, m.created), ifnull(l.changed, m.created), ifnull(l.priority, 0)"
-#define SIDE_FIRST                                                                                 \
-	" FROM side s CROSS JOIN medium m ON m.id = s.medium LEFT JOIN library b ON b.id = "       \
-	"m.library LEFT JOIN logical_medium l ON l.id = s.logical "
-#define LOGICAL_FIRST                                                                              \
-	" FROM logical_medium l CROSS JOIN side s ON s.logical = l.id CROSS JOIN medium m ON "     \
-	"m.id = s.medium LEFT JOIN library b ON b.id = m.library "
-#define MEDIUM_FIRST                                                                               \
-	" FROM medium m CROSS JOIN side s ON s.medium = m.id LEFT JOIN library b ON b.id = "       \
-	"m.library LEFT JOIN logical_medium l ON l.id = s.logical "
+#include "core/media_private.h"
 
 const char *rsm_medium_state_name(enum rsm_medium_state state)
 {
@@ -71,7 +51,7 @@ static void read_physical(sqlite3_stmt *row, struct rsm_medium *medium)
 	medium->home_slot = column_u32(row, 12);
 }
 
-static void read_medium(sqlite3_stmt *row, struct rsm_medium *medium)
+void rsm_medium_read_row(sqlite3_stmt *row, struct rsm_medium *medium)
 {
 	read_physical(row, medium);
 	rsm_catalog_column_text(row, 13, medium->label_type, sizeof medium->label_type);
@@ -107,23 +87,8 @@ static int step_medium(sqlite3_stmt *statement, struct rsm_medium *ret_medium, s
 	if (r == RSM_SQLITE_DONE)
 		return RSM_MEDIUM_ABSENT;
 	if (r == 0)
-		read_medium(row, ret_medium);
+		rsm_medium_read_row(row, ret_medium);
 	return r;
-}
-
-static int step_media(sqlite3_stmt *statement, rsm_medium_each *each, void *context,
-		      struct rsm_err *err)
-{
-	RSM_SQLITE_RESET sqlite3_stmt *row = statement;
-	struct rsm_medium medium;
-	int r;
-
-	while ((r = rsm_sqlite_step(row, err)) == 0) {
-		read_medium(row, &medium);
-		if (!each(context, &medium))
-			return 0;
-	}
-	return r < 0 ? r : 0;
 }
 
 /* ---- looking ---- */
@@ -133,7 +98,8 @@ int rsm_medium_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_me
 {
 	sqlite3_stmt *row;
 	int r = rsm_catalog_query(catalog, &row, err,
-				  "SELECT " SELECT_COLUMNS SIDE_FIRST "WHERE s.id = ?1", "i", id);
+				  "SELECT " RSM_MEDIUM_COLUMNS RSM_MEDIUM_BY_SIDE "WHERE s.id = ?1",
+				  "i", id);
 
 	return r < 0 ? r : step_medium(row, ret_medium, err);
 }
@@ -167,7 +133,7 @@ int rsm_medium_find(struct rsm_catalog *catalog, int64_t pool, const char *name,
 	int r;
 
 	r = rsm_catalog_query(catalog, &row, err,
-			      "SELECT " SELECT_COLUMNS LOGICAL_FIRST
+			      "SELECT " RSM_MEDIUM_COLUMNS RSM_MEDIUM_BY_LOGICAL
 			      "WHERE l.pool = ?1 AND l.name = ?2",
 			      "is", pool, name);
 	if (r == 0)
@@ -175,7 +141,7 @@ int rsm_medium_find(struct rsm_catalog *catalog, int64_t pool, const char *name,
 	if (r != RSM_MEDIUM_ABSENT)
 		return r;
 	r = rsm_catalog_query(catalog, &row, err,
-			      "SELECT " SELECT_COLUMNS SIDE_FIRST
+			      "SELECT " RSM_MEDIUM_COLUMNS RSM_MEDIUM_BY_SIDE
 			      "WHERE s.pool = ?1 AND s.shown = ?2 AND EXISTS ("
 			      "SELECT 1 FROM pool p WHERE p.id = ?1 AND p.kind <> 1000)",
 			      "is", pool, name);
@@ -191,14 +157,14 @@ int rsm_medium_find_barcode(struct rsm_catalog *catalog, const char *barcode,
 
 	/* "BC~2" names the second of two that bear BC; of those, one that is here comes first */
 	r = rsm_catalog_query(catalog, &row, err,
-			      "SELECT " SELECT_COLUMNS SIDE_FIRST "WHERE s.shown = ?1", "s",
-			      barcode);
+			      "SELECT " RSM_MEDIUM_COLUMNS RSM_MEDIUM_BY_SIDE "WHERE s.shown = ?1",
+			      "s", barcode);
 	if (r == 0)
 		r = step_medium(row, ret_medium, err);
 	if (r != RSM_MEDIUM_ABSENT || barcode[0] == '\0')
 		return r;
 	r = rsm_catalog_query(catalog, &row, err,
-			      "SELECT " SELECT_COLUMNS MEDIUM_FIRST
+			      "SELECT " RSM_MEDIUM_COLUMNS RSM_MEDIUM_BY_MEDIUM
 			      "WHERE m.barcode = ?1 AND m.barcode <> '' "
 			      "ORDER BY m.location = 0, s.id LIMIT 1",
 			      "s", barcode);
@@ -228,7 +194,7 @@ int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 	int r;
 
 	r = rsm_catalog_query(catalog, &row, err,
-			      "SELECT " SELECT_COLUMNS SIDE_FIRST
+			      "SELECT " RSM_MEDIUM_COLUMNS RSM_MEDIUM_BY_SIDE
 			      "WHERE s.volume_uuid = lower(?1) AND s.volume_uuid <> '' AND "
 			      "s.duplicate = 0",
 			      "s", volume_uuid);
@@ -243,74 +209,11 @@ int rsm_medium_at(struct rsm_catalog *catalog, int64_t library, enum rsm_locatio
 	int r;
 
 	r = rsm_catalog_query(catalog, &row, err,
-			      "SELECT " SELECT_COLUMNS MEDIUM_FIRST
+			      "SELECT " RSM_MEDIUM_COLUMNS RSM_MEDIUM_BY_MEDIUM
 			      "WHERE m.library = ?1 AND m.location = ?2 AND m.element = ?3 AND "
 			      "m.location <> 0 ORDER BY s.side_number LIMIT 1",
 			      "idu", library, (int)location, element);
 	return r < 0 ? r : step_medium(row, ret_medium, err);
-}
-
-int rsm_medium_list(struct rsm_catalog *catalog, int64_t pool, const char *after,
-		    rsm_medium_each *each, void *context, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&catalog->lock);
-	struct rsm_pool found;
-	sqlite3_stmt *rows;
-	int r;
-
-	r = rsm_pool_get_locked(catalog, pool, &found, err);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	if (found.kind == RSM_POOL_APPLICATION)
-		r = rsm_catalog_query(catalog, &rows, err,
-				      "SELECT " SELECT_COLUMNS LOGICAL_FIRST
-				      "WHERE l.pool = ?1 AND l.name > ?2 ORDER BY l.name",
-				      "is", pool, after);
-	else
-		r = rsm_catalog_query(catalog, &rows, err,
-				      "SELECT " SELECT_COLUMNS SIDE_FIRST
-				      "WHERE s.pool = ?1 AND s.shown > ?2 ORDER BY s.shown",
-				      "is", pool, after);
-	return r < 0 ? r : step_media(rows, each, context, err);
-}
-
-int rsm_medium_list_all(struct rsm_catalog *catalog, int64_t after_id, rsm_medium_each *each,
-			void *context, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&catalog->lock);
-	sqlite3_stmt *rows;
-	int r = rsm_catalog_query(
-		catalog, &rows, err,
-		"SELECT " SELECT_COLUMNS SIDE_FIRST "WHERE s.id > ?1 ORDER BY s.id", "i", after_id);
-
-	return r < 0 ? r : step_media(rows, each, context, err);
-}
-
-int rsm_medium_list_pool(struct rsm_catalog *catalog, int64_t pool, rsm_medium_each *each,
-			 void *context, struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&catalog->lock);
-	sqlite3_stmt *rows;
-	int r = rsm_catalog_query(catalog, &rows, err,
-				  "SELECT " SELECT_COLUMNS SIDE_FIRST
-				  "WHERE s.pool = ?1 ORDER BY s.shown",
-				  "i", pool);
-
-	return r < 0 ? r : step_media(rows, each, context, err);
-}
-
-int rsm_medium_list_label_work(struct rsm_catalog *catalog, rsm_medium_each *each, void *context,
-			       struct rsm_err *err)
-{
-	RSM_LOCK_SCOPE(&catalog->lock);
-	sqlite3_stmt *rows;
-	int r = rsm_catalog_query(catalog, &rows, err,
-				  "SELECT " SELECT_COLUMNS SIDE_FIRST
-				  "WHERE s.label_work <> 0 AND m.location <> 0 AND b.present = 1 "
-				  "ORDER BY s.id",
-				  "");
-
-	return r < 0 ? r : step_media(rows, each, context, err);
 }
 
 /* ---- changing ---- */

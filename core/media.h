@@ -1,8 +1,8 @@
 /* media.h - cartridges: the physical medium, its side, and the logical medium while it is allocated
  * (rsm-model.md 2 and 3), merged into one record for those who look.
  *
- * One-sided media (tapes) have one side; `id` is the side's, 24 bits, never reused: it is the
- * volume number in inode numbers. The state belongs to the side.
+ * One-sided media (tapes) have one side, others two (side.c); `id` is the side's, 24 bits, never
+ * reused: it is the volume number in inode numbers. The state belongs to the side.
  */
 #ifndef RSM_CORE_MEDIA_H
 #define RSM_CORE_MEDIA_H
@@ -108,9 +108,22 @@ RSM_MUST_CHECK int rsm_medium_list(struct rsm_catalog *catalog, int64_t pool, co
 				   rsm_medium_each *each, void *context, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_medium_list_all(struct rsm_catalog *catalog, int64_t after_id,
 				       rsm_medium_each *each, void *context, struct rsm_err *err);
-/* Media of a pool in any state (also available ones, which are no names in the tree). */
+/* Media of a pool in any state (also available ones, which are no names in the tree), by shown name
+ * behind `after`.
+ */
 RSM_MUST_CHECK int rsm_medium_list_pool(struct rsm_catalog *catalog, int64_t pool,
-					rsm_medium_each *each, void *context, struct rsm_err *err);
+					const char *after, rsm_medium_each *each, void *context,
+					struct rsm_err *err);
+/* Those that the catalogue has in drives of the library. */
+RSM_MUST_CHECK int rsm_medium_list_in_drives(struct rsm_catalog *catalog, int64_t library,
+					     rsm_medium_each *each, void *context,
+					     struct rsm_err *err);
+/* Logical media of that name, in whatever pool. */
+RSM_MUST_CHECK int rsm_medium_list_named(struct rsm_catalog *catalog, const char *name,
+					 rsm_medium_each *each, void *context, struct rsm_err *err);
+/* By the LMID of an allocated one, or a side's id. Outcome RSM_MEDIUM_ABSENT. */
+RSM_MUST_CHECK int rsm_medium_find_id(struct rsm_catalog *catalog, const char *id,
+				      struct rsm_medium *ret_medium, struct rsm_err *err);
 /* Media that have label work to be done and are in the library. */
 RSM_MUST_CHECK int rsm_medium_list_label_work(struct rsm_catalog *catalog, rsm_medium_each *each,
 					      void *context, struct rsm_err *err);
@@ -170,6 +183,14 @@ RSM_MUST_CHECK int rsm_medium_set_health(struct rsm_catalog *catalog, int64_t id
 #define RSM_HEALTH_UNWRITABLE "cannot be written"
 bool rsm_medium_is_unwritable(const struct rsm_medium *medium);
 
+/* The second side of a cartridge that has one known: both are shown as BC.A and BC.B from now on.
+ * -EINVAL: it has two, or is allocated, or a cleaner.
+ */
+RSM_MUST_CHECK int rsm_medium_add_side(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side,
+				       struct rsm_err *err);
+RSM_MUST_CHECK int rsm_medium_other_side(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side,
+					 struct rsm_err *err); /* ABSENT */
+
 /* What the drive that it is in tells of it. */
 struct rsm_medium_facts {
 	const char *media_type; /* "": the drive cannot tell */
@@ -204,6 +225,7 @@ struct rsm_identification {
 	const char *volume_uuid;	     /* LTFS only */
 	/* from the vendor keys of the index root; NULL where missing */
 	const char *pool, *name, *lmid, *side, *state, *acl;
+	const char *copy_of; /* the volume that this one follows */
 	uint32_t mode, owner, group;
 	bool has_owner;
 	uint64_t index_generation, capacity, remaining;

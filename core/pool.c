@@ -8,6 +8,7 @@
 #include "changer/hardware.h"
 #include "changer/hardware.h"
 #include "core/catalog_private.h"
+#include "core/copy.h"
 #include "core/ltfs/name.h"
 
 #define POOL_COLUMNS                                                                               \
@@ -78,7 +79,8 @@ int rsm_pool_find_locked(struct rsm_catalog *catalog, int64_t parent, const char
 	sqlite3_stmt *row;
 	int r = rsm_catalog_query(catalog, &row, err,
 				  "SELECT " POOL_COLUMNS
-				  " FROM pool WHERE ifnull(parent, 0) = ?1 AND name = ?2",
+				  " FROM pool WHERE ifnull(parent, 0) = ?1 AND name = ?2 AND guid "
+				  "<> '" RSM_COPY_POOL_GUID "'",
 				  "is", parent, name);
 
 	return r < 0 ? r : step_pool(row, ret_pool, err);
@@ -181,7 +183,8 @@ int rsm_pool_list(struct rsm_catalog *catalog, int64_t parent, const char *after
 
 	r = rsm_catalog_query(catalog, &statement, err,
 			      "SELECT " POOL_COLUMNS
-			      " FROM pool WHERE ifnull(parent, 0) = ?1 AND name > ?2 ORDER BY name",
+			      " FROM pool WHERE ifnull(parent, 0) = ?1 AND name > ?2 AND guid <> "
+			      "'" RSM_COPY_POOL_GUID "' ORDER BY name",
 			      "is", parent, after);
 	if (r < 0)
 		return r;
@@ -341,16 +344,31 @@ static int check_media_type(const char *media_type, struct rsm_err *err)
 
 int rsm_pool_create(struct rsm_catalog *catalog, struct rsm_pool *pool, struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = check_media_type(pool->media_type, err);
+	return rsm_pool_create_with_acls(catalog, pool, NULL, NULL, err);
+}
 
-	if (r == 0)
-		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+int rsm_pool_create_with_acls(struct rsm_catalog *catalog, struct rsm_pool *pool,
+			      const struct rsm_text *access, const struct rsm_text *inherited,
+			      struct rsm_err *err)
+{
+	int r = check_media_type(pool->media_type, err);
 
 	if (r < 0)
 		return r;
-	r = rsm_pool_create_locked(catalog, pool, err);
-	return rsm_catalog_end_locked(catalog, r, err);
+	{
+		RSM_LOCK_SCOPE(&catalog->lock);
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+		if (r < 0)
+			return r;
+		r = rsm_pool_create_locked(catalog, pool, err);
+		if (r == 0)
+			r = rsm_catalog_give_acls_locked(catalog, 'p', pool->id, access, inherited,
+							 err);
+		r = rsm_catalog_end_locked(catalog, r, err);
+	}
+	if (r == 0)
+		rsm_pool_tell(catalog, "createpool", pool->id, NULL);
+	return r;
 }
 
 int rsm_pool_system_locked(struct rsm_catalog *catalog, enum rsm_pool_kind kind,
@@ -457,13 +475,20 @@ static int remove_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err
 
 int rsm_pool_remove(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+	RSM_FREE char *former = rsm_pool_words(catalog, id);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = remove_locked(catalog, id, err);
-	return rsm_catalog_end_locked(catalog, r, err);
+	{
+		RSM_LOCK_SCOPE(&catalog->lock);
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+		if (r < 0)
+			return r;
+		r = remove_locked(catalog, id, err);
+		r = rsm_catalog_end_locked(catalog, r, err);
+	}
+	if (r == 0)
+		rsm_pool_tell(catalog, "deletepool", 0, former);
+	return r;
 }
 
 /* The media below bear the pool's path: it is stale now. */
@@ -520,13 +545,20 @@ static int rename_locked(struct rsm_catalog *catalog, int64_t id, int64_t new_pa
 int rsm_pool_rename(struct rsm_catalog *catalog, int64_t id, int64_t new_parent,
 		    const char *new_name, struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+	RSM_FREE char *former = rsm_pool_words(catalog, id);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = rename_locked(catalog, id, new_parent, new_name, err);
-	return rsm_catalog_end_locked(catalog, r, err);
+	{
+		RSM_LOCK_SCOPE(&catalog->lock);
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+		if (r < 0)
+			return r;
+		r = rename_locked(catalog, id, new_parent, new_name, err);
+		r = rsm_catalog_end_locked(catalog, r, err);
+	}
+	if (r == 0)
+		rsm_pool_tell(catalog, "renamepool", id, former);
+	return r;
 }
 
 static int update_locked(struct rsm_catalog *catalog, const struct rsm_pool *pool,
@@ -561,11 +593,17 @@ static int update_locked(struct rsm_catalog *catalog, const struct rsm_pool *poo
 
 int rsm_pool_update(struct rsm_catalog *catalog, const struct rsm_pool *pool, struct rsm_err *err)
 {
-	RSM_LOCK_SCOPE(&catalog->lock);
-	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = update_locked(catalog, pool, err);
-	return rsm_catalog_end_locked(catalog, r, err);
+	{
+		RSM_LOCK_SCOPE(&catalog->lock);
+		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+		if (r < 0)
+			return r;
+		r = update_locked(catalog, pool, err);
+		r = rsm_catalog_end_locked(catalog, r, err);
+	}
+	if (r == 0)
+		rsm_pool_tell(catalog, "setpool", pool->id, NULL);
+	return r;
 }

@@ -66,6 +66,12 @@ RSM_MUST_CHECK int rsm_pool_system(struct rsm_catalog *catalog, enum rsm_pool_ki
 RSM_MUST_CHECK int rsm_pool_create(struct rsm_catalog *catalog, struct rsm_pool *pool,
 				   struct rsm_err *err);
 
+/* The same, with ACLs as system.posix_acl_* has them (empty: none) from the first moment on. */
+struct rsm_text;
+RSM_MUST_CHECK int rsm_pool_create_with_acls(struct rsm_catalog *catalog, struct rsm_pool *pool,
+					     const struct rsm_text *access,
+					     const struct rsm_text *inherited, struct rsm_err *err);
+
 /* -ENOTEMPTY: an allocated medium or a pool in it; available media go to Free. -EPERM: system pool.
  */
 RSM_MUST_CHECK int rsm_pool_remove(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
@@ -83,7 +89,6 @@ RSM_MUST_CHECK int rsm_pool_update(struct rsm_catalog *catalog, const struct rsm
 /* Stored xattrs of a pool (kind 'p') or a cartridge (kind 'm'): system.posix_acl_*, user.*. The key
  * is whole ("user.note"). As rsm_volume_index_*_xattr; outcome RSM_POOL_ABSENT.
  */
-struct rsm_text;
 RSM_MUST_CHECK int rsm_catalog_get_xattr(struct rsm_catalog *catalog, char kind, int64_t id,
 					 const char *key, struct rsm_text *ret_value,
 					 struct rsm_err *err);

@@ -29,3 +29,23 @@ BEGIN
 	WHERE EXISTS (SELECT 1 FROM side_misplaced x JOIN side s ON s.id = x.id
 		WHERE s.medium = NEW.id);
 END;
+
+-- A cartridge may have two sides, each with a state of its own, always in one pool. So a side that
+-- bears somebody else's volume, or that nobody knows, may be where the other one is.
+DROP VIEW IF EXISTS side_misplaced;
+CREATE VIEW side_misplaced AS
+SELECT s.id FROM side s JOIN medium m ON m.id = s.medium LEFT JOIN pool p ON p.id = s.pool
+WHERE CASE WHEN m.cleaner THEN s.pool IS NOT NULL OR s.state <> 0
+ELSE NOT ifnull(p.holds = 1 AND p.media_type = m.media_type AND (CASE p.kind
+	WHEN 1 THEN s.state IN (1, 3, 4)
+	WHEN 2 THEN s.state IN (0, 2, 7)
+	WHEN 3 THEN s.state = 8
+	ELSE s.state IN (1, 3, 4, 5, 6, 9) END
+	OR (p.kind <> 1 AND s.state IN (0, 1, 2, 3, 4, 7, 8) AND EXISTS (SELECT 1 FROM side o
+		WHERE o.medium = s.medium AND o.side_number <> s.side_number))), 0) END;
+
+CREATE TRIGGER IF NOT EXISTS sides_stay_together AFTER UPDATE OF pool ON side
+WHEN OLD.pool IS NOT NEW.pool
+BEGIN
+	UPDATE side SET pool = NEW.pool WHERE medium = NEW.medium AND pool IS NOT NEW.pool;
+END;

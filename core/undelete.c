@@ -133,17 +133,6 @@ static int check_state(const struct rsm_medium *medium, const struct rsm_pool *p
 	}
 }
 
-static int restore_acl(struct rsm_catalog *catalog, int64_t medium, const char *key,
-		       const struct rsm_text *acl, struct rsm_err *err)
-{
-	if (!acl->length)
-		return 0;
-	return rsm_catalog_run(catalog, err,
-			       "INSERT OR REPLACE INTO xattr (kind, object, key, value) VALUES "
-			       "('m', ?1, ?2, ?3)",
-			       "isb", medium, key, acl->data, acl->length);
-}
-
 static int restore_acls(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
 {
 	RSM_TEXT struct rsm_text access = { 0 }, inherited = { 0 };
@@ -168,8 +157,7 @@ static int restore_acls(struct rsm_catalog *catalog, int64_t medium, struct rsm_
 		return rsm_err_oom(err);
 	if (!good)
 		return 0;
-	r = restore_acl(catalog, medium, RSM_ACL_ACCESS, &access, err);
-	return r < 0 ? r : restore_acl(catalog, medium, RSM_ACL_DEFAULT, &inherited, err);
+	return rsm_catalog_give_acls_locked(catalog, 'm', medium, &access, &inherited, err);
 }
 
 /* Label work: pool, name and LMID on the medium are those of before. */
@@ -193,6 +181,11 @@ static int give_back(struct rsm_catalog *catalog, struct rsm_medium *medium,
 				    "2, index_generation = 0, format_generation = "
 				    "format_generation + 1 WHERE id = ?1",
 				    "iiis", medium->id, pool->id, logical, former->volume_uuid);
+	if (r == 0 && former->generation)
+		r = rsm_catalog_run(catalog, err,
+				    "INSERT OR REPLACE INTO setting (key, value) VALUES "
+				    "('undelete ' || ?1, ?2)",
+				    "iU", medium->id, former->generation);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, pool->id, err);
 	if (r == 0 && from != pool->id)
@@ -234,6 +227,29 @@ static int undelete_locked(struct rsm_catalog *catalog, const struct rsm_allocat
 	medium->group = former.has_owner ? former.group : wanted->group;
 	r = give_back(catalog, medium, &former, &pool, err);
 	return r < 0 ? r : rsm_medium_need_locked(catalog, wanted->medium, medium, err);
+}
+
+int rsm_undelete_is_open(struct rsm_catalog *catalog, int64_t medium, uint64_t *ret_generation,
+			 struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int64_t generation = 0;
+	int r = rsm_catalog_number(catalog, &generation, err,
+				   "SELECT CAST(value AS INTEGER) FROM setting WHERE key = "
+				   "'undelete ' || ?1",
+				   "i", medium);
+
+	if (r >= 0)
+		*ret_generation = (uint64_t)generation;
+	return r < 0 ? r : 0;
+}
+
+int rsm_undelete_close(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_catalog_run(catalog, err, "DELETE FROM setting WHERE key = 'undelete ' || ?1",
+			       "i", medium);
 }
 
 int rsm_undelete(struct rsm_catalog *catalog, const struct rsm_allocation *allocation,

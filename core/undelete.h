@@ -40,12 +40,20 @@ RSM_MUST_CHECK int rsm_undelete(struct rsm_catalog *catalog,
 				const struct rsm_allocation *allocation,
 				struct rsm_medium *ret_medium, struct rsm_err *err);
 
+/* The generation behind which an allocated medium has still to go back; 0: it has not. Until it is
+ * closed, or deallocated.
+ */
+RSM_MUST_CHECK int rsm_undelete_is_open(struct rsm_catalog *catalog, int64_t medium,
+					uint64_t *ret_generation, struct rsm_err *err);
+RSM_MUST_CHECK int rsm_undelete_close(struct rsm_catalog *catalog, int64_t medium,
+				      struct rsm_err *err);
+
 /* The whole of it, for threads that may wait. What is on a medium that is here is looked at first,
  * by mounting it; of one that is off-line the catalogue is believed, and its label is compared when
  * it is mounted. If files were deleted one by one, indexes may have been written meanwhile: the
  * volume goes back to the one that has the most files of those since the deletions began. A failure
- * of that leaves it allocated with its newest index (*ret_medium is set, the message tells).
- * -ENOMEDIUM: it is off-line, and has to go back so; -EINTR.
+ * of that leaves it allocated with its newest index (*ret_medium is set, the message tells), and
+ * the same call goes on with it. -ENOMEDIUM: it is off-line, and has to go back so; -EINTR.
  */
 RSM_MUST_CHECK int rsm_manager_undelete_wait(struct rsm_manager *manager,
 					     const struct rsm_allocation *allocation, uid_t user,

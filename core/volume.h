@@ -54,7 +54,8 @@ enum { RSM_VOLUME_FINDINGS = 16 };
 /* The vendor keys of the index root (contract 8), as the catalogue knows them at that moment. */
 struct rsm_volume_identity {
 	const char *pool, *name, *lmid, *side, *state, *barcode;
-	const char *acl; /* acl_text.h; "" or NULL: none */
+	const char *copy_of; /* the volume that this one follows; NULL: none */
+	const char *acl;     /* acl_text.h; "" or NULL: none */
 	uint32_t mode, owner, group;
 };
 

@@ -4,8 +4,8 @@
  *
  *   cc librsm_path.c $(pkg-config --cflags --libs librsm) -o librsm_path
  *
- * The same as rsm_path.c, which needs no library: a program that was written for ntmsapi.h finds its
- * functions here one by one. Files are read and written by plain POSIX calls in both.
+ * The same as rsm_path.c, which needs no library: a program that was written for ntmsapi.h finds
+ * its functions here one by one. Files are read and written by plain POSIX calls in both.
  */
 #include <rsm.h>
 

@@ -33,28 +33,6 @@ int rsmfs_newborn_init(struct rsmfs_newborn *newborn, struct rsmfs_request *requ
 	return r < 0 ? r : 0;
 }
 
-int rsmfs_newborn_finish(const struct rsmfs_newborn *newborn, struct rsmfs_request *request,
-			 char kind, int64_t id, struct rsm_err *err)
-{
-	const struct {
-		const char *key;
-		const struct rsm_text *value;
-	} acls[] = { { "system.posix_acl_access", &newborn->access_acl },
-		     { "system.posix_acl_default", &newborn->default_acl } };
-
-	for (size_t i = 0; i < sizeof(acls) / sizeof(acls[0]); i++) {
-		int r;
-
-		if (!acls[i].value->length)
-			continue;
-		r = rsm_catalog_set_xattr(request->catalog, kind, id, acls[i].key,
-					  acls[i].value->data, acls[i].value->length, 0, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 void rsmfs_newborn_fini(struct rsmfs_newborn *newborn)
 {
 	rsm_text_fini(&newborn->access_acl);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/copy.h"
 #include "fs/control_request.h"
 
 struct match {
@@ -158,8 +159,11 @@ static int search_medium(struct rsmfs_request *request, const char *pattern, int
 {
 	struct rsm_content *content = NULL;
 	struct rsm_medium medium;
+	struct rsm_copy pair;
 	int r = rsm_medium_get(request->catalog, id, &medium, err);
 
+	if (r == 0 && rsm_copy_get(request->catalog, id, &pair, NULL) == 0)
+		return 0; /* the first has it all, under its name */
 	if (r == 0)
 		r = rsmfs_access_medium(request->catalog, request->caller, request->admin, &medium,
 					RSMFS_READ | RSMFS_EXECUTE, err);

@@ -1,6 +1,7 @@
 /* What waits, what happened: work items and events. Lists are copied before they are sent, for the
  * catalogue calls back under its lock.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,85 @@ static int view_item(struct rsmfs_request *request, const struct rsm_work_item *
 	return 0;
 }
 
+/* Labels that are to be written. They have no number: they are not asked for but follow from what
+ * the catalogue says, and outlive a restart; nobody cancels them.
+ */
+struct label {
+	int64_t library;
+	enum rsm_label_work work;
+	char shown[RSM_NAME_SIZE];
+};
+struct labels {
+	struct label *labels;
+	size_t count, room;
+	int64_t library; /* 0: all */
+	bool failed;
+};
+
+static bool take_label(void *context, const struct rsm_medium *medium)
+{
+	struct labels *list = context;
+	struct label *label;
+
+	if (list->library && medium->library != list->library)
+		return true;
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : 16;
+		struct label *grown = reallocarray(list->labels, room, sizeof(*grown));
+
+		list->failed = !grown;
+		if (!grown)
+			return false;
+		list->labels = grown;
+		list->room = room;
+	}
+	label = &list->labels[list->count++];
+	label->library = medium->library;
+	label->work = medium->label_work;
+	snprintf(label->shown, sizeof(label->shown), "%s", medium->shown);
+	return true;
+}
+
+static void view_label(struct rsmfs_request *request, const struct label *label)
+{
+	static const struct {
+		enum rsm_work_kind kind;
+		const char *text;
+	} words[] = {
+		[RSM_LABEL_FORMAT] = { RSM_WORK_WRITE_LABEL, "an LTFS volume is to be made" },
+		[RSM_LABEL_UPDATE] = { RSM_WORK_UPDATE_LABEL,
+				       "name, pool or owner are to be written" },
+		[RSM_LABEL_FREE] = { RSM_WORK_WRITE_LABEL, "the free label is to be written" },
+	};
+
+	rsmfs_row_begin(request);
+	rsmfs_row_null(request);
+	rsmfs_row_text(request, rsm_work_kind_name(words[label->work].kind));
+	rsmfs_row_text(request, rsm_work_state_name(RSM_WORK_DEFERRED));
+	rsmfs_row_text(request, label->shown);
+	rsmfs_row_null(request);
+	rsmfs_row_null(request);
+	rsmfs_row_null(request);
+	rsmfs_row_text(request, words[label->work].text);
+	rsmfs_row_null(request);
+	rsmfs_row_null(request);
+	rsmfs_row_signed(request, label->library);
+	rsmfs_row_end(request);
+}
+
+static int view_labels(struct rsmfs_request *request, struct rsm_err *err)
+{
+	struct labels list = { .library = request->library };
+	int r = rsm_medium_list_label_work(request->catalog, take_label, &list, err);
+
+	if (r >= 0 && list.failed)
+		r = rsm_err_oom(err);
+	for (size_t i = 0; i < list.count && r >= 0; i++)
+		view_label(request, &list.labels[i]);
+	free(list.labels);
+	return r;
+}
+
 int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err)
 {
 	struct items list = { 0 };
@@ -86,19 +166,127 @@ int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err)
 		for (size_t i = 0; i < list.count && r >= 0; i++)
 			if (!request->library || list.items[i].library == request->library)
 				r = view_item(request, &list.items[i], err);
+		if (r >= 0)
+			r = view_labels(request, err);
 	}
 	free(list.items);
 	return r < 0 ? r : 0;
 }
 
+struct sought {
+	int64_t id;
+	struct rsm_work_item *item;
+	bool found;
+};
+
+static bool seek_item(void *context, const struct rsm_work_item *item)
+{
+	struct sought *sought = context;
+
+	sought->found = item->id == sought->id;
+	if (sought->found)
+		*sought->item = *item;
+	return !sought->found;
+}
+
+static int find_item(struct rsmfs_request *request, const char *number, struct rsm_work_item *item,
+		     struct rsm_err *err)
+{
+	struct sought sought = { .item = item };
+	char *end;
+	int r;
+
+	errno = 0;
+	sought.id = strtoll(number, &end, 10);
+	if (errno || *end || sought.id <= 0)
+		return rsm_err_set(err, EINVAL, "queue: '%s' is not the number of a work item",
+				   number);
+	r = rsm_work_item_list(request->catalog, false, seek_item, &sought, err);
+	if (r < 0)
+		return r;
+	return sought.found ? 0
+			    : rsm_err_set(err, ENOENT, "there is no work item %lld",
+					  (long long)sought.id);
+}
+
+/* One's own are one's own to cancel. */
+static int cancel_item(struct rsmfs_request *request, const struct rsm_work_item *item,
+		       struct rsm_err *err)
+{
+	bool own = item->kind == RSM_WORK_MOUNT && item->user == request->caller->uid;
+	int r = own ? 0 : rsmfs_request_need_admin(request, err);
+
+	return r < 0 ? r : rsm_manager_cancel_item(request->manager, item, err);
+}
+
+static void report_item(struct rsmfs_request *request, const struct rsm_work_item *item,
+			enum rsm_work_state state)
+{
+	rsmfs_row_begin(request);
+	rsmfs_row_signed(request, item->id);
+	rsmfs_row_text(request, rsm_work_state_name(state));
+	rsmfs_row_end(request);
+}
+
+/* All of them are looked for before the first is cancelled. */
+static int cancel_items(struct rsmfs_request *request, struct rsm_err *err)
+{
+	const struct rsmfs_verb_call *call = &request->call;
+	struct rsm_work_item item;
+	int r = 0;
+
+	for (size_t i = 1; i < call->operand_count && r == 0; i++)
+		r = find_item(request, call->operands[i], &item, err);
+	if (r == 0)
+		rsmfs_request_table(request, "done", "queue", "id:n\tstate:s");
+	for (size_t i = 1; i < call->operand_count && r == 0; i++) {
+		r = find_item(request, call->operands[i], &item, err);
+		if (r == 0)
+			r = cancel_item(request, &item, err);
+		if (r == 0)
+			report_item(request, &item, RSM_WORK_CANCELLED);
+	}
+	return r;
+}
+
+static int reorder_item(struct rsmfs_request *request, bool first, struct rsm_err *err)
+{
+	struct rsm_work_item item;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0 && request->call.operand_count > 2)
+		return rsm_err_set(err, EINVAL, "queue: only one can be %s",
+				   first ? "first" : "last");
+	if (r == 0)
+		r = find_item(request, request->call.operands[1], &item, err);
+	if (r == 0)
+		r = rsm_manager_reorder_item(request->manager, item.id, first, err);
+	if (r == 0) {
+		rsmfs_request_table(request, "done", "queue", "id:n\tstate:s");
+		report_item(request, &item, item.state);
+	}
+	return r;
+}
+
 int rsmfs_run_queue(struct rsmfs_request *request, struct rsm_err *err)
 {
-	if (!request->call.operand_count)
+	const struct rsmfs_verb_call *call = &request->call;
+	const char *word = call->operand_count ? call->operands[0] : NULL;
+	bool cancel, first;
+
+	if (!word)
 		return rsmfs_view_queue(request, err);
-	if (strcmp(request->call.operands[0], "purge") != 0)
-		return rsm_err_set(err, EINVAL, "queue: '%s' is not purge",
-				   request->call.operands[0]);
-	return rsmfs_purge_queue(request, err);
+	if (!strcmp(word, "purge"))
+		return rsmfs_purge_queue(request, err);
+	cancel = !strcmp(word, "cancel");
+	first = !strcmp(word, "first");
+	if (!cancel && !first && strcmp(word, "last") != 0)
+		return rsm_err_set(err, EINVAL, "queue: '%s' is not cancel, first, last or purge",
+				   word);
+	if (call->operand_count < 2)
+		return rsm_err_set(err, EINVAL, "queue %s: the number of a work item is missing",
+				   word);
+	return cancel ? cancel_items(request, err) : reorder_item(request, first, err);
 }
 
 enum { LINES_AT_ONCE = 256 };

@@ -1,11 +1,8 @@
 /* Verbs for who runs the library. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "core/identification.h"
 #include "fs/control_request.h"
 
@@ -86,9 +83,7 @@ static int set_drive(struct rsmfs_request *request, const char *operand, bool en
 	struct rsm_drive_status drive;
 	int r = rsmfs_object_drive(request, operand, &drive, err);
 
-	return r < 0 ? r
-		     : rsm_manager_enable_drive(request->manager, drive.library, drive.element,
-						enabled, err);
+	return r < 0 ? r : rsmfs_enable_drive(request, &drive, enabled, err);
 }
 
 static int set_library(struct rsmfs_request *request, const char *operand, bool enabled,
@@ -105,8 +100,7 @@ static int set_library(struct rsmfs_request *request, const char *operand, bool 
 		r = rsm_err_set(err, EINVAL, "there are %zu libraries, say which", count);
 	if (r < 0)
 		return r;
-	return rsm_manager_enable_library(request->manager, library ? library : libraries[0].id,
-					  enabled, err);
+	return rsmfs_enable_library(request, library ? library : libraries[0].id, enabled, err);
 }
 
 static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_err *err)
@@ -127,7 +121,7 @@ static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_e
 	if (which)
 		return rsm_err_set(err, EINVAL, "%s: is neither drive nor library", what);
 	r = rsmfs_object_medium(request, what, false, &medium, err);
-	return r < 0 ? r : rsm_manager_enable_medium(request->manager, medium.id, enabled, err);
+	return r < 0 ? r : rsmfs_enable_medium(request, &medium, enabled, err);
 }
 
 int rsmfs_run_enable(struct rsmfs_request *request, struct rsm_err *err)
@@ -140,47 +134,24 @@ int rsmfs_run_disable(struct rsmfs_request *request, struct rsm_err *err)
 	return set_enabled(request, false, err);
 }
 
-/* ---- export: the tool writes the file, with the rights of its user ---- */
-
-static int send_file(struct rsmfs_request *request, const char *file, struct rsm_err *err)
+int rsmfs_run_clean(struct rsmfs_request *request, struct rsm_err *err)
 {
-	RSM_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC);
-	char block[4096];
-	uint64_t offset = 0;
-	size_t length = 0;
-
-	if (fd < 0)
-		return rsm_err_errno(err, "%s", file);
-	for (;;) {
-		int r = rsm_file_read_at(fd, block, sizeof(block), offset, &length);
-
-		if (r < 0)
-			return rsm_err_set(err, -r, "%s: %s", file, strerror(-r));
-		if (!length)
-			return 0;
-		if (rsmfs_request_is_cancelled(request))
-			return rsm_err_set(err, EINTR, "export: interrupted");
-		rsmfs_request_data(request, block, length);
-		offset += length;
-	}
-}
-
-int rsmfs_run_export(struct rsmfs_request *request, struct rsm_err *err)
-{
-	char folder[] = "/var/tmp/rsmfs-export-XXXXXX";
-	char file[sizeof(folder) + 16];
-	struct rsm_err ignored;
+	struct rsm_drive_status drive;
 	int r = rsmfs_request_need_admin(request, err);
 
+	if (r == 0)
+		r = rsmfs_object_drive(request, request->call.operands[0], &drive, err);
 	if (r < 0)
 		return r;
-	if (!mkdtemp(folder))
-		return rsm_err_errno(err, "%s", folder);
-	snprintf(file, sizeof(file), "%s/catalog.db", folder);
-	r = rsm_catalog_export(request->catalog, file, err);
-	if (r == 0)
-		r = send_file(request, file, err);
-	if (rsm_file_remove_tree(folder, &ignored) < 0 && r == 0)
-		rsmfs_request_note(request, "%s", ignored.msg);
-	return r;
+	rsmfs_request_progress(request, 0, 0, "cleaning");
+	r = rsm_manager_clean_wait(request->manager, drive.library, drive.element,
+				   request->caller->uid, &request->cancel, err);
+	if (r < 0)
+		return r;
+	rsmfs_request_table(request, "done", "clean", "element:n\tlibrary:n");
+	rsmfs_row_begin(request);
+	rsmfs_row_number(request, drive.element);
+	rsmfs_row_signed(request, drive.library);
+	rsmfs_row_end(request);
+	return 0;
 }

@@ -42,6 +42,29 @@ static void report_table(struct rsmfs_request *request)
 
 /* ---- allocate ---- */
 
+/* Who is given the next side must be able to give the first one away. */
+static int fill_sides(struct rsmfs_request *request, struct rsm_allocation *allocation,
+		      struct rsm_err *err)
+{
+	const char *next = rsmfs_verb_text(&request->call, "next");
+	struct rsm_medium medium;
+	int r;
+
+	if (rsmfs_verb_flag(&request->call, "new"))
+		allocation->sides = RSM_SIDES_NEW;
+	if (!next)
+		return 0;
+	if (allocation->sides != RSM_SIDES_ANY || allocation->medium)
+		return rsm_err_set(err, EINVAL,
+				   "allocate: --next tells all: neither --new nor --medium");
+	r = rsmfs_object_medium(request, next, false, &medium, err);
+	if (r == 0)
+		r = may_change_medium(request, &medium, err);
+	allocation->sides = RSM_SIDES_NEXT;
+	allocation->next_of = medium.id;
+	return r;
+}
+
 static int fill_allocation(struct rsmfs_request *request, const struct rsm_pool *pool,
 			   const char *name, const struct rsmfs_newborn *newborn,
 			   struct rsm_allocation *ret_allocation, struct rsm_err *err)
@@ -53,6 +76,8 @@ static int fill_allocation(struct rsmfs_request *request, const struct rsm_pool 
 		.mode = newborn->mode,
 		.owner = newborn->owner,
 		.group = newborn->group,
+		.access_acl = &newborn->access_acl,
+		.default_acl = &newborn->default_acl,
 	};
 	struct rsm_medium medium;
 	struct rsm_pool from;
@@ -76,8 +101,10 @@ static int fill_allocation(struct rsmfs_request *request, const struct rsm_pool 
 		}
 		allocation.medium = medium.id;
 	}
-	*ret_allocation = allocation;
-	return 0;
+	r = fill_sides(request, &allocation, err);
+	if (r == 0)
+		*ret_allocation = allocation;
+	return r;
 }
 
 /* Waits until there is one, the time is over, an operator says no, or nobody waits any more. */
@@ -134,8 +161,6 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 		r = rsm_manager_allocate(request->manager, &allocation, &medium, err);
 	if (r == -ENOSPC && rsmfs_verb_flag(&request->call, "wait"))
 		r = wait_for_one(request, &allocation, operand, &medium, err);
-	if (r == 0)
-		r = rsmfs_newborn_finish(&newborn, request, 'm', medium.id, err);
 	if (r == 0 && description)
 		r = rsm_description_set(request->catalog, "logical", medium.lmid, description, err);
 	if (r < 0)

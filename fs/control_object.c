@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/copy.h"
 #include "fs/control_request.h"
 
 bool rsmfs_request_is_cancelled(const struct rsmfs_request *request)
@@ -71,31 +72,16 @@ static int find_by_element(struct rsmfs_request *request, const char *word,
 	return found ? 0 : rsm_err_set(err, ENOMEDIUM, "%s: is empty", word);
 }
 
-struct by_word {
+struct by_name {
 	const char *word;
 	struct rsm_medium *found;
-	bool is_found;
 	unsigned count;
 };
 
-static bool match_word(void *context, const struct rsm_medium *medium)
-{
-	struct by_word *by = context;
-
-	if (strcmp(medium->shown, by->word) != 0 && strcmp(medium->lmid, by->word) != 0 &&
-	    strcmp(medium->guid, by->word) != 0)
-		return true;
-	*by->found = *medium;
-	by->is_found = true;
-	return false;
-}
-
 static bool match_name(void *context, const struct rsm_medium *medium)
 {
-	struct by_word *by = context;
+	struct by_name *by = context;
 
-	if (!medium->lmid[0] || strcmp(medium->name, by->word) != 0)
-		return true;
 	*by->found = *medium;
 	return by->count++ == 0;
 }
@@ -104,12 +90,12 @@ static bool match_name(void *context, const struct rsm_medium *medium)
 static int find_by_name(struct rsmfs_request *request, const char *word,
 			struct rsm_medium *ret_medium, struct rsm_err *err)
 {
-	struct by_word by = { .word = word + 5, .found = ret_medium };
+	struct by_name by = { .word = word + 5, .found = ret_medium };
 	int r;
 
 	if (strncmp(word, "name:", 5) != 0)
 		return RSM_MEDIUM_ABSENT;
-	r = rsm_medium_list_all(request->catalog, 0, match_name, &by, err);
+	r = rsm_medium_list_named(request->catalog, by.word, match_name, &by, err);
 	if (r < 0)
 		return r;
 	if (by.count > 1)
@@ -129,14 +115,8 @@ static int find_by_word(struct rsmfs_request *request, const char *word,
 		r = find_by_name(request, word, ret_medium, err);
 	if (r > 0)
 		r = rsm_medium_find_barcode(request->catalog, word, ret_medium, err);
-	if (r <= 0)
-		return r;
-	struct by_word by = { .word = word, .found = ret_medium };
-
-	r = rsm_medium_list_all(request->catalog, 0, match_word, &by, err);
-	if (r < 0)
-		return r;
-	return by.is_found ? 0 : RSM_MEDIUM_ABSENT;
+	/* each of them by an index: most names that are looked up here are still to be given */
+	return r > 0 ? rsm_medium_find_id(request->catalog, word, ret_medium, err) : r;
 }
 
 /* The next component of a path; NULL at the end, or when it is too long to be a name. */
@@ -384,7 +364,9 @@ int rsmfs_medium_path(struct rsmfs_request *request, const struct rsm_medium *me
 		r = rsm_pool_path(request->catalog, medium->pool, &pool_path, err);
 	if (r < 0)
 		return r;
-	if (r == 0 && (medium->lmid[0] || pool.kind != RSM_POOL_APPLICATION))
+	if (r == 0 && strncmp(pool_path, RSM_COPY_POOL_GUID, strlen(RSM_COPY_POOL_GUID)) == 0)
+		rsm_text_add(&path, ""); /* a copy is no name in the tree */
+	else if (r == 0 && (medium->lmid[0] || pool.kind != RSM_POOL_APPLICATION))
 		rsm_text_printf(&path, "%s/%s", pool_path,
 				medium->lmid[0] ? medium->name : medium->shown);
 	else

@@ -1,6 +1,7 @@
 /* Verbs that change the tree: pools, and which pool a cartridge is in. */
 #include <string.h>
 
+#include "core/copy.h"
 #include "fs/control_request.h"
 
 /* For --json: what the object's path is now. */
@@ -48,15 +49,21 @@ static int fill_pool(struct rsmfs_request *request, const char *name,
 	const struct rsmfs_verb_call *call = &request->call;
 	const char *holds = rsmfs_verb_text(call, "holds");
 	const char *type = rsmfs_verb_text(call, "type");
+	int64_t copies = rsmfs_verb_number(call, "copies", 1);
 
 	pool->kind = RSM_POOL_APPLICATION;
 	pool->holds = RSM_POOL_HOLDS_MEDIA;
 	pool->draw_from_free = !rsmfs_verb_flag(call, "no-draw");
 	pool->return_to_free = !rsmfs_verb_flag(call, "no-return");
 	pool->allocation_limit = (uint32_t)rsmfs_verb_number(call, "limit", 0);
+	pool->max_allocations = (uint32_t)rsmfs_verb_number(call, "max-allocations", 0);
 	pool->mode = newborn->mode;
 	pool->owner = newborn->owner;
 	pool->group = newborn->group;
+	if (copies < 1 || copies > RSM_COPIES_MOST)
+		return rsm_err_set(err, EINVAL, "createpool: --copies is 1 or %d", RSM_COPIES_MOST);
+	if (copies > 1 && holds && !strcmp(holds, "pools"))
+		return rsm_err_set(err, EINVAL, "createpool: a pool of pools has no copies");
 	if (holds && !strcmp(holds, "pools"))
 		pool->holds = RSM_POOL_HOLDS_POOLS;
 	else if (holds && strcmp(holds, "media") != 0)
@@ -111,9 +118,12 @@ int rsmfs_run_createpool(struct rsmfs_request *request, struct rsm_err *err)
 	if (r == 0)
 		r = fill_pool(request, name, &newborn, &pool, err);
 	if (r == 0)
-		r = rsm_pool_create(request->catalog, &pool, err);
-	if (r == 0)
-		r = rsmfs_newborn_finish(&newborn, request, 'p', pool.id, err);
+		r = rsm_pool_create_with_acls(request->catalog, &pool, &newborn.access_acl,
+					      &newborn.default_acl, err);
+	if (r == 0 && rsmfs_verb_text(&request->call, "copies"))
+		r = rsm_pool_set_copies(request->catalog, pool.id,
+					(uint32_t)rsmfs_verb_number(&request->call, "copies", 1),
+					err);
 	if (r < 0)
 		return r;
 	rsm_manager_pools_changed(request->manager);
@@ -193,9 +203,9 @@ static int take_over(struct rsmfs_request *request, const struct rsm_medium *med
 	allocation.mode = newborn.mode;
 	allocation.owner = newborn.owner;
 	allocation.group = newborn.group;
+	allocation.access_acl = &newborn.access_acl;
+	allocation.default_acl = &newborn.default_acl;
 	r = rsm_manager_allocate(request->manager, &allocation, &taken, err);
-	if (r == 0)
-		r = rsmfs_newborn_finish(&newborn, request, 'm', taken.id, err);
 	if (r == 0)
 		rsmfs_request_names_changed(request, taken.pool, taken.name);
 	return r;
@@ -212,13 +222,19 @@ static int move_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	if (target.id == RSM_POOL_TOP)
 		return rsm_err_set(err, EPERM, "%s: a cartridge is in a pool", medium->shown);
 	if (medium->lmid[0]) {
+		struct rsm_copy pair;
+		int copy = rsm_copy_get(request->catalog, medium->id, &pair, err);
+
+		if (copy < 0)
+			return copy;
 		r = rsmfs_access_remove_medium(request->catalog, request->caller, request->admin,
 					       medium, err);
 		if (r == 0)
 			r = may_change(request, target.id, err);
 		if (r == 0)
-			r = rsm_manager_move(request->manager, medium->id, target.id, medium->name,
-					     err);
+			r = rsm_manager_move(request->manager, medium->id, target.id,
+					     /* a copy becomes a cartridge of its own */
+					     copy == 0 ? medium->shown : medium->name, err);
 	} else {
 		r = may_move_available(request, medium, &target, err);
 		if (r == 0 && medium->state == RSM_MEDIUM_IMPORT)

@@ -110,18 +110,45 @@ struct rsmfs_newborn {
 RSM_MUST_CHECK int rsmfs_newborn_init(struct rsmfs_newborn *newborn, struct rsmfs_request *request,
 				      const struct rsm_pool *parent, uint32_t umask,
 				      struct rsm_err *err);
-/* Stores the ACLs of what was made: kind 'p' or 'm'. */
-RSM_MUST_CHECK int rsmfs_newborn_finish(const struct rsmfs_newborn *newborn,
-					struct rsmfs_request *request, char kind, int64_t id,
-					struct rsm_err *err);
 void rsmfs_newborn_fini(struct rsmfs_newborn *newborn);
 #define RSMFS_NEWBORN __attribute__((cleanup(rsmfs_newborn_fini)))
+
+/* ---- control_work.c: a verb that is library work, as items of the queue ---- */
+
+struct rsmfs_work {
+	int64_t *items;
+	size_t count;
+};
+/* No items for verbs that are none. _end frees, also after a failure. */
+RSM_MUST_CHECK int rsmfs_work_begin(struct rsmfs_request *request, struct rsmfs_work *ret_work,
+				    struct rsm_err *err);
+void rsmfs_work_end(struct rsmfs_request *request, struct rsmfs_work *work, int r,
+		    const struct rsm_err *err);
+
+/* Takes into use or out of it, with an event. */
+RSM_MUST_CHECK int rsmfs_enable_library(struct rsmfs_request *request, int64_t library,
+					bool enabled, struct rsm_err *err);
+RSM_MUST_CHECK int rsmfs_enable_drive(struct rsmfs_request *request,
+				      const struct rsm_drive_status *drive, bool enabled,
+				      struct rsm_err *err);
+RSM_MUST_CHECK int rsmfs_enable_medium(struct rsmfs_request *request,
+				       const struct rsm_medium *medium, bool enabled,
+				       struct rsm_err *err);
 
 /* ---- verbs, by file ---- */
 
 #define RSMFS_VERB(name) int rsmfs_run_##name(struct rsmfs_request *request, struct rsm_err *err)
 /* control_view.c */
 RSMFS_VERB(view);
+/* control_catalog.c: columns of a cartridge's life and vault, at the end of its row. */
+#define RSMFS_RECORD_COLUMNS                                                                       \
+	"vault:s\treturn:s\tmounts:N\tallocations:N\twritten:Z\tread:Z\twrite_errors:N\t"          \
+	"read_errors:N\tverified:T\tverify_errors:N\tcopies:s\tcopy:S\tcopy_of:S"
+RSM_MUST_CHECK int rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *medium,
+				    struct rsm_err *err);
+/* The pool that people see a cartridge in: that of the first one, for a copy; 0: none. */
+RSM_MUST_CHECK int rsmfs_shown_pool(struct rsmfs_request *request, const struct rsm_medium *medium,
+				    int64_t *ret_pool, bool *ret_copy, struct rsm_err *err);
 /* control_view_library.c */
 int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err);
 int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err);
@@ -167,7 +194,10 @@ RSMFS_VERB(rename);
 RSMFS_VERB(inventory);
 RSMFS_VERB(enable);
 RSMFS_VERB(disable);
+RSMFS_VERB(clean);
+/* control_catalog.c */
 RSMFS_VERB(export);
+RSMFS_VERB(import);
 /* control_set.c */
 RSMFS_VERB(set);
 /* control_refresh.c */

@@ -25,6 +25,7 @@ static const struct {
 	{ "inject", rsmfs_run_inject },
 	{ "eject", rsmfs_run_eject },
 	{ "door", rsmfs_run_door },
+	{ "clean", rsmfs_run_clean },
 	{ "enable", rsmfs_run_enable },
 	{ "disable", rsmfs_run_disable },
 	{ "find", rsmfs_run_find },
@@ -36,6 +37,7 @@ static const struct {
 	{ "requests", rsmfs_run_requests },
 	{ "queue", rsmfs_run_queue },
 	{ "export", rsmfs_run_export },
+	{ "import", rsmfs_run_import },
 	{ "set", rsmfs_run_set },
 	{ "refresh", rsmfs_run_refresh },
 };
@@ -59,8 +61,12 @@ int rsmfs_request_run(struct rsmfs_request *request, struct rsm_err *err)
 {
 	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)
 		if (!strcmp(runs[i].verb, request->call.verb->name)) {
-			int r = runs[i].run(request, err);
+			struct rsmfs_work work;
+			int r = rsmfs_work_begin(request, &work, err);
 
+			if (r == 0)
+				r = runs[i].run(request, err);
+			rsmfs_work_end(request, &work, r, err);
 			let_names_be_forgotten(request, runs[i].verb);
 			return r ? rsm_err_fold(err, r, "rsm %s", request->call.verb->name) : 0;
 		}

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/copy.h"
+#include "core/medium_record.h"
 #include "core/retention.h"
 #include "core/setting.h"
 #include "fs/control_request.h"
@@ -124,11 +126,10 @@ static int set_enabled(struct rsmfs_request *request, struct target *target, con
 	if (r < 0)
 		return r;
 	if (target->kind == 'l')
-		return rsm_manager_enable_library(request->manager, target->library, enabled, err);
+		return rsmfs_enable_library(request, target->library, enabled, err);
 	if (target->kind == 'd')
-		return rsm_manager_enable_drive(request->manager, target->drive.library,
-						target->drive.element, enabled, err);
-	return rsm_manager_enable_medium(request->manager, target->medium.id, enabled, err);
+		return rsmfs_enable_drive(request, &target->drive, enabled, err);
+	return rsmfs_enable_medium(request, &target->medium, enabled, err);
 }
 
 /* ---- pools ---- */
@@ -187,6 +188,19 @@ static int set_type(struct rsmfs_request *request, struct target *target, const 
 	return store_pool(request, target, err);
 }
 
+static int set_copies(struct rsmfs_request *request, struct target *target, const char *name,
+		      const char *value, struct rsm_err *err)
+{
+	int64_t number = 1;
+	int r = parse_number(name, value, 1, RSM_COPIES_MOST, &number, err);
+
+	if (r == 0)
+		r = rsm_pool_set_copies(request->catalog, target->pool.id, (uint32_t)number, err);
+	if (r == 0)
+		rsm_manager_pools_changed(request->manager);
+	return r;
+}
+
 /* ---- media ---- */
 
 static int set_priority(struct rsmfs_request *request, struct target *target, const char *name,
@@ -209,6 +223,20 @@ static int set_priority(struct rsmfs_request *request, struct target *target, co
 	return rsm_manager_update_medium(request->manager, &target->medium, err);
 }
 
+static int set_vault(struct rsmfs_request *request, struct target *target, const char *name,
+		     const char *value, struct rsm_err *err)
+{
+	struct timespec due;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0 && name[0] == 'v')
+		return rsm_manager_set_vault(request->manager, target->medium.id, value, NULL, err);
+	if (r == 0)
+		r = rsm_medium_record_parse_due(value, &due, err);
+	return r < 0 ? r
+		     : rsm_manager_set_vault(request->manager, target->medium.id, NULL, &due, err);
+}
+
 static const struct attribute attributes[] = {
 	{ "c", "keep_items", NULL, set_kept },
 	{ "c", "keep_failed_items", NULL, set_kept },
@@ -221,7 +249,10 @@ static const struct attribute attributes[] = {
 	{ "p", "max_allocations", NULL, set_limit },
 	{ "p", "holds", NULL, set_holds },
 	{ "p", "media_type", "type", set_type },
+	{ "p", "copies", NULL, set_copies },
 	{ "m", "priority", NULL, set_priority },
+	{ "m", "vault", NULL, set_vault },
+	{ "m", "return", NULL, set_vault },
 };
 
 static const char *kind_word(char kind)

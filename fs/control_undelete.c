@@ -33,6 +33,8 @@ static int may_undelete(struct rsmfs_request *request, const struct rsm_medium *
 	struct rsm_former former;
 	int r = rsm_former_get(request->catalog, medium->id, &former, err);
 
+	if (r >= 0 && medium->lmid[0] && medium->owner == request->caller->uid)
+		return 0; /* one that was interrupted goes on, others are refused */
 	if (r < 0 || rsmfs_access_is_admin(request->caller, request->admin))
 		return r < 0 ? r : 0;
 	if (r == 0 && former.has_owner && former.owner == request->caller->uid)

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/medium_record.h"
+
 enum { BAD_EVENTS = 100 }; /* files that get an event of their own */
 
 /* ---- one file ---- */
@@ -255,6 +257,19 @@ static void note_result(struct rsmfs_verify *verify, const char *operand,
 		      numbers[5], NULL);
 }
 
+/* All of the cartridge was read: that goes into its record. */
+static int note_verified(struct rsmfs_verify *verify, const struct rsmfs_verify_sums *before,
+			 struct rsm_err *err)
+{
+	const struct rsmfs_verify_sums *sums = &verify->sums;
+	uint64_t wrong = sums->differ - before->differ + sums->unreadable - before->unreadable;
+
+	if (sums->refused != before->refused || sums->staged != before->staged)
+		return 0;
+	return rsm_medium_record_verified(verify->request->catalog, verify->medium.id,
+					  wrong > UINT32_MAX ? UINT32_MAX : (uint32_t)wrong, err);
+}
+
 static int read_files(struct rsmfs_verify *verify, struct rsm_err *err)
 {
 	int r = verify->total ? mount(verify, err) : 0;
@@ -289,6 +304,7 @@ static int verify_medium(struct rsmfs_verify *verify, const struct rsmfs_object 
 {
 	struct rsmfs_request *request = verify->request;
 	struct rsmfs_verify_sums before = verify->sums;
+	bool whole = false;
 	int r;
 
 	verify->medium = objects[which].medium;
@@ -298,9 +314,12 @@ static int verify_medium(struct rsmfs_verify *verify, const struct rsmfs_object 
 		r = rsmfs_medium_path(request, &verify->medium, &verify->top, err);
 	if (r == 0)
 		r = open_content(verify, err);
-	for (size_t i = which; r == 0 && i < request->call.operand_count; i++)
-		if (objects[i].medium.id == verify->medium.id)
-			r = rsmfs_verify_add(verify, objects[i].rest, err);
+	for (size_t i = which; r == 0 && i < request->call.operand_count; i++) {
+		if (objects[i].medium.id != verify->medium.id)
+			continue;
+		r = rsmfs_verify_add(verify, objects[i].rest, err);
+		whole = whole || !*objects[i].rest;
+	}
 	if (r == 0) {
 		rsmfs_verify_sort(verify);
 		r = read_files(verify, err);
@@ -308,6 +327,8 @@ static int verify_medium(struct rsmfs_verify *verify, const struct rsmfs_object 
 	}
 	if (r == 0)
 		note_result(verify, request->call.operands[which], &before);
+	if (r == 0 && whole)
+		r = note_verified(verify, &before, err);
 	close_medium(verify);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/copy.h"
 #include "core/identification.h"
 #include "core/undelete.h"
 #include "fs/control_request.h"
@@ -14,15 +15,12 @@ enum { PAGE = 64 };
 struct medium_page {
 	struct rsm_medium *media; /* room for PAGE */
 	size_t count;
-	int64_t pool; /* only of this one; 0: all */
 };
 
 static bool take_medium(void *context, const struct rsm_medium *medium)
 {
 	struct medium_page *page = context;
 
-	if (page->pool && medium->pool != page->pool)
-		return true;
 	page->media[page->count++] = *medium;
 	return page->count < PAGE;
 }
@@ -60,20 +58,24 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	RSM_FREE char *path = NULL, *pool = NULL;
 	RSM_TEXT struct rsm_text label = { 0 };
 	struct rsm_medium_use use = { 0 };
+	int64_t shown_pool = 0;
+	bool is_copy = false;
 	char location[32];
 	bool may;
 	int r = may_read(request, medium, &may, err);
 
 	if (r == 0)
 		r = rsmfs_medium_path(request, medium, &path, err);
-	if (r == 0 && medium->pool)
-		r = rsm_pool_path(request->catalog, medium->pool, &pool, err);
+	if (r == 0)
+		r = rsmfs_shown_pool(request, medium, &shown_pool, &is_copy, err);
+	if (r == 0 && shown_pool)
+		r = rsm_pool_path(request->catalog, shown_pool, &pool, err);
 	if (r >= 0)
 		r = rsm_manager_medium_use(request->manager, medium->id, &use, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r; /* it went while we looked */
 	rsmfs_medium_location(medium, location, sizeof(location));
-	bool is_free_path = path && *path && may;
+	bool is_free_path = path && *path && may && !is_copy;
 	if (may)
 		rsm_identification_label_text(medium, &label);
 	if (label.failed)
@@ -84,7 +86,7 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	rsmfs_row_text(request, medium->barcode);
 	rsmfs_row_text(request, medium->media_type);
 	rsmfs_row_text(request, pool);
-	rsmfs_row_text(request, may ? rsmfs_medium_word(medium) : medium->shown);
+	rsmfs_row_text(request, may && !is_copy ? rsmfs_medium_word(medium) : medium->shown);
 	rsmfs_row_text(request, medium->cleaner	   ? "cleaner"
 				: !medium->enabled ? "disabled"
 						   : rsm_medium_state_name(medium->state));
@@ -103,20 +105,26 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	rsmfs_row_text(request, label.data ? label.data : "");
 	rsmfs_row_text(request, medium->health);
 	add_former(request, medium);
-	rsmfs_row_end(request);
-	return 0;
+	r = rsmfs_record_row(request, medium, err);
+	if (r == 0)
+		rsmfs_row_end(request);
+	return r;
 }
 
 static int view_media_of(struct rsmfs_request *request, int64_t pool, struct rsm_err *err)
 {
 	RSM_FREE struct rsm_medium *media = calloc(PAGE, sizeof(*media));
-	int64_t after = 0;
+	char after[RSM_NAME_SIZE] = "";
+	int64_t after_id = 0;
 
 	if (!media)
 		return rsm_err_oom(err);
 	for (;;) {
-		struct medium_page page = { .media = media, .pool = pool };
-		int r = rsm_medium_list_all(request->catalog, after, take_medium, &page, err);
+		struct medium_page page = { .media = media };
+		int r = pool ? rsm_medium_list_pool(request->catalog, pool, after, take_medium,
+						    &page, err)
+			     : rsm_medium_list_all(request->catalog, after_id, take_medium, &page,
+						   err);
 
 		if (r < 0)
 			return r;
@@ -129,7 +137,8 @@ static int view_media_of(struct rsmfs_request *request, int64_t pool, struct rsm
 		}
 		if (page.count < PAGE)
 			return 0;
-		after = media[page.count - 1].id;
+		after_id = media[page.count - 1].id;
+		memcpy(after, media[page.count - 1].shown, sizeof(after));
 	}
 }
 
@@ -198,7 +207,7 @@ static int view_media(struct rsmfs_request *request, const char *operand, struct
 	rsmfs_request_table(request, "table", "media",
 			    "path:s\tbarcode:s\ttype:s\tpool:S\tname:S\tstate:s\tlocation:s\t"
 			    "mounted:b\tcapacity:z\tremaining:z\tstaged:z\tlmid:S\tvolume_uuid:S\t"
-			    "label:s\thealth:s\tformer:S");
+			    "label:s\thealth:s\tformer:S\t" RSMFS_RECORD_COLUMNS);
 	if (!object.is_pool)
 		return view_medium(request, &object.medium, err);
 	if (object.pool.id == RSM_POOL_TOP)
@@ -211,8 +220,11 @@ static int view_pool(struct rsmfs_request *request, const struct rsm_pool *pool,
 		     struct rsm_err *err)
 {
 	RSM_FREE char *path = NULL;
+	uint32_t copies = 1;
 	int r = rsm_pool_path(request->catalog, pool->id, &path, err);
 
+	if (r == 0)
+		r = rsm_pool_get_copies(request->catalog, pool->id, &copies, err);
 	if (r)
 		return r < 0 ? r : 0; /* it went while we looked */
 	rsmfs_row_begin(request);
@@ -225,6 +237,7 @@ static int view_pool(struct rsmfs_request *request, const struct rsm_pool *pool,
 	rsmfs_row_number(request, pool->return_to_free);
 	rsmfs_row_number(request, pool->allocation_limit);
 	rsmfs_row_number(request, pool->max_allocations);
+	rsmfs_row_number(request, copies);
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -238,7 +251,7 @@ static int view_pools(struct rsmfs_request *request, const char *operand, struct
 		return r;
 	rsmfs_request_table(request, "table", "pools",
 			    "path:s\tholds:s\ttype:s\tmedia:n\tallocated:n\tdraw:b\treturn:b\t"
-			    "limit:n\tmax_allocations:n");
+			    "limit:n\tmax_allocations:n\tcopies:n");
 	if (pool.id != RSM_POOL_TOP)
 		r = view_pool(request, &pool, err);
 	return r < 0 ? r : walk_pools(request, pool.id, view_pool, 0, err);

@@ -97,6 +97,11 @@ static int view_drive(struct rsmfs_request *request, const struct libraries *lib
 	rsmfs_row_signed(request, drive->library);
 	rsmfs_row_text(request, source_of(libraries, drive->library));
 	rsmfs_row_number(request, drive->enabled);
+	rsmfs_row_number(request, drive->unclean);
+	if (drive->cleaned)
+		rsmfs_row_time(request, &(struct timespec){ .tv_sec = drive->cleaned });
+	else
+		rsmfs_row_null(request);
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -118,9 +123,11 @@ int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err)
 		request, "table", "drives",
 		libraries.count > 1
 			? "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
-			  "vendor:S\tproduct:S\tserial:S\tlibrary:n\tsource:s\tenabled:B"
+			  "vendor:S\tproduct:S\tserial:S\tlibrary:n\tsource:s\tenabled:B\tunclean:"
+			  "B\tcleaned:T"
 			: "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
-			  "vendor:S\tproduct:S\tserial:S\tlibrary:N\tsource:S\tenabled:B");
+			  "vendor:S\tproduct:S\tserial:S\tlibrary:N\tsource:S\tenabled:B\tunclean:"
+			  "B\tcleaned:T");
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (!request->library || drives[i].library == request->library)
 			r = view_drive(request, &libraries, &drives[i], err);

@@ -235,7 +235,7 @@ static int for_each_medium(struct rsmfs_request *request,
 
 struct media_type {
 	char name[RSM_TYPE_SIZE];
-	unsigned media, online, drives;
+	unsigned media, online, drives, writers;
 };
 
 struct media_types {
@@ -273,6 +273,17 @@ static int count_type(struct rsmfs_request *request, void *context, const struct
 	return 0;
 }
 
+static void count_drive(struct media_types *types, const struct rsm_drive_status *drive)
+{
+	for (size_t i = 0; i < types->count; i++) {
+		enum rsm_media_access access =
+			rsm_media_reach_access(&drive->reach, types->types[i].name);
+
+		types->types[i].drives += access != RSM_MEDIA_NONE;
+		types->types[i].writers += access == RSM_MEDIA_WRITES;
+	}
+}
+
 int rsmfs_view_media_types(struct rsmfs_request *request, struct rsm_err *err)
 {
 	RSM_FREE struct media_types *types = calloc(1, sizeof(*types));
@@ -284,25 +295,26 @@ int rsmfs_view_media_types(struct rsmfs_request *request, struct rsm_err *err)
 		return rsm_err_oom(err);
 	types->library = request->library;
 	r = rsm_manager_drives(request->manager, &drives, &count, err);
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		struct media_type *type = !types->library || drives[i].library == types->library
-						  ? type_of(types, drives[i].type)
-						  : NULL;
-
-		if (type)
-			type->drives++;
-	}
+	/* what the drives write best is there to be had, also before there is a cartridge of it */
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (!types->library || drives[i].library == types->library)
+			(void)type_of(types, drives[i].type);
 	if (r == 0)
 		r = for_each_medium(request, count_type, types, err);
 	if (r < 0)
 		return r;
-	rsmfs_request_table(request, "table", "media-types", "name:s\tmedia:n\tonline:n\tdrives:n");
+	for (size_t i = 0; i < count; i++)
+		if (!types->library || drives[i].library == types->library)
+			count_drive(types, &drives[i]);
+	rsmfs_request_table(request, "table", "media-types",
+			    "name:s\tmedia:n\tonline:n\tdrives:n\twriters:n");
 	for (size_t i = 0; i < types->count; i++) {
 		rsmfs_row_begin(request);
 		rsmfs_row_text(request, types->types[i].name);
 		rsmfs_row_number(request, types->types[i].media);
 		rsmfs_row_number(request, types->types[i].online);
 		rsmfs_row_number(request, types->types[i].drives);
+		rsmfs_row_number(request, types->types[i].writers);
 		rsmfs_row_end(request);
 	}
 	return 0;

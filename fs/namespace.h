@@ -82,6 +82,12 @@ RSM_MUST_CHECK int rsmfs_medium_get_virtual(struct rsmfs *fs, const struct rsm_m
 					    struct rsm_err *err);
 RSM_MUST_CHECK int rsmfs_medium_set_virtual(struct rsmfs *fs, struct rsmfs_call *call,
 					    struct rsm_medium *medium, struct rsm_err *err);
+/* namespace_record_xattr.c: those of its life and its vault. Outcome 1: no such name. */
+RSM_MUST_CHECK int rsmfs_medium_get_record(struct rsmfs *fs, const struct rsm_medium *medium,
+					   const char *name, struct rsm_text *ret_value,
+					   struct rsm_err *err);
+RSM_MUST_CHECK int rsmfs_medium_set_record(struct rsmfs *fs, struct rsmfs_call *call,
+					   const struct rsm_medium *medium, struct rsm_err *err);
 /* system.posix_acl_*. */
 RSM_MUST_CHECK int rsmfs_medium_set_acl(struct rsmfs *fs, struct rsmfs_call *call,
 					struct rsm_medium *medium, struct rsm_err *err);

@@ -7,6 +7,7 @@
 #include "fs/birth.h"
 #include "fs/contents.h"
 #include "fs/parking.h"
+#include "fs/priority.h"
 #include "fs/recall.h"
 
 enum { REPLY_PIECES_MAX = 256 };
@@ -63,6 +64,7 @@ static void queue_mount(struct rsmfs *fs, struct rsmfs_call *call, int64_t cartr
 		return;
 	request->medium = cartridge;
 	request->user = fuse_req_ctx(call->req)->uid;
+	request->priority = rsmfs_priority_of(fuse_req_ctx(call->req)->pid);
 	request->done = queued_mount_done;
 	rsm_list_init(&request->link);
 	rsm_manager_mount(fs->manager, request);
@@ -272,6 +274,9 @@ void rsmfs_file_read(struct rsmfs *fs, struct rsmfs_call *call)
 	rsmfs_handle_ref(&file->handle);
 	read->read = (struct rsm_content_read){ .offset = (uint64_t)call->offset,
 						.size = call->size,
+						.priority = rsmfs_priority_of(
+							fuse_req_ctx(call->req)->pid),
+						.user = fuse_req_ctx(call->req)->uid,
 						.done = read_done,
 						.context = read };
 	rsm_content_read_file(file->file, &read->read);

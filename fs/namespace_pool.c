@@ -81,28 +81,6 @@ static int get_default_acl(struct rsmfs *fs, int64_t pool, struct rsm_text *ret_
 	return r < 0 ? r : 0;
 }
 
-/* ACLs of a new pool or cartridge; those that a former owner of a cartridge left go. */
-static int give_acls(struct rsmfs *fs, char kind, int64_t id, const struct rsmfs_birth *birth,
-		     struct rsm_err *err)
-{
-	const struct {
-		const char *key;
-		const struct rsm_text *value;
-	} acls[] = { { "system.posix_acl_access", &birth->access_acl },
-		     { "system.posix_acl_default", &birth->default_acl } };
-
-	for (size_t i = 0; i < 2; i++) {
-		const struct rsm_text *value = acls[i].value;
-		int r = rsm_catalog_set_xattr(rsm_manager_catalog(fs->manager), kind, id,
-					      acls[i].key, value->length ? value->data : NULL,
-					      value->length, 0, err);
-
-		if (r < 0 && r != -ENODATA)
-			return r;
-	}
-	return 0;
-}
-
 static int make_pool(struct rsmfs *fs, struct rsmfs_call *call, const struct rsmfs_birth *birth,
 		     struct fuse_entry_param *entry, struct rsm_err *err)
 {
@@ -119,10 +97,8 @@ static int make_pool(struct rsmfs *fs, struct rsmfs_call *call, const struct rsm
 	int r;
 
 	snprintf(pool.name, sizeof(pool.name), "%s", call->name);
-	r = rsm_pool_create(rsm_manager_catalog(fs->manager), &pool, err);
-	if (r < 0)
-		return r;
-	r = give_acls(fs, 'p', pool.id, birth, err);
+	r = rsm_pool_create_with_acls(rsm_manager_catalog(fs->manager), &pool, &birth->access_acl,
+				      &birth->default_acl, err);
 	if (r < 0)
 		return r;
 	rsm_manager_pools_changed(fs->manager);
@@ -140,13 +116,12 @@ static int allocate(struct rsmfs *fs, struct rsmfs_call *call, const struct rsmf
 		.mode = birth->mode,
 		.owner = birth->owner,
 		.group = birth->group,
+		.access_acl = &birth->access_acl,
+		.default_acl = &birth->default_acl,
 	};
 	struct rsm_medium medium;
 	int r = rsm_manager_allocate(fs->manager, &allocation, &medium, err);
 
-	if (r < 0)
-		return r;
-	r = give_acls(fs, 'm', medium.id, birth, err);
 	if (r < 0)
 		return r;
 	rsmfs_changed(fs, medium.id);
@@ -323,19 +298,22 @@ static int take(struct rsmfs *fs, struct rsmfs_call *call, const struct rsm_medi
 		r = rsmfs_birth_init(&birth, &as_mkdir, true, target->mode, target->group,
 				     &default_acl, err);
 	if (r == 0)
-		r = rsm_manager_allocate(fs->manager,
-					 &(struct rsm_allocation){ .pool = target->id,
-								   .name = call->other_name,
-								   .medium = medium->id,
-								   .mode = birth.mode,
-								   .owner = birth.owner,
-								   .group = birth.group },
-					 &taken, err);
+		r = rsm_manager_allocate(
+			fs->manager,
+			&(struct rsm_allocation){ .pool = target->id,
+						  .name = call->other_name,
+						  .medium = medium->id,
+						  .mode = birth.mode,
+						  .owner = birth.owner,
+						  .group = birth.group,
+						  .access_acl = &birth.access_acl,
+						  .default_acl = &birth.default_acl },
+			&taken, err);
 	if (r < 0)
 		return r;
 	rsmfs_changed(fs, medium->id);
 	rsmfs_forget_generation(fs, medium->id);
-	return give_acls(fs, 'm', medium->id, &birth, err);
+	return 0;
 }
 
 static int move_object(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_err *err)

@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <sys/xattr.h>
 
+#include "core/copy.h"
 #include "fs/acl.h"
 
 int rsmfs_xattr_refused(const char *name, bool write)
@@ -122,7 +123,7 @@ int rsmfs_medium_get_virtual(struct rsmfs *fs, const struct rsm_medium *medium, 
 		break;
 	case M_LABEL: rsm_identification_label_text(medium, ret_value); break;
 	case M_HEALTH: rsm_text_add(ret_value, medium->health[0] ? medium->health : "good"); break;
-	default: return 1;
+	default: r = rsmfs_medium_get_record(fs, medium, name, ret_value, err);
 	}
 	if (r == 0 && ret_value->failed)
 		return rsm_err_oom(err);
@@ -157,8 +158,10 @@ int rsmfs_medium_set_virtual(struct rsmfs *fs, struct rsmfs_call *call, struct r
 			     struct rsm_err *err)
 {
 	int64_t priority;
-	int r;
+	int r = rsmfs_medium_set_record(fs, call, medium, err);
 
+	if (r <= 0)
+		return r;
 	if (strcmp(call->name, "user.rsm.priority") != 0 || !call->data)
 		return rsm_err_set(err, EPERM, "%s cannot be set", call->name);
 	if (!rsmfs_is_allocated(medium) || !rsmfs_owns(fs, call->req, medium->owner))
@@ -221,15 +224,19 @@ int rsmfs_medium_set_acl(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_m
 
 /* ---- pools ---- */
 
-enum pool_name { P_HOLDS, P_MEDIA_TYPE, P_DRAW, P_RETURN, P_LIMIT, P_MAX, P_COUNT };
+enum pool_name { P_HOLDS, P_MEDIA_TYPE, P_DRAW, P_RETURN, P_LIMIT, P_MAX, P_COPIES, P_COUNT };
 static const char *const pool_names[P_COUNT] = {
-	"holds",	  "media_type",	      "draw_from_free",
-	"return_to_free", "allocation_limit", "max_allocations"
+	"holds",	   "media_type", "draw_from_free", "return_to_free", "allocation_limit",
+	"max_allocations", "copies"
 };
 
 /* Outcome 1: no such name. */
-static int get_virtual(const struct rsm_pool *pool, const char *name, struct rsm_text *value)
+static int get_virtual(struct rsmfs *fs, const struct rsm_pool *pool, const char *name,
+		       struct rsm_text *value, struct rsm_err *err)
 {
+	uint32_t copies = 1;
+	int r;
+
 	switch (find_name(pool_names, P_COUNT, name + strlen("user.rsm."))) {
 	case P_HOLDS:
 		rsm_text_add(value, pool->holds == RSM_POOL_HOLDS_POOLS ? "pools" : "media");
@@ -239,6 +246,12 @@ static int get_virtual(const struct rsm_pool *pool, const char *name, struct rsm
 	case P_RETURN: rsm_text_add(value, pool->return_to_free ? "1" : "0"); break;
 	case P_LIMIT: rsm_text_printf(value, "%" PRIu32, pool->allocation_limit); break;
 	case P_MAX: rsm_text_printf(value, "%" PRIu32, pool->max_allocations); break;
+	case P_COPIES:
+		r = rsm_pool_get_copies(rsm_manager_catalog(fs->manager), pool->id, &copies, err);
+		if (r < 0)
+			return r;
+		rsm_text_printf(value, "%" PRIu32, copies);
+		break;
 	default: return 1;
 	}
 	return 0;
@@ -283,6 +296,14 @@ static int set_virtual(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_poo
 			return r;
 		*(which == P_DRAW ? &pool->draw_from_free : &pool->return_to_free) = number;
 		break;
+	case P_COPIES:
+		r = parse_value(call, 1, RSM_COPIES_MOST, &number, err);
+		if (r == 0)
+			r = rsm_pool_set_copies(rsm_manager_catalog(fs->manager), pool->id,
+						(uint32_t)number, err);
+		if (r == 0)
+			rsm_manager_pools_changed(fs->manager);
+		return r;
 	default:
 		r = parse_value(call, 0, UINT32_MAX, &number, err);
 		if (r < 0)
@@ -322,16 +343,21 @@ static int change(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_err *err
 		return rsm_err_set(err, EACCES, "%s: reserved", call->name);
 	if (pool.id == RSM_POOL_TOP || pool.kind != RSM_POOL_APPLICATION)
 		return rsm_err_set(err, EPERM, "%s: a system pool stays as it is", call->name);
-	if (!rsmfs_xattr_is_acl(call->name, &is_default))
-		return rsm_catalog_set_xattr(rsm_manager_catalog(fs->manager), 'p', pool.id,
-					     call->name, call->data, call->size, call->flags, err);
-	mode = pool.mode;
-	r = set_acl(fs, call, 'p', pool.id, &mode, &changed, err);
-	if (r < 0 || !changed)
-		return r;
-	pool.mode = mode;
-	clock_gettime(CLOCK_REALTIME, &pool.changed);
-	return rsm_pool_update(rsm_manager_catalog(fs->manager), &pool, err);
+	if (!rsmfs_xattr_is_acl(call->name, &is_default)) {
+		r = rsm_catalog_set_xattr(rsm_manager_catalog(fs->manager), 'p', pool.id,
+					  call->name, call->data, call->size, call->flags, err);
+	} else {
+		mode = pool.mode;
+		r = set_acl(fs, call, 'p', pool.id, &mode, &changed, err);
+		if (r == 0 && changed) {
+			pool.mode = mode;
+			clock_gettime(CLOCK_REALTIME, &pool.changed);
+			r = rsm_pool_update(rsm_manager_catalog(fs->manager), &pool, err);
+		}
+	}
+	if (r == 0)
+		rsm_manager_pools_changed(fs->manager);
+	return r;
 }
 
 void rsmfs_pool_setxattr(struct rsmfs *fs, struct rsmfs_call *call)
@@ -369,7 +395,7 @@ void rsmfs_pool_getxattr(struct rsmfs *fs, struct rsmfs_call *call)
 	}
 	r = rsmfs_get_pool(fs, call->place.id, &pool, &err);
 	if (r == 0 && is_virtual(call->name))
-		r = get_virtual(&pool, call->name, &value);
+		r = get_virtual(fs, &pool, call->name, &value, &err);
 	else if (r == 0 && is_ltfs(call->name))
 		r = 1;
 	else if (r == 0)

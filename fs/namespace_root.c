@@ -330,7 +330,7 @@ static int collect_media(struct rsm_catalog *catalog, int64_t pool, struct ids *
 		return rsm_medium_list_all(catalog, 0, add_medium_id, media, err);
 	add_id(&pools, pool);
 	for (size_t i = 0; r == 0 && i < pools.count; i++) {
-		r = rsm_medium_list_pool(catalog, pools.ids[i], add_medium_id, media, err);
+		r = rsm_medium_list_pool(catalog, pools.ids[i], "", add_medium_id, media, err);
 		if (r == 0)
 			r = rsm_pool_list(catalog, pools.ids[i], NULL, add_pool_id, &pools, err);
 	}

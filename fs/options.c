@@ -215,6 +215,7 @@ static int set_valued(struct rsmfs_options *o, const char *name, const char *val
 		uint64_t limit;
 	} numbers[] = {
 		{ "dismount_delay", offsetof(struct rsmfs_options, dismount_delay_s), INT_MAX },
+		{ "mount_timeout", offsetof(struct rsmfs_options, mount_timeout_s), INT_MAX },
 		{ "migrate_delay", offsetof(struct rsmfs_options, migrate_delay_ms), INT_MAX },
 		{ "label_delay", offsetof(struct rsmfs_options, label_delay_ms), INT_MAX },
 		{ "index_interval", offsetof(struct rsmfs_options, index_interval_s), INT_MAX },
@@ -304,6 +305,8 @@ static int set_word(struct rsmfs_options *o, const char *word)
 
 	if (strcmp(word, "nonempty") == 0)
 		o->nonempty = true;
+	else if (strcmp(word, "autoclean") == 0)
+		o->autoclean = true;
 	else if (strcmp(word, "allow_other") == 0)
 		o->allow_other = true;
 	else if (strcmp(word, "debug") == 0)

@@ -27,6 +27,7 @@ struct rsmfs_options {
 	char *fsname;			      /* NULL: the first library */
 	char **deny_recall;		      /* names of programs */
 	size_t deny_recall_count;
+	unsigned mount_timeout_s; /* 0: none */
 	unsigned dismount_delay_s, migrate_delay_ms, label_delay_ms, index_interval_s;
 	uint64_t staging_limit; /* 0: by the file system */
 	uint64_t stream_size;	/* 0: the default */
@@ -38,7 +39,7 @@ struct rsmfs_options {
 	mode_t umask;
 	gid_t admin_group;
 	bool has_admin_group;
-	bool browse_mount, offline_wait, no_recovery, nonblock_eagain, inject_manual;
+	bool browse_mount, offline_wait, no_recovery, nonblock_eagain, inject_manual, autoclean;
 	bool read_only, nonempty, allow_other;
 	bool foreground, fuse_debug;
 	struct rsm_text kernel; /* ",ro,nodev": what libfuse is handed */

@@ -1,4 +1,5 @@
 #include "fs/parking.h"
+#include "fs/priority.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -267,6 +268,7 @@ void rsmfs_park_for_mount(struct rsmfs *fs, struct rsmfs_call *call, int64_t med
 	parked->mount = (struct rsm_mount_request){
 		.medium = medium,
 		.flags = mount_flags,
+		.priority = rsmfs_priority_of(fuse_req_ctx(call->req)->pid),
 		.user = fuse_req_ctx(call->req)->uid,
 		.done = mounted,
 		.context = parked,

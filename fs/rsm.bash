@@ -41,6 +41,7 @@ _rsm()
 		;;
 	--drive) words=$(_rsm_view drives 1) ;;
 	--medium) words=$(_rsm_view media 2) ;;
+	--next) words=$(_rsm_view media 1) ;;
 	--holds) words="media pools" ;;
 	--inventory) words="fast full none" ;;
 	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9 LTO-5-WORM LTO-6-WORM LTO-7-WORM LTO-8-WORM LTO-9-WORM" ;;
@@ -100,8 +101,8 @@ _rsm()
 			words+=$'\n'"$(_rsm_view media-types 1)"
 			;;
 		queue)
-			words=$(rsm help queue 2>/dev/null | sed -n '1s/.*\[\([a-zN |]*\)\].*/\1/p' |
-				tr '|' '\n' | sed 's/ //g; s/N$//')
+			words=$(rsm help queue 2>/dev/null | sed -n '1s/.*\[\([a-zN .|]*\)\].*/\1/p' |
+				tr '|' '\n' | sed 's/[ .]//g; s/N$//')
 			[[ $prev == @(cancel|first|last) ]] && words=$(_rsm_view queue 1)
 			;;
 		deallocate | mount | swap | complete | decommission | free | forget | eject | log | \
@@ -128,6 +129,7 @@ _rsm()
 			esac
 			;;
 		inventory) words=$(_rsm_view libraries 2) ;;
+		clean) words=$(_rsm_view drives 1) ;;
 		door)
 			if ((COMP_CWORD == i + 1)); then
 				words=$'lock\nunlock'
@@ -144,7 +146,14 @@ _rsm()
 			fi
 			;;
 		help) words=$(rsm help 2>/dev/null | sed -n 's/^  \([a-z]*\) .*/\1/p') ;;
-		wait | export)
+		set)
+			if ((COMP_CWORD == i + 1)); then
+				words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)"
+			else
+				words=$'vault=\nreturn=\ncopies=\npriority=\ndescription=\nenabled='
+			fi
+			;;
+		wait | export | import)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-/* Rows of a drawn table are shown in pieces of so many, the widths of the first being kept where
- * they suffice: a table of a million rows needs neither memory nor patience.
+/* Rows of a table are shown in pieces of so many, the widths of a drawn one's first being kept
+ * where they suffice: a table of a million rows needs neither memory nor patience.
  */
 enum { ROWS_AT_ONCE = 1000 };
 
@@ -22,6 +22,7 @@ struct rsmfs_printer {
 	size_t widths[RSMFS_REPLY_COLUMNS];
 	unsigned drawn; /* tables shown so far */
 	struct rsm_text json;
+	bool json_begun; /* some of it has gone out */
 };
 
 int rsmfs_printer_new(enum rsmfs_print_mode mode, FILE *out, struct rsmfs_printer **ret_printer,
@@ -159,26 +160,53 @@ static int new_table(struct rsmfs_printer *printer, struct rsm_err *err)
 	return 0;
 }
 
-/* The inside of {"name": [...]}: several tables make one object. */
-static int collect_json(struct rsmfs_printer *printer, struct rsm_err *err)
+/* Cuts the blanks around a piece of text off. */
+static void trim(char **begin, char **end)
+{
+	while (*begin < *end && (**begin == '\n'))
+		(*begin)++;
+	while (*end > *begin && ((*end)[-1] == '\n' || (*end)[-1] == ' '))
+		(*end)--;
+}
+
+/* {"name": [ROW, ROW...]}: its head up to "[", its rows, and its tail from "]", of which the first
+ * piece of a table has the head and the last one the tail. Several tables make one object.
+ */
+static int collect_json(struct rsmfs_printer *printer, bool is_last, struct rsm_err *err)
 {
 	RSM_FREE char *text = NULL;
-	char *begin, *end;
+	char *begin, *end, *rows, *rows_end;
 
 	if (scols_print_table_to_string(printer->table, &text) != 0 || !text)
 		return rsm_err_oom(err);
 	begin = strchr(text, '{');
 	end = strrchr(text, '}');
-	if (!begin || !end || end <= begin)
+	rows = begin ? strchr(begin, '[') : NULL;
+	rows_end = strrchr(text, ']');
+	if (!rows || !end || !rows_end || rows_end < rows || end < rows_end)
 		return rsm_err_set(err, EIO, "libsmartcols made no JSON");
-	for (begin++; *begin == '\n'; begin++)
-		;
-	while (end > begin && (end[-1] == '\n' || end[-1] == ' '))
-		end--;
-	if (printer->json.length)
+	begin++;
+	rows++;
+	trim(&begin, &end);
+	if (printer->pieces || printer->json.length || printer->json_begun)
 		rsm_text_add(&printer->json, ",\n");
+	if (printer->pieces)
+		begin = rows;
+	if (!is_last)
+		end = rows_end;
+	trim(&begin, &end);
 	rsm_text_append(&printer->json, begin, (size_t)(end - begin));
 	return printer->json.failed ? rsm_err_oom(err) : 0;
+}
+
+/* What there is of a long answer goes out: memory does not grow with it. */
+static void send_json(struct rsmfs_printer *printer)
+{
+	if (!printer->json_begun)
+		fputs("{\n", printer->out);
+	printer->json_begun = true;
+	fwrite(printer->json.data, 1, printer->json.length, printer->out);
+	rsm_text_reset(&printer->json);
 }
 
 static int draw(struct rsmfs_printer *printer, struct rsm_err *err)
@@ -194,10 +222,13 @@ static int draw(struct rsmfs_printer *printer, struct rsm_err *err)
 
 static int show_piece(struct rsmfs_printer *printer, struct rsm_err *err)
 {
-	int r = draw(printer, err);
+	bool json = printer->mode == RSMFS_PRINT_JSON;
+	int r = json ? collect_json(printer, false, err) : draw(printer, err);
 
 	if (r < 0)
 		return r;
+	if (json)
+		send_json(printer);
 	printer->pieces++;
 	return new_table(printer, err);
 }
@@ -209,7 +240,7 @@ static int finish_table(struct rsmfs_printer *printer, struct rsm_err *err)
 	if (!printer->table)
 		return 0;
 	if (printer->mode == RSMFS_PRINT_JSON)
-		r = collect_json(printer, err);
+		r = collect_json(printer, true, err);
 	else
 		r = draw(printer, err);
 	scols_unref_table(printer->table);
@@ -302,10 +333,9 @@ int rsmfs_printer_row(struct rsmfs_printer *printer, char *const *fields, struct
 			print_tabs(printer, fields);
 		return 0;
 	}
-	r = add_line(printer, fields, err);
-	if (r == 0 && printer->mode != RSMFS_PRINT_JSON && printer->rows == ROWS_AT_ONCE)
-		r = show_piece(printer, err);
-	return r;
+	/* the last piece has a row, as it closes what the others leave open */
+	r = printer->rows == ROWS_AT_ONCE ? show_piece(printer, err) : 0;
+	return r < 0 ? r : add_line(printer, fields, err);
 }
 
 void rsmfs_printer_text(struct rsmfs_printer *printer, const char *text)
@@ -321,8 +351,10 @@ int rsmfs_printer_end(struct rsmfs_printer *printer, struct rsm_err *err)
 	if (r < 0)
 		return r;
 	if (printer->mode == RSMFS_PRINT_JSON)
-		fprintf(printer->out, "{\n%s%s}\n", printer->json.length ? printer->json.data : "",
-			printer->json.length ? "\n" : "");
+		fprintf(printer->out, "%s%s%s}\n", printer->json_begun ? "" : "{\n",
+			printer->json.length ? printer->json.data : "",
+			printer->json.length || printer->json_begun ? "\n" : "");
+	printer->json_begun = false;
 	rsm_text_reset(&printer->json);
 	if (fflush(printer->out) || ferror(printer->out))
 		return rsm_err_errno(err, "standard output");

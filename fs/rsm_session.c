@@ -176,9 +176,16 @@ static int resolve_operands(const char *mountpoint, const char *cwd,
 		(!strcmp(call->operands[0], "drive") || !strcmp(call->operands[0], "library"));
 
 	for (size_t i = 0; i < call->operand_count; i++) {
-		int r = rsmfs_mounts_operand(mountpoint, cwd,
-					     device ? 'n' : rsmfs_verb_kind(call, i),
-					     call->operands[i], &names[i], err);
+		int r;
+
+		if (rsmfs_verb_kind(call, i) == 'f') {
+			names[i] = realpath(call->operands[i], NULL);
+			if (!names[i])
+				return rsm_err_errno(err, "%s", call->operands[i]);
+			continue;
+		}
+		r = rsmfs_mounts_operand(mountpoint, cwd, device ? 'n' : rsmfs_verb_kind(call, i),
+					 call->operands[i], &names[i], err);
 
 		if (r < 0)
 			return r;

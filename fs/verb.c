@@ -39,6 +39,9 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  { TEXT("medium", "BARCODE", "exactly this one"),
 	    { "wait", RSMFS_OPTION_SECONDS_OR_FLAG, "SECONDS",
 	      "wait for one when there is none (for good, or so long)" },
+	    FLAG("new",
+		 "a cartridge with nothing allocated on it; its other side is kept for --next"),
+	    TEXT("next", "PATH", "the other side of one that was allocated with --new"),
 	    TEXT("description", "TEXT", "what it is for"),
 	    UMASK } },
 	{ "deallocate",
@@ -91,6 +94,8 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	    FLAG("no-draw", "takes no cartridges from Free by itself"),
 	    FLAG("no-return", "keeps deallocated cartridges"),
 	    NUMBER("limit", "N", "how many media may be allocated in it"),
+	    NUMBER("copies", "N", "2: a second cartridge is kept in step with each"),
+	    NUMBER("max-allocations", "N", "how often one may be allocated in its life"),
 	    FLAG("always", "it may be there already"), FLAG("existing", "it must be there already"),
 	    UMASK } },
 	{ "deletepool",
@@ -134,8 +139,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  RSMFS_VERB_OPERANDS,
 	  false,
 	  "writes a free label and moves to Free: destroys what is on it; asks first",
-	  { FLAG("yes", "do not ask"),
-	    FLAG("erase", "have the drive overwrite all of it before"),
+	  { FLAG("yes", "do not ask"), FLAG("erase", "have the drive overwrite all of it before"),
 	    FLAG("force", "decommissioned ones, too") } },
 	{ "forget",
 	  "PATH...",
@@ -196,6 +200,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  false,
 	  "takes it out of use",
 	  {} },
+	{ "clean", "DRIVE", "n", 1, 1, false, "cleans a drive with a cleaning cartridge", {} },
 	{ "find",
 	  "PATTERN [POOL]",
 	  "no",
@@ -264,12 +269,12 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  { FLAG("all", "those that have ended as well"),
 	    NUMBER("timeout", "S", "wait: no longer than so many seconds") } },
 	{ "queue",
-	  "[purge]",
+	  "[cancel N... | first N | last N | purge]",
 	  "n",
 	  0,
-	  1,
+	  RSMFS_VERB_OPERANDS,
 	  false,
-	  "work items that wait or run",
+	  "work items that wait or run; cancels them, or has mounts wait in another order",
 	  { FLAG("all", "those that have ended as well") } },
 	{ "set",
 	  "OBJECT KEY=VALUE...",
@@ -288,6 +293,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  "looks again at what may have changed, once",
 	  {} },
 	{ "export", "FILE", "n", 1, 1, false, "a copy of the catalogue, for backup", {} },
+	{ "import", "FILE", "f", 1, 1, false, "adds what such a copy knows to the catalogue", {} },
 	{ "library",
 	  "create DIR",
 	  "n",
@@ -324,7 +330,7 @@ const struct rsmfs_view_word *rsmfs_view_find(const char *name)
 }
 
 /* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "clean", "import", "fork", "erase", NULL };
+static const char *const later[] = { "fork", "erase", NULL };
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {

@@ -33,7 +33,8 @@ struct rsmfs_verb {
 	const char *name;
 	const char *operands; /* as usage shows them */
 	/* A letter for each operand, the last one for all that follow: o object (path, barcode), c
-	 * path that is to be made, n taken as it is.
+	 * path that is to be made, n taken as it is, f a
+	 * file, whose whole path is sent.
 	 */
 	const char *kinds;
 	unsigned least, most;

@@ -19,6 +19,7 @@ enum rsm_drive_alert {
 	RSM_ALERT_UNSUPPORTED_FORMAT = 18,
 	RSM_ALERT_CLEAN_NOW = 20,
 	RSM_ALERT_CLEAN_PERIODIC = 21,
+	RSM_ALERT_CLEANER_EXPIRED = 22,
 };
 
 /* All but `device`, `type` and `loaded`: [device.lock] */
@@ -37,6 +38,7 @@ struct rsm_emulated_drive {
 	unsigned small_partition;
 	uint64_t alerts;
 	uint64_t bytes_written, bytes_read, loads;
+	unsigned loads_unclean; /* since it was cleaned */
 	double time_owed_s;
 	bool has_lost; /* it has taken data that are not on the tape, and has not said so yet */
 	struct {
@@ -76,6 +78,9 @@ void rsm_drive_check_error(struct rsm_emulated_drive *drive, struct rsm_device_j
 
 /* Lets pass the time that `bytes` take at a rate, in pieces worth sleeping for. */
 void rsm_drive_take_time(struct rsm_emulated_drive *drive, double mb_s, uint64_t bytes);
+
+/* It wants to be cleaned (clean_after in library.conf). */
+bool rsm_drive_is_unclean(const struct rsm_emulated_drive *drive);
 
 /* Verbs: drive_data.c */
 void rsm_drive_read(struct rsm_device *device, struct rsm_device_job *job);

@@ -99,7 +99,7 @@ static void put_sequential(struct rsm_emulated_drive *drive, struct rsm_device_j
 	put_parameter(job, 0x0001, drive->bytes_written, 8);
 	put_parameter(job, 0x0002, drive->bytes_read, 8);
 	put_parameter(job, 0x0003, drive->bytes_read, 8);
-	put_parameter(job, 0x0100, drive->alerts >> (RSM_ALERT_CLEAN_NOW - 1) & 1, 8);
+	put_parameter(job, 0x0100, rsm_drive_is_unclean(drive), 8);
 }
 
 /* Capacities of each partition in MB: maximum, used, remaining. */

@@ -214,7 +214,9 @@ static void put_descriptor(const struct status_request *request, struct rsm_devi
 		rsm_put_be16(bytes + 10, element->source);
 	}
 	if (request->tags) {
-		put_tag(bytes + at, element->cartridge);
+		put_tag(bytes + at, request->emulator->conf.has_barcodes || !element->cartridge
+					    ? element->cartridge
+					    : " ");
 		at += TAG_BYTES;
 	}
 	if (identifier)

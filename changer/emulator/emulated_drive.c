@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "changer/emulator/drive_private.h"
 #include "changer/emulator/emulator_private.h"
+#include "changer/medium_memory.h"
 
 /* A drive is empty, or a cartridge stands in it (only its memory can be read), or it is loaded. A
  * move puts a cartridge in; LOAD and UNLOAD go between the latter two; a move takes it out and
@@ -128,18 +129,47 @@ static void test_unit_ready(struct rsm_device *device, struct rsm_device_job *jo
 	rsm_drive_is_ready(rsm_drive_of(device), job);
 }
 
+bool rsm_drive_is_unclean(const struct rsm_emulated_drive *drive)
+{
+	unsigned limit = drive->device.emulator->conf.clean_after;
+
+	return limit && drive->loads_unclean >= limit;
+}
+
+/* A cleaning cartridge counts its uses in its memory. The drive is done with it when this answers.
+ */
+static void clean(struct rsm_emulated_drive *drive, struct rsm_device_job *job)
+{
+	struct rsm_emulator *emulator = drive->device.emulator;
+	struct rsm_mam_file *mam = &drive->cartridge->partitions[0].mam;
+	uint64_t used = 0;
+	struct rsm_err err;
+
+	rsm_emulator_take_time(emulator, emulator->conf.load_s);
+	if (!rsm_mam_file_number(mam, RSM_MAM_LOAD_COUNT, 8, &used))
+		used = 0;
+	if (used >= emulator->conf.cleanings) {
+		rsm_drive_alert(drive, RSM_ALERT_CLEANER_EXPIRED);
+		rsm_job_check(job, 0x02, 0x30, 0x07); /* cleaning failure */
+		return;
+	}
+	if (rsm_mam_file_set_number(mam, RSM_MAM_LOAD_COUNT, used + 1, 8) < 0 ||
+	    rsm_cartridge_save_memory(drive->cartridge, true, &err) < 0)
+		rsm_log_warning("%s: its use is not counted", drive->cartridge->name);
+	drive->loads_unclean = 0;
+	drive->alerts &= ~((uint64_t)1 << (RSM_ALERT_CLEAN_NOW - 1) |
+			   (uint64_t)1 << (RSM_ALERT_CLEAN_PERIODIC - 1));
+	rsm_job_check(job, 0x02, 0x30, 0x03); /* cleaning cartridge installed */
+}
+
 /* False: this drive has no use for the cartridge that stands in it. */
 static bool accept_cartridge(struct rsm_emulated_drive *drive, struct rsm_device_job *job)
 {
 	struct rsm_cartridge *cartridge = drive->cartridge;
-	struct rsm_emulator *emulator = drive->device.emulator;
 	enum rsm_lto_access access = RSM_LTO_NONE;
 
 	if (cartridge->medium_type == RSM_CARTRIDGE_CLEANING) {
-		drive->alerts &= ~((uint64_t)1 << (RSM_ALERT_CLEAN_NOW - 1) |
-				   (uint64_t)1 << (RSM_ALERT_CLEAN_PERIODIC - 1));
-		rsm_emulator_take_time(emulator, emulator->conf.load_s);
-		rsm_job_check(job, 0x02, 0x30, 0x03); /* cleaning cartridge installed */
+		clean(drive, job);
 		return false;
 	}
 	if (cartridge->type)
@@ -176,6 +206,9 @@ static void load(struct rsm_emulated_drive *drive, struct rsm_device_job *job)
 	drive->partition = 0;
 	drive->block_length = 0;
 	drive->loads++;
+	drive->loads_unclean++;
+	if (rsm_drive_is_unclean(drive))
+		rsm_drive_alert(drive, RSM_ALERT_CLEAN_NOW);
 	drive->wanted_partitions = drive->cartridge->partition_count;
 	drive->small_partition = 0;
 	atomic_store(&drive->loaded, true);

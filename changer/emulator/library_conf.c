@@ -135,11 +135,13 @@ static int parse_number(struct parser *p, const char *key, char *value)
 	return 0;
 }
 
-static int parse_sync(struct parser *p, const char *key, char *value)
+static int parse_switch(struct parser *p, const char *key, char *value)
 {
+	bool *target = strcmp(key, "sync") == 0 ? &p->conf->sync : &p->conf->has_barcodes;
+
 	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
 		return expected(p, key, value, "on or off");
-	p->conf->sync = strcmp(value, "on") == 0;
+	*target = strcmp(value, "on") == 0;
 	return 0;
 }
 
@@ -156,6 +158,16 @@ static bool parse_unsigned(const char *value, int base, unsigned long limit, uns
 		return false;
 	*ret_number = (unsigned)number;
 	return true;
+}
+
+static int parse_count(struct parser *p, const char *key, char *value)
+{
+	unsigned *target =
+		strcmp(key, "cleanings") == 0 ? &p->conf->cleanings : &p->conf->clean_after;
+
+	if (!parse_unsigned(value, 10, 1000000, target))
+		return expected(p, key, value, "a number");
+	return 0;
 }
 
 static int parse_transport(struct parser *p, const char *key, char *value)
@@ -318,7 +330,10 @@ static const struct {
 	{ "unload_s", parse_number },
 	{ "locate_mb_s", parse_number },
 	{ "rate_mb_s", parse_number },
-	{ "sync", parse_sync },
+	{ "sync", parse_switch },
+	{ "barcodes", parse_switch },
+	{ "clean_after", parse_count },
+	{ "cleanings", parse_count },
 	{ "transport", parse_transport },
 	{ "serial", parse_serial },
 	{ "fail", parse_fail }, /* the one that may be there more than once */
@@ -393,7 +408,7 @@ static int parse_line(struct parser *p, char *line, bool *seen)
 		p->err, EBADMSG,
 		"%s:%u: unknown key %.60s: expected drive_type, drive_type@ELEMENT, capacity, "
 		"early_warning, timing, robot_s, load_s, unload_s, locate_mb_s, "
-		"rate_mb_s, sync, transport, serial or fail",
+		"rate_mb_s, sync, barcodes, clean_after, cleanings, transport, serial or fail",
 		p->path, p->line, key);
 }
 
@@ -439,6 +454,8 @@ void rsm_library_conf_init(struct rsm_library_conf *conf)
 		.locate_mb_s = 20000,
 		.rate_mb_s = 300,
 		.sync = true,
+		.has_barcodes = true,
+		.cleanings = 50,
 		.transport = 1,
 	};
 }
@@ -478,6 +495,12 @@ void rsm_library_conf_write(const struct rsm_library_conf *conf, struct rsm_text
 			     "# early_warning = 5G     bytes before the end of a partition\n");
 	if (conf->serial[0])
 		rsm_text_printf(text, "serial = %s\n", conf->serial);
+	if (!conf->has_barcodes)
+		rsm_text_add(text, "barcodes = off\n");
+	if (conf->clean_after)
+		rsm_text_printf(text, "clean_after = %u\n", conf->clean_after);
+	if (conf->cleanings != 50)
+		rsm_text_printf(text, "cleanings = %u\n", conf->cleanings);
 	if (conf->transport != 1)
 		rsm_text_printf(text, "transport = %u\n", conf->transport);
 	rsm_text_printf(

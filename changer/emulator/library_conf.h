@@ -2,7 +2,9 @@
  *
  * "key = value" lines, '#' begins a comment. The keys are listed in library_folder.h; besides them
  * drive_type@ELEMENT, unload_s, sync (on | off: whether data are made durable on the host's disk),
- * transport (address of the robot's arm) and serial (of the library; its drives' are made from it).
+ * barcodes (on | off: whether the robot reads them), clean_after (loads until a drive wants to be
+ * cleaned), cleanings (that a cleaning cartridge is good for), transport (address of the robot's
+ * arm) and serial (of the library; its drives' are made from it).
  */
 #ifndef RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
 #define RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
@@ -30,6 +32,9 @@ struct rsm_library_conf {
 	bool has_early_warning;
 	uint64_t early_warning_bytes;
 	bool sync;
+	bool has_barcodes;    /* the robot reads labels */
+	unsigned clean_after; /* loads; 0: a drive never asks for it */
+	unsigned cleanings;   /* that a cleaning cartridge is good for */
 	uint16_t transport;
 	char serial[RSM_LIBRARY_SERIAL_SIZE]; /* "" if the file has none */
 	struct rsm_emulator_fault *faults;

@@ -256,7 +256,8 @@ static void put_root_xattrs(struct xattr_list *list, const struct rsm_snapshot_n
 	for (size_t i = 0; i < object->xattr_count; i++) {
 		const struct rsm_snapshot_xattr *xattr = &object->xattrs[i];
 
-		if (source->root_xattr_count && !strcmp(xattr->key, RSM_KEY_ACL))
+		if (source->root_xattr_count &&
+		    (!strcmp(xattr->key, RSM_KEY_ACL) || !strcmp(xattr->key, RSM_KEY_COPY)))
 			continue; /* there is none any more */
 		if (!has_key(source->root_xattrs, source->root_xattr_count, xattr->key))
 			put_xattr(list, xattr->key, xattr->value, xattr->length);

@@ -70,7 +70,7 @@ static int take_bytes(void *context, const void *bytes, size_t length, struct rs
 
 /* ---- our vendor keys on the root (contract 8) ---- */
 
-enum { ROOT_KEYS = 9 };
+enum { ROOT_KEYS = 10 };
 
 struct root_keys {
 	struct rsm_snapshot_xattr xattrs[ROOT_KEYS];
@@ -102,6 +102,7 @@ static void make_root_keys(struct root_keys *keys, const struct rsm_volume_ident
 	add_key(keys, "ltfs.vendor.rsmfs.side", identity->side);
 	add_key(keys, "ltfs.vendor.rsmfs.state", identity->state);
 	add_key(keys, RSM_KEY_ACL, identity->acl);
+	add_key(keys, RSM_KEY_COPY, identity->copy_of);
 }
 
 /* The cached tree has the root's keys of the index that it was read from. What was written since is
@@ -117,8 +118,10 @@ int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
 
 	make_root_keys(&keys, identity);
 	r = rsm_volume_index_set_fact(index, RSM_LTFS_ROOT_KEYS, keys.count ? "1" : NULL, err);
-	if (r == 0) /* the only one that a cartridge can lose */
+	if (r == 0) /* the only ones that a cartridge can lose */
 		r = rsm_volume_index_set_fact(index, RSM_KEY_ACL, NULL, err);
+	if (r == 0)
+		r = rsm_volume_index_set_fact(index, RSM_KEY_COPY, NULL, err);
 	for (size_t i = 0; r == 0 && i < keys.count; i++)
 		r = rsm_volume_index_set_fact(index, keys.xattrs[i].key, keys.xattrs[i].value, err);
 	return r;

@@ -14,6 +14,7 @@
 #define RSM_KEY_UNIX   RSM_KEY_VENDOR "unix" /* of all objects but the root */
 #define RSM_KEY_NAME   RSM_KEY_VENDOR "name" /* likewise */
 #define RSM_KEY_ACL    RSM_KEY_VENDOR "acl"  /* of the root */
+#define RSM_KEY_COPY   RSM_KEY_VENDOR "copy" /* likewise */
 #define RSM_KEY_HASH   RSM_DIGEST_PLACE	     /* of files */
 
 /* Can the value stand as text and come back unchanged from any reader? */

@@ -299,7 +299,50 @@ static void a_blank_cartridge_gets_its_files_by_the_first_write(void **state)
 	assert_int_equal(reference_on_disk(rig, "drives/256/A00001L8/partition0.mam"), 2);
 }
 
+static uint64_t alerts_of(struct rig *rig)
+{
+	uint64_t alerts;
+
+	assert_done(rsm_tape_drive_alerts(rig->drive, &alerts, &rig->err), &rig->err);
+	return alerts;
+}
+
+static void a_drive_asks_to_be_cleaned_and_a_cleaner_wears_out(void **state)
+{
+	const uint64_t clean_now = RSM_ALERT_BIT(RSM_ALERT_NUMBER_CLEAN_NOW);
+	struct rig *rig = *state;
+
+	rig_make(rig,
+		 &(struct rsm_library_shape){ .media_type = "LTO-8",
+					      .drives = 1,
+					      .slots = 8,
+					      .ports = 2,
+					      .cartridges = 4,
+					      .capacity_bytes = 1 << 30 },
+		 "clean_after = 2\ncleanings = 1\n");
+	rig_load(rig, 1001);
+	assert_false(alerts_of(rig) & clean_now);
+	assert_int_not_equal(rsm_tape_drive_clean(rig->drive, 1000, &rig->err), 0);
+	rig_unload(rig, 1001);
+	rig_load(rig, 1001);
+	rig_unload(rig, 1001);
+	assert_true(alerts_of(rig) & clean_now);
+	rig_move(rig, 1005, 256);
+	assert_int_equal(rsm_tape_drive_load(rig->drive, 1000, &rig->err), -EMEDIUMTYPE);
+	rig_move(rig, 256, 1005);
+	rig_load(rig, 1001);
+	rig_unload(rig, 1001);
+	assert_false(alerts_of(rig) & clean_now);
+	rig_load(rig, 1001);
+	rig_unload(rig, 1001);
+	assert_true(alerts_of(rig) & clean_now);
+	rig_move(rig, 1005, 256);
+	assert_int_equal(rsm_tape_drive_clean(rig->drive, 1000, &rig->err), RSM_TAPE_CLEANER_SPENT);
+	rig_move(rig, 256, 1005);
+}
+
 static const struct CMUnitTest tests[] = {
+	T(a_drive_asks_to_be_cleaned_and_a_cleaner_wears_out),
 	T(a_loaded_cartridge_is_described),
 	T(the_free_label_is_read),
 	T(what_is_written_comes_back_after_a_reload),

@@ -8,12 +8,12 @@
 #ifndef RSM_TESTS_CORE_CRASH_SESSION_H
 #define RSM_TESTS_CORE_CRASH_SESSION_H
 
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "changer/emulator/emulator.h"
 #include "core/manager_private.h"
+#include "core/undelete.h"
 #include "tests/core/manager_fixture.h"
 
 enum { CRASH_FILES = 6, CRASH_STEPS = 40, OPCODE_ANY = 0xFFFF };
@@ -24,6 +24,7 @@ enum crash_kind {
 	CRASH_ALLOCATE,	  /* Backup/monday */
 	CRASH_TAKE_OVER,  /* from Import, as Backup/monday */
 	CRASH_DEALLOCATE, /* with what it holds */
+	CRASH_UNDELETE,	  /* what it held, before the deletions that led there */
 	CRASH_FREE,	  /* rsm free */
 	CRASH_WRITE,	  /* file a, anew */
 	CRASH_REWRITE,	  /* `size` bytes of file a, from `offset` */
@@ -60,8 +61,9 @@ struct crash_file {
 };
 
 struct crash_state {
-	bool lives;
+	bool lives, removing; /* removing: the last changes were deletions */
 	struct crash_file files[CRASH_FILES];
+	struct crash_file former[CRASH_FILES]; /* for an undelete */
 };
 
 /* ---- steps in memory ---- */
@@ -81,11 +83,30 @@ static inline void crash_file_drop(struct crash_file *file)
 	*file = (struct crash_file){ 0 };
 }
 
-static inline void crash_state_fini(struct crash_state *state)
+static inline void crash_files_drop(struct crash_file files[CRASH_FILES])
 {
 	for (unsigned i = 0; i < CRASH_FILES; i++)
-		crash_file_drop(&state->files[i]);
-	state->lives = false;
+		crash_file_drop(&files[i]);
+}
+
+static inline void crash_files_copy(struct crash_file to[CRASH_FILES],
+				    const struct crash_file from[CRASH_FILES])
+{
+	crash_files_drop(to);
+	for (unsigned i = 0; i < CRASH_FILES; i++) {
+		if (!from[i].exists)
+			continue;
+		to[i] = (struct crash_file){ .exists = true, .mode = from[i].mode };
+		crash_file_resize(&to[i], from[i].size);
+		memcpy(to[i].data, from[i].data, from[i].size);
+	}
+}
+
+static inline void crash_state_fini(struct crash_state *state)
+{
+	crash_files_drop(state->files);
+	crash_files_drop(state->former);
+	state->lives = state->removing = false;
 }
 
 /* A foreign volume holds f0 and f1 when it is taken over. */
@@ -100,12 +121,20 @@ static inline void crash_fill_foreign(struct crash_state *state)
 	}
 }
 
+static inline bool crash_changes_bytes(enum crash_kind kind)
+{
+	return kind == CRASH_WRITE || kind == CRASH_REWRITE || kind == CRASH_TRUNCATE ||
+	       kind == CRASH_HALVES;
+}
+
 /* `number` of the step is its seed. */
 static inline void crash_do_in_memory(struct crash_state *state, const struct crash_step *step,
 				      unsigned number)
 {
 	struct crash_file *file = &state->files[step->a], *other = &state->files[step->b];
 
+	if (crash_changes_bytes(step->kind) || step->kind == CRASH_RENAME)
+		state->removing = false;
 	switch (step->kind) {
 	case CRASH_ALLOCATE:
 	case CRASH_TAKE_OVER:
@@ -114,7 +143,16 @@ static inline void crash_do_in_memory(struct crash_state *state, const struct cr
 		if (step->kind == CRASH_TAKE_OVER)
 			crash_fill_foreign(state);
 		break;
-	case CRASH_DEALLOCATE: crash_state_fini(state); break;
+	case CRASH_DEALLOCATE:
+		if (!state->removing)
+			crash_files_copy(state->former, state->files);
+		crash_files_drop(state->files);
+		state->lives = state->removing = false;
+		break;
+	case CRASH_UNDELETE:
+		crash_files_copy(state->files, state->former);
+		state->lives = true;
+		break;
 	case CRASH_WRITE:
 	case CRASH_HALVES:
 		if (!file->exists)
@@ -134,16 +172,15 @@ static inline void crash_do_in_memory(struct crash_state *state, const struct cr
 		*other = *file;
 		*file = (struct crash_file){ 0 };
 		break;
-	case CRASH_DELETE: crash_file_drop(file); break;
+	case CRASH_DELETE:
+		if (!state->removing)
+			crash_files_copy(state->former, state->files);
+		state->removing = true;
+		crash_file_drop(file);
+		break;
 	case CRASH_MODE: file->mode = (unsigned)step->size; break;
 	default: break;
 	}
-}
-
-static inline bool crash_changes_bytes(enum crash_kind kind)
-{
-	return kind == CRASH_WRITE || kind == CRASH_REWRITE || kind == CRASH_TRUNCATE ||
-	       kind == CRASH_HALVES;
 }
 
 /* Behind the first `count` steps. */
@@ -298,6 +335,13 @@ static inline int crash_do(struct world *world, int64_t *medium, const struct cr
 			r = rsm_manager_deallocate(manager, *medium, true, err);
 		while (r == -EBUSY && usleep(500) == 0);
 		return r;
+	case CRASH_UNDELETE:
+		if (rsm_pool_find_path(catalog, "Backup", &pool, err) != 0)
+			return -ENOENT;
+		allocation.pool = pool.id;
+		allocation.medium = *medium;
+		return rsm_manager_undelete_wait(manager, &allocation, 0, NULL, NULL, NULL, &m,
+						 err);
 	case CRASH_FREE: return rsm_manager_free_medium(manager, *medium, err);
 	case CRASH_WRITE:
 	case CRASH_HALVES:
@@ -305,7 +349,7 @@ static inline int crash_do(struct world *world, int64_t *medium, const struct cr
 	case CRASH_SYNC: return rsm_manager_sync_wait(manager, *medium, NULL, NULL, NULL, err);
 	case CRASH_DISMOUNT:
 		r = rsm_manager_dismount_wait(manager, *medium, false, NULL, err);
-		return r == -EINVAL ? 0 : r; /* it is home already */
+		return r == -EINVAL ? 1 : r; /* home already: what was renamed since is to come */
 	case CRASH_MOUNT:
 		request = (struct rsm_mount_request){ .medium = *medium,
 						      .flags = RSM_MOUNT_WRITE,
@@ -367,6 +411,7 @@ static inline void crash_child(struct world *world, const struct crash_step *ste
 		/* the drive died, and the process is about to */
 		if (r < 0 && r != -ENOSPC) {
 			fprintf(stderr, "step %u: %s\n", i, err.msg);
+			fflush(stderr);
 			usleep(200000);
 			_exit(2);
 		}

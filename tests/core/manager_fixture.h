@@ -17,6 +17,7 @@ struct world {
 	char folder[64];
 	const char *libraries[2];
 	size_t library_count; /* 0: one */
+	bool autoclean;
 	struct rsm_manager *manager;
 	struct rsm_err err;
 	unsigned dismount_delay_s, migrate_delay_ms;	  /* 0, and 20 */
@@ -45,6 +46,7 @@ static inline void world_start(struct world *world)
 		.stream_size = world->stream_size,
 		.index_bytes = world->index_bytes,
 		.hash = world->hash,
+		.autoclean = world->autoclean,
 		.trace_scsi = getenv("RSM_TRACE") != NULL,
 		.callbacks = { .staging_room = world_room, .context = world },
 	};

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "core/acl_text.h"
+
 #include "tests/core/catalog_fixture.h"
 
 static void an_allocation_is_a_new_logical_medium(void **state)
@@ -218,6 +220,112 @@ struct racer {
 	int number, r;
 };
 
+static void acls_are_there_when_it_is(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	RSM_TEXT struct rsm_text access = { 0 }, inherited = { 0 }, found = { 0 };
+	struct rsm_allocation wanted = {
+		.pool = pool.id, .name = "monday", .access_acl = &access, .default_acl = &inherited
+	};
+	struct rsm_medium medium;
+
+	given_free_cartridges(f, 1);
+	rsm_text_add(&access, "who may");
+	rsm_text_add(&inherited, "");
+	assert_done(rsm_allocate(f->catalog, &wanted, &medium, &f->err), &f->err);
+	reopen(f);
+
+	assert_done(
+		rsm_catalog_get_xattr(f->catalog, 'm', medium.id, RSM_ACL_ACCESS, &found, &f->err),
+		&f->err);
+	assert_string_equal(found.data, "who may");
+	assert_int_equal(
+		rsm_catalog_get_xattr(f->catalog, 'm', medium.id, RSM_ACL_DEFAULT, &found, &f->err),
+		RSM_POOL_ABSENT);
+	assert_done(rsm_deallocate(f->catalog, medium.id, false, NULL, &f->err), &f->err);
+	medium = given_allocated(f, pool.id, "tuesday");
+	assert_int_equal(
+		rsm_catalog_get_xattr(f->catalog, 'm', medium.id, RSM_ACL_ACCESS, &found, &f->err),
+		RSM_POOL_ABSENT);
+}
+
+static void what_waits_for_its_free_label_is_taken_only_if_a_format_will_do(void **state)
+{
+	const struct rsm_identification foreign = { .identity = RSM_IS_FOREIGN,
+						    .label_type = "ANSI VOL1" };
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	struct rsm_medium medium;
+	bool erased = true;
+
+	given_free_cartridges(f, 1);
+	medium = medium_of(f, "A00001L8");
+	identify(f, medium.id, &foreign, &medium);
+	assert_done(rsm_medium_free(f->catalog, medium.id, &f->err), &f->err);
+	assert_int_equal(allocate(f, pool.id, "monday", &medium), -ENOSPC);
+	assert_int_equal(allocate(f, pool.id, "A00001L8", &medium), -ENOSPC);
+	assert_done(rsm_medium_set_label_work(f->catalog, medium_of(f, "A00001L8").id,
+					      RSM_LABEL_FREE, RSM_LABEL_NONE, &f->err),
+		    &f->err);
+
+	medium = given_allocated(f, pool.id, "monday");
+	formatted(f, medium.id);
+	assert_done(rsm_deallocate(f->catalog, medium.id, false, NULL, &f->err), &f->err);
+	assert_done(rsm_medium_free(f->catalog, medium.id, &f->err), &f->err);
+	medium = given_allocated(f, pool.id, "monday");
+	assert_done(rsm_deallocate(f->catalog, medium.id, false, NULL, &f->err), &f->err);
+
+	assert_done(rsm_medium_free_with(f->catalog, medium.id, RSM_FREEING_ERASES, &f->err),
+		    &f->err);
+	assert_int_equal(allocate(f, pool.id, "monday", &medium), -ENOSPC);
+	assert_done(rsm_medium_set_label_work(f->catalog, medium_of(f, "A00001L8").id,
+					      RSM_LABEL_FREE, RSM_LABEL_NONE, &f->err),
+		    &f->err);
+	medium = given_allocated(f, pool.id, "monday");
+	assert_done(rsm_medium_is_to_be_erased(f->catalog, medium.id, &erased, &f->err), &f->err);
+	assert_false(erased);
+}
+
+/* Promise 2 of rsm-model.md 20; that ids of sides survive the catalogue is test_manager_media.c's.
+ */
+static void an_lmid_seen_once_never_names_another_allocation_and_a_side_keeps_its_id(void **state)
+{
+	enum { ROUNDS = 40 };
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup"), other = given_pool(f, "Other");
+	char seen[ROUNDS][RSM_GUID_SIZE], guid[RSM_GUID_SIZE];
+	struct rsm_medium medium;
+	int64_t id;
+
+	given_free_cartridges(f, 1);
+	id = medium_of(f, "A00001L8").id;
+	strcpy(guid, medium_of(f, "A00001L8").guid);
+	for (int i = 0; i < ROUNDS; i++) {
+		medium = given_allocated(f, pool.id, "monday");
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(medium.lmid, seen[k]);
+		strcpy(seen[i], medium.lmid);
+		formatted(f, id);
+		assert_done(rsm_allocation_move(f->catalog, id, other.id, "x", &f->err), &f->err);
+		if (i % 2) {
+			assert_done(rsm_medium_set_location(f->catalog, id, 0, RSM_AT_OFFLINE, 0,
+							    &f->err),
+				    &f->err);
+			assert_done(rsm_medium_set_location(f->catalog, id, f->library, RSM_AT_SLOT,
+							    1001 + (uint32_t)i, &f->err),
+				    &f->err);
+		}
+		medium = medium_of(f, "A00001L8");
+		assert_string_equal(medium.lmid, seen[i]);
+		assert_done(rsm_deallocate(f->catalog, id, i % 3, NULL, &f->err), &f->err);
+		if (i % 5 == 0)
+			reopen(f);
+		assert_int_equal(medium_of(f, "A00001L8").id, id);
+		assert_string_equal(medium_of(f, "A00001L8").guid, guid);
+	}
+}
+
 static void *race(void *context)
 {
 	struct racer *racer = context;
@@ -233,6 +341,7 @@ static void *race(void *context)
 	return NULL;
 }
 
+/* Promise 1: two allocations at one instant never return one side; */
 static void fifty_at_once_never_get_the_same_one(void **state)
 {
 	struct fixture *f = *state;
@@ -320,6 +429,7 @@ static bool tally(void *context, const struct rsm_medium *medium)
 	return true;
 }
 
+/* ... a crash between "moved into the pool" and "allocated" leaves it in one of the two. */
 static void a_killed_process_leaves_each_medium_in_one_pool(void **state)
 {
 	struct fixture *f = *state;
@@ -358,6 +468,7 @@ static void a_killed_process_leaves_each_medium_in_one_pool(void **state)
 	reopen(f);
 }
 
+/* Promise 16. */
 static void a_worn_out_side_is_decommissioned_and_never_allocated(void **state)
 {
 	struct fixture *f = *state;
@@ -531,6 +642,9 @@ int main(int argc, char **argv)
 		EACH(without_a_name_it_is_called_by_its_barcode),
 		EACH(what_cannot_be_chosen_is_not_chosen),
 		EACH(refusals_say_why),
+		EACH(acls_are_there_when_it_is),
+		EACH(what_waits_for_its_free_label_is_taken_only_if_a_format_will_do),
+		EACH(an_lmid_seen_once_never_names_another_allocation_and_a_side_keeps_its_id),
 		EACH(fifty_at_once_never_get_the_same_one),
 		EACH(fifty_for_one_name_make_one),
 		EACH(a_killed_process_leaves_each_medium_in_one_pool),

@@ -550,7 +550,7 @@ static const struct crash_step again_steps[] = {
 	{ .kind = CRASH_SYNC },
 	{ .kind = CRASH_DEALLOCATE },
 	{ .kind = CRASH_FREE },
-	{ .kind = CRASH_PAUSE, .size = 30 },
+	{ .kind = CRASH_SYNC }, /* its label is written */
 	{ .kind = CRASH_ALLOCATE },
 	{ .kind = CRASH_WRITE, .a = 2, .size = 2000 },
 	{ .kind = CRASH_SYNC },
@@ -561,6 +561,31 @@ static const struct crash_step again_steps[] = {
 static void a_medium_is_its_old_volume_or_its_new_one(void **state)
 {
 	static const struct crash_plan plan = { .name = "again", .steps = again_steps };
+
+	(void)state;
+	cut_everywhere(&plan);
+}
+
+static const struct crash_step undelete_steps[] = {
+	{ .kind = CRASH_ALLOCATE },
+	{ .kind = CRASH_WRITE, .a = 0, .size = 600 * KIB },
+	{ .kind = CRASH_WRITE, .a = 1, .size = 1000 },
+	{ .kind = CRASH_SYNC },
+	{ .kind = CRASH_DISMOUNT },
+	{ .kind = CRASH_DELETE, .a = 1 },
+	{ .kind = CRASH_SYNC },
+	{ .kind = CRASH_DISMOUNT },
+	{ .kind = CRASH_DEALLOCATE },
+	{ .kind = CRASH_UNDELETE },
+	{ .kind = CRASH_WRITE, .a = 2, .size = 2000 },
+	{ .kind = CRASH_SYNC },
+	{ .kind = CRASH_DISMOUNT },
+	{ .kind = CRASH_END },
+};
+
+static void what_was_deallocated_comes_back_whole_or_is_still_there_to_come_back(void **state)
+{
+	static const struct crash_plan plan = { .name = "undelete", .steps = undelete_steps };
 
 	(void)state;
 	cut_everywhere(&plan);
@@ -665,6 +690,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(so_does_what_was_changed_renamed_and_deleted),
 	cmocka_unit_test(so_do_changes_of_names_and_modes),
 	cmocka_unit_test(a_medium_is_its_old_volume_or_its_new_one),
+	cmocka_unit_test(what_was_deallocated_comes_back_whole_or_is_still_there_to_come_back),
 	cmocka_unit_test(a_medium_given_back_while_it_is_formatted_is_nobodys),
 	cmocka_unit_test(a_volume_that_is_taken_over_loses_nothing),
 	cmocka_unit_test(nor_does_a_cartridge_that_is_full),

@@ -359,6 +359,7 @@ static void none_is_ejected_when_one_of_them_cannot(void **state)
 	struct ejecting ejecting;
 
 	given_three(&ejecting, world);
+	await_location(world, ejecting.media[2], RSM_AT_SLOT);
 	in_folder(world, "mv slots/1003/A00003L8 shelf/");
 	await_location(world, ejecting.media[2], RSM_AT_OFFLINE);
 	eject_them(&ejecting);

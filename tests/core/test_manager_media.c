@@ -380,6 +380,22 @@ static void a_worm_cartridge_that_bears_anything_is_not_free(void **state)
 	forget_library(world);
 }
 
+static void a_worm_cartridge_that_was_partitioned_and_no_more_is_formatted(void **state)
+{
+	struct world *world = given_library("LTO-8-WORM", NULL, 1);
+	struct rsm_medium medium;
+
+	(void)state;
+	run(world, "touch slots/1001/A00001LY/partition0.tap slots/1001/A00001LY/partition1.tap");
+	start(world);
+	expect_at(world, "A00001LY", "Free/LTO-8-WORM", RSM_MEDIUM_AVAILABLE);
+	assert_done(allocate(world, given_pool(world, "Law"), "case", NULL, &medium), &world->err);
+	write_file(world, medium.id, "file", 5000, 7);
+	sync_and_home(world, medium.id);
+	expect_file(world, medium.id, "file", 5000, 7);
+	forget_library(world);
+}
+
 static void a_worm_cartridge_without_room_for_an_index_takes_no_changes(void **state)
 {
 	struct world *world = given_library("LTO-8-WORM", NULL, 1);
@@ -531,6 +547,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_to_be_written_goes_to_a_drive_that_writes_it),
 	cmocka_unit_test(a_worm_cartridge_is_free_while_it_is_blank_and_formatted_once),
 	cmocka_unit_test(a_worm_cartridge_that_bears_anything_is_not_free),
+	cmocka_unit_test(a_worm_cartridge_that_was_partitioned_and_no_more_is_formatted),
 	cmocka_unit_test(a_worm_cartridge_without_room_for_an_index_takes_no_changes),
 	cmocka_unit_test(a_cleaner_is_in_no_pool_whatever_its_barcode_says),
 	cmocka_unit_test(the_id_of_a_side_outlives_allocations_pools_and_the_catalogue),

@@ -225,7 +225,8 @@ static void every_view_can_be_seen(void **state)
 	for (size_t i = 0; i < sizeof views / sizeof *views; i++)
 		expect_done(control, 1000, views[i]);
 	expect_failure(control, 1000, "view nothing", ENOENT);
-	expect_reply(control, 1000, "view slots", "row\t1001\tslot\tfull\t1\tA00001L8\tFree/LTO-8/A0");
+	expect_reply(control, 1000, "view slots",
+		     "row\t1001\tslot\tfull\t1\tA00001L8\tFree/LTO-8/A0");
 	expect_reply(control, 1000, "view pools", "row\tFree/LTO-8\tmedia\tLTO-8\t4\t");
 	expect_reply(control, 0, "export x", "data\tSQLite format 3%00");
 }

@@ -34,7 +34,7 @@ static void single_attributes_are_set(void **state)
 	expect_done(control, 0, "createpool Backup");
 	expect_done(control, 0, "set Backup limit=1 draw=0 return_to_free=no");
 	expect_reply(control, 0, "view pools Backup",
-		     "row\tBackup\tmedia\tLTO-8\t0\t0\t0\t0\t1\t0\n");
+		     "row\tBackup\tmedia\tLTO-8\t0\t0\t0\t0\t1\t0\t1\n");
 	expect_done(control, 0, "set Backup draw=yes");
 	expect_done(control, 0, "allocate Backup/monday");
 	expect_failure(control, 0, "allocate Backup/tuesday", EDQUOT);
@@ -79,7 +79,7 @@ static void every_kind_of_object_can_be_seen(void **state)
 	expect_reply(control, 0, "view changers", "table\tchangers\t");
 	expect_reply(control, 0, "view ports", "row\t10\tempty\t\t0\t1\n");
 	expect_reply(control, 0, "view drive-types", "\tLTO-8\t2\n");
-	expect_reply(control, 0, "view media-types", "row\tLTO-8\t4\t4\t2\n");
+	expect_reply(control, 0, "view media-types", "row\tLTO-8\t4\t4\t2\t2\n");
 	expect_reply(control, 0, "view sides A00001L8", "\tA00001L8\tavailable\tRSMFS FREE\t");
 	expect_absent("view sides A00001L8", "A00002L8");
 	expect_failure(control, 0, "view computer x", EINVAL);

@@ -142,6 +142,59 @@ static void only_what_has_ended_is_purged(void **state)
 	free(reply);
 }
 
+static void what_a_library_was_told_to_do_is_in_its_history(void **state)
+{
+	(void)state;
+	expect_done(control, 0, "createpool Backup");
+	expect_done(control, 0, "allocate --medium=A00002L8 Backup/monday");
+	expect_done(control, 0, "inventory");
+	expect_done(control, 0, "mount Backup/monday");
+	expect_done(control, 0, "dismount Backup/monday");
+	expect_failure(control, 0, "dismount Backup/monday", EINVAL);
+	expect_done(control, 0, "disable drive 257");
+	expect_done(control, 0, "enable drive:257");
+	expect_done(control, 0, "disable A00003L8");
+	expect_failure(control, 1000, "enable A00003L8", EACCES);
+	expect_reply(control, 0, "queue --all", "\tinventory\tpassed\t");
+	expect_reply(control, 0, "queue --all", "\tdismount\tpassed\tA00002L8\t");
+	expect_reply(control, 0, "queue --all", "\tdismount\tinvalid\tA00002L8\t");
+	expect_reply(control, 0, "queue --all", "\tdisable-drive\tpassed\t");
+	expect_reply(control, 0, "queue --all", "\tenable-drive\tpassed\t");
+	expect_reply(control, 0, "queue --all", "\tdisable-medium\tpassed\tA00003L8\t");
+
+	char *reply = ask(control, 0, "queue --all");
+
+	assert_null(strstr(reply, "enable-medium"));
+	free(reply);
+	reply = ask(control, 0, "queue");
+	assert_null(strstr(reply, "inventory"));
+	free(reply);
+}
+
+static void what_is_changed_is_an_event(void **state)
+{
+	static const char *const lines[] = {
+		"event=createpool pool=A",	 "event=renamepool pool=B from=A",
+		"event=setpool pool=B",		 "event=deletepool pool=B",
+		"event=disable drive=256",	 "event=enable drive=256",
+		"event=disable medium=A00001L8", "event=disable library=1",
+	};
+
+	(void)state;
+	expect_done(control, 0, "createpool A");
+	expect_done(control, 0, "rename A B");
+	expect_done(control, 0, "set B limit=3");
+	expect_done(control, 0, "deletepool B");
+	expect_done(control, 0, "disable drive 256");
+	expect_done(control, 0, "set drive:256 enabled=1");
+	expect_done(control, 0, "disable A00001L8");
+	expect_done(control, 0, "disable library");
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		expect_reply(control, 0, "events", lines[i]);
+	expect_reply(control, 0, "events createpool", "event=createpool");
+	expect_failure(control, 0, "rename Nothing X", ENOENT);
+}
+
 #define A_TEST(name) cmocka_unit_test_setup_teardown(name, control_new, control_free)
 
 static const struct CMUnitTest tests[] = {
@@ -151,6 +204,8 @@ static const struct CMUnitTest tests[] = {
 	A_TEST(satisfied_falsely_it_is_asked_again_with_what_was_found),
 	A_TEST(when_the_operator_refuses_the_waiting_call_fails),
 	A_TEST(only_what_has_ended_is_purged),
+	A_TEST(what_a_library_was_told_to_do_is_in_its_history),
+	A_TEST(what_is_changed_is_an_event),
 };
 
 RSM_TEST_MAIN(tests)

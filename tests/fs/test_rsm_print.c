@@ -114,6 +114,37 @@ static void drawn_tables_have_headings_and_sizes_for_people(void **state)
 	free(shown);
 }
 
+/* The same rows, however many pieces they are sent in, as one text. */
+static void long_json_is_what_short_json_is(void **state)
+{
+	RSM_TEXT struct rsm_text text = { 0 };
+	static const unsigned counts[] = { 1000, 1001, 2000, 2500 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+		RSM_TEXT struct rsm_text expected = { 0 };
+		char *shown;
+
+		rsm_text_reset(&text);
+		rsm_text_add(&text, "table\tmedia\tpath:s\n");
+		rsm_text_add(&expected, "{\n   \"media\": [\n");
+		for (unsigned n = 0; n < counts[i]; n++) {
+			rsm_text_printf(&text, "row\t%u\n", n);
+			rsm_text_printf(&expected, "%s{\n         \"path\": \"%u\"\n      }",
+					n == 0		? "      "
+					: n % 1000 == 0 ? ",\n      "
+							: ",",
+					n);
+		}
+		rsm_text_add(&text, "table\tpools\tpath:s\nrow\tx\nend\t0\n");
+		rsm_text_add(&expected, "\n   ],\n   \"pools\": [\n      {\n         \"path\": "
+					"\"x\"\n      }\n   ]\n}\n");
+		assert_int_equal(feed(RSMFS_PRINT_JSON, text.data, 4000, &shown), 0);
+		assert_string_equal(shown, expected.data);
+		free(shown);
+	}
+}
+
 static void json_is_one_object_of_all_tables(void **state)
 {
 	char *shown;
@@ -243,6 +274,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(plain_tables_have_tabs_and_no_headings),
 	cmocka_unit_test(drawn_tables_have_headings_and_sizes_for_people),
 	cmocka_unit_test(json_is_one_object_of_all_tables),
+	cmocka_unit_test(long_json_is_what_short_json_is),
 	cmocka_unit_test(a_long_table_is_shown_in_pieces_with_one_heading),
 	cmocka_unit_test(a_garbled_reply_is_an_error),
 	cmocka_unit_test(sizes_are_shown_in_three_digits),

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import time
 
-from harness import RSM, cartridge_folder, expect, expect_errno, rsm_xattr, test, wait_until, write_file
+from harness import (RSM, cartridge_folder, expect, expect_errno, need_program, need_root, rsm_xattr, test,
+                     wait_until, write_file)
 from test_tool import table
 
 
@@ -73,7 +74,7 @@ def a_wait_for_a_cartridge_ends_within_a_second_of_ctrl_c(bench):
     began = time.monotonic()
     result = mount.rsm("allocate", "P/b", "--wait=1", check=False)
     took = time.monotonic() - began
-    expect(result.returncode == 1 and 0.9 < took < 2, f"{took:.1f} s, {result.stderr}")
+    expect(result.returncode == 1 and 0.9 < took < 3, f"{took:.1f} s, {result.stderr}")
     expect(not open_requests(mount), "the request stays open")
 
 
@@ -167,6 +168,10 @@ def an_available_medium_is_moved_into_a_pool_in_advance(bench):
     expect("A00007L8" not in os.listdir(mount / "Free/LTO-8"), "it is in two pools")
     os.mkdir(mount / "P/a")
     expect(rsm_xattr(mount / "P/a", "barcode") == "A00007L8", "another one")
+    labels = [w for w in table(mount, "view", "queue") if w["medium"] == "A00007L8"]
+    expect([(w["kind"], w["id"]) for w in labels] == [("write-label", None)], "its label is no work item", str(labels))
+    mount.rsm("sync")
+    expect(not [w for w in table(mount, "view", "queue") if w["medium"] == "A00007L8"], "sync did not wait for it")
     os.rmdir(mount / "P/a")
     os.rmdir(mount / "P")
     expect("A00007L8" in os.listdir(mount / "Free/LTO-8"), "it did not go home with its pool's end")
@@ -245,3 +250,59 @@ def an_off_line_medium_that_nobody_owns_can_be_forgotten(bench):
     expect(mount.rsm("view", "media", "A00002L8", check=False).returncode == 1, "it is still known")
     bench.run("mv", f"{library}/shelf/A00002L8", f"{library}/ports/10/")
     wait_until("it is identified anew", lambda: "A00002L8" in os.listdir(mount / "Free/LTO-8"))
+
+
+@test()
+def rights_are_mode_bits_acls_the_sticky_bit_and_the_admin_group(bench):
+    """Section 16: w+x on the pool allocates and gives back, in a sticky one only one's own; administrators
+    are root, who mounted, and the admin group; what somebody deleted is his and theirs to have back."""
+    need_root()
+    need_program("setpriv")
+    need_program("setfacl")
+
+    def as_user(uid, *argv, groups="--clear-groups"):
+        return bench.run("setpriv", "--reuid", str(uid), "--regid", str(uid), groups, *argv, check=False)
+
+    def rsm_as(uid, *argv, **how):
+        return as_user(uid, RSM, "-m", mount.point, *argv, **how)
+
+    def refused(result):
+        expect(result.returncode == 1 and len(result.stderr.splitlines()) == 1
+               and ("permission denied" in result.stderr.lower() or "only" in result.stderr),
+               f"{result.args}: {result.returncode}", result.stderr)
+
+    def done(result):
+        expect(result.returncode == 0, f"{result.args}: {result.returncode}", result.stderr)
+
+    bench.run("chmod", "a+rx", bench.folder)
+    mount = bench.mount(bench.library(), options="admin_group=12399")
+    os.mkdir(mount / "P")
+    os.chmod(mount / "P", 0o755)
+    refused(rsm_as(12345, "allocate", "P/no"))
+    expect(as_user(12345, "mkdir", mount / "P/no").returncode != 0, "allocated without w on the pool")
+    bench.run("setfacl", "-m", "u:12345:rwx", mount / "P")
+    done(rsm_as(12345, "allocate", "P/acl"))
+    refused(rsm_as(12346, "deallocate", "P/acl"))
+    os.chmod(mount / "P", 0o1777)
+    done(as_user(12346, "mkdir", mount / "P/theirs"))
+    for verb in (("deallocate", "P/theirs"), ("rename", "P/theirs", "x"), ("move", "P/theirs", "Free"),
+                 ("complete", "P/theirs"), ("swap", "P/theirs", "P/acl")):
+        refused(rsm_as(12345, *verb))
+    expect(as_user(12345, "rmdir", mount / "P/theirs").returncode != 0, "the sticky bit is not looked at")
+    expect(as_user(12345, "mv", mount / "P/theirs", mount / "P/x").returncode != 0, "nor by mv")
+
+    done(as_user(12346, "sh", "-c", 'umask 077; echo mine >"$1/f"', "sh", mount / "P/theirs"))
+    mount.rsm("sync")
+    barcode = rsm_xattr(mount / "P/theirs", "barcode")
+    done(as_user(12346, "rm", "-r", mount / "P/theirs"))
+    refused(rsm_as(12345, "undelete", barcode, "P/stolen"))
+    media = {m["barcode"]: m for m in json.loads(rsm_as(12345, "--json", "view", "media").stdout)["media"]}
+    expect(not media[barcode]["former"], "others are told what somebody deleted")
+    done(rsm_as(12346, "undelete", barcode, "P/back"))
+    expect(os.stat(mount / "P/back").st_uid == 12346, "its owner")
+    done(as_user(12346, "grep", "-q", "mine", mount / "P/back/f"))
+    refused(rsm_as(12346, "free", "--yes", "A00009L8"))
+    refused(rsm_as(12346, "decommission", "A00009L8"))
+    refused(rsm_as(12346, "forget", "A00009L8"))
+    done(rsm_as(12347, "free", "--yes", "A00009L8", groups="--groups=12399"))
+    done(rsm_as(12347, "decommission", "A00009L8", groups="--groups=12399"))

@@ -117,3 +117,49 @@ def cartridges_leave_in_loads_and_doors_are_locked_and_opened(bench):
     wait_until("it is closed", lambda: rows(mount, "view", "libraries")[0]["door"] == "unlocked")
     wait_until("the magazine is missed", lambda: {x["element"]: x["state"] for x in rows(mount, "view", "slots")}[1008]
                == "not-present")
+
+
+def drive(mount, element=256):
+    return next(x for x in rows(mount, "view", "drives") if x["element"] == element)
+
+
+@test()
+def drives_are_cleaned_when_they_ask_and_what_is_disabled_fails(bench):
+    library = bench.library(drives=1, slots=8, ports=1, cartridges=3, capacity="200M")
+    with open(os.path.join(library, "library.conf"), "a") as f:
+        f.write("clean_after = 3\ncleanings = 1\n")
+    mount = bench.mount(library, options="autoclean")
+    # the cartridges were looked at when it was mounted: that made three loads
+    wait_until("it is cleaned by itself", lambda: drive(mount)["cleaned"] and not drive(mount)["unclean"])
+    os.mkdir(mount / "Backup")
+    for name in ("a", "b"):
+        os.mkdir(mount / f"Backup/{name}")
+        write_file(mount / f"Backup/{name}/file", name.encode())
+    mount.rsm("sync")
+    for i in range(4):
+        mount.rsm("mount", f"Backup/{'ab'[i % 2]}")
+        mount.rsm("dismount", f"Backup/{'ab'[i % 2]}")
+    wait_until("a cleaning cartridge is asked for, this one is spent",
+               lambda: any(x["kind"] == "cleaner" for x in rows(mount, "view", "requests")))
+    expect(places(library)["CLN001L1"].startswith("slots"), "and at home")
+    result = mount.rsm("clean", "256", check=False)
+    expect(result.returncode == 1 and "cleaning cartridge" in result.stderr, result.stderr)
+
+    # the user finishes, the next one fails
+    with open(mount / "Backup/a/file", "r+b") as f:
+        expect(f.read() == b"a", "before")
+        mount.rsm("disable", "library")
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        expect(os.pread(f.fileno(), 1, 0) == b"a", "he still reads")
+        f.write(b"nd more")
+        f.flush()
+        os.fsync(f.fileno())
+        expect_errno(errno.ENODEV, open, mount / "Backup/a/file", "rb")
+        expect_errno(errno.ENODEV, open, mount / "Backup/a/new", "wb")
+        expect(os.listdir(mount / "Backup/b") == ["file"], "what is known is shown")
+    result = mount.rsm("mount", "Backup/b", check=False)
+    expect(result.returncode == 1 and "disabled" in result.stderr, result.stderr)
+    expect(mount.rsm("disable", "library", check=False).returncode == 1, "it is so already")
+    mount.rsm("enable", "library")
+    expect(read_file(mount / "Backup/a/file") == b"and more", "as before, with what he wrote")
+    expect(read_file(mount / "Backup/b/file") == b"b", "and the other")

@@ -128,3 +128,19 @@ def every_option_of_rsmfs_is_in_the_manual(bench):
     expect(len(options) > 20, "rsmfs --help lists the options", options)
     for option in options:
         expect(re.search(rf"\b{option}\b", manual), f"-o {option} is not in rsmfs(8)")
+
+
+@test(mounts=False)
+def every_event_is_in_the_manual(bench):
+    """rsm(8) names the events that the sources make."""
+    manual = plain(page("rsm.8")).split(".SH EVENTS")[1].split(".SH ")[0]
+    names = set()
+    for folder in ("core", "fs"):
+        for path, _, files in os.walk(os.path.join(TOP, folder)):
+            for file in files:
+                if file.endswith(".c"):
+                    with open(os.path.join(path, file)) as f:
+                        names |= set(re.findall(r"rsm_event_add\([^,\"]+,\s*\"([a-z_]+)\"", f.read()))
+    expect(len(names) > 15, "events in the sources", names)
+    missing = sorted(n for n in names if not re.search(rf"\b{n}\b", manual))
+    expect(not missing, "events that rsm(8) does not name", missing)

@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import shutil
+import time
 
 from harness import (cartridge_folder, expect, expect_errno, places, random_bytes, read_file, rsm_xattr, test,
                      wait_until, write_file)
@@ -61,6 +62,9 @@ def cartridges_go_to_drives_of_their_generation(bench):
     expect(result.returncode == 1 and "no drive here can use F00001L5" in result.stderr, result.stderr)
     result = mount.rsm("free", "--yes", "F00001L5", check=False)
     expect(result.returncode == 1, result.stderr)
+
+    types = {row["name"]: row for row in json.loads(mount.rsm("--json", "view", "media-types").stdout)["media-types"]}
+    expect([types[f"LTO-{n}"]["writers"] for n in (5, 7, 8, 9)] == [0, 1, 2, 1], "which drives write which", types)
 
     data = {}
     mount.rsm("free", "--yes", "S00001L7", "N00001L9")
@@ -221,3 +225,29 @@ def a_copy_of_a_volume_is_read_only(bench):
     expect("it bears the same volume as A00001L8" == rsm_xattr(copy, "health"), rsm_xattr(copy, "health"))
     expect("event=duplicate medium=B00001L8 of=A00001L8" in mount.rsm("events").stdout, "and told of")
     write_file(mount / "Backup/monday/more", b"more")
+
+
+@test()
+def a_drive_is_given_up_for_who_has_no_other(bench):
+    library = bench.library(drives=2, slots=6, ports=2, cartridges=2, capacity="200M",
+                            **{"drive-type": "LTO-9,LTO-8"})
+    blank(library, 1004, "S00001L7")
+    mount = bench.mount(library, options="dismount_delay=600")
+    mount.rsm("free", "--yes", "S00001L7")
+    mount.rsm("createpool", "Seven", "--type", "LTO-7")
+    mount.rsm("createpool", "Eight", "--type", "LTO-8")
+    mount.rsm("sync")
+    for pool in ("Seven", "Eight"):
+        os.mkdir(mount / f"{pool}/x")
+        write_file(mount / f"{pool}/x/file", pool.encode())
+    mount.rsm("sync")
+    for pool in ("Seven", "Eight"):
+        mount.rsm("dismount", f"{pool}/x", check=False)
+    mount.rsm("mount", "Eight/x", "--drive", "257")
+    mount.rsm("dismount", "--deferred", "Eight/x")
+    start = time.monotonic()
+    expect(read_file(mount / "Seven/x/file") == b"Seven", "the empty LTO-9 drive is none for it")
+    expect(time.monotonic() - start < 10, "the idle cartridge made way", time.monotonic() - start)
+    expect(read_file(mount / "Eight/x/file") == b"Eight", "and has the other one")
+    expect(loads(mount, "S00001L7")[-1] == "drive 257" and rsm_xattr(mount / "Seven/x", "mounted") == "1",
+           loads(mount, "S00001L7"))

@@ -1,8 +1,10 @@
 """rsm undelete: what a deallocation left on the medium comes back, until the next allocation."""
 import os
 import shutil
+import subprocess
+import time
 
-from harness import (cartridge_folder, digest, expect, places, random_bytes, read_file, rsm_xattr,
+from harness import (RSM, cartridge_folder, digest, expect, places, random_bytes, read_file, rsm_xattr,
                      same_tree, source_tree, test, wait_until, write_file)
 
 
@@ -103,6 +105,34 @@ def what_was_allocated_or_freed_since_does_not(bench):
     result = mount.rsm("undelete", barcode, "Backup/monday", check=False)
     expect(result.returncode == 1 and "nothing that could be restored" in result.stderr, result.stderr)
     expect(len(result.stderr.splitlines()) == 1 and barcode in result.stderr, result.stderr)
+
+
+@test()
+def a_death_at_any_moment_of_it_loses_nothing_and_the_same_request_goes_on(bench):
+    """What was deleted one by one comes back; killed again and again on the way there."""
+    library = bench.library()
+    mount = bench.mount(library)
+    source, barcode = given_tree(bench, mount, "Backup/monday")
+    for name in os.listdir(mount / "Backup/monday"):
+        bench.run("rm", "-r", os.path.join(mount / "Backup/monday", name))
+        if name == os.listdir(source)[0]:
+            mount.rsm("sync", "Backup/monday")
+    mount.rsm("sync", "Backup/monday")
+    os.rmdir(mount / "Backup/monday")
+    for delay in (0.005, 0.03, 0.08, 0.15, 0.3):
+        request = subprocess.Popen([RSM, "-m", mount.point, "undelete", barcode, "Backup/monday"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        mount.kill()
+        request.wait(20)
+        mount = bench.mount(library)
+        if os.path.exists(mount / "Backup/monday"):
+            expect(rsm_xattr(mount / "Backup/monday", "state") == "allocated", "state")
+        else:
+            expect(rsm_xattr(mount / f"Free/LTO-8/{barcode}", "state") == "unprepared", "state")
+    result = mount.rsm("undelete", barcode, "Backup/monday", check=False)
+    expect(result.returncode == 0 or "is allocated" in result.stderr, result.stderr)
+    same_tree(source, mount / "Backup/monday")
 
 
 @test()

@@ -1,0 +1,60 @@
+/* copy_private.h - what copy_catalog.c (tables), copy_keeper.c (the thread), copy_mirror.c (one
+ * pair's trees) and copy_read.c (reads) share, and what they give to the rooms around them.
+ */
+#ifndef RSM_CORE_COPY_PRIVATE_H
+#define RSM_CORE_COPY_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "core/content.h"
+#include "core/copy.h"
+
+/* ---- copy_catalog.c ---- */
+
+/* The pool of all copies, made if missing. */
+int rsm_copy_top_locked(struct rsm_catalog *catalog, uint32_t owner, int64_t *ret_top,
+			struct rsm_err *err);
+/* The pool of copies of a media type, made if missing. */
+int rsm_copy_pool_locked(struct rsm_catalog *catalog, const char *media_type, uint32_t owner,
+			 struct rsm_pool *ret_pool, struct rsm_err *err);
+/* The copy of an allocated medium; 0: it has none. */
+int rsm_copy_of_first_locked(struct rsm_catalog *catalog, int64_t first, int64_t *ret_copy,
+			     struct rsm_err *err);
+/* A medium bears the key of a copy: it is one again. Outcome 1: it does not, or there is another.
+ */
+int rsm_copy_restore_locked(struct rsm_catalog *catalog, int64_t side,
+			    const struct rsm_identification *found, const char *uuid,
+			    struct rsm_err *err);
+
+/* ---- copy_mirror.c ---- */
+
+struct rsm_mirror {
+	struct rsm_manager *manager;
+	struct rsm_content *from, *to;
+	int64_t first; /* medium of `from` */
+	const atomic_bool *cancel;
+	const char *run; /* a name that no other run of rsmfs has */
+	bool files_move; /* its own */
+	/* filled in */
+	uint64_t files, bytes, removed; /* that were copied, and that went */
+	uint64_t waiting;		/* files that are being changed: next time */
+};
+/* Makes the tree of `to` what that of `from` is. -EINTR: cancelled. -ENOSPC: the copy is full. What
+ * was done stays done.
+ */
+RSM_MUST_CHECK int rsm_mirror_run(struct rsm_mirror *mirror, struct rsm_err *err);
+/* Has the copy just what the first has of that file? */
+bool rsm_mirror_is_same(const struct rsm_node *from, const struct rsm_node *to);
+
+/* ---- copy_read.c ---- */
+
+struct rsm_copy_read;
+/* Sees to a read of a cartridge that has a copy. False: it has none, or the read is not of a file.
+ */
+bool rsm_copy_take_read(struct rsm_manager *manager, struct rsm_medium_read *read);
+/* False: it did not take that read. */
+bool rsm_copy_cancel_read(struct rsm_manager *manager, struct rsm_medium_read *read);
+/* The keeper's: files of copies that were read and are not needed any more. */
+void rsm_copy_release_reads(struct rsm_manager *manager);
+
+#endif

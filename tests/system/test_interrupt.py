@@ -1,0 +1,111 @@
+"""Whatever waits for a drive, a robot, a cartridge or a person ends within a second of Ctrl-C."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+from harness import PATIENCE, RSM, expect, read_file, test, wait_until, write_file
+
+ROBOT_S = 8
+SETTLE_S = 0.5  # by then what does not block has ended
+
+
+def slow_down(library):
+    """From the next mount on the robot takes its time."""
+    path = os.path.join(library, "library.conf")
+    conf = [line for line in read_file(path).decode().splitlines()
+            if line.split("=")[0].strip() not in ("timing", "robot_s", "load_s", "unload_s")]
+    conf += ["timing = real", f"robot_s = {ROBOT_S}", "load_s = 1", "unload_s = 1", ""]
+    write_file(path, "\n".join(conf).encode())
+
+
+class Waiter:
+    """A program that is to block."""
+
+    def __init__(self, bench, words, *argv):
+        bench.note(" ".join(argv))
+        self.words = words
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+
+    def interrupt(self):
+        """How long it takes to end."""
+        time.sleep(SETTLE_S)
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.words}: has not blocked: {self.process.communicate()}")
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.communicate(timeout=10 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+        taken = time.monotonic() - began
+        expect(taken < 1 * PATIENCE, f"{self.words}: ended {taken:.1f} s after Ctrl-C")
+        return taken
+
+
+def given_slow_library(bench):
+    """One drive; every cartridge is allocated, with a file on it; Archive/d has staged data."""
+    library = bench.library(drives=1, slots=8, ports=2, cartridges=4, capacity="100M")
+    mount = bench.mount(library)
+    os.mkdir(mount / "Archive")
+    wait_until("all are in Free", lambda: len(os.listdir(mount / "Free/LTO-8")) == 4)
+    for name in "abcd":
+        os.mkdir(mount / f"Archive/{name}")
+        write_file(mount / f"Archive/{name}/file", name.encode() * 300_000)
+    mount.rsm("sync")
+    mount.unmount()
+    slow_down(library)
+    mount = bench.mount(library, options="migrate_delay=60000,dismount_delay=1")
+    write_file(mount / "Archive/d/more", b"d" * 1000)
+    return library, mount
+
+
+@test(timeout=200)
+def every_wait_ends_within_a_second_of_ctrl_c(bench):
+    library, mount = given_slow_library(bench)
+
+    def rsm(words, *args):
+        return Waiter(bench, f"rsm {words}", RSM, "-m", mount.point, *args).interrupt()
+
+    times = []
+    # the robot goes on fetching a, whoever has given up
+    times.append(rsm("mount", "mount", "Archive/a"))
+    times.append(rsm("dismount", "dismount", "Archive/a"))
+    times.append(rsm("eject", "eject", "Archive/a"))
+    times.append(rsm("mount that waits for its turn", "mount", "Archive/b", "--timeout", "60"))
+    times.append(rsm("sync of one", "sync", "Archive/d"))
+    times.append(rsm("verify", "verify", "Archive/c"))
+    times.append(rsm("check", "check", "--deep", "Archive/c"))
+    times.append(Waiter(bench, "reading a file", "cat", mount / "Archive/b/file").interrupt())
+    times.append(Waiter(bench, "copying from one cartridge to another", "cp", mount / "Archive/c/file",
+                        mount / "Archive/d/copy").interrupt())
+    # people
+    times.append(rsm("inject", "inject", "--timeout", "60"))
+    times.append(rsm("events --follow", "events", "--follow"))
+    times.append(rsm("allocate --wait", "allocate", "Archive/e", "--wait"))
+    times.append(Waiter(bench, "rsm wait", RSM, "wait", library).interrupt())
+    asker = Waiter(bench, "rsm allocate --wait", RSM, "-m", mount.point, "allocate", "Archive/f",
+                   "--wait")
+    requests = []
+
+    def asked():
+        requests[:] = [r for r in json.loads(mount.rsm("view", "requests", "--json").stdout)["requests"]
+                       if "Archive/f" in r["text"] or "wanted" in r["text"]]
+        return requests
+
+    wait_until("the operator is asked", asked, 10)
+    times.append(rsm("requests wait", "requests", "wait", str(requests[0]["id"])))
+    times.append(asker.interrupt())
+    # all at once
+    times.append(rsm("sync", "sync"))
+    times.append(rsm("inventory --full", "inventory", "--full"))
+
+    expect(mount.rsm("view", "drives").returncode == 0, "the mount serves on")
+    expect(open(mount / "Archive/d/more", "rb").read() == b"d" * 1000, "what was staged is")
+    mount.signal(signal.SIGTERM)
+    mount.signal(signal.SIGTERM)  # what is staged stays so: that takes no hour of a robot
+    mount.wait(60)
+    print(f"{len(times)} kinds, the longest {max(times):.2f} s")
