@@ -236,6 +236,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	cartridge->departures++;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
+	worker->lying = 0;
 	goes_on = r == -EMEDIUMTYPE && !keeps && !traded && !known &&
 		  rsm_drive_fit_goes_on_locked(worker, cartridge);
 	is_settled = cartridge->incompatible;

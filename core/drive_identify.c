@@ -322,7 +322,9 @@ static int put_right(struct rsm_drive_worker *worker, const struct rsm_ltfs_prob
 	const struct rsm_identification found = { .identity = RSM_IS_LTFS,
 						  .label_type = probe->label_type,
 						  .label_info = "",
-						  .volume_uuid = probe->label.uuid };
+						  .volume_uuid = probe->label.uuid,
+						  .library = worker->library->id,
+						  .drive = worker->element };
 	int64_t medium = worker->medium.id;
 	int r = rsm_medium_identified(catalog_of(worker), medium, &found, ret_here, err);
 
@@ -357,9 +359,10 @@ static int displace(struct rsm_drive_worker *worker, const struct rsm_medium *me
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_medium other;
-	int r = rsm_identification_displace(catalog_of(worker), medium->id, found, &other, err);
+	int r = rsm_identification_displace(catalog_of(worker), medium->id, worker->element, found,
+					    &other, err);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	follow_place(manager, medium->id);
 	rsm_manager_names_changed(manager, other.pool);
@@ -384,9 +387,9 @@ static int welcome_back(struct rsm_drive_worker *worker, const struct rsm_ltfs_p
 int rsm_drive_turn_away(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			const struct rsm_ltfs_probe *probe, struct rsm_err *err)
 {
-	struct rsm_medium m = worker->medium, owner, here;
-	bool has_owner = find_owner(worker, probe, &owner), really, again = false;
-	char found[256];
+	struct rsm_medium m = worker->medium, owner, here, now;
+	bool has_owner = find_owner(worker, probe, &owner), really;
+	char found[256], health[RSM_NAME_SIZE];
 	int r;
 
 	if (!is_owned(&m))
@@ -399,17 +402,20 @@ int rsm_drive_turn_away(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	really = has_owner && is_really(&m, &owner);
 	if (really && owner.location != RSM_AT_OFFLINE) {
 		RSM_LOCK_SCOPE(&worker->manager->lock);
-		again = cartridge->strays++ < STRAYS_MOST;
-		really = again;
+		really = cartridge->strays++ < STRAYS_MOST;
+	}
+	if (really) { /* nobody fetches him out of this drive while he is being taken home */
+		RSM_LOCK_SCOPE(&worker->manager->lock);
+		worker->lying = owner.id;
 	}
 	r = really ? put_right(worker, probe, &here, err) : displace(worker, &m, found, err);
+	if (r >= 0)
+		r = rsm_medium_get(catalog_of(worker), m.id, &now, err);
 	if (r < 0)
 		return r;
-	if (again) {
+	if (r == 0 && now.location != RSM_AT_OFFLINE) {
 		worker->another = RSM_ANOTHER_TRADED;
 	} else {
-		char health[RSM_NAME_SIZE];
-
 		snprintf(health, sizeof health, RSM_HEALTH_DISPLACED ": %.180s", found);
 		r = rsm_medium_set_health(catalog_of(worker), m.id, health, err);
 		if (r < 0)

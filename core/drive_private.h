@@ -49,6 +49,7 @@ struct rsm_drive_worker {
 	unsigned errors;		 /* [lock] at work, in a row, that were the drive's own */
 	int64_t fetching_since_ns;	 /* [lock] 0: it lay in the drive at start */
 	int64_t fetch_ns;		 /* [lock] how long that took */
+	int64_t lying;			 /* [lock] who proved to be in it, until he is at home */
 	bool unclean;			 /* [lock] it has said that it wants to be cleaned */
 	struct rsm_clean_wait *clean;	 /* [lock] that somebody has asked for, or NULL */
 	int64_t clean_retry_ns;		 /* [lock] after a failure */

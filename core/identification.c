@@ -505,6 +505,25 @@ static int found_copy(struct identifying *it, struct rsm_err *err)
 	return settle(it, RSM_POOL_IMPORT, RSM_MEDIUM_IMPORT, it->uuid, true, err);
 }
 
+/* Who lies in the drive is who the catalogue has there now. */
+static int look_into_drive(struct identifying *it, struct rsm_err *err)
+{
+	const struct rsm_identification *found = it->found;
+	int64_t lying;
+	int r;
+
+	if (!found->library)
+		return 0;
+	r = rsm_catalog_number(it->catalog, &lying, err,
+			       "SELECT s.id FROM medium m CROSS JOIN side s ON s.medium = m.id "
+			       "WHERE m.library = ?1 AND m.location = ?2 AND m.element = ?3 AND "
+			       "s.side_number = 0",
+			       "idu", found->library, (int)RSM_AT_DRIVE, found->drive);
+	if (r < 0 || r == RSM_SQLITE_DONE)
+		return r < 0 ? r : 0;
+	return rsm_medium_need_locked(it->catalog, lying, &it->medium, err);
+}
+
 static int found_ltfs(struct identifying *it, struct rsm_err *err)
 {
 	struct rsm_medium known;
@@ -562,6 +581,8 @@ static int identify_locked(struct identifying *it, int64_t id, struct rsm_err *e
 	int r;
 
 	r = rsm_medium_need_locked(it->catalog, id, &it->medium, err);
+	if (r == 0)
+		r = look_into_drive(it, err);
 	if (r < 0)
 		return r;
 	if (it->medium.cleaner)

@@ -48,8 +48,8 @@ static int insert_side(struct rsm_catalog *catalog, int64_t medium, const char *
 				       "is", *ret_side, shown);
 }
 
-static int displace_locked(struct rsm_catalog *catalog, int64_t id, const char *found,
-			   struct rsm_medium *ret_medium, struct rsm_err *err)
+static int displace_locked(struct rsm_catalog *catalog, int64_t id, uint32_t drive,
+			   const char *found, struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	char health[RSM_NAME_SIZE];
 	struct rsm_medium was;
@@ -57,8 +57,8 @@ static int displace_locked(struct rsm_catalog *catalog, int64_t id, const char *
 	int64_t medium = 0, side = 0;
 	int r = rsm_medium_need_locked(catalog, id, &was, err);
 
-	if (r == 0 && was.location == RSM_AT_OFFLINE)
-		r = rsm_err_set(err, ENOMEDIUM, "%s is not in the library", was.shown);
+	if (r == 0 && (was.location != RSM_AT_DRIVE || was.element != drive))
+		return RSM_MEDIUM_ABSENT;
 	if (r == 0)
 		r = rsm_pool_system_locked(catalog, RSM_POOL_FOREIGN, was.media_type, &pool, err);
 	if (r == 0)
@@ -77,8 +77,9 @@ static int displace_locked(struct rsm_catalog *catalog, int64_t id, const char *
 	return r < 0 ? r : rsm_medium_need_locked(catalog, side, ret_medium, err);
 }
 
-int rsm_identification_displace(struct rsm_catalog *catalog, int64_t id, const char *found,
-				struct rsm_medium *ret_medium, struct rsm_err *err)
+int rsm_identification_displace(struct rsm_catalog *catalog, int64_t id, uint32_t drive,
+				const char *found, struct rsm_medium *ret_medium,
+				struct rsm_err *err)
 {
 	int r;
 
@@ -86,7 +87,7 @@ int rsm_identification_displace(struct rsm_catalog *catalog, int64_t id, const c
 	r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
 	if (r < 0)
 		return r;
-	r = displace_locked(catalog, id, found, ret_medium, err);
+	r = displace_locked(catalog, id, drive, found, ret_medium, err);
 	return rsm_catalog_end_locked(catalog, r, err);
 }
 
