@@ -179,7 +179,7 @@ class Reader:
                                       "catalogue")
         files = {}
         for node in volume.nodes.values():
-            if node.kind == "file":
+            if node.kind == "F":
                 digest = hashlib.sha256()
                 for piece in volume.contents(node):
                     digest.update(piece)
