@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "changer/emulator/element_memo.h"
 #include "changer/emulator/elements_private.h"
+#include "changer/emulator/elements_warm.h"
 
 /* So many slots that what they hold is remembered from run to run. */
 static bool has_many_slots(const struct rsm_elements *elements)
@@ -175,8 +176,10 @@ static int look_first(struct rsm_elements *elements, struct rsm_err *err)
 	char path[PATH_ROOM];
 	struct stat st;
 
-	if (has_many_slots(elements))
+	if (has_many_slots(elements)) {
 		memo = rsm_element_memo_load(elements->library);
+		rsm_elements_warm(elements, memo);
+	}
 	for (size_t i = 0; i < elements->count; i++) {
 		struct rsm_emulated_element *element = &elements->list[i];
 
