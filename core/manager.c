@@ -445,13 +445,20 @@ static int open_folders(struct rsm_manager *manager, struct rsm_err *err)
 {
 	const struct rsm_manager_options *options = &manager->options;
 	char path[PATH_MAX];
+	struct stat st;
 	int r;
 
 	snprintf(path, sizeof path, "%s/catalog", options->libraries[0]);
 	manager->state_folder = strdup(options->state ? options->state : path);
-	snprintf(path, sizeof path, "%s/staging", options->libraries[0]);
+	if (!manager->state_folder)
+		return rsm_err_oom(err);
+	/* a device holds no folders; who opens one says where the state is */
+	snprintf(path, sizeof path, "%s/staging",
+		 stat(options->libraries[0], &st) == 0 && !S_ISDIR(st.st_mode)
+			 ? manager->state_folder
+			 : options->libraries[0]);
 	manager->staging_folder = strdup(options->staging ? options->staging : path);
-	if (!manager->state_folder || !manager->staging_folder)
+	if (!manager->staging_folder)
 		return rsm_err_oom(err);
 	r = rsm_file_make_folders(manager->staging_folder, 0700, err);
 	if (r == 0)

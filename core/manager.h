@@ -253,6 +253,10 @@ RSM_MUST_CHECK int rsm_manager_medium_use(struct rsm_manager *manager, int64_t m
  */
 RSM_MUST_CHECK int rsm_manager_space(struct rsm_manager *manager, int64_t medium,
 				     uint64_t *ret_total, uint64_t *ret_free, struct rsm_err *err);
+/* The same of a medium and its use that have just been asked for; 0, 0: unknown. */
+void rsm_manager_medium_space(struct rsm_manager *manager, const struct rsm_medium *medium,
+			      const struct rsm_medium_use *use, uint64_t *ret_total,
+			      uint64_t *ret_free);
 
 /* ---- libraries ---- */
 

@@ -1,9 +1,11 @@
 /* What `rsm` does by itself: wait, library create, help. */
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "changer/emulator/library_folder.h"
 #include "fs/lock.h"
+#include "fs/options.h"
 #include "fs/rsm_progress.h"
 #include "fs/rsm_session.h"
 #include "fs/rsm_slash.h"
@@ -23,11 +25,30 @@ static bool on_wait(void *context, const struct rsmfs_lock_owner *owner)
 	return true;
 }
 
+/* A name that was mistyped, or a mount point, must not look as if all were done. */
+static int check_library(const char *library, struct rsm_err *err)
+{
+	RSM_FREE char *lock = NULL;
+	char conf[PATH_MAX];
+	int r = rsmfs_lock_path(library, NULL, &lock, err);
+
+	if (r < 0 || rsmfs_is_device(library) || access(lock, F_OK) == 0)
+		return r;
+	if (access(library, F_OK) < 0)
+		return rsm_err_errno(err, "library %s", library);
+	if (snprintf(conf, sizeof(conf), "%s/library.conf", library) >= (int)sizeof(conf) ||
+	    access(conf, F_OK) < 0)
+		return rsm_err_set(err, ENOENT, "%s is no library", library);
+	return 0;
+}
+
 static int run_wait(const struct rsmfs_verb_call *call, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsmfs_progress_stop) struct rsmfs_progress *progress = NULL;
-	int r = rsmfs_progress_start("waiting for rsmfs", &progress, err);
+	int r = check_library(call->operands[0], err);
 
+	if (r == 0)
+		r = rsmfs_progress_start("waiting for rsmfs", &progress, err);
 	return r < 0 ? r : rsmfs_lock_wait(call->operands[0], on_wait, progress, err);
 }
 
