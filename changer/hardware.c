@@ -11,6 +11,9 @@
 #include "changer/scsi_device.h"
 #include "changer/scsi_sg.h"
 
+/* A stand-alone drive has no element address; people call it drive 1. */
+enum { ALONE = 1 };
+
 /* ---- what a drive writes ---- */
 
 /* REPORT DENSITY SUPPORT (SSC-4 7.10): descriptors of 52 bytes. Nothing from a drive that does not
@@ -133,11 +136,13 @@ static int open_virtual(struct rsm_hardware *hardware, const char *folder,
 	r = rsm_emulator_open(hardware->source, rsm_clock_real(), &hardware->emulator, err);
 	if (r < 0)
 		return r;
-	r = rsm_emulator_changer(hardware->emulator, &transport, err);
-	if (r == 0)
-		r = trace_if(options->trace, &transport, err);
-	if (r == 0)
-		r = rsm_medium_changer_new(transport, &hardware->changer, err);
+	if (rsm_emulator_has_changer(hardware->emulator)) {
+		r = rsm_emulator_changer(hardware->emulator, &transport, err);
+		if (r == 0)
+			r = trace_if(options->trace, &transport, err);
+		if (r == 0)
+			r = rsm_medium_changer_new(transport, &hardware->changer, err);
+	}
 	if (r < 0)
 		return r;
 	elements = rsm_emulator_drives(hardware->emulator, &count);
@@ -382,7 +387,7 @@ static int open_device(struct rsm_hardware *hardware, const struct rsm_hardware_
 	if (identity.device_type == 0x08)
 		return open_changer(hardware, options, transport, err);
 	if (identity.device_type == 0x01 && !options->drives)
-		return add_drive(hardware, transport, 0, transport->name, err);
+		return add_drive(hardware, transport, ALONE, transport->name, err);
 	rsm_scsi_transport_free(transport);
 	if (identity.device_type == 0x01)
 		return rsm_err_set(err, EINVAL,

@@ -37,6 +37,13 @@ static void notice(struct rsm_emulated_changer *changer, unsigned changed)
 	}
 }
 
+void rsm_emulated_changer_watch(struct rsm_emulated_changer *changer)
+{
+	RSM_LOCK_SCOPE(&changer->device.lock);
+	notice(changer, rsm_elements_poll(changer->elements));
+	changer->device.attention_count = 0; /* nobody asks */
+}
+
 /* The door is open while there is a file OPEN in the library's folder; a locked one does not open
  * (LOCKED says that it is). When it is closed, the robot looks into everything.
  */
