@@ -180,8 +180,9 @@ static bool stands(const struct rsm_sense *sense)
 	       (sense->asc == 0x3A && (sense->ascq == 0x03 || sense->ascq == 0x04));
 }
 
-bool rsm_tape_drive_is_seated(const struct rsm_tape_drive *drive)
+bool rsm_tape_drive_is_seated(const struct rsm_tape_drive *drive, bool *ret_anew)
 {
+	*ret_anew = drive->anew;
 	return drive->seated;
 }
 
@@ -208,6 +209,7 @@ int rsm_tape_drive_poll(struct rsm_tape_drive *drive, struct rsm_err *err)
 		return r;
 	drive->in_use = r == 0;
 	drive->seated = r == RSM_TAPE_NO_MEDIUM && stands(&sense);
+	drive->anew = drive->seated && drive->changed;
 	if (r == RSM_TAPE_NO_MEDIUM || !drive->changed) {
 		drive->changed = false;
 		return r;

@@ -3,6 +3,7 @@
  */
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 
 #include "base/log.h"
 
@@ -212,9 +213,10 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again, goes_on, is_settled;
+	bool identify, keeps, again, goes_on, is_settled, gone;
 	int r = rsm_drive_fetch(worker, cartridge, &err);
 
+	gone = r == -ENOMEDIUM && rsm_hand_is(worker->library); /* by hand: it is asked for again */
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
@@ -236,14 +238,16 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	is_settled = cartridge->incompatible;
 	again = rsm_drive_try_elsewhere_locked(worker, cartridge, &err) &&
 		cartridge->failures == 0 && !keeps;
-	if (goes_on) {
+	if (gone) {
+		(void)rsm_identify_ended_locked(cartridge, r);
+	} else if (goes_on) {
 		cartridge->identify = identify;
 	} else {
 		back_off_locked(cartridge, &err);
 		if (!again)
 			(void)rsm_identify_ended_locked(cartridge, r);
 	}
-	if (goes_on || again)
+	if (goes_on || again || gone)
 		rsm_item_goes_back_locked(cartridge, err.msg);
 	else
 		rsm_item_ends_locked(cartridge, RSM_WORK_FAILED, err.msg);
@@ -259,7 +263,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (goes_on) { /* who waits goes on waiting: for another kind of drive */
+	if (goes_on || gone) { /* who waits goes on waiting: for another drive, or a person */
 		rsm_log_info("%s", err.msg);
 		rsm_cartridge_unref(cartridge);
 		return;
