@@ -136,6 +136,9 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 	offline = !cached && cartridge->library == 0;
 	if (offline && !rsm_hand_waits_locked(cartridge))
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
+	else if (offline && cartridge->refused_until_ns > rsm_manager_now(manager))
+		r = rsm_err_set(&err, ECANCELED, "%s: the operator refused to bring it",
+				cartridge->barcode);
 	else if (!cached && manager->stopping && cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(&err, EIO, "%s: rsmfs is shutting down", cartridge->barcode);
 	else if (!cached && cartridge->state == RSM_CARTRIDGE_AWAY &&
@@ -153,7 +156,7 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 	else if (!cached && r == 0)
 		rsm_cartridge_wanted_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);
-	if (offline)
+	if (offline && r != -ECANCELED)
 		rsm_manager_request_medium(manager, cartridge);
 	if (cached)
 		rsm_drive_worker_answer_cached(worker, read);

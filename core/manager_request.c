@@ -6,6 +6,8 @@
 
 #define LOOK_NS	    (RSM_SECOND_NS / 10)
 #define PATIENCE_NS (5 * RSM_SECOND_NS)
+/* The kernel tries a read that failed once more, and would raise the next request by it. */
+#define REFUSED_NS (2 * RSM_SECOND_NS)
 
 /* What was put in just now may not have been noticed yet, or not been identified. */
 static int look_around(struct rsm_manager *manager, const atomic_bool *cancel, struct rsm_err *err)
@@ -110,6 +112,7 @@ int rsm_manager_refuse_request(struct rsm_manager *manager, int64_t id, struct r
 		rsm_err_set(&refusal, ECANCELED, "%s: the operator refused to bring it",
 			    cartridge->barcode);
 		rsm_mutex_lock(&manager->lock);
+		cartridge->refused_until_ns = rsm_manager_now(manager) + REFUSED_NS;
 		if (cartridge->hand_library)
 			rsm_hand_refused_locked(cartridge, &refusal);
 		rsm_mutex_unlock(&manager->lock);

@@ -73,7 +73,10 @@ int rsm_manager_drives(struct rsm_manager *manager, struct rsm_drive_status **re
 				  &resting, NULL) == 0)
 			drive->medium = resting.id;
 		drive->enabled = view.enabled;
-		drive->state = view.enabled ? rsm_drive_state_name(view.state) : "disabled";
+		drive->state = !view.enabled ? "disabled"
+			       : drive->medium && view.state == RSM_DRIVE_EMPTY
+				       ? rsm_drive_state_name(RSM_DRIVE_IDLE)
+				       : rsm_drive_state_name(view.state);
 		snprintf(drive->node, sizeof drive->node, "%s", view.hardware->node);
 		drive->reach = view.hardware->reach;
 		snprintf(drive->type, sizeof drive->type, "%s", view.hardware->type);
