@@ -80,6 +80,13 @@ static int add_drive(struct rsm_hardware *hardware, struct rsm_scsi_transport *t
 	type = rsm_media_reach_best(&drive->reach);
 	if (!*type)
 		type = rsm_media_type_of_product(rsm_tape_drive_identity(drive->drive)->product);
+	if (!*type) {
+		rsm_err_set(err, ENODEV, "%s: does not tell what media it takes (%s %s)", node,
+			    rsm_tape_drive_identity(drive->drive)->vendor,
+			    rsm_tape_drive_identity(drive->drive)->product);
+		rsm_tape_drive_free(drive->drive);
+		return -ENODEV;
+	}
 	if (!drive->reach.reads)
 		drive->reach = rsm_media_reach_of_type(type);
 	snprintf(drive->type, sizeof drive->type, "%s", type);
