@@ -64,7 +64,7 @@ struct rsm_cartridge {
 	bool give_out;		   /* [lock] out of a stand-alone drive, too */
 	int64_t hand_library;	   /* [lock] into whose drive a person is asked to put it, or 0 */
 	int64_t hand_request;	   /* [lock] that asks him, or 0 */
-	int64_t hand_asked_ns;	   /* [lock] since when */
+	int64_t hand_asked_ns;	   /* [lock] since when he was, until it was fetched */
 	int64_t refused_until_ns;  /* [lock] the operator has just said no to who reads it */
 	int64_t stay_until_ns;	   /* [lock] 0; else fetched to be looked at, goes home then */
 	bool disabled;		   /* [lock] the medium, by rsm disable */
@@ -85,6 +85,7 @@ struct rsm_cartridge {
 	unsigned kept_home;    /* [lock] by so many who are about to eject it */
 	int64_t retry_at_ns;   /* [lock] after a failure nothing but requests fetch it before */
 	unsigned failures;     /* [lock] in a row */
+	unsigned strays;       /* [lock] times in a row that another one lay in its place */
 	bool full;	       /* [lock] no more data fit */
 	bool stream;	       /* [lock] an open file has much to write */
 	uint64_t futile_bytes; /* [lock] that waited, but a migration found none of them */

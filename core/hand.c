@@ -112,7 +112,7 @@ bool rsm_hand_ask(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
 		rsm_log_warning("%s (and the request to the operator was not kept: %s)",
 				request.text, err.msg);
 	RSM_LOCK_SCOPE(&manager->lock);
-	if (!cartridge->hand_library)
+	if (!cartridge->hand_asked_ns)
 		cartridge->hand_asked_ns = rsm_manager_now(manager);
 	cartridge->hand_request = id;
 	cartridge->hand_library = worker->library->id;
@@ -122,7 +122,7 @@ bool rsm_hand_ask(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
 
 void rsm_hand_refused_locked(struct rsm_cartridge *cartridge, const struct rsm_err *refusal)
 {
-	cartridge->hand_request = cartridge->hand_library = 0;
+	cartridge->hand_request = cartridge->hand_library = cartridge->hand_asked_ns = 0;
 	cartridge->retry_at_ns = rsm_manager_now(cartridge->manager) + REFUSED_NS;
 	cartridge->failure = *refusal;
 	cartridge->outcome_number++;
@@ -181,6 +181,8 @@ static void withdraw(struct rsm_manager *manager, struct rsm_cartridge *cartridg
 	id = cartridge->hand_request;
 	came = cartridge->library != 0;
 	cartridge->hand_request = cartridge->hand_library = 0;
+	if (!came) /* else it may prove to be another one, and is asked for again */
+		cartridge->hand_asked_ns = 0;
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	/* one that came has ended it by that */

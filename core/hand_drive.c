@@ -10,7 +10,8 @@
 #include "core/ltfs/ltfs_volume.h"
 
 #define LOOK_NS	    (RSM_SECOND_NS / 10)
-#define VIRTUAL_NS  (RSM_SECOND_NS / 4) /* between looks */
+#define ASKED_NS    (RSM_SECOND_NS / 10) /* between looks into a folder that somebody is to fill */
+#define VIRTUAL_NS  (RSM_SECOND_NS / 4)
 #define REAL_NS	    (RSM_SECOND_NS)
 #define PATIENCE_NS (5 * RSM_SECOND_NS)
 /* So long it is left to be taken, even if it is wanted again: the person is on his way. */
@@ -347,7 +348,9 @@ int64_t rsm_hand_look(struct rsm_drive_worker *worker)
 		pthread_cond_broadcast(&manager->changed);
 	}
 	return rsm_manager_now(manager) +
-	       (worker->library->hardware->is_virtual ? VIRTUAL_NS : REAL_NS);
+	       (!worker->library->hardware->is_virtual ? REAL_NS
+		: rsm_hand_is_wanted_locked(worker)    ? ASKED_NS
+						       : VIRTUAL_NS);
 }
 
 bool rsm_hand_holds_back_locked(struct rsm_drive_worker *worker)

@@ -285,6 +285,34 @@ static void who_has_no_barcode_is_known_by_its_label(void **state)
 	expect_file(world, a, "file", 5000, 7);
 }
 
+/* Barcode and serial number are right, the label is somebody else's. */
+static void another_label_under_the_right_barcode_is_asked_again(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup");
+	int64_t a = given_written(world, pool, "A00001L8", "a");
+	struct mounting mounting;
+
+	put_in(world, "A00002L8");
+	await(world, "A00001L8", RSM_AT_OFFLINE);
+	in_folder(world, "cp -r shelf/A00001L8 shelf/keep && rm shelf/A00001L8/*.tap && "
+			 "printf '\\006\\0\\0\\0foreig\\006\\0\\0\\0' > "
+			 "shelf/A00001L8/partition0.tap");
+	begin(&mounting, world, a);
+	await_asked(world, a, 1);
+	put_in(world, "A00001L8");
+	for (int i = 0; i < 500 && !strstr(asked_for(world, a).last.text, "came instead"); i++)
+		usleep(10000);
+	assert_non_null(strstr(asked_for(world, a).last.text, "came instead"));
+	assert_false(atomic_load(&mounting.done));
+	in_folder(world, "mv drives/256/A00001L8 shelf/foreign && mv shelf/keep shelf/A00001L8");
+	usleep(300000);
+	put_in(world, "A00001L8");
+	pthread_join(mounting.thread, NULL);
+	assert_done(mounting.r, &mounting.err);
+	expect_file(world, a, "file", 5000, 7);
+}
+
 static void what_was_ejected_is_off_line_until_it_is_put_in_again(void **state)
 {
 	struct world *world = *state;
@@ -311,6 +339,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_drive_taken_out_of_use_ends_the_wait),
 	T(a_death_with_a_cartridge_in_the_drive_leaves_it_to_be_identified),
 	T(who_has_no_barcode_is_known_by_its_label),
+	T(another_label_under_the_right_barcode_is_asked_again),
 	T(what_was_ejected_is_off_line_until_it_is_put_in_again),
 };
 RSM_TEST_MAIN(tests)
