@@ -224,31 +224,54 @@ void rsm_hand_begin(struct rsm_library *library)
 
 /* ---- giving out ---- */
 
-/* Those who wait for another one are told what came in its place. */
+/* Somebody who waits for another one than what came, and has not been told of it; with a reference.
+ */
+static struct rsm_cartridge *next_untold_locked(struct rsm_drive_worker *worker)
+{
+	RSM_LIST_FOR_EACH (item, &worker->manager->cartridges) {
+		struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (cartridge->hand_library != worker->library->id || !cartridge->hand_request ||
+		    cartridge->library || worker->hand.arrived_ns <= cartridge->hand_asked_ns ||
+		    worker->hand.arrived_ns == cartridge->hand_told_ns)
+			continue;
+		cartridge->references++;
+		return cartridge;
+	}
+	return NULL;
+}
+
 static void tell_instead(struct rsm_drive_worker *worker, const char *shown)
 {
 	struct rsm_manager *manager = worker->manager;
 	char found[RSM_REQUEST_FOUND_SIZE];
-	int64_t requests[32];
-	size_t count = 0;
 	struct rsm_err err;
 
-	rsm_mutex_lock(&manager->lock);
-	RSM_LIST_FOR_EACH (item, &manager->cartridges) {
-		const struct rsm_cartridge *cartridge =
-			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
-
-		if (cartridge->hand_library == worker->library->id && cartridge->hand_request &&
-		    !cartridge->library && worker->hand.arrived_ns > cartridge->hand_asked_ns &&
-		    count < sizeof requests / sizeof *requests)
-			requests[count++] = cartridge->hand_request;
-	}
-	worker->hand.arrived_ns = 0;
-	rsm_mutex_unlock(&manager->lock);
 	snprintf(found, sizeof found, "%s came instead", shown);
-	for (size_t i = 0; i < count; i++)
-		if (rsm_operator_request_repeat(manager->catalog, requests[i], found, &err) < 0)
+	for (;;) {
+		struct rsm_cartridge *cartridge;
+		int64_t request = 0;
+		int r;
+
+		rsm_mutex_lock(&manager->lock);
+		cartridge = next_untold_locked(worker);
+		if (cartridge)
+			request = cartridge->hand_request;
+		rsm_mutex_unlock(&manager->lock);
+		if (!cartridge)
+			return;
+		r = rsm_operator_request_repeat(manager->catalog, request, found, &err);
+		if (r < 0)
 			rsm_log_debug(RSM_ROOM_DRIVE, "%s", err.msg);
+		rsm_mutex_lock(&manager->lock);
+		if (r == 0)
+			cartridge->hand_told_ns = worker->hand.arrived_ns;
+		else if (cartridge->hand_request == request) /* it has ended: another is raised */
+			cartridge->hand_request = 0;
+		rsm_mutex_unlock(&manager->lock);
+		rsm_cartridge_unref(cartridge);
+	}
 }
 
 static int unload(struct rsm_drive_worker *worker, const char *shown, struct rsm_err *err)
@@ -303,7 +326,7 @@ static void give_out(struct rsm_drive_worker *worker)
 	struct rsm_hand *hand = &worker->hand;
 	struct rsm_medium m = { 0 };
 	struct rsm_err err;
-	bool gives, away;
+	bool gives, given, away;
 	int wish, r = 0;
 
 	if (rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE, worker->element,
@@ -312,12 +335,16 @@ static void give_out(struct rsm_drive_worker *worker)
 	rsm_mutex_lock(&manager->lock);
 	wish = hand->wish;
 	away = wish == RSM_HAND_AWAY;
+	given = hand->given;
 	/* who has just come and is unknown is looked at first */
 	gives = is_in_the_way_locked(worker) && !is_used_locked(worker, m.id) &&
 		(m.state != RSM_MEDIUM_UNKNOWN || m.cleaner);
 	rsm_mutex_unlock(&manager->lock);
-	if (wish == RSM_HAND_NO_WISH && !gives)
+	if (wish == RSM_HAND_NO_WISH && !gives) {
+		if (given)
+			tell_instead(worker, m.shown);
 		return;
+	}
 	r = unload(worker, m.shown, &err);
 	if (r < 0)
 		rsm_log_warning("%s in %s: %s", m.shown, worker->name, err.msg);

@@ -181,6 +181,8 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 	if (cartridge) {
 		cartridge->references++;
 		cartridge->library = m.location == RSM_AT_OFFLINE ? 0 : m.library;
+		if (cartridge->library)
+			cartridge->hand_request = 0; /* ended below */
 		if (m.location != RSM_AT_PORT)
 			cartridge->ejected = false;
 		else if (cartridge->ejected)
