@@ -44,7 +44,7 @@ struct rsm_hand {
 	int64_t idle_since_ns; /* [lock] nothing was done with what is in it */
 	int64_t hold_until_ns; /* [lock] it is left to be taken */
 	enum { RSM_HAND_NO_WISH, RSM_HAND_UNLOAD, RSM_HAND_AWAY } wish; /* [lock] of somebody */
-	unsigned looks_wanted, looks_done; /* [lock] */
+	unsigned looks_wanted, looks_done;				/* [lock] */
 };
 
 struct rsm_drive_worker {

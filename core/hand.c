@@ -21,9 +21,9 @@ static bool could_take_locked(const struct rsm_drive_worker *worker,
 {
 	return rsm_hand_is(worker->library) && worker->library->enabled && worker->enabled &&
 	       !rsm_drive_worker_has_failed_locked(worker) &&
-	       (cartridge->unknown || rsm_media_reach_access(&worker->hardware->reach,
-							     cartridge->media_type) !=
-					      RSM_MEDIA_NONE);
+	       (cartridge->unknown ||
+		rsm_media_reach_access(&worker->hardware->reach, cartridge->media_type) !=
+			RSM_MEDIA_NONE);
 }
 
 /* The one that he was asked to use; else an empty one; else any. */
@@ -99,7 +99,7 @@ bool rsm_hand_ask(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
 
 	rsm_mutex_lock(&manager->lock);
 	worker = rsm_hand_drive_locked(cartridge);
-	asked = cartridge->hand_request != 0;
+	asked = cartridge->hand_request || !is_wanted_locked(cartridge);
 	request.medium = cartridge->id;
 	rsm_mutex_unlock(&manager->lock);
 	if (!worker || asked)
@@ -186,9 +186,9 @@ static void withdraw(struct rsm_manager *manager, struct rsm_cartridge *cartridg
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
 	/* one that came has ended it by that */
-	if (id && rsm_operator_request_end(manager->catalog, id,
-					   came ? RSM_REQUEST_COMPLETE : RSM_REQUEST_REFUSED,
-					   &err) < 0)
+	if (id &&
+	    rsm_operator_request_end(manager->catalog, id,
+				     came ? RSM_REQUEST_COMPLETE : RSM_REQUEST_REFUSED, &err) < 0)
 		rsm_log_debug(RSM_ROOM_DRIVE, "%s", err.msg);
 }
 
@@ -213,7 +213,8 @@ void rsm_hand_tend(struct rsm_library *library)
 		else
 			withdraw(manager, cartridge);
 		if (task == FAIL) {
-			rsm_err_set(&err, ENODEV, "%s: the drive that it was wanted for is out of use",
+			rsm_err_set(&err, ENODEV,
+				    "%s: the drive that it was wanted for is out of use",
 				    cartridge->barcode);
 			rsm_cartridge_fail_requests(cartridge, -ENODEV, &err);
 		}

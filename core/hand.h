@@ -24,7 +24,9 @@ struct rsm_drive_worker *rsm_hand_drive_locked(const struct rsm_cartridge *cartr
 bool rsm_hand_waits_locked(const struct rsm_cartridge *cartridge);
 /* Has a person been asked to bring one to this drive? */
 bool rsm_hand_is_wanted_locked(const struct rsm_drive_worker *worker);
-/* Asks for an off-line cartridge, once. False: there is no drive for it. Without the lock. */
+/* Asks for an off-line cartridge that somebody waits for, once. False: there is no drive for it.
+ * Without the lock.
+ */
 bool rsm_hand_ask(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 /* The operator does not bring it: what nobody waits for does not ask again for a while. */
 void rsm_hand_refused_locked(struct rsm_cartridge *cartridge, const struct rsm_err *refusal);

@@ -86,8 +86,7 @@ static int64_t recognise(struct rsm_drive_worker *worker, bool *ret_stranger)
 					medium.label_work == RSM_LABEL_NONE &&
 					strcasecmp(medium.volume_uuid, probe.label.uuid) != 0;
 	}
-	if (!found &&
-	    rsm_medium_find_serial(catalog_of(worker), serial, &medium, NULL) == 0 &&
+	if (!found && rsm_medium_find_serial(catalog_of(worker), serial, &medium, NULL) == 0 &&
 	    may_be_here(worker, &medium))
 		found = medium.id;
 	return found;
@@ -313,8 +312,7 @@ static bool is_in_the_way_locked(const struct rsm_drive_worker *worker)
 /* Is it wanted itself? Then the queue says when it leaves. */
 static bool is_used_locked(const struct rsm_drive_worker *worker, int64_t medium)
 {
-	const struct rsm_cartridge *cartridge =
-		rsm_cartridge_find_locked(worker->manager, medium);
+	const struct rsm_cartridge *cartridge = rsm_cartridge_find_locked(worker->manager, medium);
 	int64_t now = rsm_manager_now(worker->manager);
 
 	return cartridge && cartridge->library && rsm_mount_queue_due_ns(cartridge, now) <= now;
@@ -374,10 +372,9 @@ int64_t rsm_hand_look(struct rsm_drive_worker *worker)
 		worker->hand.looks_done = wanted;
 		pthread_cond_broadcast(&manager->changed);
 	}
-	return rsm_manager_now(manager) +
-	       (!worker->library->hardware->is_virtual ? REAL_NS
-		: rsm_hand_is_wanted_locked(worker)    ? ASKED_NS
-						       : VIRTUAL_NS);
+	return rsm_manager_now(manager) + (!worker->library->hardware->is_virtual ? REAL_NS
+					   : rsm_hand_is_wanted_locked(worker)	  ? ASKED_NS
+										  : VIRTUAL_NS);
 }
 
 bool rsm_hand_holds_back_locked(struct rsm_drive_worker *worker)

@@ -264,7 +264,8 @@ static void match_by_barcode(struct reconciling *it)
 		struct place *place = &it->places[i];
 		struct known *known = known_at(it, place->location, place->element);
 
-		if (!place->side && place->barcode[0] && known && strcmp(known->barcode, place->barcode) == 0)
+		if (!place->side && place->barcode[0] && known &&
+		    strcmp(known->barcode, place->barcode) == 0)
 			match(place, known);
 	}
 	for (size_t i = 0; i < it->place_count; i++) {

@@ -523,9 +523,8 @@ static int dismount_at_rest(struct rsm_manager *manager, int64_t medium, const a
 	struct rsm_library *library;
 	struct rsm_medium m;
 
-	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 ||
-	    m.location != RSM_AT_DRIVE || !(library = rsm_library_find(manager, m.library)) ||
-	    !rsm_hand_is(library))
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 || m.location != RSM_AT_DRIVE ||
+	    !(library = rsm_library_find(manager, m.library)) || !rsm_hand_is(library))
 		return -EINVAL; /* as err says */
 	return rsm_hand_give_out(library, false, cancel, err);
 }

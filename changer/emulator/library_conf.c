@@ -417,7 +417,8 @@ static int parse_line(struct parser *p, char *line, bool *seen)
 		p->err, EBADMSG,
 		"%s:%u: unknown key %.60s: expected drive_type, drive_type@ELEMENT, capacity, "
 		"early_warning, timing, robot_s, load_s, unload_s, locate_mb_s, "
-		"rate_mb_s, sync, barcodes, changer, clean_after, cleanings, transport, serial or fail",
+		"rate_mb_s, sync, barcodes, changer, clean_after, cleanings, transport, serial or "
+		"fail",
 		p->path, p->line, key);
 }
 

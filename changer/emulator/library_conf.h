@@ -2,9 +2,9 @@
  *
  * "key = value" lines, '#' begins a comment. The keys are listed in library_folder.h; besides them
  * drive_type@ELEMENT, unload_s, sync (on | off: whether data are made durable on the host's disk),
- * barcodes (on | off: whether the robot reads them), changer (robot | none), clean_after (loads until a drive wants to be
- * cleaned), cleanings (that a cleaning cartridge is good for), transport (address of the robot's
- * arm) and serial (of the library; its drives' are made from it).
+ * barcodes (on | off: whether the robot reads them), changer (robot | none), clean_after (loads
+ * until a drive wants to be cleaned), cleanings (that a cleaning cartridge is good for), transport
+ * (address of the robot's arm) and serial (of the library; its drives' are made from it).
  */
 #ifndef RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
 #define RSM_CHANGER_EMULATOR_LIBRARY_CONF_H

@@ -258,8 +258,8 @@ static int make_cartridges(int library, const struct plan *plan, struct rsm_err 
 	const struct rsm_library_shape *shape = plan->shape;
 	const struct rsm_lto *type = plan->type;
 	const char *suffix = plan->worm ? type->worm_suffix : type->suffix;
-	bool cleaner = !shape->no_cleaner &&
-		       (shape->standalone || shape->cartridges < shape->slots);
+	bool cleaner =
+		!shape->no_cleaner && (shape->standalone || shape->cartridges < shape->slots);
 	uint64_t mib = shape->capacity_bytes ? shape->capacity_bytes >> 20 : type->capacity_mib;
 
 	for (unsigned i = 0; i < shape->cartridges + cleaner; i++) {

@@ -174,8 +174,8 @@ static void operator_request_satisfied_falsely_is_asked_again_with_what_was_foun
 	await(world, "A00001L8", RSM_AT_OFFLINE);
 	begin(&mounting, world, a);
 	await_asked(world, a, 1);
-	assert_int_equal(rsm_manager_satisfy_request(
-				 world->manager, asked_for(world, a).last.id, NULL, &world->err),
+	assert_int_equal(rsm_manager_satisfy_request(world->manager, asked_for(world, a).last.id,
+						     NULL, &world->err),
 			 -EAGAIN);
 	assert_non_null(strstr(world->err.msg, "nothing came"));
 	put_in(world, "A00003L8");
