@@ -475,7 +475,8 @@ bool rsm_hand_has_lost(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	let_go(worker, cartridge);
 	if (r == RSM_TAPE_NO_MEDIUM && rsm_tape_drive_is_seated(worker->drive, &anew)) {
 		read_print(worker, print, sizeof print);
-		hand->out = strcmp(print, hand->print) == 0; /* by the drive's own button */
+		/* by the drive's own button */
+		hand->out = !anew && strcmp(print, hand->print) == 0;
 	}
 	if (!hand->out) /* whatever is there now has come since */
 		snprintf(hand->print, sizeof hand->print, "taken out");

@@ -152,7 +152,7 @@ static void a_stand_alone_drive_senses_what_people_put_in_and_take_out(void **st
 	assert_true(seated(drive, &anew) && anew);
 	assert_true(seated(drive, &anew) && !anew);
 	run(*state, "mv drives/256/A00001L8 shelf/ && mv shelf/A00001L8 drives/256/");
-	assert_true(seated(drive, &anew));
+	assert_true(seated(drive, &anew) && anew);
 	assert_done(rsm_tape_drive_load(drive, 1000, &err), &err);
 	assert_done(rsm_tape_drive_poll(drive, &err), &err);
 	assert_done(rsm_tape_drive_prevent_removal(drive, true, &err), &err);

@@ -306,7 +306,6 @@ static void another_label_under_the_right_barcode_is_asked_again(void **state)
 	assert_non_null(strstr(asked_for(world, a).last.text, "came instead"));
 	assert_false(atomic_load(&mounting.done));
 	in_folder(world, "mv drives/256/A00001L8 shelf/foreign && mv shelf/keep shelf/A00001L8");
-	usleep(300000);
 	put_in(world, "A00001L8");
 	pthread_join(mounting.thread, NULL);
 	assert_done(mounting.r, &mounting.err);
@@ -324,9 +323,7 @@ static void what_was_ejected_is_off_line_until_it_is_put_in_again(void **state)
 	assert_int_equal(barcode_of(world, "A00001L8").location, RSM_AT_OFFLINE);
 	usleep(600000); /* it still stands there, and stays off-line */
 	assert_int_equal(barcode_of(world, "A00001L8").location, RSM_AT_OFFLINE);
-	in_folder(world, "mv drives/256/A00001L8 shelf/");
-	usleep(600000); /* a drive has to see that it is gone */
-	put_in(world, "A00001L8");
+	put_in(world, "A00001L8"); /* out and in at one stroke */
 	await(world, "A00001L8", RSM_AT_DRIVE);
 	expect_file(world, a, "file", 5000, 7);
 }

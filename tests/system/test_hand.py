@@ -238,8 +238,6 @@ def eject_and_dismount_unload_it_and_what_is_taken_out_is_off_line(bench):
     expect("event=eject medium=A00002L8" in mount.rsm("events").stdout, "no event")
     waiter = reader(mount / "P/b/file")
     wait_until("the operator is asked", lambda: asked_for(mount, "A00002L8"), 10)
-    operator.take_out()
-    time.sleep(0.6)
     operator.put_in("A00002L8")
     ends_well(waiter, "b" * 300_000)
     # by hand, while it lies there with a file open
