@@ -11,6 +11,7 @@
 #include "core/copy_private.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 #include "core/manager_private.h"
 
 #define KEEP_IDLE_NS (60 * RSM_SECOND_NS)
@@ -88,7 +89,7 @@ int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 static bool is_nothing_known_locked(const struct rsm_cartridge *cartridge)
 {
 	return cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->content &&
-	       !cartridge->failure.code && !cartridge->ejected &&
+	       !cartridge->failure.code && !cartridge->ejected && !cartridge->hand_library &&
 	       rsm_list_is_empty(&cartridge->works) &&
 	       rsm_mount_queue_due_ns(cartridge, 0) == RSM_NEVER_NS;
 }
@@ -145,8 +146,11 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 
 	rsm_mutex_lock(&manager->lock);
 	offline = !cached && cartridge->library == 0;
-	if (offline && !manager->options.offline_wait)
+	if (offline && !rsm_hand_waits_locked(cartridge))
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
+	else if (offline && cartridge->refused_until_ns > rsm_manager_now(manager))
+		r = rsm_err_set(&err, ECANCELED, "%s: the operator refused to bring it",
+				cartridge->barcode);
 	else if (!cached && manager->stopping && cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(&err, EIO, "%s: rsmfs is shutting down", cartridge->barcode);
 	else if (!cached && cartridge->state == RSM_CARTRIDGE_AWAY &&
@@ -164,7 +168,7 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 	else if (!cached && r == 0)
 		rsm_cartridge_wanted_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);
-	if (offline)
+	if (offline && r != -ECANCELED)
 		rsm_manager_request_medium(manager, cartridge);
 	if (cached)
 		rsm_drive_worker_answer_cached(worker, read);
@@ -208,8 +212,8 @@ void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon)
 	if (!soon) {
 		cartridge->read_soon_ns = 0;
 		rsm_cartridge_unwanted_locked(cartridge);
-	} else if (cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library &&
-		   !cartridge->read_soon_ns) {
+	} else if (cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->read_soon_ns &&
+		   (cartridge->library || rsm_hand_drive_locked(cartridge))) {
 		cartridge->read_soon_ns = rsm_manager_now(cartridge->manager);
 		rsm_cartridge_wanted_locked(cartridge);
 	}
@@ -264,8 +268,8 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 	RSM_LOCK_SCOPE(&manager->lock);
 	switch (want) {
 	case RSM_WANT_READ_SOON:
-		if (cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library &&
-		    !cartridge->read_soon_ns) {
+		if (cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->read_soon_ns &&
+		    (cartridge->library || rsm_hand_drive_locked(cartridge))) {
 			cartridge->read_soon_ns = now;
 			wake = true;
 		}
@@ -509,6 +513,7 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
 
 		if (cartridge->references || cartridge->state != RSM_CARTRIDGE_AWAY ||
+		    cartridge->hand_library ||
 		    rsm_mount_queue_due_ns(cartridge, now) != RSM_NEVER_NS)
 			continue;
 		if (now - cartridge->idle_since_ns < KEEP_IDLE_NS && open <= KEEP_IDLE_MOST)

@@ -3,6 +3,7 @@
  */
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 
 #include "base/log.h"
 
@@ -186,6 +187,7 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	worker->failures = 0;
 	rsm_item_ends_locked(cartridge, RSM_WORK_PASSED, "");
 	cartridge->stay_until_ns = 0;
+	cartridge->hand_asked_ns = 0;
 	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
 	    rsm_list_is_empty(&cartridge->reads))
 		leave_soon_locked(cartridge);
@@ -212,7 +214,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again, traded, known, goes_on, is_settled;
+	bool identify, keeps, again, traded, known, goes_on, is_settled, gone;
 	int r;
 
 	worker->another = RSM_ANOTHER_NONE;
@@ -222,6 +224,9 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
+	/* by hand: it was taken out, or it was another one; a person is asked again */
+	gone = rsm_hand_is(worker->library) &&
+	       (r == -ENOMEDIUM || (r == -EMEDIUMTYPE && !cartridge->library));
 	if (r == 0)
 		(void)rsm_identify_ended_locked(cartridge, r);
 	cartridge->renew = false;
@@ -242,7 +247,9 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	is_settled = cartridge->incompatible;
 	again = !traded && !known && rsm_drive_try_elsewhere_locked(worker, cartridge, &err) &&
 		cartridge->failures == 0 && !keeps;
-	if (goes_on) {
+	if (gone) {
+		(void)rsm_identify_ended_locked(cartridge, r);
+	} else if (goes_on) {
 		cartridge->identify = identify;
 	} else {
 		if (!traded && !known)
@@ -250,7 +257,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		if (!again)
 			(void)rsm_identify_ended_locked(cartridge, r);
 	}
-	if (goes_on || again || traded)
+	if (goes_on || again || traded || gone)
 		rsm_item_goes_back_locked(cartridge, err.msg);
 	else
 		rsm_item_ends_locked(cartridge, known ? RSM_WORK_PASSED : RSM_WORK_FAILED, err.msg);
@@ -266,8 +273,10 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (goes_on) { /* who waits goes on waiting: for another kind of drive */
+	if (goes_on || gone) { /* who waits goes on waiting: for another drive, or a person */
 		rsm_log_info("%s", err.msg);
+		if (gone && r == -EMEDIUMTYPE)
+			rsm_identify_unknown_again(worker->library);
 		rsm_cartridge_unref(cartridge);
 		return;
 	}

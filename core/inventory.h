@@ -76,6 +76,12 @@ RSM_MUST_CHECK int rsm_inventory_reconcile(struct rsm_catalog *catalog, int64_t 
 					   const struct rsm_element *elements, size_t count,
 					   struct rsm_inventory *ret_inventory,
 					   struct rsm_err *err);
+/* The same for a stand-alone drive, whose cartridge is `medium` by its label: an off-line one, or
+ * one of this library.
+ */
+RSM_MUST_CHECK int rsm_inventory_seat(struct rsm_catalog *catalog, int64_t library,
+				      const struct rsm_element *element, int64_t medium,
+				      struct rsm_inventory *ret_inventory, struct rsm_err *err);
 /* The same, but outcome ELSEWHERE, with nothing done: a cartridge that is new here bears the
  * barcode of one that another served library is thought to hold. That one (*ret_library) is to be
  * asked first, by _see_off: it may have been carried over.

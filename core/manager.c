@@ -12,6 +12,7 @@
 #include "core/copy_private.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 #include "core/retention.h"
 #include "core/view.h"
 
@@ -77,6 +78,8 @@ void rsm_manager_request_medium(struct rsm_manager *manager, struct rsm_cartridg
 	struct rsm_operator_request request = { .kind = RSM_REQUEST_MOVE_MEDIA,
 						.medium = cartridge->id };
 
+	if (rsm_hand_ask(manager, cartridge))
+		return;
 	snprintf(request.text, sizeof request.text, "put cartridge %s into the library",
 		 cartridge->barcode);
 	raise_request(manager, &request);
@@ -199,8 +202,7 @@ static void room_came(void *context)
 
 static const char not_allocated[] = "the cartridge is not allocated";
 
-static void refuse_by_state_locked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
-				   const struct rsm_medium *m)
+static void refuse_by_state_locked(struct rsm_cartridge *cartridge, const struct rsm_medium *m)
 {
 	bool away = cartridge->library == 0; /* gone, or in a port for a person to take */
 	char reason[sizeof cartridge->reason] = "";
@@ -222,7 +224,7 @@ static void refuse_by_state_locked(struct rsm_manager *manager, struct rsm_cartr
 					   "another cartridge bears the same volume");
 	else if (reason[0])
 		rsm_content_refuse_changes(content, EROFS, reason);
-	else if (away && !manager->options.offline_wait)
+	else if (away && !rsm_hand_waits_locked(cartridge))
 		rsm_content_refuse_changes(content, ENOMEDIUM,
 					   "the cartridge is not in the library");
 	else
@@ -248,7 +250,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	RSM_LOCK_SCOPE(&manager->lock);
 	if (!cartridge->content || rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0)
 		return;
-	refuse_by_state_locked(manager, cartridge, &m);
+	refuse_by_state_locked(cartridge, &m);
 	full = cartridge->no_room || cartridge->full;
 	rsm_content_set_full(cartridge->content, full);
 	rsm_content_set_room(cartridge->content, full ? 0 : room);
@@ -487,8 +489,11 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 		rsm_manager_tidy_leftovers(manager);
 	if (r == 0)
 		r = rsm_library_open_all(manager, err);
-	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
+	for (size_t i = 0; r == 0 && i < manager->library_count; i++) {
+		if (rsm_hand_is(&manager->libraries[i]))
+			rsm_hand_begin(&manager->libraries[i]);
 		r = rsm_library_inventory(&manager->libraries[i], err);
+	}
 	if (r == 0)
 		rsm_manager_restore_catalog(manager);
 	if (r == 0)

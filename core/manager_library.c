@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/medium_record.h"
 #include "core/drive_fit.h"
+#include "core/hand.h"
 
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
 {
@@ -135,32 +136,29 @@ void rsm_library_close_all(struct rsm_manager *manager)
 
 /* ---- inventory ---- */
 
-/* A stand-alone drive has no changer to ask: what is in it is found by loading. */
+/* A stand-alone drive has no changer to ask: what is in it its thread has seen (hand.h). */
 static int ask_elements(struct rsm_library *library, struct rsm_element **ret_elements,
 			size_t *ret_count, struct rsm_err *err)
 {
-	struct rsm_tape_drive *drive;
 	struct rsm_element *element;
-	int r;
 
 	if (library->hardware->changer)
 		return rsm_medium_changer_inventory(library->hardware->changer, ret_elements,
 						    ret_count, err);
-	drive = library->hardware->drives[0].drive;
 	element = calloc(1, sizeof *element);
 	if (!element)
 		return rsm_err_oom(err);
-	r = rsm_tape_drive_poll(drive, err);
-	if (r < 0) {
-		free(element);
-		return r;
-	}
-	element->type = RSM_ELEMENT_DATA_TRANSFER;
-	element->address = library->hardware->drives[0].element;
-	element->full = r != RSM_TAPE_NO_MEDIUM;
+	RSM_LOCK_SCOPE(&library->manager->lock);
+	*element = library->seat;
 	*ret_elements = element;
 	*ret_count = 1;
 	return 0;
+}
+
+static int64_t certain_medium(struct rsm_library *library)
+{
+	RSM_LOCK_SCOPE(&library->manager->lock);
+	return library->hardware->changer || !library->seat.full ? 0 : library->seat_medium;
 }
 
 static void apply_change(struct rsm_manager *manager, const struct rsm_inventory_change *change)
@@ -183,6 +181,8 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 	if (cartridge) {
 		cartridge->references++;
 		cartridge->library = m.location == RSM_AT_OFFLINE ? 0 : m.library;
+		if (cartridge->library)
+			cartridge->hand_request = 0; /* ended below */
 		if (m.location != RSM_AT_PORT)
 			cartridge->ejected = false;
 		else if (cartridge->ejected)
@@ -213,7 +213,7 @@ void rsm_manager_note_presence(struct rsm_manager *manager, struct rsm_cartridge
 	rsm_manager_apply_state(manager, cartridge);
 	rsm_mutex_lock(&manager->lock);
 	gone = cartridge->library == 0 && cartridge->state == RSM_CARTRIDGE_AWAY &&
-	       !manager->options.offline_wait;
+	       !rsm_hand_waits_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);
 	if (!gone)
 		return;
@@ -253,12 +253,17 @@ static int look(struct rsm_library *library, bool try, int64_t *ret_elsewhere, s
 	struct rsm_manager *manager = library->manager;
 	RSM_FREE struct rsm_element *elements = NULL;
 	struct rsm_inventory inventory = { 0 };
+	int64_t certain;
 	size_t count;
 	int r;
 
 	RSM_LOCK_SCOPE(&library->inventory);
 	r = ask_elements(library, &elements, &count, err);
-	if (r == 0 && try)
+	certain = certain_medium(library);
+	if (r == 0 && certain)
+		r = rsm_inventory_seat(manager->catalog, library->id, elements, certain, &inventory,
+				       err);
+	else if (r == 0 && try)
 		r = rsm_inventory_try(manager->catalog, library->id, elements, count, &inventory,
 				      ret_elsewhere, err);
 	else if (r == 0)

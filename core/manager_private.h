@@ -37,6 +37,10 @@ struct rsm_library {
 	int64_t door_request;	    /* [lock] that asks a person to close the door, or 0 */
 	enum rsm_door_inventory door_inventory; /* [lock] what follows when it is closed */
 
+	/* of a stand-alone drive (hand.h) */
+	struct rsm_element seat; /* [lock] what its drive said last */
+	int64_t seat_medium;	 /* [lock] who is in it by its label; 0: not known */
+
 	struct rsm_identify_run identify; /* [lock] */
 };
 

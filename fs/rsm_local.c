@@ -59,6 +59,15 @@ static void fit_slots(const struct rsmfs_verb_call *call, struct rsm_library_sha
 {
 	unsigned needed = shape->cartridges + !shape->no_cleaner;
 
+	if (shape->standalone) {
+		if (!rsmfs_verb_flag(call, "drives"))
+			shape->drives = 1;
+		if (!rsmfs_verb_flag(call, "slots"))
+			shape->slots = 0;
+		if (!rsmfs_verb_flag(call, "ports"))
+			shape->ports = 0;
+		return;
+	}
 	if (!rsmfs_verb_flag(call, "slots") && shape->slots < needed)
 		shape->slots = needed;
 }
@@ -118,6 +127,7 @@ static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_verb_ca
 	shape.cartridges = (unsigned)rsmfs_verb_number(call, "cartridges", shape.cartridges);
 	shape.capacity_bytes = rsmfs_verb_size(call, "capacity", shape.capacity_bytes);
 	shape.blank = rsmfs_verb_flag(call, "blank");
+	shape.standalone = rsmfs_verb_flag(call, "standalone");
 	fit_slots(call, &shape);
 	r = rsm_library_folder_create(folder, &shape, err);
 	return r < 0 ? r : report_library(tool, folder, &shape, err);

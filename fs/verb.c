@@ -309,7 +309,8 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	    NUMBER("ports", "N", "(4)"),
 	    NUMBER("cartridges", "N", "(16)"),
 	    { "capacity", RSMFS_OPTION_SIZE, "SIZE", "of each (the type's own: 12T for LTO-8)" },
-	    FLAG("blank", "without free labels") } },
+	    FLAG("blank", "without free labels"),
+	    FLAG("standalone", "one drive and no robot: you put the cartridges in") } },
 	{ "help", "[VERB]", "n", 0, 1, true, "this, or more about a verb", {} },
 	{ .name = NULL },
 };

@@ -316,6 +316,10 @@ static int execute(struct rsm_scsi_transport *base, const struct rsm_scsi_comman
 				      .answer = ret_answer };
 	int r = 0;
 
+	/* a drive senses what is put into it; the changer's lock goes before a drive's */
+	if (emulator->conf.by_hand && emulator->changer && command->cdb[0] == 0x00 &&
+	    !atomic_load_explicit(&emulator->powerless, memory_order_acquire))
+		rsm_emulated_changer_watch(emulator->changer);
 	rsm_mutex_lock(&device->lock);
 	if (atomic_load_explicit(&emulator->powerless, memory_order_acquire)) {
 		r = -ENODEV;

@@ -138,8 +138,8 @@ static int read_elements(struct rsm_elements *elements, enum rsm_element_type ty
 	DIR *folder;
 	int r = 0;
 
-	if (fd < 0 && errno == ENOENT && type == RSM_ELEMENT_IMPORT_EXPORT)
-		return 0;
+	if (fd < 0 && errno == ENOENT && type != RSM_ELEMENT_DATA_TRANSFER)
+		return 0; /* slots/ of a library with a robot: emulator.c has looked */
 	if (fd < 0 || !(folder = fdopendir(fd)))
 		return rsm_err_errno(err, "%s/%s", path, rsm_element_folders[type]);
 	while (r == 0 && (entry = readdir(folder))) {

@@ -33,6 +33,9 @@ RSM_MUST_CHECK int rsm_emulator_changer(struct rsm_emulator *emulator,
 					struct rsm_scsi_transport **ret_transport,
 					struct rsm_err *err);
 
+/* False: `changer = none`, a stand-alone drive; its folder is where people put cartridges in. */
+bool rsm_emulator_has_changer(const struct rsm_emulator *emulator);
+
 /* Addresses of the data transfer elements, ascending; valid as long as the emulator. */
 const uint16_t *rsm_emulator_drives(const struct rsm_emulator *emulator, size_t *ret_count);
 
