@@ -253,6 +253,12 @@ RSM_MUST_CHECK int rsm_manager_medium_use(struct rsm_manager *manager, int64_t m
 RSM_MUST_CHECK int rsm_manager_space(struct rsm_manager *manager, int64_t medium,
 				     uint64_t *ret_total, uint64_t *ret_free, struct rsm_err *err);
 
+/* A failure as an event `error`: the cartridge (0: none), the drive's name, the slot where the
+ * cartridge is at home, the file (its path in the volume); NULL: there is none.
+ */
+void rsm_manager_tell_error(struct rsm_manager *manager, int64_t medium, const char *drive,
+			    const char *file, const char *text);
+
 /* ---- libraries ---- */
 
 struct rsm_drive_status {

@@ -418,8 +418,12 @@ int rsm_library_move(struct rsm_library *library, const struct rsm_medium *mediu
 		return disagree(library, medium, r, source, from_text, to_text, err);
 	if (r < 0) {
 		rsm_err_wrap(err, r, "moving %s from %s to %s", medium->shown, from_text, to_text);
-		if (recover(library, medium, to, destination) != 0)
+		if (recover(library, medium, to, destination) != 0) {
+			/* who moves it to or from a drive tells of it himself */
+			if (from != RSM_AT_DRIVE && to != RSM_AT_DRIVE)
+				rsm_manager_tell_error(manager, medium->id, NULL, NULL, err->msg);
 			return r;
+		}
 		rsm_log_warning("%s, but it is there", err->msg);
 	}
 	rsm_event_add(manager->catalog, "move", "medium", medium->shown, "from", from_text, "to",
