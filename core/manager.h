@@ -303,6 +303,12 @@ RSM_MUST_CHECK int rsm_manager_elements(struct rsm_manager *manager, int64_t lib
  */
 RSM_MUST_CHECK int rsm_manager_enable_drive(struct rsm_manager *manager, int64_t library,
 					    uint32_t element, bool enabled, struct rsm_err *err);
+/* A drive that no library of the mount has any more is unknown from now on, with its counts.
+ * `word`: its serial number, or its element address. -EBUSY: it is here; -ENXIO: nobody knows it;
+ * -EINVAL: there were several at that address.
+ */
+RSM_MUST_CHECK int rsm_manager_forget_drive(struct rsm_manager *manager, const char *word,
+					    struct rsm_drive_row *ret_drive, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_manager_enable_library(struct rsm_manager *manager, int64_t library,
 					      bool enabled, struct rsm_err *err);
 
