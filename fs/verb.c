@@ -75,7 +75,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	    FLAG("online", "fail when it is not in the library"),
 	    NUMBER("timeout", "S", "give up after so many seconds") } },
 	{ "dismount",
-	  "PATH...",
+	  "PATH...|drive:N",
 	  "o",
 	  1,
 	  RSMFS_VERB_OPERANDS,
