@@ -30,18 +30,21 @@ PROMISES = {
         ["an-lmid-seen-once-never-comes-again"]),
     3: ("a free label is written by rsm free and for an empty cartridge that is given back, by nothing else, and "
         "never on a medium whose label was not read just before",
-        {"identification": ["freeing_is_for_what_was_asked_and_nothing_else"]},
+        {"identification": ["freeing_is_for_what_was_asked_and_nothing_else"],
+         "manager_identify": ["no_free_label_is_written_on_a_medium_whose_label_was_not_just_read"]},
         ["no-operation-but-free-writes-a-free-label-and-none-on-a-label-it-has-not-just-read",
          "the-label-is-read-before-the-first-write-after-every-load"]),
     4: ("a barcode is no reason to write: after each load the label is read and compared before the first write",
         {"identification": ["a_wrong_label_never_takes_an_allocated_one_from_its_owner"],
-         "manager_failures": ["a_label_that_is_not_the_expected_one_names_cartridge_drive_and_slot"]},
-        ["the-label-is-read-before-the-first-write-after-every-load"]),
+         "manager_identify": ["a_barcode_alone_never_makes_rsmfs_write",
+                              "a_stranger_in_the_place_of_a_cartridge_is_known_as_what_it_is"]},
+        ["a-barcode-alone-never-makes-rsmfs-write", "nor-does-a-place-alone-where-there-are-no-barcodes",
+         "the-label-is-read-before-the-first-write-after-every-load"]),
     5: ("an allocated cartridge that was ejected and injected, in whichever slot, is there under its path with its "
         "LMID; a free one is free; an unrecognized one is new",
         {"inventory": ["who_leaves_and_returns_is_who_it_was", "import_and_unrecognized_ones_that_leave_are_forgotten"],
          "manager_ports": ["an_ejected_cartridge_waits_over_a_restart_until_it_is_injected"]},
-        ["eject-and-inject", "cartridges-leave-in-loads-and-doors-are-locked-and-opened"]),
+        ["ejecting-and-injecting-a-cartridge-brings-it-back-as-what-it-was", "cartridges-leave-in-loads-and-doors-are-locked-and-opened"]),
     6: ("an import taken into a pool keeps every byte; an import that is freed loses all, and somebody was asked",
         {"identification": ["an_import_is_taken_over_with_all_it_holds"],
          "manager_ports": ["an_imported_volume_is_taken_over_with_all_its_bytes"]},
@@ -69,8 +72,10 @@ PROMISES = {
          ["drives-are-cleaned-when-they-ask-and-what-is-disabled-fails"]),
     11: ("a fast inventory finds two cartridges that changed places: by barcodes, nothing is mounted; without them by "
          "the label at the next mount",
-         {"inventory": ["cartridges_that_changed_places_are_found_by_barcode"]},
-         ["a-start-knows-what-was-carried-between-thousands-of-slots"]),
+         {"inventory": ["cartridges_that_changed_places_are_found_by_barcode"],
+          "manager_identify": ["two_with_exchanged_barcodes_are_found_again"]},
+         ["fast-inventory-after-two-cartridges-changed-places-finds-both",
+          "a-start-knows-what-was-carried-between-thousands-of-slots"]),
     12: ("a full library with a full drive dismounts before it mounts, and the slot that is the home of what is in the "
          "drive is an empty slot for it",
          {"manager_queue": ["a_full_library_and_a_full_drive_dismount_before_they_mount"],
@@ -88,7 +93,8 @@ PROMISES = {
           "refusing-ends-the-wait-and-arrival-satisfies-it"]),
     15: ("a medium can be deallocated while it is off-line; its label is written when it is back, before anybody can "
          "use it",
-         {"allocation": ["deallocation_needs_no_presence"]},
+         {"allocation": ["deallocation_needs_no_presence"],
+          "manager_identify": ["deallocation_while_off_line_succeeds_and_what_returns_is_free"]},
          ["deallocation-while-off-line-succeeds-and-the-label-is-written-before-it-is-used-again"]),
     16: ("a side that was allocated as often as it may be is decommissioned when it is given back, is listed, and is "
          "never allocated again",
