@@ -21,6 +21,7 @@ enum { KEEP_IDLE_MOST = 24, ROOM_FOR_A_WRITE = 1 << 20 };
 #define INDEX_LATEST_S 300
 #define STREAM_SIZE    ((uint64_t)4 << 30)
 #define FUTILE_NS      (15 * RSM_SECOND_NS)
+#define ASKED_AGAIN_NS (RSM_SECOND_NS / 20)
 
 void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, char *ret_path,
 			  size_t size)
@@ -130,6 +131,15 @@ bool rsm_cartridge_is_disabled_locked(const struct rsm_cartridge *cartridge)
 
 /* ---- contents and what they ask for ---- */
 
+/* A kernel whose read-ahead has failed asks for the page that was wanted once more: that is the
+ * same wait, which is over.
+ */
+static bool has_just_expired_locked(const struct rsm_cartridge *cartridge, uint64_t node)
+{
+	return cartridge->expired_ns && cartridge->expired_node == node &&
+	       rsm_manager_now(cartridge->manager) - cartridge->expired_ns < ASKED_AGAIN_NS;
+}
+
 void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_read *read)
 {
 	struct rsm_cartridge *cartridge = rsm_content_owner(read->content);
@@ -156,12 +166,17 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 	else if (!cached && cartridge->state == RSM_CARTRIDGE_AWAY &&
 		 rsm_cartridge_is_disabled_locked(cartridge))
 		r = rsm_err_set(&err, ENODEV, "%s is disabled", cartridge->barcode);
+	else if (!cached && cartridge->state != RSM_CARTRIDGE_LOADED &&
+		 has_just_expired_locked(cartridge, read->node))
+		r = rsm_err_set(&err, ETIMEDOUT, "%s: no drive was ready in time",
+				cartridge->barcode);
 	else if (!cached && !offline)
 		r = rsm_manager_check_drives_locked(manager, cartridge, &err);
 	if (!cached && r == 0) {
 		read->since_ns = rsm_manager_now(manager);
 		read->deadline_ns = rsm_manager_deadline(manager, 0);
 		rsm_list_append(&cartridge->reads, &read->link);
+		rsm_manager_note_deadline_locked(manager, read->deadline_ns);
 	}
 	if (cartridge->state == RSM_CARTRIDGE_LOADED)
 		rsm_drive_worker_wake_locked(cartridge->worker); /* to read, or to read ahead */

@@ -53,6 +53,8 @@ struct rsm_cartridge {
 	struct rsm_list works;	   /* [lock] volume_work.c's */
 	unsigned syncs;		   /* [lock] waiters of rsm_manager_sync_wait */
 	int64_t read_soon_ns;	   /* [lock] 0, or since when a file is open whose data are on it */
+	uint64_t expired_node;	   /* [lock] whose read was waited for in vain last */
+	int64_t expired_ns;	   /* [lock] and when */
 	int64_t migrate_at_ns;	   /* [lock] 0: nothing staged that we know of */
 	int64_t migrate_latest_ns; /* [lock] the quiet time is not waited for beyond this */
 	int64_t label_at_ns;	   /* [lock] 0: no label work */

@@ -5,6 +5,8 @@
 #include "core/drive_private.h"
 #include "core/hand.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
 
 #define RETRY_FIRST_NS (5 * RSM_SECOND_NS)
@@ -67,16 +69,21 @@ void rsm_drive_note_success(struct rsm_drive_worker *worker)
 	worker->errors = 0;
 }
 
+void rsm_drive_note_file(struct rsm_drive_worker *worker, char *path)
+{
+	free(worker->failed_file);
+	worker->failed_file = path;
+}
+
 static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		   const struct rsm_err *err)
+		   const char *file, const struct rsm_err *err)
 {
 	if (will_pass(err)) {
 		rsm_log_info("%s", err->msg);
 		return;
 	}
 	rsm_log_error("%s", err->msg);
-	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
-		      worker->name, "text", err->msg, NULL);
+	rsm_manager_tell_error(worker->manager, cartridge->id, worker->name, file, err->msg);
 }
 
 /* The databases lie on the disk of the staging area. When somebody else has filled it to the last
@@ -109,7 +116,8 @@ void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridg
 		return;
 	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
-	report(worker, cartridge, err);
+	report(worker, cartridge, worker->failed_file, err);
+	rsm_drive_note_file(worker, NULL);
 	rsm_drive_note_error(worker, cartridge, true, err);
 	rsm_mutex_lock(&worker->manager->lock);
 	/* the index that a failed write keeps from being written is no second failure */
@@ -285,7 +293,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	else if (r == -EMEDIUMTYPE && (is_settled || worker->medium.cleaner))
 		rsm_log_warning("%s", err.msg); /* that is what it is, and is in the events */
 	else
-		report(worker, cartridge, &err);
+		report(worker, cartridge, NULL, &err);
 	if (!traded && !known)
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
@@ -353,7 +361,7 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	rsm_drive_look_at_alerts(worker);
 	if (r < 0) {
 		rsm_err_wrap(&err, r, "%s in %s", cartridge->barcode, worker->name);
-		report(worker, cartridge, &err);
+		report(worker, cartridge, NULL, &err);
 	}
 	rsm_item_end_dismount(worker, item, r, &err);
 	rsm_mutex_lock(&manager->lock);

@@ -90,6 +90,7 @@ struct rsm_drive_worker {
 	struct rsm_hasher *hasher; /* NULL: no checksums (yet) */
 	bool hasher_failed;
 	struct rsm_medium_traffic told; /* of the drive; errors: of the medium, to be told */
+	char *failed_file;		/* whose writing failed, or did not fit; NULL: none */
 	struct rsm_block_cache cache;
 	struct courier courier;
 };
@@ -114,6 +115,8 @@ void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge);
 bool rsm_drive_try_elsewhere_locked(struct rsm_drive_worker *worker,
 				    struct rsm_cartridge *cartridge, const struct rsm_err *err);
 void rsm_drive_note_success(struct rsm_drive_worker *worker);
+/* Which file it was that could not be written, for who tells of it. Takes `path`; NULL: none. */
+void rsm_drive_note_file(struct rsm_drive_worker *worker, char *path);
 
 /* ---- drive_choose.c, drive_step.c ---- */
 

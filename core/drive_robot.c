@@ -25,6 +25,16 @@ int rsm_drive_load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartri
 	return r > 0 ? rsm_err_fold(err, r, "load") : r;
 }
 
+/* By what an inventory has found just now. */
+static bool lies_here(struct rsm_drive_worker *worker, int64_t medium)
+{
+	struct rsm_medium now;
+
+	return rsm_medium_get(catalog_of(worker), medium, &now, NULL) != 0 ||
+	       (now.library == worker->library->id && now.location == RSM_AT_DRIVE &&
+		now.element == worker->element);
+}
+
 static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_err *err)
 {
 	uint32_t slot;
@@ -49,6 +59,10 @@ static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_e
 		}
 		if (r != -EEXIST)
 			break;
+	}
+	if (r == -ENOMEDIUM && !lies_here(worker, medium)) {
+		rsm_log_warning("%s, it is not in %s any more", err->msg, worker->name);
+		return 0;
 	}
 	return r == -EEXIST ? rsm_err_wrap(err, -EIO, "no slot could be had") : r;
 }

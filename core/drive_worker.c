@@ -52,6 +52,7 @@ void rsm_drive_worker_free(struct rsm_drive_worker *worker)
 	rsm_block_cache_fini(&worker->cache);
 	pthread_cond_destroy(&worker->wake);
 	rsm_hasher_free(worker->hasher);
+	free(worker->failed_file);
 	free(worker->buffer);
 	free(worker);
 }

@@ -51,6 +51,14 @@ RSM_MUST_CHECK int rsm_drive_get(struct rsm_catalog *catalog, int64_t id,
 				 struct rsm_drive_row *ret_drive, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_drive_set_enabled(struct rsm_catalog *catalog, int64_t drive, bool enabled,
 					 struct rsm_err *err);
+/* The next row behind `after` (0: the first) with this serial number, or element address in
+ * decimal. Outcome 1: there is none.
+ */
+RSM_MUST_CHECK int rsm_drive_find(struct rsm_catalog *catalog, const char *word, int64_t after,
+				  struct rsm_drive_row *ret_drive, struct rsm_err *err);
+/* With its counts. */
+RSM_MUST_CHECK int rsm_drive_delete(struct rsm_catalog *catalog, int64_t drive,
+				    struct rsm_err *err);
 RSM_MUST_CHECK int rsm_drive_count_mount(struct rsm_catalog *catalog, int64_t drive,
 					 struct rsm_err *err);
 

@@ -508,7 +508,8 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	if (r != 0)
 		return rsm_err_set(err, r, "housekeeper thread: %s", strerror(r));
 	manager->housekeeper_runs = true;
-	return rsm_copy_keeper_start(manager, err);
+	r = rsm_manager_start_time(manager, err);
+	return r < 0 ? r : rsm_copy_keeper_start(manager, err);
 }
 
 int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manager **ret_manager,
@@ -525,6 +526,7 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_mutex_init(&manager->lock);
 	rsm_cond_init(&manager->changed);
 	rsm_cond_init(&manager->changed_house);
+	rsm_cond_init(&manager->deadline_came);
 	rsm_cartridge_table_init(manager);
 	rsm_list_init(&manager->views);
 	rsm_list_init(&manager->copy_reads);
@@ -615,6 +617,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 {
 	rsm_copy_keeper_stop(manager);
 	stop_housekeeper(manager);
+	rsm_manager_stop_time(manager);
 	if (manager->catalog)
 		rsm_manager_keep_catalog(manager);
 	flush_contents(manager, false);
@@ -676,6 +679,7 @@ void rsm_manager_free(struct rsm_manager *manager)
 	free(manager->staging_folder);
 	pthread_cond_destroy(&manager->changed);
 	pthread_cond_destroy(&manager->changed_house);
+	pthread_cond_destroy(&manager->deadline_came);
 	rsm_mutex_fini(&manager->lock);
 	free(manager);
 }

@@ -11,6 +11,8 @@
 #include "core/drive_fit.h"
 #include "core/hand.h"
 
+enum { HARDWARE_ERROR = 0x04, ABORTED_COMMAND = 0x0B }; /* sense keys */
+
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
 {
 	switch (kind) {
@@ -342,23 +344,28 @@ static int make_sure(struct rsm_library *library, const struct rsm_medium *mediu
 	return 0;
 }
 
+enum recovered { AT_DESTINATION, AT_SOURCE, ELSEWHERE, NOBODY_KNOWS };
+
 /* Rsm-model.md 2, auto recovery: the robot has failed, or was nowhere; all is looked at again, and
  * the cartridge may be where it should be after all.
  */
-static int recover(struct rsm_library *library, const struct rsm_medium *medium,
-		   enum rsm_location_kind to, uint32_t destination)
+static enum recovered recover(struct rsm_library *library, const struct rsm_medium *medium,
+			      uint32_t source, uint32_t destination)
 {
 	struct rsm_medium now;
 	struct rsm_err err;
 
 	if (rsm_library_inventory(library, &err) < 0) {
 		rsm_log_warning("%s: %s", library->hardware->source, err.msg);
-		return -EIO;
+		return NOBODY_KNOWS;
 	}
-	if (rsm_medium_get(library->manager->catalog, medium->id, &now, NULL) != 0 ||
-	    now.library != library->id)
-		return -ENOMEDIUM;
-	return now.location == to && now.element == destination ? 0 : -EIO;
+	if (rsm_medium_get(library->manager->catalog, medium->id, &now, NULL) != 0)
+		return NOBODY_KNOWS;
+	if (now.library != library->id || now.location == RSM_AT_OFFLINE)
+		return ELSEWHERE;
+	return now.element == destination ? AT_DESTINATION
+	       : now.element == source	  ? AT_SOURCE
+					  : ELSEWHERE;
 }
 
 static bool is_at(struct rsm_library *library, uint32_t address)
@@ -387,46 +394,81 @@ static int disagree(struct rsm_library *library, const struct rsm_medium *medium
 			   empty ? from : to, empty ? "empty" : "full");
 }
 
+/* Outcomes of rsm_medium_changer_move. */
+static int move_once(struct rsm_library *library, const struct rsm_medium *medium, uint32_t source,
+		     enum rsm_location_kind to, uint32_t destination, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	int r;
+
+	/* an inventory that is under way must not report what was before the move */
+	RSM_LOCK_SCOPE(&library->inventory);
+	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
+				    (uint16_t)destination, err);
+	if (r != 0)
+		return r;
+	rsm_mutex_lock(&manager->lock);
+	note_element_locked(library, source, NULL);
+	note_element_locked(library, destination, medium->barcode);
+	rsm_mutex_unlock(&manager->lock);
+	return rsm_medium_set_location(manager->catalog, medium->id, library->id, to, destination,
+				       err);
+}
+
+/* A robot that has lost its way may find it the second time. */
+static int move_and_recover(struct rsm_library *library, const struct rsm_medium *medium,
+			    uint32_t source, enum rsm_location_kind to, uint32_t destination,
+			    const char *words, struct rsm_err *err)
+{
+	for (int i = 0;; i++) {
+		int r = move_once(library, medium, source, to, destination, err);
+		bool robot = r < 0 && (err->key == HARDWARE_ERROR || err->key == ABORTED_COMMAND);
+		enum recovered recovered;
+
+		if (r >= 0)
+			return r;
+		rsm_err_wrap(err, r, "moving %s %s", medium->shown, words);
+		recovered = recover(library, medium, source, destination);
+		if (recovered == AT_DESTINATION) {
+			rsm_log_warning("%s, but it is there", err->msg);
+			return 0;
+		}
+		if (recovered == ELSEWHERE) /* who wants it looks where it is now */
+			return rsm_err_wrap(err, -ENOMEDIUM, "it is elsewhere now");
+		if (recovered == NOBODY_KNOWS || !robot || i > 0)
+			return r;
+		rsm_log_warning("%s, retrying", err->msg);
+	}
+}
+
 int rsm_library_move(struct rsm_library *library, const struct rsm_medium *medium,
 		     enum rsm_location_kind from, uint32_t source, enum rsm_location_kind to,
 		     uint32_t destination, struct rsm_err *err)
 {
 	struct rsm_manager *manager = library->manager;
-	char from_text[32], to_text[32];
+	char from_text[32], to_text[32], words[80];
 	int r;
 
 	rsm_location_text(from, source, from_text);
 	rsm_location_text(to, destination, to_text);
+	snprintf(words, sizeof words, "from %s to %s", from_text, to_text);
 	if (!library->hardware->changer)
 		return rsm_err_set(err, ENOMEDIUM, "%s has to be put into the drive by hand",
 				   medium->shown);
 	r = make_sure(library, medium, from, source, err);
 	if (r < 0)
 		return r;
-	/* an inventory that is under way must not report what was before the move */
-	rsm_mutex_lock(&library->inventory);
-	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
-				    (uint16_t)destination, err);
-	if (r == 0) {
-		rsm_mutex_lock(&manager->lock);
-		note_element_locked(library, source, NULL);
-		note_element_locked(library, destination, medium->barcode);
-		rsm_mutex_unlock(&manager->lock);
-		r = rsm_medium_set_location(manager->catalog, medium->id, library->id, to,
-					    destination, err);
-	}
-	rsm_mutex_unlock(&library->inventory);
+	r = move_and_recover(library, medium, source, to, destination, words, err);
 	if (r == RSM_CHANGER_NOT_READY)
 		return rsm_err_set(err, EAGAIN, "the door of %s is open",
 				   library->hardware->source);
 	if (r > 0)
 		return disagree(library, medium, r, source, from_text, to_text, err);
-	if (r < 0) {
-		rsm_err_wrap(err, r, "moving %s from %s to %s", medium->shown, from_text, to_text);
-		if (recover(library, medium, to, destination) != 0)
-			return r;
-		rsm_log_warning("%s, but it is there", err->msg);
-	}
+	/* who moves it to or from a drive tells of a failure himself */
+	if (r < 0 && from != RSM_AT_DRIVE && to != RSM_AT_DRIVE)
+		rsm_manager_tell_error(manager, medium->id, NULL, NULL, err->msg);
+	if (r < 0)
+		return r;
 	rsm_event_add(manager->catalog, "move", "medium", medium->shown, "from", from_text, "to",
 		      to_text, "library", library->label, NULL);
 	return 0;

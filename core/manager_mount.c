@@ -162,6 +162,7 @@ static void append_locked(struct rsm_manager *manager, struct rsm_mount_request 
 	if (!request->deadline_ns)
 		request->deadline_ns = rsm_manager_deadline(manager, 0);
 	rsm_list_append(&request->cartridge->mounts, &request->link);
+	rsm_manager_note_deadline_locked(manager, request->deadline_ns);
 	rsm_cartridge_wanted_locked(request->cartridge);
 }
 

@@ -480,7 +480,7 @@ static void stop(struct session *session)
 	atomic_store(&fs->live, false);
 	if (fs->control)
 		rsmfs_control_stop(fs->control);
-	rsmfs_hook_free(session->hook);
+	rsmfs_hook_stop(session->hook);
 	if (fs->parking)
 		(void)rsmfs_parking_drain(fs->parking);
 	if (fs->session)
@@ -491,8 +491,11 @@ static void stop(struct session *session)
 	/* Verbs that were under way may have told of changes until now. */
 	rsmfs_notifier_free(fs->pool_notifier);
 	rsmfs_notifier_free(fs->node_notifier);
-	if (fs->manager)
+	if (fs->manager) {
 		stop_manager(session);
+		rsmfs_hook_finish(session->hook, rsm_manager_catalog(fs->manager));
+	}
+	rsmfs_hook_free(session->hook);
 	rsm_manager_free(fs->manager);
 	rsmfs_parking_free(fs->parking);
 	if (fs->session) {

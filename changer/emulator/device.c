@@ -295,6 +295,12 @@ static int run_with_faults(struct rsm_device *device, struct rsm_device_job *job
 			run(device, job);
 		return 0;
 	}
+	if (fault.deferred) { /* the robot does it, and says that it did not */
+		run(device, job);
+		if (rsm_job_is_good(job))
+			rsm_job_check(job, fault.key, fault.asc, fault.ascq);
+		return 0;
+	}
 	if (fault.key <= 0x01) {
 		run(device, job);
 		if (!rsm_job_is_good(job))

@@ -52,6 +52,7 @@ RSM_MUST_CHECK int rsm_emulator_drive(struct rsm_emulator *emulator, uint16_t ad
  * deferred (WRITE only): the drive takes the data and loses them. That is what it says in place of
  * the next command that is not lost as well, by a deferred error (SPC-4 4.5.5) whose INFORMATION
  * tells how many blocks are not on the tape; it stands behind the last good one then.
+ * Of MOVE MEDIUM: the robot does it and says that it failed.
  */
 struct rsm_emulator_fault {
 	uint16_t opcode;

@@ -312,7 +312,8 @@ static int parse_fail(struct parser *p, const char *key, char *value)
 	    !parse_unsigned(words[1], 10, 1000000000, &countdown) || countdown == 0 ||
 	    (n == 4 &&
 	     (words[2][0] != 'x' || !parse_unsigned(words[2] + 1, 10, 1000000000, &fault.times))) ||
-	    !parse_sense(words[n - 1], &fault) || (fault.deferred && fault.opcode != 0x0A))
+	    !parse_sense(words[n - 1], &fault) ||
+	    (fault.deferred && fault.opcode != 0x0A && fault.opcode != 0xA5))
 		return expected(p, key, value, what);
 	fault.skip = countdown - 1;
 	if (p->conf->fault_count == FAULT_LIMIT)
