@@ -11,6 +11,9 @@
 #include "changer/scsi_device.h"
 #include "changer/scsi_sg.h"
 
+/* A stand-alone drive has no element address; people call it drive 1. */
+enum { ALONE = 1 };
+
 /* ---- what a drive writes ---- */
 
 /* REPORT DENSITY SUPPORT (SSC-4 7.10): descriptors of 52 bytes. Nothing from a drive that does not
@@ -77,6 +80,13 @@ static int add_drive(struct rsm_hardware *hardware, struct rsm_scsi_transport *t
 	type = rsm_media_reach_best(&drive->reach);
 	if (!*type)
 		type = rsm_media_type_of_product(rsm_tape_drive_identity(drive->drive)->product);
+	if (!*type) {
+		rsm_err_set(err, ENODEV, "%s: does not tell what media it takes (%s %s)", node,
+			    rsm_tape_drive_identity(drive->drive)->vendor,
+			    rsm_tape_drive_identity(drive->drive)->product);
+		rsm_tape_drive_free(drive->drive);
+		return -ENODEV;
+	}
 	if (!drive->reach.reads)
 		drive->reach = rsm_media_reach_of_type(type);
 	snprintf(drive->type, sizeof drive->type, "%s", type);
@@ -133,11 +143,13 @@ static int open_virtual(struct rsm_hardware *hardware, const char *folder,
 	r = rsm_emulator_open(hardware->source, rsm_clock_real(), &hardware->emulator, err);
 	if (r < 0)
 		return r;
-	r = rsm_emulator_changer(hardware->emulator, &transport, err);
-	if (r == 0)
-		r = trace_if(options->trace, &transport, err);
-	if (r == 0)
-		r = rsm_medium_changer_new(transport, &hardware->changer, err);
+	if (rsm_emulator_has_changer(hardware->emulator)) {
+		r = rsm_emulator_changer(hardware->emulator, &transport, err);
+		if (r == 0)
+			r = trace_if(options->trace, &transport, err);
+		if (r == 0)
+			r = rsm_medium_changer_new(transport, &hardware->changer, err);
+	}
 	if (r < 0)
 		return r;
 	elements = rsm_emulator_drives(hardware->emulator, &count);
@@ -382,7 +394,7 @@ static int open_device(struct rsm_hardware *hardware, const struct rsm_hardware_
 	if (identity.device_type == 0x08)
 		return open_changer(hardware, options, transport, err);
 	if (identity.device_type == 0x01 && !options->drives)
-		return add_drive(hardware, transport, 0, transport->name, err);
+		return add_drive(hardware, transport, ALONE, transport->name, err);
 	rsm_scsi_transport_free(transport);
 	if (identity.device_type == 0x01)
 		return rsm_err_set(err, EINVAL,

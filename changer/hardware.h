@@ -12,7 +12,7 @@
 
 struct rsm_hardware_drive {
 	struct rsm_tape_drive *drive; /* owned by the hardware */
-	uint16_t element;	      /* data transfer element; 0 for a stand-alone drive */
+	uint16_t element;	      /* data transfer element; 1 for a stand-alone drive */
 	char node[64];		      /* "/dev/sg3"; "" for an emulated one */
 	char type[16];		      /* the newest that it writes: "LTO-8" */
 	struct rsm_media_reach reach; /* all that it reads and writes */

@@ -173,6 +173,19 @@ static int readiness(const struct rsm_sense *sense)
 	return -EIO;
 }
 
+/* 3A/03: it can be loaded; 3A/04: its memory can be read; 04/02: it is not threaded. */
+static bool stands(const struct rsm_sense *sense)
+{
+	return sense->asc == 0x04 ||
+	       (sense->asc == 0x3A && (sense->ascq == 0x03 || sense->ascq == 0x04));
+}
+
+bool rsm_tape_drive_is_seated(const struct rsm_tape_drive *drive, bool *ret_anew)
+{
+	*ret_anew = drive->anew;
+	return drive->seated;
+}
+
 int rsm_tape_drive_poll(struct rsm_tape_drive *drive, struct rsm_err *err)
 {
 	const struct rsm_scsi_command command = rsm_tape_command(0x00, 6, RSM_TAPE_QUICK_MS);
@@ -195,6 +208,8 @@ int rsm_tape_drive_poll(struct rsm_tape_drive *drive, struct rsm_err *err)
 	if (r == RSM_TAPE_BECOMING_READY)
 		return r;
 	drive->in_use = r == 0;
+	drive->seated = r == RSM_TAPE_NO_MEDIUM && stands(&sense);
+	drive->anew = drive->seated && drive->changed;
 	if (r == RSM_TAPE_NO_MEDIUM || !drive->changed) {
 		drive->changed = false;
 		return r;

@@ -55,6 +55,11 @@ enum rsm_tape_outcome {
 /* TEST UNIT READY. 0: loaded and ready. Outcomes: NO_MEDIUM, BECOMING_READY, MEDIUM_CHANGED. */
 RSM_MUST_CHECK int rsm_tape_drive_poll(struct rsm_tape_drive *drive, struct rsm_err *err);
 
+/* After _poll has found no medium: a cartridge stands in it, unloaded, and could be loaded.
+ * *ret_anew: somebody has put it there since the _poll before, as far as the drive tells.
+ */
+bool rsm_tape_drive_is_seated(const struct rsm_tape_drive *drive, bool *ret_anew);
+
 /* LOAD UNLOAD (load), then waits until ready, at most timeout_ms. Sets variable block mode (block
  * length 0) and buffered mode 1. -ENOMEDIUM: empty. -EMEDIUMTYPE: this drive cannot use it.
  */

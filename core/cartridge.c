@@ -11,6 +11,7 @@
 #include "core/copy_private.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 #include "core/manager_private.h"
 
 #define KEEP_IDLE_NS (60 * RSM_SECOND_NS)
@@ -20,6 +21,7 @@ enum { KEEP_IDLE_MOST = 24, ROOM_FOR_A_WRITE = 1 << 20 };
 #define INDEX_LATEST_S 300
 #define STREAM_SIZE    ((uint64_t)4 << 30)
 #define FUTILE_NS      (15 * RSM_SECOND_NS)
+#define ASKED_AGAIN_NS (RSM_SECOND_NS / 20)
 
 void rsm_cartridge_folder(const struct rsm_manager *manager, const char *uuid, char *ret_path,
 			  size_t size)
@@ -88,7 +90,7 @@ int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 static bool is_nothing_known_locked(const struct rsm_cartridge *cartridge)
 {
 	return cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->content &&
-	       !cartridge->failure.code && !cartridge->ejected &&
+	       !cartridge->failure.code && !cartridge->ejected && !cartridge->hand_library &&
 	       rsm_list_is_empty(&cartridge->works) &&
 	       rsm_mount_queue_due_ns(cartridge, 0) == RSM_NEVER_NS;
 }
@@ -129,6 +131,15 @@ bool rsm_cartridge_is_disabled_locked(const struct rsm_cartridge *cartridge)
 
 /* ---- contents and what they ask for ---- */
 
+/* A kernel whose read-ahead has failed asks for the page that was wanted once more: that is the
+ * same wait, which is over.
+ */
+static bool has_just_expired_locked(const struct rsm_cartridge *cartridge, uint64_t node)
+{
+	return cartridge->expired_ns && cartridge->expired_node == node &&
+	       rsm_manager_now(cartridge->manager) - cartridge->expired_ns < ASKED_AGAIN_NS;
+}
+
 void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_read *read)
 {
 	struct rsm_cartridge *cartridge = rsm_content_owner(read->content);
@@ -145,26 +156,34 @@ void rsm_cartridge_queue_read(struct rsm_manager *manager, struct rsm_medium_rea
 
 	rsm_mutex_lock(&manager->lock);
 	offline = !cached && cartridge->library == 0;
-	if (offline && !manager->options.offline_wait)
+	if (offline && !rsm_hand_waits_locked(cartridge))
 		r = rsm_err_set(&err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
+	else if (offline && cartridge->refused_until_ns > rsm_manager_now(manager))
+		r = rsm_err_set(&err, ECANCELED, "%s: the operator refused to bring it",
+				cartridge->barcode);
 	else if (!cached && manager->stopping && cartridge->state == RSM_CARTRIDGE_AWAY)
 		r = rsm_err_set(&err, EIO, "%s: rsmfs is shutting down", cartridge->barcode);
 	else if (!cached && cartridge->state == RSM_CARTRIDGE_AWAY &&
 		 rsm_cartridge_is_disabled_locked(cartridge))
 		r = rsm_err_set(&err, ENODEV, "%s is disabled", cartridge->barcode);
+	else if (!cached && cartridge->state != RSM_CARTRIDGE_LOADED &&
+		 has_just_expired_locked(cartridge, read->node))
+		r = rsm_err_set(&err, ETIMEDOUT, "%s: no drive was ready in time",
+				cartridge->barcode);
 	else if (!cached && !offline)
 		r = rsm_manager_check_drives_locked(manager, cartridge, &err);
 	if (!cached && r == 0) {
 		read->since_ns = rsm_manager_now(manager);
 		read->deadline_ns = rsm_manager_deadline(manager, 0);
 		rsm_list_append(&cartridge->reads, &read->link);
+		rsm_manager_note_deadline_locked(manager, read->deadline_ns);
 	}
 	if (cartridge->state == RSM_CARTRIDGE_LOADED)
 		rsm_drive_worker_wake_locked(cartridge->worker); /* to read, or to read ahead */
 	else if (!cached && r == 0)
 		rsm_cartridge_wanted_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);
-	if (offline)
+	if (offline && r != -ECANCELED)
 		rsm_manager_request_medium(manager, cartridge);
 	if (cached)
 		rsm_drive_worker_answer_cached(worker, read);
@@ -208,8 +227,8 @@ void rsm_cartridge_want_read(struct rsm_cartridge *cartridge, bool soon)
 	if (!soon) {
 		cartridge->read_soon_ns = 0;
 		rsm_cartridge_unwanted_locked(cartridge);
-	} else if (cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library &&
-		   !cartridge->read_soon_ns) {
+	} else if (cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->read_soon_ns &&
+		   (cartridge->library || rsm_hand_drive_locked(cartridge))) {
 		cartridge->read_soon_ns = rsm_manager_now(cartridge->manager);
 		rsm_cartridge_wanted_locked(cartridge);
 	}
@@ -264,8 +283,8 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 	RSM_LOCK_SCOPE(&manager->lock);
 	switch (want) {
 	case RSM_WANT_READ_SOON:
-		if (cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library &&
-		    !cartridge->read_soon_ns) {
+		if (cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->read_soon_ns &&
+		    (cartridge->library || rsm_hand_drive_locked(cartridge))) {
 			cartridge->read_soon_ns = now;
 			wake = true;
 		}
@@ -509,6 +528,7 @@ void rsm_cartridge_tidy(struct rsm_manager *manager)
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
 
 		if (cartridge->references || cartridge->state != RSM_CARTRIDGE_AWAY ||
+		    cartridge->hand_library ||
 		    rsm_mount_queue_due_ns(cartridge, now) != RSM_NEVER_NS)
 			continue;
 		if (now - cartridge->idle_since_ns < KEEP_IDLE_NS && open <= KEEP_IDLE_MOST)

@@ -53,6 +53,8 @@ struct rsm_cartridge {
 	struct rsm_list works;	   /* [lock] volume_work.c's */
 	unsigned syncs;		   /* [lock] waiters of rsm_manager_sync_wait */
 	int64_t read_soon_ns;	   /* [lock] 0, or since when a file is open whose data are on it */
+	uint64_t expired_node;	   /* [lock] whose read was waited for in vain last */
+	int64_t expired_ns;	   /* [lock] and when */
 	int64_t migrate_at_ns;	   /* [lock] 0: nothing staged that we know of */
 	int64_t migrate_latest_ns; /* [lock] the quiet time is not waited for beyond this */
 	int64_t label_at_ns;	   /* [lock] 0: no label work */
@@ -61,6 +63,12 @@ struct rsm_cartridge {
 	bool counted;		   /* [lock] so a full inventory wants it */
 	bool held;		   /* [lock] rsm mount: stays until rsm dismount */
 	bool leave;		   /* [lock] rsm dismount, eject: go home now */
+	bool give_out;		   /* [lock] out of a stand-alone drive, too */
+	int64_t hand_library;	   /* [lock] into whose drive a person is asked to put it, or 0 */
+	int64_t hand_request;	   /* [lock] that asks him, or 0 */
+	int64_t hand_asked_ns;	   /* [lock] since when he was, until it was fetched */
+	int64_t hand_told_ns;	   /* [lock] when another one came instead, which he was told */
+	int64_t refused_until_ns;  /* [lock] the operator has just said no to who reads it */
 	int64_t stay_until_ns;	   /* [lock] 0; else fetched to be looked at, goes home then */
 	bool disabled;		   /* [lock] the medium, by rsm disable */
 	bool ejected;		   /* [lock] it was put into a port for a person to take */

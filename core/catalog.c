@@ -355,6 +355,38 @@ static int add_released(sqlite3 *db, struct rsm_err *err)
 			       err);
 }
 
+/* Nor do they take work items of kinds that ntmsapi.h has not: rebuilt, and numbers go on. */
+static int widen_work_items(sqlite3 *db, struct rsm_err *err)
+{
+	sqlite3_int64 narrow;
+	int r = rsm_sqlite_number(db,
+				  "SELECT count(*) FROM sqlite_schema WHERE name = 'work_item' AND "
+				  "sql LIKE '%BETWEEN 0 AND 21%'",
+				  &narrow, err);
+
+	if (r < 0 || !narrow)
+		return r;
+	return rsm_sqlite_exec(
+		db,
+		"CREATE TABLE work_item_wide (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+		"kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 99), "
+		"state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 8), "
+		"medium INTEGER NOT NULL, library INTEGER NOT NULL, drive INTEGER NOT NULL, "
+		"priority INTEGER NOT NULL, user INTEGER NOT NULL, text TEXT NOT NULL, "
+		"queued INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0, "
+		"CHECK ((state IN (2, 3, 4, 7, 8)) = (ended <> 0))) STRICT; "
+		"INSERT INTO work_item_wide SELECT id, kind, state, medium, library, drive, "
+		"priority, user, text, queued, ended FROM work_item; "
+		"DELETE FROM sqlite_sequence WHERE name = 'work_item_wide'; "
+		"INSERT INTO sqlite_sequence (name, seq) SELECT 'work_item_wide', seq FROM "
+		"sqlite_sequence WHERE name = 'work_item'; "
+		"DROP TABLE work_item; "
+		"ALTER TABLE work_item_wide RENAME TO work_item; "
+		"CREATE INDEX work_item_open ON work_item (id) WHERE ended = 0; "
+		"CREATE INDEX work_item_ended ON work_item (ended) WHERE ended <> 0",
+		err);
+}
+
 static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 {
 	int r;
@@ -372,6 +404,8 @@ static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 		r = rsm_sqlite_exec(catalog->db, schema, err);
 	if (r == 0)
 		r = add_released(catalog->db, err);
+	if (r == 0)
+		r = widen_work_items(catalog->db, err);
 	if (r == 0)
 		r = rsm_sqlite_exec(catalog->db, records, err);
 	if (r == 0)

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "core/ltfs/label.h"
+#include "core/ltfs/name.h"
+
 /* ---- looking ---- */
 
 int rsm_content_lookup(struct rsm_content *content, uint64_t parent, const char *name,
@@ -93,6 +96,8 @@ int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *n
 {
 	int r = rsm_content_check_changes(content, err);
 
+	if (!r && link_target)
+		r = rsm_name_check_text("link's target", link_target, err);
 	if (r)
 		return r;
 	r = rsm_content_take_index_room(content, rsm_content_index_cost(name, link_target), err);
@@ -212,6 +217,13 @@ int rsm_content_rename(struct rsm_content *content, uint64_t parent, const char 
 
 /* ---- attributes ---- */
 
+/* What an index cannot hold is not shown until then either. */
+static void set_time(struct timespec *at, const struct timespec *value)
+{
+	*at = *value;
+	rsm_ltfs_time_clamp(at);
+}
+
 static void apply(struct rsm_node *row, unsigned what, const struct rsm_node *values)
 {
 	struct rsm_node_times *times = &row->times;
@@ -225,15 +237,15 @@ static void apply(struct rsm_node *row, unsigned what, const struct rsm_node *va
 	if (what & (RSM_SET_MODE | RSM_SET_OWNER | RSM_SET_GROUP))
 		row->flags |= RSM_NODE_HAS_UNIX;
 	if (what & RSM_SET_ACCESSED)
-		times->accessed = values->times.accessed;
+		set_time(&times->accessed, &values->times.accessed);
 	if (what & RSM_SET_MODIFIED)
-		times->modified = values->times.modified;
+		set_time(&times->modified, &values->times.modified);
 	if (what & RSM_SET_CREATED)
-		times->created = values->times.created;
+		set_time(&times->created, &values->times.created);
 	if (what & RSM_SET_BACKED_UP)
-		times->backed_up = values->times.backed_up;
+		set_time(&times->backed_up, &values->times.backed_up);
 	if (what & RSM_SET_CHANGED)
-		times->changed = values->times.changed;
+		set_time(&times->changed, &values->times.changed);
 	else
 		rsm_content_now(&times->changed);
 }
@@ -365,6 +377,8 @@ int rsm_content_set_xattr(struct rsm_content *content, uint64_t id, const char *
 	bool queued = false;
 	int r = rsm_content_check_changes(content, err);
 
+	if (!r && value)
+		r = rsm_name_check_text("attribute's name", key, err);
 	if (!r)
 		r = rsm_content_hold(content, id, &node, err);
 	if (r)

@@ -80,6 +80,12 @@ RSM_MUST_CHECK int rsm_copy_state(struct rsm_manager *manager, const struct rsm_
 struct rsm_copy_keeper;
 RSM_MUST_CHECK int rsm_copy_keeper_start(struct rsm_manager *manager, struct rsm_err *err);
 void rsm_copy_keeper_stop(struct rsm_manager *manager);
+/* A catch-up that has been running for a second is a work item from then on, or from when somebody
+ * looks at the queue. Cancelled it is tried again in ten minutes. -ENOENT: it has ended.
+ */
+void rsm_copy_note_item(struct rsm_manager *manager);
+RSM_MUST_CHECK int rsm_copy_cancel_item(struct rsm_manager *manager, int64_t item,
+					struct rsm_err *err);
 /* Somebody wants the medium for himself: the keeper lets go of it, for a moment. Waits for that. */
 void rsm_copy_let_go(struct rsm_manager *manager, int64_t medium);
 

@@ -31,6 +31,9 @@ struct rsm_copy_keeper {
 	pthread_cond_t wake; /* [manager's lock] */
 	bool stop;	     /* [manager's lock] */
 	int64_t first, copy; /* [manager's lock] the pair that is worked on; 0: none */
+	int64_t since_ns;    /* [manager's lock] when that began */
+	int64_t item;	     /* [manager's lock] its work item, or 0 */
+	bool cancelled;	     /* [manager's lock] by a person */
 	atomic_bool cancel;  /* what is being done */
 	char run[RSM_GUID_SIZE];
 	/* the thread's own */
@@ -242,6 +245,7 @@ static int bring_into_step(struct rsm_copy_keeper *keeper, const struct rsm_copy
 {
 	struct rsm_manager *manager = keeper->manager;
 	struct rsm_mirror mirror = { .manager = manager,
+				     .tick = rsm_copy_note_item,
 				     .first = pair->first,
 				     .cancel = &keeper->cancel,
 				     .run = keeper->run };
@@ -302,13 +306,30 @@ static bool begin(struct rsm_copy_keeper *keeper, const struct rsm_copy *pair)
 		return false;
 	keeper->first = pair->first;
 	keeper->copy = pair->copy;
+	keeper->since_ns = rsm_manager_now(keeper->manager);
+	keeper->cancelled = false;
 	atomic_store(&keeper->cancel, false);
 	return true;
 }
 
-static void end(struct rsm_copy_keeper *keeper)
+static void end_item_locked(struct rsm_copy_keeper *keeper, int r, const struct rsm_err *err)
+{
+	enum rsm_work_state state = keeper->cancelled		     ? RSM_WORK_CANCELLED
+				    : r == -EINTR || r == -ECANCELED ? RSM_WORK_STOPPED
+				    : r < 0			     ? RSM_WORK_FAILED
+								     : RSM_WORK_PASSED;
+	struct rsm_err own;
+
+	if (keeper->item && rsm_work_item_set(catalog_of(keeper), keeper->item, state, 0,
+					      r < 0 ? err->msg : "", &own) < 0)
+		rsm_log_debug(RSM_ROOM_QUEUE, "copies: %s", own.msg);
+	keeper->item = 0;
+}
+
+static void end(struct rsm_copy_keeper *keeper, int r, const struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&keeper->manager->lock);
+	end_item_locked(keeper, r, err);
 	keeper->first = keeper->copy = 0;
 	pthread_cond_broadcast(&keeper->manager->changed);
 }
@@ -327,6 +348,12 @@ static void report(struct rsm_copy_keeper *keeper, const struct rsm_copy *pair, 
 	put_off(keeper, pair->copy, r == -ENOSPC ? FULL_NS : RETRY_NS);
 }
 
+static bool was_cancelled(struct rsm_copy_keeper *keeper)
+{
+	RSM_LOCK_SCOPE(&keeper->manager->lock);
+	return keeper->cancelled;
+}
+
 static void keep_pair(struct rsm_copy_keeper *keeper, const struct rsm_copy *pair)
 {
 	bool whole = true;
@@ -337,12 +364,12 @@ static void keep_pair(struct rsm_copy_keeper *keeper, const struct rsm_copy *pai
 		return;
 	r = bring_into_step(keeper, pair, &whole, &err);
 	if (r == -EINTR || r == -ECANCELED)
-		put_off(keeper, pair->copy, PAUSE_NS);
+		put_off(keeper, pair->copy, was_cancelled(keeper) ? FULL_NS : PAUSE_NS);
 	else if (r < 0)
 		report(keeper, pair, r, &err);
 	else if (!whole)
 		put_off(keeper, pair->copy, PAUSE_NS);
-	end(keeper);
+	end(keeper, r, &err);
 }
 
 static bool is_stopped(struct rsm_copy_keeper *keeper)
@@ -451,6 +478,41 @@ void rsm_copy_let_go(struct rsm_manager *manager, int64_t medium)
 		atomic_store(&manager->copies->cancel, true);
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
 	}
+}
+
+/* ---- as a work item ---- */
+
+void rsm_copy_note_item(struct rsm_manager *manager)
+{
+	struct rsm_work_item item = { .kind = RSM_WORK_COPY, .state = RSM_WORK_IN_PROCESS };
+	struct rsm_copy_keeper *keeper;
+	struct rsm_medium first, copy;
+	struct rsm_err err;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	keeper = manager->copies;
+	if (!keeper || !keeper->copy || keeper->item ||
+	    rsm_manager_now(manager) - keeper->since_ns < PAUSE_NS ||
+	    rsm_medium_get(manager->catalog, keeper->first, &first, NULL) != 0 ||
+	    rsm_medium_get(manager->catalog, keeper->copy, &copy, NULL) != 0)
+		return;
+	item.medium = copy.id;
+	item.library = copy.library;
+	snprintf(item.text, sizeof item.text, "is brought into step with %.200s", first.shown);
+	if (rsm_work_item_add(manager->catalog, &item, &err) < 0)
+		rsm_log_debug(RSM_ROOM_QUEUE, "copies: %s", err.msg);
+	else
+		keeper->item = item.id;
+}
+
+int rsm_copy_cancel_item(struct rsm_manager *manager, int64_t item, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (!manager->copies || manager->copies->item != item)
+		return rsm_err_set(err, ENOENT, "work item %" PRId64 " has ended", item);
+	manager->copies->cancelled = true;
+	atomic_store(&manager->copies->cancel, true);
+	return 0;
 }
 
 /* ---- what people are told ---- */

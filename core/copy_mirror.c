@@ -32,6 +32,8 @@ struct page {
 
 static int check_cancel(const struct rsm_mirror *mirror, struct rsm_err *err)
 {
+	if (mirror->tick)
+		mirror->tick(mirror->manager);
 	if (atomic_load(mirror->cancel))
 		return rsm_err_set(err, EINTR, "interrupted");
 	return 0;

@@ -33,8 +33,9 @@ struct rsm_mirror {
 	struct rsm_content *from, *to;
 	int64_t first; /* medium of `from` */
 	const atomic_bool *cancel;
-	const char *run; /* a name that no other run of rsmfs has */
-	bool files_move; /* its own */
+	void (*tick)(struct rsm_manager *manager); /* now and then; may be NULL */
+	const char *run;			   /* a name that no other run of rsmfs has */
+	bool files_move;			   /* its own */
 	/* filled in */
 	uint64_t files, bytes, removed; /* that were copied, and that went */
 	uint64_t waiting;		/* files that are being changed: next time */

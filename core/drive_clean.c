@@ -156,22 +156,23 @@ static int clean_with(struct rsm_drive_worker *worker, const struct rsm_medium *
 	return r;
 }
 
-static int clean(struct rsm_drive_worker *worker, struct rsm_err *err)
+static int clean(struct rsm_drive_worker *worker, struct rsm_medium *ret_cleaner,
+		 struct rsm_err *err)
 {
-	struct rsm_medium cleaner;
 	int r = rsm_drive_clear(worker, 0, err);
 
 	if (r == 0)
 		r = rsm_library_await_ready(worker->library, err);
 	if (r == 0)
-		r = rsm_cleaner_find(worker->manager->catalog, worker->library->id, &cleaner, err);
+		r = rsm_cleaner_find(worker->manager->catalog, worker->library->id, ret_cleaner,
+				     err);
 	if (r == RSM_MEDIUM_ABSENT) {
 		ask_for_cleaner(worker, "");
 		return rsm_err_set(err, ENOMEDIUM,
 				   "%s: there is no cleaning cartridge that is not spent",
 				   worker->name);
 	}
-	return r < 0 ? r : clean_with(worker, &cleaner, err);
+	return r < 0 ? r : clean_with(worker, ret_cleaner, err);
 }
 
 static bool keeps_cartridge(struct rsm_drive_worker *worker)
@@ -188,10 +189,11 @@ void rsm_drive_do_clean(struct rsm_drive_worker *worker)
 	struct rsm_operator_request request = { .kind = RSM_REQUEST_DEVICE_SERVICE,
 						.library = worker->library->id,
 						.element = worker->element };
+	struct rsm_medium cleaner = { 0 };
 	struct rsm_err err = { 0 };
 	bool keeps;
 	int64_t id;
-	int r = clean(worker, &err);
+	int r = clean(worker, &cleaner, &err);
 
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
@@ -216,7 +218,11 @@ void rsm_drive_do_clean(struct rsm_drive_worker *worker)
 		return;
 	}
 	rsm_log_error("%s", err.msg);
-	rsm_event_add(manager->catalog, "error", "drive", worker->name, "text", err.msg, NULL);
+	/* or it did not even come to that: something lies in the drive */
+	if (!cleaner.id && rsm_medium_at(manager->catalog, worker->library->id, RSM_AT_DRIVE,
+					 worker->element, &cleaner, NULL) != 0)
+		cleaner.id = 0;
+	rsm_manager_tell_error(manager, cleaner.id, worker->name, NULL, err.msg);
 	snprintf(request.text, sizeof request.text, "%s needs attention: %.400s", worker->name,
 		 err.msg);
 	if (rsm_operator_request_raise(manager->catalog, &request, &id, &err) < 0)

@@ -10,7 +10,7 @@
 enum { CLEANING = 0x01, WORM = 0x80 }; /* medium types of MAM 0408h */
 
 /* Texts of the memory are padded with blanks. */
-static void read_text(struct rsm_drive_worker *worker, uint16_t id, char *ret_text, size_t size)
+void rsm_drive_read_text(struct rsm_drive_worker *worker, uint16_t id, char *ret_text, size_t size)
 {
 	size_t length = 0;
 
@@ -24,12 +24,12 @@ static void read_text(struct rsm_drive_worker *worker, uint16_t id, char *ret_te
 		ret_text[--length] = '\0';
 }
 
-static void read_serial(struct rsm_drive_worker *worker, char *ret_serial, size_t size)
+void rsm_drive_read_serial(struct rsm_drive_worker *worker, char *ret_serial, size_t size)
 {
 	char maker[9], number[33];
 
-	read_text(worker, RSM_MAM_MANUFACTURER, maker, sizeof maker);
-	read_text(worker, RSM_MAM_SERIAL_NUMBER, number, sizeof number);
+	rsm_drive_read_text(worker, RSM_MAM_MANUFACTURER, maker, sizeof maker);
+	rsm_drive_read_text(worker, RSM_MAM_SERIAL_NUMBER, number, sizeof number);
 	ret_serial[0] = '\0';
 	if (number[0])
 		snprintf(ret_serial, size, "%s|%s", maker, number);
@@ -55,7 +55,7 @@ static int note(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge
 	int r;
 
 	snprintf(before, sizeof before, "%s", worker->medium.media_type);
-	read_serial(worker, serial, sizeof serial);
+	rsm_drive_read_serial(worker, serial, sizeof serial);
 	r = rsm_medium_note_facts(manager->catalog, cartridge->id, &facts, &worker->medium, err);
 	if (r < 0)
 		return r;

@@ -3,6 +3,9 @@
  */
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
+
+#include <stdlib.h>
 
 #include "base/log.h"
 
@@ -66,16 +69,21 @@ void rsm_drive_note_success(struct rsm_drive_worker *worker)
 	worker->errors = 0;
 }
 
+void rsm_drive_note_file(struct rsm_drive_worker *worker, char *path)
+{
+	free(worker->failed_file);
+	worker->failed_file = path;
+}
+
 static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		   const struct rsm_err *err)
+		   const char *file, const struct rsm_err *err)
 {
 	if (will_pass(err)) {
 		rsm_log_info("%s", err->msg);
 		return;
 	}
 	rsm_log_error("%s", err->msg);
-	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
-		      worker->name, "text", err->msg, NULL);
+	rsm_manager_tell_error(worker->manager, cartridge->id, worker->name, file, err->msg);
 }
 
 /* The databases lie on the disk of the staging area. When somebody else has filled it to the last
@@ -108,7 +116,8 @@ void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridg
 		return;
 	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
-	report(worker, cartridge, err);
+	report(worker, cartridge, worker->failed_file, err);
+	rsm_drive_note_file(worker, NULL);
 	rsm_drive_note_error(worker, cartridge, true, err);
 	rsm_mutex_lock(&worker->manager->lock);
 	/* the index that a failed write keeps from being written is no second failure */
@@ -186,6 +195,7 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	worker->failures = 0;
 	rsm_item_ends_locked(cartridge, RSM_WORK_PASSED, "");
 	cartridge->stay_until_ns = 0;
+	cartridge->hand_asked_ns = 0;
 	if (identify && rsm_list_is_empty(&cartridge->mounts) &&
 	    rsm_list_is_empty(&cartridge->reads))
 		leave_soon_locked(cartridge);
@@ -212,7 +222,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again, traded, known, goes_on, is_settled;
+	bool identify, keeps, again, traded, known, goes_on, is_settled, gone;
 	int r;
 
 	worker->another = RSM_ANOTHER_NONE;
@@ -222,6 +232,9 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
+	/* by hand: it was taken out, or it was another one; a person is asked again */
+	gone = rsm_hand_is(worker->library) &&
+	       (r == -ENOMEDIUM || (r == -EMEDIUMTYPE && !cartridge->library));
 	if (r == 0)
 		(void)rsm_identify_ended_locked(cartridge, r);
 	cartridge->renew = false;
@@ -242,7 +255,9 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	is_settled = cartridge->incompatible;
 	again = !traded && !known && rsm_drive_try_elsewhere_locked(worker, cartridge, &err) &&
 		cartridge->failures == 0 && !keeps;
-	if (goes_on) {
+	if (gone) {
+		(void)rsm_identify_ended_locked(cartridge, r);
+	} else if (goes_on) {
 		cartridge->identify = identify;
 	} else {
 		if (!traded && !known)
@@ -250,7 +265,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		if (!again)
 			(void)rsm_identify_ended_locked(cartridge, r);
 	}
-	if (goes_on || again || traded)
+	if (goes_on || again || traded || gone)
 		rsm_item_goes_back_locked(cartridge, err.msg);
 	else
 		rsm_item_ends_locked(cartridge, known ? RSM_WORK_PASSED : RSM_WORK_FAILED, err.msg);
@@ -266,8 +281,10 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		worker->state = RSM_DRIVE_FAILED; /* hardware error again and again */
 	rsm_manager_wake_locked(manager);
 	rsm_mutex_unlock(&manager->lock);
-	if (goes_on) { /* who waits goes on waiting: for another kind of drive */
+	if (goes_on || gone) { /* who waits goes on waiting: for another drive, or a person */
 		rsm_log_info("%s", err.msg);
+		if (gone && r == -EMEDIUMTYPE)
+			rsm_identify_unknown_again(worker->library);
 		rsm_cartridge_unref(cartridge);
 		return;
 	}
@@ -276,7 +293,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	else if (r == -EMEDIUMTYPE && (is_settled || worker->medium.cleaner))
 		rsm_log_warning("%s", err.msg); /* that is what it is, and is in the events */
 	else
-		report(worker, cartridge, &err);
+		report(worker, cartridge, NULL, &err);
 	if (!traded && !known)
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
@@ -344,7 +361,7 @@ void rsm_drive_send_out(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	rsm_drive_look_at_alerts(worker);
 	if (r < 0) {
 		rsm_err_wrap(&err, r, "%s in %s", cartridge->barcode, worker->name);
-		report(worker, cartridge, &err);
+		report(worker, cartridge, NULL, &err);
 	}
 	rsm_item_end_dismount(worker, item, r, &err);
 	rsm_mutex_lock(&manager->lock);

@@ -188,12 +188,17 @@ static int write_range(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	return 0;
 }
 
-static void name_file(struct rsm_cartridge *cartridge, uint64_t id, int r, struct rsm_err *err)
+/* err NULL: it has not failed, but does not fit. */
+static void name_file(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge, uint64_t id,
+		      int r, struct rsm_err *err)
 {
-	RSM_FREE char *path = NULL;
+	char *path = NULL;
 
-	if (rsm_volume_index_path(rsm_content_index(cartridge->content), id, &path, NULL) == 0)
+	if (rsm_volume_index_path(rsm_content_index(cartridge->content), id, &path, NULL) != 0)
+		return;
+	if (err)
 		(void)rsm_err_wrap(err, r, "writing %s", path);
+	rsm_drive_note_file(worker, path);
 }
 
 /* Takes the migration. */
@@ -209,6 +214,8 @@ static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge
 		if (!migration->ranges[i].written)
 			bytes += migration->ranges[i].byte_count;
 	if (!worker->volume->ops->has_room(worker->volume, bytes)) {
+		if (!batch->full)
+			name_file(worker, cartridge, migration->id, 0, NULL);
 		batch->full = true;
 		return 0; /* smaller ones behind it may still fit */
 	}
@@ -235,7 +242,9 @@ static int write_migration(struct rsm_drive_worker *worker, struct rsm_cartridge
 	else if (batch->hasher)
 		rsm_hasher_begin(batch->hasher); /* lets go of the buffer */
 	if (r < 0)
-		name_file(cartridge, file->migration->id, r, err);
+		name_file(worker, cartridge, file->migration->id, r, err);
+	else if (r == RSM_VOLUME_FULL && !batch->full)
+		name_file(worker, cartridge, file->migration->id, r, NULL);
 	if (r != 0) {
 		/* what was written of it is waste; it stays staged */
 		rsm_migration_free(file->migration);

@@ -437,8 +437,12 @@ int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	}
 	rsm_err_wrap(err, r, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
-	if (rsm_drive_take_home(worker, cartridge, &home_err) < 0)
-		rsm_log_error("%s stays in %s: %s", cartridge->barcode, worker->name, home_err.msg);
+	if (rsm_drive_take_home(worker, cartridge, &home_err) < 0) {
+		rsm_err_wrap(&home_err, r, "%s stays in %s", cartridge->barcode, worker->name);
+		rsm_log_error("%s", home_err.msg);
+		rsm_manager_tell_error(worker->manager, cartridge->id, worker->name, NULL,
+				       home_err.msg);
+	}
 	return r;
 }
 

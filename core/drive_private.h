@@ -30,6 +30,23 @@ struct rsm_clean_wait {
 	struct rsm_err err;
 };
 
+/* Of a stand-alone drive (hand.h). */
+struct rsm_hand {
+	/* the thread's own */
+	enum { RSM_HAND_EMPTY, RSM_HAND_SEATED, RSM_HAND_LOADED } state;
+	char print[128]; /* by which another cartridge is told from this one */
+	bool out;	 /* what stands in it counts as taken out */
+	bool troubled;	 /* it does not answer, which has been told */
+	bool waited;	 /* time has passed since it was used last */
+
+	bool given;	       /* [lock] what is in it was unloaded for a person to take */
+	int64_t arrived_ns;    /* [lock] */
+	int64_t idle_since_ns; /* [lock] nothing was done with what is in it */
+	int64_t hold_until_ns; /* [lock] it is left to be taken */
+	enum { RSM_HAND_NO_WISH, RSM_HAND_UNLOAD, RSM_HAND_AWAY } wish; /* [lock] of somebody */
+	unsigned looks_wanted, looks_done;				/* [lock] */
+};
+
 struct rsm_drive_worker {
 	struct rsm_manager *manager;
 	struct rsm_library *library;
@@ -53,6 +70,7 @@ struct rsm_drive_worker {
 	bool unclean;			 /* [lock] it has said that it wants to be cleaned */
 	struct rsm_clean_wait *clean;	 /* [lock] that somebody has asked for, or NULL */
 	int64_t clean_retry_ns;		 /* [lock] after a failure */
+	struct rsm_hand hand;		 /* of one without a robot */
 
 	/* the thread's own */
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
@@ -72,6 +90,7 @@ struct rsm_drive_worker {
 	struct rsm_hasher *hasher; /* NULL: no checksums (yet) */
 	bool hasher_failed;
 	struct rsm_medium_traffic told; /* of the drive; errors: of the medium, to be told */
+	char *failed_file;		/* whose writing failed, or did not fit; NULL: none */
 	struct rsm_block_cache cache;
 	struct courier courier;
 };
@@ -96,6 +115,8 @@ void rsm_drive_note_label_work_locked(struct rsm_cartridge *cartridge);
 bool rsm_drive_try_elsewhere_locked(struct rsm_drive_worker *worker,
 				    struct rsm_cartridge *cartridge, const struct rsm_err *err);
 void rsm_drive_note_success(struct rsm_drive_worker *worker);
+/* Which file it was that could not be written, for who tells of it. Takes `path`; NULL: none. */
+void rsm_drive_note_file(struct rsm_drive_worker *worker, char *path);
 
 /* ---- drive_choose.c, drive_step.c ---- */
 
@@ -241,6 +262,11 @@ RSM_MUST_CHECK int rsm_drive_note_facts(struct rsm_drive_worker *worker,
  */
 RSM_MUST_CHECK int rsm_drive_note_refusal(struct rsm_drive_worker *worker,
 					  struct rsm_cartridge *cartridge, struct rsm_err *err);
+
+/* An attribute of the memory of the cartridge in the drive, without padding; "": it has none. */
+void rsm_drive_read_text(struct rsm_drive_worker *worker, uint16_t id, char *ret_text, size_t size);
+/* Its maker and serial number, as one text; "": it does not tell. */
+void rsm_drive_read_serial(struct rsm_drive_worker *worker, char *ret_serial, size_t size);
 
 /* ---- drive_read.c ---- */
 

@@ -206,8 +206,7 @@ static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 		     worker->name, worker->medium.home_slot, path ? path : "a file");
 	rsm_drive_note_error(worker, cartridge, false, err);
 	rsm_log_error("%s", err->msg);
-	rsm_event_add(worker->manager->catalog, "error", "medium", cartridge->barcode, "drive",
-		      worker->name, "file", path, "text", err->msg, NULL);
+	rsm_manager_tell_error(worker->manager, cartridge->id, worker->name, path, err->msg);
 }
 
 /* The drive is broken, not the medium: another one reads it. */

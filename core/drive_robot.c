@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "core/hand.h"
 
 enum { LOAD_TIMEOUT_MS = 15 * 60 * 1000, MOVE_TRIES = 3 };
 
@@ -17,9 +18,21 @@ int rsm_drive_load(struct rsm_drive_worker *worker, struct rsm_cartridge *cartri
 {
 	int r = rsm_tape_drive_load(worker->drive, LOAD_TIMEOUT_MS, err);
 
+	if (rsm_hand_is(worker->library))
+		rsm_hand_note_load(worker, r);
 	if (r == -EMEDIUMTYPE)
 		r = rsm_drive_note_refusal(worker, cartridge, err);
 	return r > 0 ? rsm_err_fold(err, r, "load") : r;
+}
+
+/* By what an inventory has found just now. */
+static bool lies_here(struct rsm_drive_worker *worker, int64_t medium)
+{
+	struct rsm_medium now;
+
+	return rsm_medium_get(catalog_of(worker), medium, &now, NULL) != 0 ||
+	       (now.library == worker->library->id && now.location == RSM_AT_DRIVE &&
+		now.element == worker->element);
 }
 
 static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_err *err)
@@ -46,6 +59,10 @@ static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_e
 		}
 		if (r != -EEXIST)
 			break;
+	}
+	if (r == -ENOMEDIUM && !lies_here(worker, medium)) {
+		rsm_log_warning("%s, it is not in %s any more", err->msg, worker->name);
+		return 0;
 	}
 	return r == -EEXIST ? rsm_err_wrap(err, -EIO, "no slot could be had") : r;
 }
@@ -83,7 +100,7 @@ static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	if (m->location == RSM_AT_DRIVE && m->element == worker->element)
 		return 0;
 	/* from a drive it could go nowhere */
-	if (m->location == RSM_AT_PORT && worker->library->hardware->changer &&
+	if (m->location == RSM_AT_PORT &&
 	    rsm_library_choose_slot(worker->library, m, &slot, NULL) == -ENOSPC)
 		return rsm_err_set(err, EBUSY, "it waits in a port until a slot is empty");
 	/* another drive that it lies in has given up on it: the robot is let try */
@@ -101,8 +118,7 @@ static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 int rsm_drive_bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		    struct rsm_err *err)
 {
-	int r = worker->library->hardware->changer ? rsm_drive_clear(worker, cartridge->id, err)
-						   : 0;
+	int r = rsm_hand_is(worker->library) ? 0 : rsm_drive_clear(worker, cartridge->id, err);
 
 	if (r < 0)
 		return r;
@@ -145,19 +161,14 @@ int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	worker->prevented = false;
 	if (rsm_drive_cache_reset(worker, 0, NULL) < 0)
 		rsm_log_debug(RSM_ROOM_DRIVE, "%s: cache not reset, ignoring", worker->name);
+	if (rsm_hand_is(worker->library))
+		return rsm_hand_lay_down(worker, cartridge, err);
 	r = rsm_tape_drive_unload(worker->drive, &unload_err);
 	if (r < 0) /* if it is still in there, the robot will say so */
 		rsm_log_warning("%s in %s: %s", cartridge->barcode, worker->name, unload_err.msg);
 	else
 		rsm_event_add(catalog_of(worker), "unload", "medium", cartridge->barcode, "drive",
 			      worker->name, NULL);
-	if (!worker->library->hardware->changer && r < 0) {
-		*err = unload_err;
-		return r;
-	}
-	if (!worker->library->hardware->changer)
-		return rsm_medium_set_location(catalog_of(worker), cartridge->id,
-					       worker->library->id, RSM_AT_PORT, 0, err);
 	return go_home(worker, who_lies_in_it(worker, cartridge), err);
 }
 

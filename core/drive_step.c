@@ -15,19 +15,34 @@ static void prevent_removal(struct rsm_drive_worker *worker)
 				err.msg);
 }
 
+/* Nobody has lost anything: a warning, and which file it was. */
+static void tell_full(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	struct rsm_err text;
+
+	rsm_err_set(&text, ENOSPC, "%s in %s (home slot %u) is full: %s stays staged on disk",
+		    cartridge->barcode, worker->name, worker->medium.home_slot,
+		    worker->failed_file ? worker->failed_file : "what does not fit");
+	rsm_log_warning("%s", text.msg);
+	rsm_manager_tell_error(worker->manager, cartridge->id, worker->name, worker->failed_file,
+			       text.msg);
+}
+
 static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err;
 	struct rsm_content_use use = { 0 };
-	bool wrote, full, asked_again;
+	bool wrote, full, was_full, asked_again;
 	int64_t asked;
 	int r;
 
 	prevent_removal(worker);
 	rsm_mutex_lock(&manager->lock);
 	asked = cartridge->migrate_at_ns;
+	was_full = cartridge->full;
 	rsm_mutex_unlock(&manager->lock);
+	rsm_drive_note_file(worker, NULL);
 	if (cartridge->content) /* as of now: what is added meanwhile has not been tried */
 		rsm_content_use(cartridge->content, &use);
 	r = rsm_drive_migrate(worker, cartridge, &wrote, &err);
@@ -60,6 +75,8 @@ static void migrate(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	rsm_mutex_unlock(&manager->lock);
 	if (full)
 		rsm_manager_note_full(manager, cartridge);
+	if (full && !was_full)
+		tell_full(worker, cartridge);
 	rsm_drive_note_status(worker, cartridge, false);
 }
 

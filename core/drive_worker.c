@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/hand.h"
 
 const char *rsm_drive_state_name(enum rsm_drive_state state)
 {
@@ -51,6 +52,7 @@ void rsm_drive_worker_free(struct rsm_drive_worker *worker)
 	rsm_block_cache_fini(&worker->cache);
 	pthread_cond_destroy(&worker->wake);
 	rsm_hasher_free(worker->hasher);
+	free(worker->failed_file);
 	free(worker->buffer);
 	free(worker);
 }
@@ -112,13 +114,25 @@ static void wait_locked(struct rsm_drive_worker *worker, int64_t until)
 		rsm_cond_wait_until(&worker->wake, &worker->manager->lock, until);
 }
 
+static int64_t no_later(int64_t until, const struct rsm_manager *manager)
+{
+	int64_t look_at = rsm_manager_now(manager) + RSM_SECOND_NS;
+
+	return look_at < until ? look_at : until;
+}
+
 static void with_cartridge(struct rsm_drive_worker *worker)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_cartridge *cartridge;
 	int64_t until;
 	enum rsm_drive_step step;
+	bool by_hand = rsm_hand_is(worker->library);
 
+	/* a person may have taken it out since */
+	if (by_hand && worker->hand.waited && rsm_hand_has_lost(worker, worker->cartridge))
+		return;
+	worker->hand.waited = false;
 	rsm_mutex_lock(&manager->lock);
 	cartridge = worker->cartridge;
 	step = rsm_drive_choose_locked(worker, cartridge, &until);
@@ -137,7 +151,8 @@ static void with_cartridge(struct rsm_drive_worker *worker)
 	rsm_mutex_lock(&manager->lock);
 	/* nothing may have come in between the look and the wait */
 	if (rsm_drive_choose_locked(worker, cartridge, &until) == RSM_STEP_WAIT)
-		wait_locked(worker, until);
+		wait_locked(worker, by_hand ? no_later(until, manager) : until);
+	worker->hand.waited = by_hand;
 	rsm_mutex_unlock(&manager->lock);
 }
 
@@ -146,12 +161,18 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_cartridge *cartridge = NULL;
-	int64_t next = RSM_NEVER_NS;
+	int64_t next = RSM_NEVER_NS, look_at = RSM_NEVER_NS;
+	bool by_hand = rsm_hand_is(worker->library);
 
 	rsm_mutex_lock(&manager->lock);
 	if (manager->stopping) {
 		rsm_mutex_unlock(&manager->lock);
 		return false;
+	}
+	if (by_hand) {
+		rsm_mutex_unlock(&manager->lock);
+		look_at = rsm_hand_look(worker);
+		rsm_mutex_lock(&manager->lock);
 	}
 	if (rsm_drive_is_to_be_cleaned_locked(worker)) {
 		worker->state = RSM_DRIVE_CLEANING;
@@ -160,7 +181,8 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 		rsm_drive_do_clean(worker);
 		return true;
 	}
-	if (rsm_drive_worker_is_empty_locked(worker)) {
+	if (rsm_drive_worker_is_empty_locked(worker) && !manager->stopping &&
+	    !(by_hand && rsm_hand_holds_back_locked(worker))) {
 		struct rsm_mount_queue queue;
 
 		rsm_manager_grant_locked(manager);
@@ -184,7 +206,8 @@ static bool without_cartridge(struct rsm_drive_worker *worker)
 
 		if (worker->unclean && manager->options.autoclean && next > soon)
 			next = soon; /* its cleaning may have had to wait */
-		wait_locked(worker, next);
+		if (!manager->stopping)
+			wait_locked(worker, next < look_at ? next : look_at);
 	}
 	rsm_mutex_unlock(&manager->lock);
 	if (cartridge)

@@ -45,6 +45,7 @@ struct reconciling {
 	bool robot_holds; /* a cartridge is in the robot's hand: who is missing may be it */
 	enum { WHOLE, UNLESS_ELSEWHERE, DEPARTURES } scope;
 	int64_t elsewhere; /* library that is to be asked first; 0: none */
+	int64_t certain;   /* who is in the only place, by its label; 0: not known */
 };
 
 static void fini(struct reconciling *it)
@@ -243,13 +244,28 @@ static void match(struct place *place, struct known *known)
 	place->moved = known->location != place->location || known->element != place->element;
 }
 
+/* A stand-alone drive has read more than a barcode. */
+static void match_certain(struct reconciling *it)
+{
+	if (!it->certain || it->place_count != 1)
+		return;
+	it->places[0].side = it->certain;
+	it->places[0].moved = it->places[0].arrived = true;
+	for (size_t i = 0; i < it->known_count; i++)
+		if (it->known[i].side == it->certain) {
+			match(&it->places[0], &it->known[i]);
+			it->places[0].arrived = false;
+		}
+}
+
 static void match_by_barcode(struct reconciling *it)
 {
 	for (size_t i = 0; i < it->place_count; i++) {
 		struct place *place = &it->places[i];
 		struct known *known = known_at(it, place->location, place->element);
 
-		if (place->barcode[0] && known && strcmp(known->barcode, place->barcode) == 0)
+		if (!place->side && place->barcode[0] && known &&
+		    strcmp(known->barcode, place->barcode) == 0)
 			match(place, known);
 	}
 	for (size_t i = 0; i < it->place_count; i++) {
@@ -272,7 +288,7 @@ static void match_by_place(struct reconciling *it)
 		struct place *place = &it->places[i];
 		struct known *known = known_at(it, place->location, place->element);
 
-		if (!place->barcode[0] && known && !known->matched)
+		if (!place->side && !place->barcode[0] && known && !known->matched)
 			match(place, known);
 	}
 	for (size_t i = 0; i < it->place_count; i++) {
@@ -558,6 +574,7 @@ static int reconcile_locked(struct reconciling *it, const struct rsm_element *el
 		r = load_places(it, elements, count, err);
 	if (r < 0)
 		return r;
+	match_certain(it);
 	match_by_barcode(it);
 	match_by_place(it);
 	if (it->scope == DEPARTURES)
@@ -612,6 +629,15 @@ int rsm_inventory_reconcile(struct rsm_catalog *catalog, int64_t library,
 	struct reconciling it = { .catalog = catalog, .library = library };
 
 	return run(&it, elements, count, ret_inventory, err);
+}
+
+int rsm_inventory_seat(struct rsm_catalog *catalog, int64_t library,
+		       const struct rsm_element *element, int64_t medium,
+		       struct rsm_inventory *ret_inventory, struct rsm_err *err)
+{
+	struct reconciling it = { .catalog = catalog, .library = library, .certain = medium };
+
+	return run(&it, element, 1, ret_inventory, err);
 }
 
 int rsm_inventory_try(struct rsm_catalog *catalog, int64_t library,

@@ -51,6 +51,14 @@ RSM_MUST_CHECK int rsm_drive_get(struct rsm_catalog *catalog, int64_t id,
 				 struct rsm_drive_row *ret_drive, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_drive_set_enabled(struct rsm_catalog *catalog, int64_t drive, bool enabled,
 					 struct rsm_err *err);
+/* The next row behind `after` (0: the first) with this serial number, or element address in
+ * decimal. Outcome 1: there is none.
+ */
+RSM_MUST_CHECK int rsm_drive_find(struct rsm_catalog *catalog, const char *word, int64_t after,
+				  struct rsm_drive_row *ret_drive, struct rsm_err *err);
+/* With its counts. */
+RSM_MUST_CHECK int rsm_drive_delete(struct rsm_catalog *catalog, int64_t drive,
+				    struct rsm_err *err);
 RSM_MUST_CHECK int rsm_drive_count_mount(struct rsm_catalog *catalog, int64_t drive,
 					 struct rsm_err *err);
 
@@ -76,6 +84,12 @@ RSM_MUST_CHECK int rsm_inventory_reconcile(struct rsm_catalog *catalog, int64_t 
 					   const struct rsm_element *elements, size_t count,
 					   struct rsm_inventory *ret_inventory,
 					   struct rsm_err *err);
+/* The same for a stand-alone drive, whose cartridge is `medium` by its label: an off-line one, or
+ * one of this library.
+ */
+RSM_MUST_CHECK int rsm_inventory_seat(struct rsm_catalog *catalog, int64_t library,
+				      const struct rsm_element *element, int64_t medium,
+				      struct rsm_inventory *ret_inventory, struct rsm_err *err);
 /* The same, but outcome ELSEWHERE, with nothing done: a cartridge that is new here bears the
  * barcode of one that another served library is thought to hold. That one (*ret_library) is to be
  * asked first, by _see_off: it may have been carried over.

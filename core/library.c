@@ -278,3 +278,44 @@ int rsm_drive_count_mount(struct rsm_catalog *catalog, int64_t drive, struct rsm
 	return rsm_catalog_run(catalog, err, "UPDATE drive SET mounts = mounts + 1 WHERE id = ?1",
 			       "i", drive);
 }
+
+int rsm_drive_find(struct rsm_catalog *catalog, const char *word, int64_t after,
+		   struct rsm_drive_row *ret_drive, struct rsm_err *err)
+{
+	int64_t id = 0;
+	int r;
+
+	{
+		RSM_LOCK_SCOPE(&catalog->lock);
+		r = rsm_catalog_number(catalog, &id, err,
+				       "SELECT id FROM drive WHERE id > ?2 AND (CAST(element AS "
+				       "TEXT) = ?1 OR (serial = ?1 AND serial <> '')) ORDER BY id "
+				       "LIMIT 1",
+				       "si", word, after);
+	}
+	if (r != 0)
+		return r < 0 ? r : 1;
+	return rsm_drive_get(catalog, id, ret_drive, err);
+}
+
+static int delete_drive_locked(struct rsm_catalog *catalog, int64_t drive, struct rsm_err *err)
+{
+	char key[40];
+	int r = rsm_catalog_run(catalog, err, "DELETE FROM drive WHERE id = ?1", "i", drive);
+
+	snprintf(key, sizeof key, "cleaned:%lld", (long long)drive);
+	return r < 0 ? r
+		     : rsm_catalog_run(catalog, err, "DELETE FROM setting WHERE key = ?1", "s",
+				       key);
+}
+
+int rsm_drive_delete(struct rsm_catalog *catalog, int64_t drive, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
+
+	if (r < 0)
+		return r;
+	r = delete_drive_locked(catalog, drive, err);
+	return rsm_catalog_end_locked(catalog, r, err);
+}

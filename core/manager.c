@@ -12,6 +12,7 @@
 #include "core/copy_private.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 #include "core/retention.h"
 #include "core/view.h"
 
@@ -77,6 +78,8 @@ void rsm_manager_request_medium(struct rsm_manager *manager, struct rsm_cartridg
 	struct rsm_operator_request request = { .kind = RSM_REQUEST_MOVE_MEDIA,
 						.medium = cartridge->id };
 
+	if (rsm_hand_ask(manager, cartridge))
+		return;
 	snprintf(request.text, sizeof request.text, "put cartridge %s into the library",
 		 cartridge->barcode);
 	raise_request(manager, &request);
@@ -199,8 +202,7 @@ static void room_came(void *context)
 
 static const char not_allocated[] = "the cartridge is not allocated";
 
-static void refuse_by_state_locked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
-				   const struct rsm_medium *m)
+static void refuse_by_state_locked(struct rsm_cartridge *cartridge, const struct rsm_medium *m)
 {
 	bool away = cartridge->library == 0; /* gone, or in a port for a person to take */
 	char reason[sizeof cartridge->reason] = "";
@@ -222,7 +224,7 @@ static void refuse_by_state_locked(struct rsm_manager *manager, struct rsm_cartr
 					   "another cartridge bears the same volume");
 	else if (reason[0])
 		rsm_content_refuse_changes(content, EROFS, reason);
-	else if (away && !manager->options.offline_wait)
+	else if (away && !rsm_hand_waits_locked(cartridge))
 		rsm_content_refuse_changes(content, ENOMEDIUM,
 					   "the cartridge is not in the library");
 	else
@@ -248,7 +250,7 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	RSM_LOCK_SCOPE(&manager->lock);
 	if (!cartridge->content || rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0)
 		return;
-	refuse_by_state_locked(manager, cartridge, &m);
+	refuse_by_state_locked(cartridge, &m);
 	full = cartridge->no_room || cartridge->full;
 	rsm_content_set_full(cartridge->content, full);
 	rsm_content_set_room(cartridge->content, full ? 0 : room);
@@ -445,13 +447,20 @@ static int open_folders(struct rsm_manager *manager, struct rsm_err *err)
 {
 	const struct rsm_manager_options *options = &manager->options;
 	char path[PATH_MAX];
+	struct stat st;
 	int r;
 
 	snprintf(path, sizeof path, "%s/catalog", options->libraries[0]);
 	manager->state_folder = strdup(options->state ? options->state : path);
-	snprintf(path, sizeof path, "%s/staging", options->libraries[0]);
+	if (!manager->state_folder)
+		return rsm_err_oom(err);
+	/* a device holds no folders; who opens one says where the state is */
+	snprintf(path, sizeof path, "%s/staging",
+		 stat(options->libraries[0], &st) == 0 && !S_ISDIR(st.st_mode)
+			 ? manager->state_folder
+			 : options->libraries[0]);
 	manager->staging_folder = strdup(options->staging ? options->staging : path);
-	if (!manager->state_folder || !manager->staging_folder)
+	if (!manager->staging_folder)
 		return rsm_err_oom(err);
 	r = rsm_file_make_folders(manager->staging_folder, 0700, err);
 	if (r == 0)
@@ -480,8 +489,11 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 		rsm_manager_tidy_leftovers(manager);
 	if (r == 0)
 		r = rsm_library_open_all(manager, err);
-	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
+	for (size_t i = 0; r == 0 && i < manager->library_count; i++) {
+		if (rsm_hand_is(&manager->libraries[i]))
+			rsm_hand_begin(&manager->libraries[i]);
 		r = rsm_library_inventory(&manager->libraries[i], err);
+	}
 	if (r == 0)
 		rsm_manager_restore_catalog(manager);
 	if (r == 0)
@@ -496,7 +508,8 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	if (r != 0)
 		return rsm_err_set(err, r, "housekeeper thread: %s", strerror(r));
 	manager->housekeeper_runs = true;
-	return rsm_copy_keeper_start(manager, err);
+	r = rsm_manager_start_time(manager, err);
+	return r < 0 ? r : rsm_copy_keeper_start(manager, err);
 }
 
 int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manager **ret_manager,
@@ -513,6 +526,7 @@ int rsm_manager_new(const struct rsm_manager_options *options, struct rsm_manage
 	rsm_mutex_init(&manager->lock);
 	rsm_cond_init(&manager->changed);
 	rsm_cond_init(&manager->changed_house);
+	rsm_cond_init(&manager->deadline_came);
 	rsm_cartridge_table_init(manager);
 	rsm_list_init(&manager->views);
 	rsm_list_init(&manager->copy_reads);
@@ -603,6 +617,7 @@ void rsm_manager_stop(struct rsm_manager *manager, const atomic_bool *hurry,
 {
 	rsm_copy_keeper_stop(manager);
 	stop_housekeeper(manager);
+	rsm_manager_stop_time(manager);
 	if (manager->catalog)
 		rsm_manager_keep_catalog(manager);
 	flush_contents(manager, false);
@@ -664,6 +679,7 @@ void rsm_manager_free(struct rsm_manager *manager)
 	free(manager->staging_folder);
 	pthread_cond_destroy(&manager->changed);
 	pthread_cond_destroy(&manager->changed_house);
+	pthread_cond_destroy(&manager->deadline_came);
 	rsm_mutex_fini(&manager->lock);
 	free(manager);
 }

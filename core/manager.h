@@ -253,6 +253,16 @@ RSM_MUST_CHECK int rsm_manager_medium_use(struct rsm_manager *manager, int64_t m
  */
 RSM_MUST_CHECK int rsm_manager_space(struct rsm_manager *manager, int64_t medium,
 				     uint64_t *ret_total, uint64_t *ret_free, struct rsm_err *err);
+/* The same of a medium and its use that have just been asked for; 0, 0: unknown. */
+void rsm_manager_medium_space(struct rsm_manager *manager, const struct rsm_medium *medium,
+			      const struct rsm_medium_use *use, uint64_t *ret_total,
+			      uint64_t *ret_free);
+
+/* A failure as an event `error`: the cartridge (0: none), the drive's name, the slot where the
+ * cartridge is at home, the file (its path in the volume); NULL: there is none.
+ */
+void rsm_manager_tell_error(struct rsm_manager *manager, int64_t medium, const char *drive,
+			    const char *file, const char *text);
 
 /* ---- libraries ---- */
 
@@ -298,6 +308,12 @@ RSM_MUST_CHECK int rsm_manager_elements(struct rsm_manager *manager, int64_t lib
  */
 RSM_MUST_CHECK int rsm_manager_enable_drive(struct rsm_manager *manager, int64_t library,
 					    uint32_t element, bool enabled, struct rsm_err *err);
+/* A drive that no library of the mount has any more is unknown from now on, with its counts.
+ * `word`: its serial number, or its element address. -EBUSY: it is here; -ENXIO: nobody knows it;
+ * -EINVAL: there were several at that address.
+ */
+RSM_MUST_CHECK int rsm_manager_forget_drive(struct rsm_manager *manager, const char *word,
+					    struct rsm_drive_row *ret_drive, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_manager_enable_library(struct rsm_manager *manager, int64_t library,
 					      bool enabled, struct rsm_err *err);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/copy.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
 
@@ -112,6 +113,18 @@ static int move_out(struct rsm_library *library, struct rsm_cartridge *cartridge
 	return 0;
 }
 
+/* The mouth of a stand-alone drive is its port. */
+static int hand_out(struct rsm_library *library, const struct rsm_medium *m,
+		    const atomic_bool *cancel, struct rsm_err *err)
+{
+	int r = rsm_hand_give_out(library, true, cancel, err);
+
+	if (r == 0)
+		rsm_event_add(library->manager->catalog, "eject", "medium", m->shown, "library",
+			      library->label, NULL);
+	return r;
+}
+
 static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, bool force,
 		 const atomic_bool *cancel, struct rsm_err *err)
 {
@@ -137,7 +150,9 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 		r = 0; /* it went home by itself meanwhile */
 	if (r == 0)
 		r = where_is(manager, cartridge->id, &m, &library, err);
-	if (r == 0)
+	if (r == 0 && rsm_hand_is(library))
+		r = hand_out(library, &m, cancel, err);
+	else if (r == 0)
 		r = move_out(library, cartridge, &m, err);
 	rsm_mutex_lock(&manager->lock);
 	cartridge->kept_home--;
@@ -193,7 +208,7 @@ static int check_load(struct load *load, struct rsm_err *err)
 		uint32_t port;
 		int r = where_is(load->manager, load->media[i], &m, &library, err);
 
-		if (r == 0 && m.location != RSM_AT_PORT)
+		if (r == 0 && m.location != RSM_AT_PORT && !rsm_hand_is(library))
 			r = free_port(library, &port, err);
 		if (r == -ENOSPC && i > 0)
 			r = 0; /* in its turn */

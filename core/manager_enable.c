@@ -62,6 +62,53 @@ int rsm_manager_enable_drive(struct rsm_manager *manager, int64_t library, uint3
 	return 0;
 }
 
+static bool is_here(struct rsm_manager *manager, int64_t row)
+{
+	for (size_t i = 0; i < manager->worker_count; i++)
+		if (manager->workers[i]->row == row)
+			return true;
+	return false;
+}
+
+int rsm_manager_forget_drive(struct rsm_manager *manager, const char *word,
+			     struct rsm_drive_row *ret_drive, struct rsm_err *err)
+{
+	struct rsm_drive_row row = { 0 };
+	unsigned found = 0;
+	bool here = false;
+	char name[48];
+	int r;
+
+	while ((r = rsm_drive_find(manager->catalog, word, row.id, &row, err)) == 0) {
+		if (is_here(manager, row.id)) {
+			here = true;
+			continue;
+		}
+		*ret_drive = row;
+		found++;
+	}
+	if (r < 0)
+		return r;
+	/* what stands there now is meant, unless the serial number tells another one */
+	if (here)
+		return rsm_err_set(err, EBUSY,
+				   "drive %s is in the library; one that it has replaced goes by "
+				   "its serial number",
+				   word);
+	if (found == 0)
+		return rsm_err_set(err, ENXIO, "there is no drive %s", word);
+	if (found > 1)
+		return rsm_err_set(err, EINVAL,
+				   "there were several drives %s: say the serial number, as %s",
+				   word, ret_drive->serial);
+	r = rsm_drive_delete(manager->catalog, ret_drive->id, err);
+	if (r < 0)
+		return r;
+	snprintf(name, sizeof name, "drive %u", ret_drive->element);
+	rsm_event_add(manager->catalog, "forget", "drive", name, "text", ret_drive->serial, NULL);
+	return 0;
+}
+
 static int set_library(struct rsm_library *library, bool enabled, struct rsm_err *err)
 {
 	struct rsm_manager *manager = library->manager;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "core/copy.h"
 #include "core/drive_fit.h"
+#include "core/hand.h"
 #include "core/manager_private.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
@@ -398,7 +399,10 @@ int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library, boo
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++) {
 		if (library && manager->libraries[i].id != library)
 			continue;
-		r = rsm_library_inventory(&manager->libraries[i], err);
+		if (rsm_hand_is(&manager->libraries[i]))
+			r = rsm_hand_look_now(&manager->libraries[i], cancel, err);
+		if (r == 0)
+			r = rsm_library_inventory(&manager->libraries[i], err);
 		if (r == 0 && full)
 			r = rsm_identify_begin(&manager->libraries[i], &numbers[i], err);
 	}

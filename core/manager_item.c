@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "core/copy.h"
 #include "core/drive_private.h"
 
 /* What nobody waits for comes again after so long when it was cancelled. */
@@ -186,6 +187,8 @@ int rsm_manager_cancel_item(struct rsm_manager *manager, const struct rsm_work_i
 {
 	if (item->ended.tv_sec || item->ended.tv_nsec)
 		return rsm_err_set(err, ENOENT, "work item %" PRId64 " has ended", item->id);
+	if (item->kind == RSM_WORK_COPY) /* also while it runs: what is copied stays */
+		return rsm_copy_cancel_item(manager, item->id, err);
 	if (item->state == RSM_WORK_IN_PROCESS)
 		return rsm_err_set(err, EACCES, "work item %" PRId64 " is being processed",
 				   item->id);

@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "core/medium_record.h"
 #include "core/drive_fit.h"
+#include "core/hand.h"
+
+enum { HARDWARE_ERROR = 0x04, ABORTED_COMMAND = 0x0B }; /* sense keys */
 
 void rsm_location_text(enum rsm_location_kind kind, uint32_t element, char ret_text[32])
 {
@@ -135,32 +138,29 @@ void rsm_library_close_all(struct rsm_manager *manager)
 
 /* ---- inventory ---- */
 
-/* A stand-alone drive has no changer to ask: what is in it is found by loading. */
+/* A stand-alone drive has no changer to ask: what is in it its thread has seen (hand.h). */
 static int ask_elements(struct rsm_library *library, struct rsm_element **ret_elements,
 			size_t *ret_count, struct rsm_err *err)
 {
-	struct rsm_tape_drive *drive;
 	struct rsm_element *element;
-	int r;
 
 	if (library->hardware->changer)
 		return rsm_medium_changer_inventory(library->hardware->changer, ret_elements,
 						    ret_count, err);
-	drive = library->hardware->drives[0].drive;
 	element = calloc(1, sizeof *element);
 	if (!element)
 		return rsm_err_oom(err);
-	r = rsm_tape_drive_poll(drive, err);
-	if (r < 0) {
-		free(element);
-		return r;
-	}
-	element->type = RSM_ELEMENT_DATA_TRANSFER;
-	element->address = library->hardware->drives[0].element;
-	element->full = r != RSM_TAPE_NO_MEDIUM;
+	RSM_LOCK_SCOPE(&library->manager->lock);
+	*element = library->seat;
 	*ret_elements = element;
 	*ret_count = 1;
 	return 0;
+}
+
+static int64_t certain_medium(struct rsm_library *library)
+{
+	RSM_LOCK_SCOPE(&library->manager->lock);
+	return library->hardware->changer || !library->seat.full ? 0 : library->seat_medium;
 }
 
 static void apply_change(struct rsm_manager *manager, const struct rsm_inventory_change *change)
@@ -183,6 +183,8 @@ static void apply_change(struct rsm_manager *manager, const struct rsm_inventory
 	if (cartridge) {
 		cartridge->references++;
 		cartridge->library = m.location == RSM_AT_OFFLINE ? 0 : m.library;
+		if (cartridge->library)
+			cartridge->hand_request = 0; /* ended below */
 		if (m.location != RSM_AT_PORT)
 			cartridge->ejected = false;
 		else if (cartridge->ejected)
@@ -213,7 +215,7 @@ void rsm_manager_note_presence(struct rsm_manager *manager, struct rsm_cartridge
 	rsm_manager_apply_state(manager, cartridge);
 	rsm_mutex_lock(&manager->lock);
 	gone = cartridge->library == 0 && cartridge->state == RSM_CARTRIDGE_AWAY &&
-	       !manager->options.offline_wait;
+	       !rsm_hand_waits_locked(cartridge);
 	rsm_mutex_unlock(&manager->lock);
 	if (!gone)
 		return;
@@ -253,12 +255,17 @@ static int look(struct rsm_library *library, bool try, int64_t *ret_elsewhere, s
 	struct rsm_manager *manager = library->manager;
 	RSM_FREE struct rsm_element *elements = NULL;
 	struct rsm_inventory inventory = { 0 };
+	int64_t certain;
 	size_t count;
 	int r;
 
 	RSM_LOCK_SCOPE(&library->inventory);
 	r = ask_elements(library, &elements, &count, err);
-	if (r == 0 && try)
+	certain = certain_medium(library);
+	if (r == 0 && certain)
+		r = rsm_inventory_seat(manager->catalog, library->id, elements, certain, &inventory,
+				       err);
+	else if (r == 0 && try)
 		r = rsm_inventory_try(manager->catalog, library->id, elements, count, &inventory,
 				      ret_elsewhere, err);
 	else if (r == 0)
@@ -337,23 +344,28 @@ static int make_sure(struct rsm_library *library, const struct rsm_medium *mediu
 	return 0;
 }
 
+enum recovered { AT_DESTINATION, AT_SOURCE, ELSEWHERE, NOBODY_KNOWS };
+
 /* Rsm-model.md 2, auto recovery: the robot has failed, or was nowhere; all is looked at again, and
  * the cartridge may be where it should be after all.
  */
-static int recover(struct rsm_library *library, const struct rsm_medium *medium,
-		   enum rsm_location_kind to, uint32_t destination)
+static enum recovered recover(struct rsm_library *library, const struct rsm_medium *medium,
+			      uint32_t source, uint32_t destination)
 {
 	struct rsm_medium now;
 	struct rsm_err err;
 
 	if (rsm_library_inventory(library, &err) < 0) {
 		rsm_log_warning("%s: %s", library->hardware->source, err.msg);
-		return -EIO;
+		return NOBODY_KNOWS;
 	}
-	if (rsm_medium_get(library->manager->catalog, medium->id, &now, NULL) != 0 ||
-	    now.library != library->id)
-		return -ENOMEDIUM;
-	return now.location == to && now.element == destination ? 0 : -EIO;
+	if (rsm_medium_get(library->manager->catalog, medium->id, &now, NULL) != 0)
+		return NOBODY_KNOWS;
+	if (now.library != library->id || now.location == RSM_AT_OFFLINE)
+		return ELSEWHERE;
+	return now.element == destination ? AT_DESTINATION
+	       : now.element == source	  ? AT_SOURCE
+					  : ELSEWHERE;
 }
 
 static bool is_at(struct rsm_library *library, uint32_t address)
@@ -382,46 +394,81 @@ static int disagree(struct rsm_library *library, const struct rsm_medium *medium
 			   empty ? from : to, empty ? "empty" : "full");
 }
 
+/* Outcomes of rsm_medium_changer_move. */
+static int move_once(struct rsm_library *library, const struct rsm_medium *medium, uint32_t source,
+		     enum rsm_location_kind to, uint32_t destination, struct rsm_err *err)
+{
+	struct rsm_manager *manager = library->manager;
+	int r;
+
+	/* an inventory that is under way must not report what was before the move */
+	RSM_LOCK_SCOPE(&library->inventory);
+	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
+				    (uint16_t)destination, err);
+	if (r != 0)
+		return r;
+	rsm_mutex_lock(&manager->lock);
+	note_element_locked(library, source, NULL);
+	note_element_locked(library, destination, medium->barcode);
+	rsm_mutex_unlock(&manager->lock);
+	return rsm_medium_set_location(manager->catalog, medium->id, library->id, to, destination,
+				       err);
+}
+
+/* A robot that has lost its way may find it the second time. */
+static int move_and_recover(struct rsm_library *library, const struct rsm_medium *medium,
+			    uint32_t source, enum rsm_location_kind to, uint32_t destination,
+			    const char *words, struct rsm_err *err)
+{
+	for (int i = 0;; i++) {
+		int r = move_once(library, medium, source, to, destination, err);
+		bool robot = r < 0 && (err->key == HARDWARE_ERROR || err->key == ABORTED_COMMAND);
+		enum recovered recovered;
+
+		if (r >= 0)
+			return r;
+		rsm_err_wrap(err, r, "moving %s %s", medium->shown, words);
+		recovered = recover(library, medium, source, destination);
+		if (recovered == AT_DESTINATION) {
+			rsm_log_warning("%s, but it is there", err->msg);
+			return 0;
+		}
+		if (recovered == ELSEWHERE) /* who wants it looks where it is now */
+			return rsm_err_wrap(err, -ENOMEDIUM, "it is elsewhere now");
+		if (recovered == NOBODY_KNOWS || !robot || i > 0)
+			return r;
+		rsm_log_warning("%s, retrying", err->msg);
+	}
+}
+
 int rsm_library_move(struct rsm_library *library, const struct rsm_medium *medium,
 		     enum rsm_location_kind from, uint32_t source, enum rsm_location_kind to,
 		     uint32_t destination, struct rsm_err *err)
 {
 	struct rsm_manager *manager = library->manager;
-	char from_text[32], to_text[32];
+	char from_text[32], to_text[32], words[80];
 	int r;
 
 	rsm_location_text(from, source, from_text);
 	rsm_location_text(to, destination, to_text);
+	snprintf(words, sizeof words, "from %s to %s", from_text, to_text);
 	if (!library->hardware->changer)
 		return rsm_err_set(err, ENOMEDIUM, "%s has to be put into the drive by hand",
 				   medium->shown);
 	r = make_sure(library, medium, from, source, err);
 	if (r < 0)
 		return r;
-	/* an inventory that is under way must not report what was before the move */
-	rsm_mutex_lock(&library->inventory);
-	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
-				    (uint16_t)destination, err);
-	if (r == 0) {
-		rsm_mutex_lock(&manager->lock);
-		note_element_locked(library, source, NULL);
-		note_element_locked(library, destination, medium->barcode);
-		rsm_mutex_unlock(&manager->lock);
-		r = rsm_medium_set_location(manager->catalog, medium->id, library->id, to,
-					    destination, err);
-	}
-	rsm_mutex_unlock(&library->inventory);
+	r = move_and_recover(library, medium, source, to, destination, words, err);
 	if (r == RSM_CHANGER_NOT_READY)
 		return rsm_err_set(err, EAGAIN, "the door of %s is open",
 				   library->hardware->source);
 	if (r > 0)
 		return disagree(library, medium, r, source, from_text, to_text, err);
-	if (r < 0) {
-		rsm_err_wrap(err, r, "moving %s from %s to %s", medium->shown, from_text, to_text);
-		if (recover(library, medium, to, destination) != 0)
-			return r;
-		rsm_log_warning("%s, but it is there", err->msg);
-	}
+	/* who moves it to or from a drive tells of a failure himself */
+	if (r < 0 && from != RSM_AT_DRIVE && to != RSM_AT_DRIVE)
+		rsm_manager_tell_error(manager, medium->id, NULL, NULL, err->msg);
+	if (r < 0)
+		return r;
 	rsm_event_add(manager->catalog, "move", "medium", medium->shown, "from", from_text, "to",
 		      to_text, "library", library->label, NULL);
 	return 0;

@@ -502,35 +502,40 @@ void rsm_manager_measure_room(struct rsm_manager *manager, int64_t medium, uint6
 		*ret_index_room = left / 2;
 }
 
+void rsm_manager_medium_space(struct rsm_manager *manager, const struct rsm_medium *m,
+			      const struct rsm_medium_use *use, uint64_t *ret_total,
+			      uint64_t *ret_free)
+{
+	bool is_volume = m->capacity && strcmp(m->label_type, "LTFS") == 0;
+	uint64_t reserve, index, most;
+
+	*ret_total = m->capacity ? m->capacity : rsm_manager_nominal_capacity(manager, m);
+	*ret_free = m->remaining;
+	if (!is_volume) /* its index partition will take a share, more of a small tape */
+		*ret_total -= *ret_total / (*ret_total < SMALL_TAPE ? 20 : 40);
+	if (!is_volume || m->label_work == RSM_LABEL_FORMAT ||
+	    (!m->lmid[0] && m->state != RSM_MEDIUM_IMPORT))
+		*ret_free = *ret_total;
+	reserve = *ret_total / 100 +
+		  (*ret_total / 20 < RESERVE_MOST ? *ret_total / 20 : RESERVE_MOST);
+	measure_index(manager, m, &index, &most);
+	reserve += 2 * index;
+	reserve += use->staged_bytes + use->staged_files * 1024;
+	*ret_free = *ret_free > reserve ? *ret_free - reserve : 0;
+	if (m->state == RSM_MEDIUM_COMPLETE || m->write_protected)
+		*ret_free = 0;
+}
+
 int rsm_manager_space(struct rsm_manager *manager, int64_t medium, uint64_t *ret_total,
 		      uint64_t *ret_free, struct rsm_err *err)
 {
 	struct rsm_medium_use use;
 	struct rsm_medium m;
-	uint64_t reserve, index, most;
 	int r = get_medium(manager, medium, &m, err);
 
 	if (r == 0)
 		r = rsm_manager_medium_use(manager, medium, &use, err);
-	if (r < 0)
-		return r;
-	*ret_total = m.capacity;
-	*ret_free = m.remaining;
-	if (!m.capacity)
-		*ret_total = rsm_manager_nominal_capacity(manager, &m);
-	if (!m.capacity || !m.lmid[0] || m.label_work == RSM_LABEL_FORMAT) {
-		/* not an LTFS volume yet: its index partition will take a share, more of a small
-		 * tape */
-		*ret_total -= *ret_total / (*ret_total < SMALL_TAPE ? 20 : 40);
-		*ret_free = *ret_total;
-	}
-	reserve = *ret_total / 100 +
-		  (*ret_total / 20 < RESERVE_MOST ? *ret_total / 20 : RESERVE_MOST);
-	measure_index(manager, &m, &index, &most);
-	reserve += 2 * index;
-	reserve += use.staged_bytes + use.staged_files * 1024;
-	*ret_free = *ret_free > reserve ? *ret_free - reserve : 0;
-	if (m.state == RSM_MEDIUM_COMPLETE || m.write_protected)
-		*ret_free = 0;
-	return 0;
+	if (r == 0)
+		rsm_manager_medium_space(manager, &m, &use, ret_total, ret_free);
+	return r;
 }

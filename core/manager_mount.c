@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 
 /* ---- drives ---- */
 
@@ -150,7 +151,7 @@ static int check_cartridge_locked(struct rsm_manager *manager,
 					       request->flags & RSM_MOUNT_WRITE, err);
 		return r < 0 ? r : rsm_manager_check_drives_locked(manager, cartridge, err);
 	}
-	if (!manager->options.offline_wait || request->flags & RSM_MOUNT_IF_ONLINE)
+	if (!rsm_hand_waits_locked(cartridge) || request->flags & RSM_MOUNT_IF_ONLINE)
 		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
 	return 0;
 }
@@ -161,6 +162,7 @@ static void append_locked(struct rsm_manager *manager, struct rsm_mount_request 
 	if (!request->deadline_ns)
 		request->deadline_ns = rsm_manager_deadline(manager, 0);
 	rsm_list_append(&request->cartridge->mounts, &request->link);
+	rsm_manager_note_deadline_locked(manager, request->deadline_ns);
 	rsm_cartridge_wanted_locked(request->cartridge);
 }
 
@@ -496,8 +498,10 @@ int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool defe
 		r = check_dismount(cartridge, err);
 	if (r == 0) {
 		cartridge->held = false;
-		if (!deferred)
+		if (!deferred) {
+			cartridge->give_out = true;
 			rsm_cartridge_leave_locked(cartridge);
+		}
 		rsm_manager_wake_locked(manager);
 	}
 	/* it may be fetched again at once, for what was written meanwhile */
@@ -513,8 +517,23 @@ int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool defe
 	return r;
 }
 
+/* In a stand-alone drive it may lie at rest: then it is unloaded for a person to take. */
+static int dismount_at_rest(struct rsm_manager *manager, int64_t medium, const atomic_bool *cancel,
+			    struct rsm_err *err)
+{
+	struct rsm_library *library;
+	struct rsm_medium m;
+
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 || m.location != RSM_AT_DRIVE ||
+	    !(library = rsm_library_find(manager, m.library)) || !rsm_hand_is(library))
+		return -EINVAL; /* as err says */
+	return rsm_hand_give_out(library, false, cancel, err);
+}
+
 int rsm_manager_dismount_wait(struct rsm_manager *manager, int64_t medium, bool deferred,
 			      const atomic_bool *cancel, struct rsm_err *err)
 {
-	return rsm_manager_send_home(manager, medium, deferred, false, cancel, err);
+	int r = rsm_manager_send_home(manager, medium, deferred, false, cancel, err);
+
+	return r == -EINVAL && !deferred ? dismount_at_rest(manager, medium, cancel, err) : r;
 }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
 
@@ -99,8 +100,10 @@ void rsm_library_poll(struct rsm_library *library)
 	unsigned count = 0;
 	int r;
 
-	if (!library->hardware->changer)
+	if (rsm_hand_is(library)) {
+		rsm_hand_tend(library);
 		return;
+	}
 	r = rsm_library_look_at_door(library, &err);
 	if (r == RSM_CHANGER_NOT_READY)
 		return;

@@ -37,6 +37,10 @@ struct rsm_library {
 	int64_t door_request;	    /* [lock] that asks a person to close the door, or 0 */
 	enum rsm_door_inventory door_inventory; /* [lock] what follows when it is closed */
 
+	/* of a stand-alone drive (hand.h) */
+	struct rsm_element seat; /* [lock] what its drive said last */
+	int64_t seat_medium;	 /* [lock] who is in it by its label; 0: not known */
+
 	struct rsm_identify_run identify; /* [lock] */
 };
 
@@ -73,6 +77,10 @@ struct rsm_manager {
 	struct rsm_list allocations; /* [lock] manager_allocate.c's */
 	pthread_t housekeeper;
 	bool housekeeper_runs;
+	pthread_cond_t deadline_came; /* [lock] somebody has begun to wait for so long */
+	bool timekeeper_stop;	      /* [lock] */
+	pthread_t timekeeper;
+	bool timekeeper_runs;
 	int64_t room_request; /* the housekeeper's: of an operator, for staging room; or 0 */
 	bool due_asked;	      /* the housekeeper's: since the start */
 	bool staged_adopted;  /* the starting thread's, then the housekeeper's */
@@ -108,8 +116,6 @@ void rsm_manager_note_unwritable(struct rsm_manager *manager, struct rsm_cartrid
 /* Lets the contents accept or refuse changes, by what the catalogue and the volume say. */
 void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 int64_t rsm_manager_now(const struct rsm_manager *manager);
-/* When who asks for a mount now gives up: after so long, or options.mount_timeout_s (0: none). */
-int64_t rsm_manager_deadline(const struct rsm_manager *manager, unsigned timeout_ms);
 /* Something changed that workers and waiters look at. */
 void rsm_manager_wake_locked(struct rsm_manager *manager);
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
@@ -128,10 +134,19 @@ void rsm_cartridge_leave_locked(struct rsm_cartridge *cartridge);
 /* Nobody wants it any longer: the same, unless somebody wants it meanwhile (_unbound). */
 void rsm_cartridge_bound_locked(struct rsm_cartridge *cartridge);
 void rsm_cartridge_unbound_locked(struct rsm_cartridge *cartridge);
+
+/* ---- manager_time.c ---- */
+
+/* When who asks for a mount now gives up: after so long, or options.mount_timeout_s (0: none). */
+int64_t rsm_manager_deadline(const struct rsm_manager *manager, unsigned timeout_ms);
 /* Answers those who wait in vain: their time is over (-ETIMEDOUT), or the drive that they asked for
  * has gone out of service (-ENODEV).
  */
 void rsm_manager_expire(struct rsm_manager *manager);
+/* Somebody waits until then, if it is not 0. */
+void rsm_manager_note_deadline_locked(struct rsm_manager *manager, int64_t deadline_ns);
+RSM_MUST_CHECK int rsm_manager_start_time(struct rsm_manager *manager, struct rsm_err *err);
+void rsm_manager_stop_time(struct rsm_manager *manager);
 
 /* ---- manager_item.c: work items, with the lock ---- */
 

@@ -2,10 +2,12 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "core/manager_private.h"
+#include "core/hand.h"
 
 #define LOOK_NS	    (RSM_SECOND_NS / 10)
 #define PATIENCE_NS (5 * RSM_SECOND_NS)
+/* The kernel tries a read that failed once more, and would raise the next request by it. */
+#define REFUSED_NS (2 * RSM_SECOND_NS)
 
 /* What was put in just now may not have been noticed yet, or not been identified. */
 static int look_around(struct rsm_manager *manager, const atomic_bool *cancel, struct rsm_err *err)
@@ -13,7 +15,9 @@ static int look_around(struct rsm_manager *manager, const atomic_bool *cancel, s
 	int64_t until = rsm_manager_now(manager) + PATIENCE_NS;
 
 	for (size_t i = 0; i < manager->library_count; i++) {
-		int r = rsm_library_inventory(&manager->libraries[i], err);
+		struct rsm_library *library = &manager->libraries[i];
+		int r = rsm_hand_is(library) ? rsm_hand_look_now(library, cancel, err)
+					     : rsm_library_inventory(library, err);
 
 		if (r < 0)
 			return r;
@@ -107,6 +111,11 @@ int rsm_manager_refuse_request(struct rsm_manager *manager, int64_t id, struct r
 	if (away) {
 		rsm_err_set(&refusal, ECANCELED, "%s: the operator refused to bring it",
 			    cartridge->barcode);
+		rsm_mutex_lock(&manager->lock);
+		cartridge->refused_until_ns = rsm_manager_now(manager) + REFUSED_NS;
+		if (cartridge->hand_library)
+			rsm_hand_refused_locked(cartridge, &refusal);
+		rsm_mutex_unlock(&manager->lock);
 		rsm_cartridge_fail_requests(cartridge, -ECANCELED, &refusal);
 	}
 	rsm_cartridge_unref(cartridge);

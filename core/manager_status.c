@@ -8,6 +8,7 @@
 #include "core/copy.h"
 #include "core/cleaner.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
 
@@ -54,6 +55,7 @@ int rsm_manager_drives(struct rsm_manager *manager, struct rsm_drive_status **re
 		const struct rsm_device_identity *identity;
 		struct rsm_drive_view view;
 		struct rsm_drive_row row;
+		struct rsm_medium resting;
 		struct rsm_drive_status *drive = &drives[i];
 
 		rsm_drive_worker_view_locked(manager->workers[i], &view);
@@ -66,8 +68,15 @@ int rsm_manager_drives(struct rsm_manager *manager, struct rsm_drive_status **re
 		drive->library = view.library;
 		drive->element = view.element;
 		drive->medium = view.medium;
+		if (!drive->medium && rsm_hand_is(manager->workers[i]->library) &&
+		    rsm_medium_at(manager->catalog, view.library, RSM_AT_DRIVE, view.element,
+				  &resting, NULL) == 0)
+			drive->medium = resting.id;
 		drive->enabled = view.enabled;
-		drive->state = view.enabled ? rsm_drive_state_name(view.state) : "disabled";
+		drive->state = !view.enabled ? "disabled"
+			       : drive->medium && view.state == RSM_DRIVE_EMPTY
+				       ? rsm_drive_state_name(RSM_DRIVE_IDLE)
+				       : rsm_drive_state_name(view.state);
 		snprintf(drive->node, sizeof drive->node, "%s", view.hardware->node);
 		drive->reach = view.hardware->reach;
 		snprintf(drive->type, sizeof drive->type, "%s", view.hardware->type);

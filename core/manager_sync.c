@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "core/drive_fit.h"
 #include "core/drive_private.h"
+#include "core/hand.h"
 
 /* A file that is written on and on is never quite on the medium. */
 #define WRITER_PATIENCE_NS (30 * RSM_SECOND_NS)
@@ -64,7 +65,7 @@ static int sync_obstacle_locked(const struct rsm_cartridge *cartridge,
 				const struct rsm_content_use *use, const struct rsm_medium *medium,
 				unsigned outcome, struct rsm_err *err)
 {
-	if (cartridge->library == 0)
+	if (cartridge->library == 0 && !rsm_hand_drive_locked(cartridge))
 		return rsm_err_set(err, ENOMEDIUM, "%s is not in the library", cartridge->barcode);
 	if (cartridge->full)
 		return rsm_err_set(err, ENOSPC, "%s is full: %" PRIu64 " files stay staged",

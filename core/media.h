@@ -96,6 +96,10 @@ RSM_MUST_CHECK int rsm_medium_check_twins(struct rsm_catalog *catalog, const cha
 RSM_MUST_CHECK int rsm_medium_find_uuid(struct rsm_catalog *catalog, const char *volume_uuid,
 					struct rsm_medium *ret_medium,
 					struct rsm_err *err); /* ABSENT */
+/* By the maker and serial number in the cartridge's memory, when its id follows from them. */
+RSM_MUST_CHECK int rsm_medium_find_serial(struct rsm_catalog *catalog, const char *serial,
+					  struct rsm_medium *ret_medium,
+					  struct rsm_err *err); /* ABSENT */
 RSM_MUST_CHECK int rsm_medium_at(struct rsm_catalog *catalog, int64_t library,
 				 enum rsm_location_kind location, uint32_t element,
 				 struct rsm_medium *ret_medium, struct rsm_err *err); /* ABSENT */

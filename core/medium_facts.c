@@ -41,16 +41,26 @@ static int retype(struct rsm_catalog *catalog, const struct rsm_medium *medium, 
 }
 
 /* The id of a side follows from what the maker has written into the cartridge, so it is the same
- * when the catalogue has to be made again. What is known by an id already keeps it.
+ * when the catalogue has to be made again.
  */
-static int name_side(struct rsm_catalog *catalog, const struct rsm_medium *medium,
-		     const char *serial, struct rsm_err *err)
+static void guid_of_serial(const char *serial, int number, char ret_guid[RSM_GUID_SIZE])
 {
 	static const uuid_t space = { 0x6e, 0x74, 0x6d, 0x73, 0x72, 0x73, 0x4d, 0x66,
 				      0xa0, 0x01, 0x73, 0x69, 0x64, 0x65, 0x00, 0x01 };
-	char text[256], guid[RSM_GUID_SIZE];
-	int64_t number = 0;
+	char text[256];
 	uuid_t uuid;
+
+	snprintf(text, sizeof text, "%.200s|%d", serial, number);
+	uuid_generate_sha1(uuid, space, text, strlen(text));
+	uuid_unparse_lower(uuid, ret_guid);
+}
+
+/* What is known by an id already keeps it. */
+static int name_side(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+		     const char *serial, struct rsm_err *err)
+{
+	char guid[RSM_GUID_SIZE];
+	int64_t number = 0;
 	int r;
 
 	if (!*serial || medium->state != RSM_MEDIUM_UNKNOWN)
@@ -59,13 +69,28 @@ static int name_side(struct rsm_catalog *catalog, const struct rsm_medium *mediu
 			       "i", medium->id);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	snprintf(text, sizeof text, "%.200s|%d", serial, (int)number);
-	uuid_generate_sha1(uuid, space, text, strlen(text));
-	uuid_unparse_lower(uuid, guid);
+	guid_of_serial(serial, (int)number, guid);
 	return rsm_catalog_run(catalog, err,
 			       "UPDATE side SET guid = ?2 WHERE id = ?1 AND NOT EXISTS "
 			       "(SELECT 1 FROM side WHERE guid = ?2)",
 			       "is", medium->id, guid);
+}
+
+int rsm_medium_find_serial(struct rsm_catalog *catalog, const char *serial,
+			   struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	char guid[RSM_GUID_SIZE];
+	int64_t id = 0;
+	int r;
+
+	if (!*serial)
+		return RSM_MEDIUM_ABSENT;
+	guid_of_serial(serial, 0, guid);
+	r = rsm_catalog_number(catalog, &id, err, "SELECT id FROM side WHERE guid = ?1", "s", guid);
+	if (r != 0)
+		return r < 0 ? r : RSM_MEDIUM_ABSENT;
+	return rsm_medium_need_locked(catalog, id, ret_medium, err);
 }
 
 static int note_locked(struct rsm_catalog *catalog, int64_t id,

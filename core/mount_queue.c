@@ -182,13 +182,25 @@ static bool is_avoided(const struct rsm_mount_queue *queue, const struct rsm_car
 	return false;
 }
 
+bool rsm_mount_queue_waits_by_hand(const struct rsm_mount_queue *queue,
+				   const struct rsm_cartridge *cartridge,
+				   const struct rsm_queue_drive *drive)
+{
+	return !cartridge->library && cartridge->hand_library == drive->library &&
+	       cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->kept_home &&
+	       rsm_mount_queue_due_ns(cartridge, queue->now_ns) <= queue->now_ns &&
+	       is_wanted_alone(cartridge, queue->now_ns);
+}
+
 bool rsm_mount_queue_takes(const struct rsm_mount_queue *queue,
 			   const struct rsm_cartridge *cartridge,
 			   const struct rsm_queue_drive *drive)
 {
 	uint32_t wanted = rsm_mount_queue_wanted_drive(cartridge);
 
-	if (cartridge->library != drive->library || !drive->usable ||
+	if (!drive->usable ||
+	    (cartridge->library != drive->library &&
+	     !rsm_mount_queue_waits_by_hand(queue, cartridge, drive)) ||
 	    !rsm_drive_fit_takes_locked(cartridge, drive->element))
 		return false;
 	return wanted ? wanted == drive->element : !is_avoided(queue, cartridge, drive);

@@ -236,10 +236,12 @@ static void count_waiting(struct rsm_mount_queue *queue, const struct rsm_queue_
 	RSM_LIST_FOR_EACH (item, queue->cartridges) {
 		struct rsm_cartridge *cartridge =
 			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+		bool waits = cartridge->library == at->library
+				     ? rsm_mount_queue_waits(queue, cartridge)
+				     : rsm_mount_queue_waits_by_hand(queue, cartridge, at);
 		int64_t weight;
 
-		if (cartridge->library != at->library || !rsm_mount_queue_waits(queue, cartridge) ||
-		    (rsm_mount_queue_wanted_drive(cartridge) != 0) != certain ||
+		if (!waits || (rsm_mount_queue_wanted_drive(cartridge) != 0) != certain ||
 		    (urgent && !rsm_mount_queue_is_urgent(queue, cartridge)))
 			continue;
 		if (finds_drive(queue, cartridge) || !rsm_mount_queue_takes(queue, cartridge, at))

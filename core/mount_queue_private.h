@@ -8,6 +8,10 @@
 
 /* Waits now for any drive of the queue's, by itself: not as part of a set without drives. */
 bool rsm_mount_queue_waits(const struct rsm_mount_queue *queue, struct rsm_cartridge *cartridge);
+/* Off-line: waits for a person to put it into the drive. */
+bool rsm_mount_queue_waits_by_hand(const struct rsm_mount_queue *queue,
+				   const struct rsm_cartridge *cartridge,
+				   const struct rsm_queue_drive *drive);
 /* Could be fetched into that drive. */
 bool rsm_mount_queue_takes(const struct rsm_mount_queue *queue,
 			   const struct rsm_cartridge *cartridge,

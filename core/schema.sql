@@ -260,7 +260,8 @@ CREATE TABLE xattr (
 -- Items that ended may name objects that are gone: no foreign keys here and below.
 CREATE TABLE work_item (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
-	kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 21),
+	-- those of ntmsapi.h are 0 to 21, our own follow
+	kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 99),
 	state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 8),
 	medium INTEGER NOT NULL,
 	library INTEGER NOT NULL,

@@ -29,6 +29,7 @@ const char *rsm_work_kind_name(enum rsm_work_kind kind)
 	case RSM_WORK_IDENTIFY: return "identify";
 	case RSM_WORK_RESERVE_CLEANER: return "reserve-cleaner";
 	case RSM_WORK_RELEASE_CLEANER: return "release-cleaner";
+	case RSM_WORK_COPY: return "copy";
 	}
 	return "unknown";
 }

@@ -27,6 +27,7 @@ enum rsm_work_kind {			  /* NTMS_LM_... (rsm-model.md 13) */
 		     RSM_WORK_IDENTIFY = 19,
 		     RSM_WORK_RESERVE_CLEANER = 20,
 		     RSM_WORK_RELEASE_CLEANER = 21,
+		     RSM_WORK_COPY = 22, /* ours: a second cartridge is brought into step */
 };
 enum rsm_work_state {
 	RSM_WORK_QUEUED = 0,

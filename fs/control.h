@@ -104,6 +104,8 @@ bool rsmfs_events_ready(struct rsmfs_events *events);
  * never called. notify NULL: only asks.
  */
 bool rsmfs_events_poll(struct rsmfs_events *events, void (*notify)(void *context), void *context);
+/* The number of the last event that was read. */
+int64_t rsmfs_events_position(struct rsmfs_events *events);
 void rsmfs_events_release(struct rsmfs_events *events);
 
 #endif

@@ -275,6 +275,12 @@ bool rsmfs_events_poll(struct rsmfs_events *events, void (*notify)(void *context
 	return ready;
 }
 
+int64_t rsmfs_events_position(struct rsmfs_events *events)
+{
+	RSM_LOCK_SCOPE(&events->hub->lock);
+	return events->last;
+}
+
 void rsmfs_events_release(struct rsmfs_events *events)
 {
 	void (*notify)(void *context);

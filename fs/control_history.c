@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/copy.h"
 #include "fs/control_request.h"
 #include "fs/event_line.h"
 
@@ -155,7 +156,10 @@ int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err)
 {
 	struct items list = { 0 };
 	bool all = rsmfs_verb_flag(&request->call, "all");
-	int r = rsm_work_item_list(request->catalog, !all, take_item, &list, err);
+	int r;
+
+	rsm_copy_note_item(request->manager);
+	r = rsm_work_item_list(request->catalog, !all, take_item, &list, err);
 
 	if (r >= 0 && list.failed)
 		r = rsm_err_oom(err);

@@ -305,12 +305,45 @@ int rsmfs_run_free(struct rsmfs_request *request, struct rsm_err *err)
 	return r;
 }
 
+static bool is_drive(const char *operand)
+{
+	return strncmp(operand, "drive:", 6) == 0;
+}
+
+static int forget_drives(struct rsmfs_request *request, struct rsm_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < request->call.operand_count; i++)
+		if (!is_drive(request->call.operands[i]))
+			return rsm_err_set(err, EINVAL,
+					   "forget: %s is no drive:N; cartridges are forgotten by "
+					   "themselves",
+					   request->call.operands[i]);
+	rsmfs_request_table(request, "done", "forget", "element:n\tserial:s");
+	for (size_t i = 0; r == 0 && i < request->call.operand_count; i++) {
+		struct rsm_drive_row drive;
+
+		r = rsm_manager_forget_drive(request->manager, request->call.operands[i] + 6,
+					     &drive, err);
+		if (r < 0)
+			return r;
+		rsmfs_row_begin(request);
+		rsmfs_row_number(request, drive.element);
+		rsmfs_row_text(request, drive.serial);
+		rsmfs_row_end(request);
+	}
+	return r;
+}
+
 int rsmfs_run_forget(struct rsmfs_request *request, struct rsm_err *err)
 {
 	RSM_FREE struct rsm_medium *media = NULL;
 	size_t count = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
+	if (r == 0 && is_drive(request->call.operands[0]))
+		return forget_drives(request, err);
 	if (r == 0)
 		r = rsmfs_object_media(request, false, &media, &count, err);
 	if (r < 0)

@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cleaner.h"
 #include "core/copy.h"
 #include "core/medium_record.h"
 #include "core/retention.h"
 #include "core/setting.h"
 #include "fs/control_request.h"
+
+enum { CLEANER_USES_MOST = 1000000 };
 
 /* What is to be set: one of these is it. */
 struct target {
@@ -237,6 +240,19 @@ static int set_vault(struct rsmfs_request *request, struct target *target, const
 		     : rsm_manager_set_vault(request->manager, target->medium.id, NULL, &due, err);
 }
 
+/* How many cleanings a cleaning cartridge has left: only a person knows. */
+static int set_uses(struct rsmfs_request *request, struct target *target, const char *name,
+		    const char *value, struct rsm_err *err)
+{
+	int64_t uses = 0;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0)
+		r = parse_number(name, value, 0, CLEANER_USES_MOST, &uses, err);
+	return r < 0 ? r
+		     : rsm_cleaner_set_uses(request->catalog, &target->medium, (uint32_t)uses, err);
+}
+
 static const struct attribute attributes[] = {
 	{ "c", "keep_items", NULL, set_kept },
 	{ "c", "keep_failed_items", NULL, set_kept },
@@ -253,6 +269,7 @@ static const struct attribute attributes[] = {
 	{ "m", "priority", NULL, set_priority },
 	{ "m", "vault", NULL, set_vault },
 	{ "m", "return", NULL, set_vault },
+	{ "m", "uses", NULL, set_uses },
 };
 
 static const char *kind_word(char kind)

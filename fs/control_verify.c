@@ -33,13 +33,27 @@ static void add_row(struct rsmfs_verify *verify, const char *path, const char *r
 	rsmfs_row_end(request);
 }
 
+/* Where it has just been read; NULL: it has left since. */
+static const char *drive_of(struct rsmfs_verify *verify, char name[static 24])
+{
+	struct rsm_medium_use use = { 0 };
+
+	if (rsm_manager_medium_use(verify->request->manager, verify->medium.id, &use, NULL) != 0 ||
+	    !use.drive)
+		return NULL;
+	snprintf(name, 24, "drive %u", use.drive);
+	return name;
+}
+
 static void report(struct rsmfs_verify *verify, const char *path, const char *result,
 		   const char *text)
 {
+	char drive[24];
+
 	add_row(verify, path, result, text);
 	if (verify->sums.differ + verify->sums.unreadable <= BAD_EVENTS)
-		rsm_event_add(verify->request->catalog, "error", "medium", verify->medium.barcode,
-			      "file", path, "text", text, NULL);
+		rsm_manager_tell_error(verify->request->manager, verify->medium.id,
+				       drive_of(verify, drive), path, text);
 }
 
 /* `alone`: the checksums that are there are of other contents. */

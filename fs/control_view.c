@@ -59,6 +59,7 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 	RSM_TEXT struct rsm_text label = { 0 };
 	struct rsm_medium_use use = { 0 };
 	int64_t shown_pool = 0;
+	uint64_t total, left;
 	bool is_copy = false;
 	char location[32];
 	bool may;
@@ -92,9 +93,10 @@ static int view_medium(struct rsmfs_request *request, const struct rsm_medium *m
 						   : rsm_medium_state_name(medium->state));
 	rsmfs_row_text(request, location);
 	rsmfs_row_number(request, use.mounted);
-	if (medium->capacity) {
-		rsmfs_row_number(request, medium->capacity);
-		rsmfs_row_number(request, medium->remaining);
+	rsm_manager_medium_space(request->manager, medium, &use, &total, &left);
+	if (total && !medium->cleaner) {
+		rsmfs_row_number(request, total);
+		rsmfs_row_number(request, left);
 	} else {
 		rsmfs_row_null(request);
 		rsmfs_row_null(request);

@@ -16,7 +16,8 @@
 #include "base/mutex.h"
 #include "fs/event_line.h"
 
-#define LOOK_NS (RSM_SECOND_NS / 20)
+#define LOOK_NS	    (RSM_SECOND_NS / 20)
+#define PATIENCE_NS (RSM_SECOND_NS)
 
 enum { READ_SIZE = 16384 };
 
@@ -28,7 +29,7 @@ struct program {
 
 struct rsmfs_hook {
 	char *program, *mountpoint;  /* [const] */
-	struct rsmfs_events *events; /* [const] */
+	struct rsmfs_events *events; /* [const until stopped] */
 	pthread_t thread;
 	bool runs; /* the maker's */
 	struct rsm_mutex lock;
@@ -37,8 +38,11 @@ struct rsmfs_hook {
 	bool answered, ended;		/* [lock] */
 	bool stopping;			/* [lock] */
 	struct rsm_text text;		/* [lock until answered, then the thread's] */
-	/* the thread's */
+	int64_t patience_ns;		/* [lock] when stopping: how long a place is waited for */
+	int64_t last;			/* when stopped: the last event that was read */
+	/* the thread's, then the stopper's */
 	struct program programs[RSMFS_HOOKS_RUNNING];
+	unsigned untold; /* for want of a place */
 };
 
 static int check(const char *program, char **ret_path, struct rsm_err *err)
@@ -222,10 +226,11 @@ static unsigned look_after(struct rsmfs_hook *hook)
 	return running;
 }
 
-static bool is_stopping(struct rsmfs_hook *hook)
+/* While all goes on there is time. */
+static bool is_out_of_time(struct rsmfs_hook *hook)
 {
 	RSM_LOCK_SCOPE(&hook->lock);
-	return hook->stopping;
+	return hook->stopping && rsm_clock_now_ns(rsm_clock_real()) > hook->patience_ns;
 }
 
 static void run_program(struct rsmfs_hook *hook, const char *name, const char *line)
@@ -235,8 +240,10 @@ static void run_program(struct rsmfs_hook *hook, const char *name, const char *l
 	int r = -ENOMEM;
 
 	while (!(place = free_place(hook))) {
-		if (is_stopping(hook))
+		if (is_out_of_time(hook)) {
+			hook->untold++;
 			return;
+		}
 		rsm_clock_sleep_ns(rsm_clock_real(), LOOK_NS);
 		look_after(hook);
 	}
@@ -285,7 +292,28 @@ static void on_read(struct rsmfs_control_read *read, int r, const void *data, si
 	pthread_cond_broadcast(&hook->changed);
 }
 
-/* Waits for the next lines; looks after what runs meanwhile. False: there will be none. */
+static bool await_answer(struct rsmfs_hook *hook, bool running)
+{
+	RSM_LOCK_SCOPE(&hook->lock);
+	if (hook->answered || hook->stopping)
+		return hook->answered;
+	if (running)
+		rsm_cond_wait_until(&hook->changed, &hook->lock,
+				    rsm_clock_now_ns(rsm_clock_real()) + LOOK_NS);
+	else
+		rsm_cond_wait(&hook->changed, &hook->lock);
+	return hook->answered;
+}
+
+static bool is_stopping(struct rsmfs_hook *hook)
+{
+	RSM_LOCK_SCOPE(&hook->lock);
+	return hook->stopping;
+}
+
+/* Waits for the next lines; looks after what runs meanwhile. False: there will be none, or, when
+ * all ends, there are none now.
+ */
 static bool next_lines(struct rsmfs_hook *hook)
 {
 	hook->answered = false;
@@ -293,34 +321,31 @@ static bool next_lines(struct rsmfs_hook *hook)
 		(struct rsmfs_control_read){ .size = READ_SIZE, .done = on_read, .context = hook };
 	rsm_list_init(&hook->read.link);
 	rsmfs_events_read(hook->events, &hook->read);
-	for (;;) {
-		unsigned running = look_after(hook);
+	while (!await_answer(hook, look_after(hook) > 0))
+		if (is_stopping(hook)) /* answers, unless somebody is just about to */
+			rsmfs_events_interrupt(hook->events, &hook->read);
+	RSM_LOCK_SCOPE(&hook->lock);
+	return !hook->ended;
+}
 
-		RSM_LOCK_SCOPE(&hook->lock);
-		if (hook->answered)
-			return !hook->ended && !hook->stopping;
-		if (running)
-			rsm_cond_wait_until(&hook->changed, &hook->lock,
-					    rsm_clock_now_ns(rsm_clock_real()) + LOOK_NS);
-		else
-			rsm_cond_wait(&hook->changed, &hook->lock);
+static void tell_lines(struct rsmfs_hook *hook)
+{
+	char *line = hook->text.data, *end;
+
+	/* whole lines come; one that is longer than a read is none of ours */
+	for (; line && (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		tell(hook, line);
 	}
+	rsm_text_reset(&hook->text);
 }
 
 static void *hook_thread(void *context)
 {
 	struct rsmfs_hook *hook = context;
 
-	while (next_lines(hook)) {
-		char *line = hook->text.data, *end;
-
-		/* whole lines come; one that is longer than a read is none of ours */
-		for (; line && (end = strchr(line, '\n')); line = end + 1) {
-			*end = '\0';
-			tell(hook, line);
-		}
-		rsm_text_reset(&hook->text);
-	}
+	while (next_lines(hook))
+		tell_lines(hook);
 	return NULL;
 }
 
@@ -354,20 +379,59 @@ int rsmfs_hook_new(struct rsmfs_control *control, const char *program, const cha
 	return 0;
 }
 
+static void begin_stop(struct rsmfs_hook *hook)
+{
+	RSM_LOCK_SCOPE(&hook->lock);
+	hook->stopping = true;
+	hook->patience_ns = rsm_clock_now_ns(rsm_clock_real()) + PATIENCE_NS;
+	pthread_cond_broadcast(&hook->changed);
+}
+
+void rsmfs_hook_stop(struct rsmfs_hook *hook)
+{
+	if (!hook || !hook->events)
+		return;
+	begin_stop(hook);
+	if (hook->runs)
+		pthread_join(hook->thread, NULL);
+	hook->runs = false;
+	hook->last = rsmfs_events_position(hook->events);
+	rsmfs_events_release(hook->events);
+	hook->events = NULL;
+}
+
+static bool add_line(void *context, int64_t number, const char *line)
+{
+	(void)number;
+	rsm_text_printf(context, "%s\n", line);
+	return true;
+}
+
+void rsmfs_hook_finish(struct rsmfs_hook *hook, struct rsm_catalog *catalog)
+{
+	bool lost = false;
+
+	if (!hook)
+		return;
+	rsmfs_hook_stop(hook);
+	begin_stop(hook);
+	rsm_text_reset(&hook->text);
+	/* what cannot be read now is not told */
+	if (rsm_event_list(catalog, hook->last, NULL, add_line, &hook->text, &lost, NULL) < 0 ||
+	    hook->text.failed)
+		rsm_log_warning("hook %s: it is not told of the last events", hook->program);
+	else
+		tell_lines(hook);
+	if (hook->untold)
+		rsm_log_warning("hook %s: %u calls of it hang, it is not told of %u events",
+				hook->program, RSMFS_HOOKS_RUNNING, hook->untold);
+}
+
 void rsmfs_hook_free(struct rsmfs_hook *hook)
 {
 	if (!hook)
 		return;
-	{
-		RSM_LOCK_SCOPE(&hook->lock);
-		hook->stopping = true;
-		pthread_cond_broadcast(&hook->changed);
-	}
-	if (hook->events)
-		rsmfs_events_interrupt(hook->events, &hook->read);
-	if (hook->runs)
-		pthread_join(hook->thread, NULL);
-	rsmfs_events_release(hook->events);
+	rsmfs_hook_stop(hook);
 	rsm_text_fini(&hook->text);
 	pthread_cond_destroy(&hook->changed);
 	rsm_mutex_fini(&hook->lock);

@@ -13,6 +13,7 @@
 #ifndef RSMFS_HOOK_H
 #define RSMFS_HOOK_H
 
+#include "core/event.h"
 #include "fs/control.h"
 
 enum { RSMFS_HOOKS_RUNNING = 4, RSMFS_HOOK_SECONDS = 60 };
@@ -25,8 +26,12 @@ struct rsmfs_hook;
 RSM_MUST_CHECK int rsmfs_hook_new(struct rsmfs_control *control, const char *program,
 				  const char *mountpoint, struct rsmfs_hook **ret_hook,
 				  struct rsm_err *err);
-/* Programs that still run are left alone. After rsmfs_control_stop, which ends the events. NULL is
- * fine. */
+/* Reads no more events from `control`, which may go then. */
+void rsmfs_hook_stop(struct rsmfs_hook *hook);
+/* Tells of what has happened since, when all is done. A second at most is spent waiting for those
+ * that hang; programs that still run are left alone. NULL is fine.
+ */
+void rsmfs_hook_finish(struct rsmfs_hook *hook, struct rsm_catalog *catalog);
 void rsmfs_hook_free(struct rsmfs_hook *hook);
 RSM_DEFINE_CLEANUP(rsmfs_hook_free, struct rsmfs_hook)
 

@@ -251,7 +251,9 @@ static int set_valued(struct rsmfs_options *o, const char *name, const char *val
 			return rsm_err_set(err, EINVAL, "-o %s= needs a value", name);
 		return set_string((char **)(void *)((char *)o + strings[i].offset), value, err);
 	}
-	if (strcmp(name, "library") == 0 && *value)
+	if (strcmp(name, "library") == 0 && !*value)
+		return rsm_err_set(err, EINVAL, "-o library= needs a value");
+	if (strcmp(name, "library") == 0)
 		return append_string(&o->libraries, &o->library_count, value, strlen(value), err);
 	if (strcmp(name, "browse") == 0)
 		return parse_choice(name, value, "catalog", "mount", &o->browse_mount, err);
@@ -350,6 +352,9 @@ static int set_option(struct rsmfs_options *o, char *option, struct rsm_err *err
 	/* help is not worth a mount */
 	if (strcmp(option, "allow_root") == 0)
 		return rsm_err_set(err, EINVAL, "-o allow_root is not supported: use allow_other");
+	if (strcmp(option, "remount") == 0)
+		return rsm_err_set(err, EINVAL,
+				   "-o remount is not supported: unmount it and mount it again");
 	if (set_valued(o, option, "", NULL) != 1)
 		return rsm_err_set(err, EINVAL, "-o %s needs a value", option);
 	return rsm_err_set(err, EINVAL, "unknown option -o %s", option);

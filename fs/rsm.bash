@@ -93,7 +93,7 @@ _rsm()
 			else
 				words=$'description=\nenabled=\npriority=\ndraw_from_free=\nreturn_to_free='
 				words+=$'\nallocation_limit=\nmax_allocations=\nholds=\nmedia_type='
-				words+=$'\nkeep_items=\nkeep_failed_items=\nkeep_requests='
+				words+=$'\nkeep_items=\nkeep_failed_items=\nkeep_requests=\ncopies=\nvault=\nreturn=\nuses='
 			fi
 			;;
 		refresh)

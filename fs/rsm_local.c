@@ -1,9 +1,11 @@
 /* What `rsm` does by itself: wait, library create, help. */
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "changer/emulator/library_folder.h"
 #include "fs/lock.h"
+#include "fs/options.h"
 #include "fs/rsm_progress.h"
 #include "fs/rsm_session.h"
 #include "fs/rsm_slash.h"
@@ -23,11 +25,30 @@ static bool on_wait(void *context, const struct rsmfs_lock_owner *owner)
 	return true;
 }
 
+/* A name that was mistyped, or a mount point, must not look as if all were done. */
+static int check_library(const char *library, struct rsm_err *err)
+{
+	RSM_FREE char *lock = NULL;
+	char conf[PATH_MAX];
+	int r = rsmfs_lock_path(library, NULL, &lock, err);
+
+	if (r < 0 || rsmfs_is_device(library) || access(lock, F_OK) == 0)
+		return r;
+	if (access(library, F_OK) < 0)
+		return rsm_err_errno(err, "library %s", library);
+	if (snprintf(conf, sizeof(conf), "%s/library.conf", library) >= (int)sizeof(conf) ||
+	    access(conf, F_OK) < 0)
+		return rsm_err_set(err, ENOENT, "%s is no library", library);
+	return 0;
+}
+
 static int run_wait(const struct rsmfs_verb_call *call, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsmfs_progress_stop) struct rsmfs_progress *progress = NULL;
-	int r = rsmfs_progress_start("waiting for rsmfs", &progress, err);
+	int r = check_library(call->operands[0], err);
 
+	if (r == 0)
+		r = rsmfs_progress_start("waiting for rsmfs", &progress, err);
 	return r < 0 ? r : rsmfs_lock_wait(call->operands[0], on_wait, progress, err);
 }
 
@@ -38,6 +59,15 @@ static void fit_slots(const struct rsmfs_verb_call *call, struct rsm_library_sha
 {
 	unsigned needed = shape->cartridges + !shape->no_cleaner;
 
+	if (shape->standalone) {
+		if (!rsmfs_verb_flag(call, "drives"))
+			shape->drives = 1;
+		if (!rsmfs_verb_flag(call, "slots"))
+			shape->slots = 0;
+		if (!rsmfs_verb_flag(call, "ports"))
+			shape->ports = 0;
+		return;
+	}
 	if (!rsmfs_verb_flag(call, "slots") && shape->slots < needed)
 		shape->slots = needed;
 }
@@ -97,6 +127,7 @@ static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_verb_ca
 	shape.cartridges = (unsigned)rsmfs_verb_number(call, "cartridges", shape.cartridges);
 	shape.capacity_bytes = rsmfs_verb_size(call, "capacity", shape.capacity_bytes);
 	shape.blank = rsmfs_verb_flag(call, "blank");
+	shape.standalone = rsmfs_verb_flag(call, "standalone");
 	fit_slots(call, &shape);
 	r = rsm_library_folder_create(folder, &shape, err);
 	return r < 0 ? r : report_library(tool, folder, &shape, err);

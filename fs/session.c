@@ -95,6 +95,12 @@ static int probe(const char *library, struct rsm_err *err)
 	return r;
 }
 
+/* One that is not there (yet) must not become a folder in /dev. */
+static int check_device(const char *library, struct rsm_err *err)
+{
+	return access(library, F_OK) < 0 ? rsm_err_errno(err, "library %s", library) : 0;
+}
+
 static bool say_waiting(void *context, const struct rsmfs_lock_owner *owner)
 {
 	struct session *session = context;
@@ -124,8 +130,10 @@ static int take_lock(struct session *session, size_t index, struct rsm_err *err)
 	if (!folder)
 		return rsm_err_oom(err);
 	/* contents must not be readable around the mount: the default place is its owner's */
-	if (o->library_default && getuid() == 0) {
-		r = rsm_file_make_folders("/var/lib/rsmfs", 0700, err);
+	if (o->library_default) {
+		RSM_FREE char *parent = strndup(library, (size_t)(strrchr(library, '/') - library));
+
+		r = parent ? rsm_file_make_folders(parent, 0700, err) : rsm_err_oom(err);
 		if (r < 0)
 			return r;
 	}
@@ -143,7 +151,7 @@ static int open_library(struct session *session, size_t index, struct rsm_err *e
 {
 	struct rsmfs_options *o = session->options;
 	bool device = rsmfs_is_device(o->libraries[index]);
-	int r = device ? 0 : probe(o->libraries[index], err);
+	int r = device ? check_device(o->libraries[index], err) : probe(o->libraries[index], err);
 
 	if (r < 0)
 		return r;
@@ -472,7 +480,7 @@ static void stop(struct session *session)
 	atomic_store(&fs->live, false);
 	if (fs->control)
 		rsmfs_control_stop(fs->control);
-	rsmfs_hook_free(session->hook);
+	rsmfs_hook_stop(session->hook);
 	if (fs->parking)
 		(void)rsmfs_parking_drain(fs->parking);
 	if (fs->session)
@@ -483,8 +491,11 @@ static void stop(struct session *session)
 	/* Verbs that were under way may have told of changes until now. */
 	rsmfs_notifier_free(fs->pool_notifier);
 	rsmfs_notifier_free(fs->node_notifier);
-	if (fs->manager)
+	if (fs->manager) {
 		stop_manager(session);
+		rsmfs_hook_finish(session->hook, rsm_manager_catalog(fs->manager));
+	}
+	rsmfs_hook_free(session->hook);
 	rsm_manager_free(fs->manager);
 	rsmfs_parking_free(fs->parking);
 	if (fs->session) {

@@ -295,6 +295,12 @@ static int run_with_faults(struct rsm_device *device, struct rsm_device_job *job
 			run(device, job);
 		return 0;
 	}
+	if (fault.deferred) { /* the robot does it, and says that it did not */
+		run(device, job);
+		if (rsm_job_is_good(job))
+			rsm_job_check(job, fault.key, fault.asc, fault.ascq);
+		return 0;
+	}
 	if (fault.key <= 0x01) {
 		run(device, job);
 		if (!rsm_job_is_good(job))
@@ -316,6 +322,10 @@ static int execute(struct rsm_scsi_transport *base, const struct rsm_scsi_comman
 				      .answer = ret_answer };
 	int r = 0;
 
+	/* a drive senses what is put into it; the changer's lock goes before a drive's */
+	if (emulator->conf.by_hand && emulator->changer && command->cdb[0] == 0x00 &&
+	    !atomic_load_explicit(&emulator->powerless, memory_order_acquire))
+		rsm_emulated_changer_watch(emulator->changer);
 	rsm_mutex_lock(&device->lock);
 	if (atomic_load_explicit(&emulator->powerless, memory_order_acquire)) {
 		r = -ENODEV;

@@ -305,6 +305,7 @@ static unsigned read_watches(struct rsm_elements *elements)
 		for (char *at = buffer; at < buffer + length;) {
 			const struct inotify_event *event = (const void *)at;
 			size_t watched = (size_t)event->wd;
+			struct rsm_emulated_element *element;
 
 			at += sizeof *event + event->len;
 			if (event->mask & IN_Q_OVERFLOW) {
@@ -318,9 +319,12 @@ static unsigned read_watches(struct rsm_elements *elements)
 				changed |= see_magazine(elements, event);
 				continue;
 			}
-			changed |= rsm_element_look(
-				elements, &elements->list[elements->by_watch[watched] - 1],
-				event->mask & IN_MOVED_TO ? RSM_BY_RENAME : RSM_IN_PLACE);
+			element = &elements->list[elements->by_watch[watched] - 1];
+			if (event->mask & IN_MOVED_TO)
+				element->put_in = true;
+			changed |= rsm_element_look(elements, element,
+						    event->mask & IN_MOVED_TO ? RSM_BY_RENAME
+									      : RSM_IN_PLACE);
 		}
 	}
 	return changed;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "changer/emulator/element_memo.h"
 #include "changer/emulator/elements_private.h"
+#include "changer/emulator/elements_warm.h"
 
 /* So many slots that what they hold is remembered from run to run. */
 static bool has_many_slots(const struct rsm_elements *elements)
@@ -137,8 +138,8 @@ static int read_elements(struct rsm_elements *elements, enum rsm_element_type ty
 	DIR *folder;
 	int r = 0;
 
-	if (fd < 0 && errno == ENOENT && type == RSM_ELEMENT_IMPORT_EXPORT)
-		return 0;
+	if (fd < 0 && errno == ENOENT && type != RSM_ELEMENT_DATA_TRANSFER)
+		return 0; /* slots/ of a library with a robot: emulator.c has looked */
 	if (fd < 0 || !(folder = fdopendir(fd)))
 		return rsm_err_errno(err, "%s/%s", path, rsm_element_folders[type]);
 	while (r == 0 && (entry = readdir(folder))) {
@@ -175,8 +176,10 @@ static int look_first(struct rsm_elements *elements, struct rsm_err *err)
 	char path[PATH_ROOM];
 	struct stat st;
 
-	if (has_many_slots(elements))
+	if (has_many_slots(elements)) {
 		memo = rsm_element_memo_load(elements->library);
+		rsm_elements_warm(elements, memo);
+	}
 	for (size_t i = 0; i < elements->count; i++) {
 		struct rsm_emulated_element *element = &elements->list[i];
 

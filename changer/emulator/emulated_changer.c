@@ -37,6 +37,29 @@ static void notice(struct rsm_emulated_changer *changer, unsigned changed)
 	}
 }
 
+void rsm_emulated_changer_watch(struct rsm_emulated_changer *changer)
+{
+	RSM_LOCK_SCOPE(&changer->device.lock);
+	unsigned changed = rsm_elements_poll(changer->elements);
+	struct rsm_emulated_element *element;
+	struct rsm_emulated_drive *drive;
+	size_t count;
+
+	notice(changer, changed);
+	changer->device.attention_count = 0; /* nobody asks */
+	element = rsm_elements_of_type(changer->elements, RSM_ELEMENT_DATA_TRANSFER, &count);
+	if (!element->put_in)
+		return;
+	element->put_in = false;
+	if (changed & RSM_ELEMENTS_DRIVES)
+		return;
+	/* taken out and put in again since the last look */
+	drive = rsm_emulator_find_drive(changer->device.emulator, element->address);
+	if (rsm_emulated_drive_insert(drive, NULL) < 0 ||
+	    rsm_emulated_drive_insert(drive, element->cartridge) < 0)
+		rsm_log_warning("drive %u: out of memory", element->address);
+}
+
 /* The door is open while there is a file OPEN in the library's folder; a locked one does not open
  * (LOCKED says that it is). When it is closed, the robot looks into everything.
  */

@@ -17,6 +17,9 @@ RSM_MUST_CHECK int rsm_emulated_changer_new(struct rsm_emulator *emulator,
 					    struct rsm_elements *elements,
 					    struct rsm_emulated_changer **ret_changer,
 					    struct rsm_err *err);
+/* A stand-alone drive has no robot that is asked: what people did to its folder is told the drive.
+ */
+void rsm_emulated_changer_watch(struct rsm_emulated_changer *changer);
 void rsm_emulated_changer_free(struct rsm_emulated_changer *changer);
 
 #endif

@@ -417,6 +417,9 @@ int rsm_emulated_drive_insert(struct rsm_emulated_drive *drive, const char *name
 	if (atomic_load(&drive->loaded)) {
 		(void)!unload(drive, &err);
 		rsm_device_attend(&drive->device, 0x28, 0x00);
+	} else if (name && drive->device.emulator->conf.by_hand &&
+		   drive->device.emulator->changer) {
+		rsm_device_attend(&drive->device, 0x28, 0x00);
 	}
 	if (drive->prevented)
 		allow_removal(drive);

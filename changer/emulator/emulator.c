@@ -123,7 +123,8 @@ static int check_folders(struct rsm_emulator *emulator, struct rsm_err *err)
 		struct stat st;
 
 		if (fstatat(emulator->folder_fd, names[i], &st, 0) < 0 && errno == ENOENT &&
-		    strcmp(names[i], "ports") == 0)
+		    (strcmp(names[i], "ports") == 0 ||
+		     (emulator->conf.by_hand && strcmp(names[i], "slots") == 0)))
 			continue;
 		if (faccessat(emulator->folder_fd, names[i], R_OK | W_OK | X_OK, AT_EACCESS) == 0)
 			continue;
@@ -168,6 +169,10 @@ static int open_drives(struct rsm_emulator *emulator, struct rsm_elements *eleme
 	struct rsm_emulated_element *list =
 		rsm_elements_of_type(elements, RSM_ELEMENT_DATA_TRANSFER, &count);
 
+	if (emulator->conf.by_hand && count != 1)
+		return rsm_err_set(err, EBADMSG,
+				   "%s/library.conf: changer = none: expected one drive, not %zu",
+				   emulator->folder, count);
 	emulator->drives = calloc(count, sizeof(struct rsm_emulated_drive *));
 	emulator->drive_addresses = calloc(count, sizeof *emulator->drive_addresses);
 	if (!emulator->drives || !emulator->drive_addresses)
@@ -265,6 +270,11 @@ int rsm_emulator_changer(struct rsm_emulator *emulator, struct rsm_scsi_transpor
 			 struct rsm_err *err)
 {
 	return rsm_device_transport(&emulator->changer->device, ret_transport, err);
+}
+
+bool rsm_emulator_has_changer(const struct rsm_emulator *emulator)
+{
+	return !emulator->conf.by_hand;
 }
 
 const uint16_t *rsm_emulator_drives(const struct rsm_emulator *emulator, size_t *ret_count)

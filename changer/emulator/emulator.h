@@ -33,6 +33,9 @@ RSM_MUST_CHECK int rsm_emulator_changer(struct rsm_emulator *emulator,
 					struct rsm_scsi_transport **ret_transport,
 					struct rsm_err *err);
 
+/* False: `changer = none`, a stand-alone drive; its folder is where people put cartridges in. */
+bool rsm_emulator_has_changer(const struct rsm_emulator *emulator);
+
 /* Addresses of the data transfer elements, ascending; valid as long as the emulator. */
 const uint16_t *rsm_emulator_drives(const struct rsm_emulator *emulator, size_t *ret_count);
 
@@ -49,6 +52,7 @@ RSM_MUST_CHECK int rsm_emulator_drive(struct rsm_emulator *emulator, uint16_t ad
  * deferred (WRITE only): the drive takes the data and loses them. That is what it says in place of
  * the next command that is not lost as well, by a deferred error (SPC-4 4.5.5) whose INFORMATION
  * tells how many blocks are not on the tape; it stands behind the last good one then.
+ * Of MOVE MEDIUM: the robot does it and says that it failed.
  */
 struct rsm_emulator_fault {
 	uint16_t opcode;

@@ -135,6 +135,14 @@ static int parse_number(struct parser *p, const char *key, char *value)
 	return 0;
 }
 
+static int parse_changer(struct parser *p, const char *key, char *value)
+{
+	if (strcmp(value, "none") != 0 && strcmp(value, "robot") != 0)
+		return expected(p, key, value, "robot or none");
+	p->conf->by_hand = strcmp(value, "none") == 0;
+	return 0;
+}
+
 static int parse_switch(struct parser *p, const char *key, char *value)
 {
 	bool *target = strcmp(key, "sync") == 0 ? &p->conf->sync : &p->conf->has_barcodes;
@@ -304,7 +312,8 @@ static int parse_fail(struct parser *p, const char *key, char *value)
 	    !parse_unsigned(words[1], 10, 1000000000, &countdown) || countdown == 0 ||
 	    (n == 4 &&
 	     (words[2][0] != 'x' || !parse_unsigned(words[2] + 1, 10, 1000000000, &fault.times))) ||
-	    !parse_sense(words[n - 1], &fault) || (fault.deferred && fault.opcode != 0x0A))
+	    !parse_sense(words[n - 1], &fault) ||
+	    (fault.deferred && fault.opcode != 0x0A && fault.opcode != 0xA5))
 		return expected(p, key, value, what);
 	fault.skip = countdown - 1;
 	if (p->conf->fault_count == FAULT_LIMIT)
@@ -332,6 +341,7 @@ static const struct {
 	{ "rate_mb_s", parse_number },
 	{ "sync", parse_switch },
 	{ "barcodes", parse_switch },
+	{ "changer", parse_changer },
 	{ "clean_after", parse_count },
 	{ "cleanings", parse_count },
 	{ "transport", parse_transport },
@@ -408,7 +418,8 @@ static int parse_line(struct parser *p, char *line, bool *seen)
 		p->err, EBADMSG,
 		"%s:%u: unknown key %.60s: expected drive_type, drive_type@ELEMENT, capacity, "
 		"early_warning, timing, robot_s, load_s, unload_s, locate_mb_s, "
-		"rate_mb_s, sync, barcodes, clean_after, cleanings, transport, serial or fail",
+		"rate_mb_s, sync, barcodes, changer, clean_after, cleanings, transport, serial or "
+		"fail",
 		p->path, p->line, key);
 }
 
@@ -495,6 +506,9 @@ void rsm_library_conf_write(const struct rsm_library_conf *conf, struct rsm_text
 			     "# early_warning = 5G     bytes before the end of a partition\n");
 	if (conf->serial[0])
 		rsm_text_printf(text, "serial = %s\n", conf->serial);
+	if (conf->by_hand)
+		rsm_text_add(text, "changer = none           # a person puts cartridges into the "
+				   "drive\n");
 	if (!conf->has_barcodes)
 		rsm_text_add(text, "barcodes = off\n");
 	if (conf->clean_after)

@@ -2,9 +2,9 @@
  *
  * "key = value" lines, '#' begins a comment. The keys are listed in library_folder.h; besides them
  * drive_type@ELEMENT, unload_s, sync (on | off: whether data are made durable on the host's disk),
- * barcodes (on | off: whether the robot reads them), clean_after (loads until a drive wants to be
- * cleaned), cleanings (that a cleaning cartridge is good for), transport (address of the robot's
- * arm) and serial (of the library; its drives' are made from it).
+ * barcodes (on | off: whether the robot reads them), changer (robot | none), clean_after (loads
+ * until a drive wants to be cleaned), cleanings (that a cleaning cartridge is good for), transport
+ * (address of the robot's arm) and serial (of the library; its drives' are made from it).
  */
 #ifndef RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
 #define RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
@@ -33,6 +33,7 @@ struct rsm_library_conf {
 	uint64_t early_warning_bytes;
 	bool sync;
 	bool has_barcodes;    /* the robot reads labels */
+	bool by_hand;	      /* there is no robot: a stand-alone drive */
 	unsigned clean_after; /* loads; 0: a drive never asks for it */
 	unsigned cleanings;   /* that a cleaning cartridge is good for */
 	uint16_t transport;

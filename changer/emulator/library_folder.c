@@ -136,13 +136,19 @@ static int check_shape(struct plan *plan, struct rsm_err *err)
 	if (shape->drives < 1 || shape->drives > DRIVE_LIMIT)
 		return rsm_err_set(err, EINVAL, "%u drives: expected 1 to %d", shape->drives,
 				   DRIVE_LIMIT);
-	if (shape->slots < 1 || shape->slots > SLOT_LIMIT)
+	if (shape->standalone && (shape->drives != 1 || shape->slots || shape->ports))
+		return rsm_err_set(err, EINVAL,
+				   "a stand-alone drive: expected 1 drive, no slots and no ports");
+	if (!shape->standalone && (shape->slots < 1 || shape->slots > SLOT_LIMIT))
 		return rsm_err_set(err, EINVAL, "%u slots: expected 1 to %d", shape->slots,
 				   SLOT_LIMIT);
 	if (shape->ports > PORT_LIMIT)
 		return rsm_err_set(err, EINVAL, "%u ports: expected at most %d", shape->ports,
 				   PORT_LIMIT);
-	if (shape->cartridges > shape->slots)
+	if (shape->standalone && shape->cartridges > SLOT_LIMIT)
+		return rsm_err_set(err, EINVAL, "%u cartridges: expected at most %d",
+				   shape->cartridges, SLOT_LIMIT);
+	if (!shape->standalone && shape->cartridges > shape->slots)
 		return rsm_err_set(err, EINVAL, "%u cartridges do not fit into %u slots",
 				   shape->cartridges, shape->slots);
 	if (shape->capacity_bytes && shape->capacity_bytes < (uint64_t)1 << 20)
@@ -252,7 +258,8 @@ static int make_cartridges(int library, const struct plan *plan, struct rsm_err 
 	const struct rsm_library_shape *shape = plan->shape;
 	const struct rsm_lto *type = plan->type;
 	const char *suffix = plan->worm ? type->worm_suffix : type->suffix;
-	bool cleaner = !shape->no_cleaner && shape->cartridges < shape->slots;
+	bool cleaner =
+		!shape->no_cleaner && (shape->standalone || shape->cartridges < shape->slots);
 	uint64_t mib = shape->capacity_bytes ? shape->capacity_bytes >> 20 : type->capacity_mib;
 
 	for (unsigned i = 0; i < shape->cartridges + cleaner; i++) {
@@ -265,7 +272,10 @@ static int make_cartridges(int library, const struct plan *plan, struct rsm_err 
 			snprintf(barcode, sizeof barcode, "CLN001L1");
 		else
 			snprintf(barcode, sizeof barcode, "A%05u%s", i + 1, suffix);
-		snprintf(path, sizeof path, "slots/%u/%s", FIRST_SLOT + i, barcode);
+		if (shape->standalone)
+			snprintf(path, sizeof path, "shelf/%s", barcode);
+		else
+			snprintf(path, sizeof path, "slots/%u/%s", FIRST_SLOT + i, barcode);
 		r = make_folder(library, path, &folder, err);
 		if (r == 0 && !shape->blank && !plan->worm && !is_cleaner)
 			r = write_free_label(folder, barcode, err);
@@ -285,6 +295,7 @@ static int write_conf(const char *path, struct plan *plan, struct rsm_err *err)
 	uint32_t number;
 
 	conf->capacity_bytes = plan->shape->capacity_bytes;
+	conf->by_hand = plan->shape->standalone;
 	if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
 		return rsm_err_errno(err, "random numbers");
 	snprintf(conf->serial, sizeof conf->serial, "VL%08X", number);
@@ -299,7 +310,8 @@ static int write_conf(const char *path, struct plan *plan, struct rsm_err *err)
 /* Removes what an earlier making left; the caller has seen the marker, or nothing at all. */
 static int clear(const char *path, struct rsm_err *err)
 {
-	static const char *const parts[] = { "slots", "drives", "ports", "library.conf.new" };
+	static const char *const parts[] = { "slots", "drives", "ports", "shelf",
+					     "library.conf.new" };
 	char name[PATH_MAX];
 	int r = 0;
 
@@ -328,9 +340,9 @@ static int make(const char *path, struct plan *plan, struct rsm_err *err)
 		r = clear(path, err);
 	if (r == 0)
 		r = make_elements(library, "drives", FIRST_DRIVE, shape->drives, err);
-	if (r == 0)
+	if (r == 0 && !shape->standalone)
 		r = make_elements(library, "slots", FIRST_SLOT, shape->slots, err);
-	if (r == 0)
+	if (r == 0 && !shape->standalone)
 		r = make_elements(library, "ports", FIRST_PORT, shape->ports, err);
 	if (r == 0)
 		r = make_folder(library, "shelf", NULL, err);

@@ -7,10 +7,10 @@
  * "key = value" lines with '#' comments: drive_type (LTO-5..LTO-9), drive_type@ELEMENT
  * (of one drive), capacity (bytes or with K M G
  * T), timing (none | real), robot_s, load_s, unload_s, locate_mb_s, rate_mb_s, early_warning
- * (bytes), sync (on | off), barcodes (on | off), clean_after, cleanings, transport (address of the
- * robot's arm), serial, and any number of "fail = COMMAND[@ELEMENT] COUNTDOWN [xREPEAT] [deferred]
- * KEY/ASC/ASCQ" lines (the element folders themselves tell how many slots, drives and ports there
- * are). Unknown keys are an error that names file and line.
+ * (bytes), sync (on | off), barcodes (on | off), changer (robot | none), clean_after, cleanings,
+ * transport (address of the robot's arm), serial, and any number of "fail = COMMAND[@ELEMENT]
+ * COUNTDOWN [xREPEAT] [deferred] KEY/ASC/ASCQ" lines (the element folders themselves tell how many
+ * slots, drives and ports there are). Unknown keys are an error that names file and line.
  */
 #ifndef RSM_CHANGER_EMULATOR_LIBRARY_FOLDER_H
 #define RSM_CHANGER_EMULATOR_LIBRARY_FOLDER_H
@@ -28,6 +28,7 @@ struct rsm_library_shape {
 	uint64_t capacity_bytes; /* of each cartridge; 0: the type's native one (LTO-8: 12 TB) */
 	bool blank;		 /* no free label on the cartridges; WORM ones never have one */
 	bool no_cleaner;
+	bool standalone; /* one drive, no robot and no slots: cartridges are made on the shelf */
 };
 
 /* 2 drives, 24 slots, 4 ports, 16 LTO-8 cartridges A00001L8.. with free labels, cleaner CLN001L1.

@@ -373,20 +373,27 @@ static char *put_digits(char *at, unsigned long value, size_t digits)
 	return at + digits;
 }
 
+void rsm_ltfs_time_clamp(struct timespec *time)
+{
+	if (time->tv_sec < first_second)
+		*time = (struct timespec){ .tv_sec = first_second };
+	else if (time->tv_sec > last_second)
+		*time = (struct timespec){ .tv_sec = last_second, .tv_nsec = 999999999 };
+	else if (time->tv_nsec < 0 || time->tv_nsec > 999999999)
+		time->tv_nsec = 999999999;
+}
+
 /* Written out by hand: an index has five of them for each file. */
 void rsm_ltfs_time_format(const struct timespec *time, char ret_text[RSM_LTFS_TIME_SIZE])
 {
-	int64_t seconds = time->tv_sec;
-	unsigned long nanoseconds = (unsigned long)time->tv_nsec, of_day;
+	struct timespec clamped = *time;
+	int64_t seconds;
+	unsigned long of_day;
 	unsigned year, month, day;
 	char *at = ret_text;
 
-	if (seconds < first_second)
-		seconds = first_second, nanoseconds = 0;
-	else if (seconds > last_second)
-		seconds = last_second, nanoseconds = 999999999;
-	else if (nanoseconds > 999999999)
-		nanoseconds = 999999999;
+	rsm_ltfs_time_clamp(&clamped);
+	seconds = clamped.tv_sec;
 	of_day = (unsigned long)(((seconds % DAY) + DAY) % DAY);
 	date_of_days((seconds - (int64_t)of_day) / DAY, &year, &month, &day);
 	at = put_digits(at, year, 4);
@@ -401,7 +408,7 @@ void rsm_ltfs_time_format(const struct timespec *time, char ret_text[RSM_LTFS_TI
 	*at++ = ':';
 	at = put_digits(at, of_day % 60, 2);
 	*at++ = '.';
-	at = put_digits(at, nanoseconds, 9);
+	at = put_digits(at, (unsigned long)clamped.tv_nsec, 9);
 	*at++ = 'Z';
 	*at = '\0';
 }

@@ -53,6 +53,7 @@ RSM_MUST_CHECK int rsm_ltfs_label_compare(const struct rsm_ltfs_label *one,
 
 /* "2026-01-02T03:04:05.000000006Z"; years 0000 to 9999, clamped (7.3). */
 enum { RSM_LTFS_TIME_SIZE = 32 };
+void rsm_ltfs_time_clamp(struct timespec *time);
 void rsm_ltfs_time_format(const struct timespec *time, char ret_text[RSM_LTFS_TIME_SIZE]);
 RSM_MUST_CHECK int rsm_ltfs_time_parse(const char *text, struct timespec *ret_time);
 

@@ -16,11 +16,11 @@ bool rsm_name_is_ascii(const char *name)
 
 static bool is_forbidden(utf8proc_int32_t point)
 {
-	return point == '/' || point == 0x1f || point == 0xfffe || point == 0xffff;
+	return point == 0x1f || point == 0xfffe || point == 0xffff;
 }
 
 /* Counts the code points of a text that is valid UTF-8, looking for those that no name may have. */
-static int count_points(const char *text, size_t *ret_count, struct rsm_err *err)
+static int count_points(const char *what, const char *text, size_t *ret_count, struct rsm_err *err)
 {
 	const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)text;
 	size_t count = 0;
@@ -29,9 +29,9 @@ static int count_points(const char *text, size_t *ret_count, struct rsm_err *err
 		utf8proc_ssize_t length = utf8proc_iterate(p, -1, &point);
 
 		if (length <= 0) /* surrogates and overlong forms too */
-			return rsm_err_set(err, EILSEQ, "the name is not valid UTF-8");
+			return rsm_err_set(err, EILSEQ, "the %s is not valid UTF-8", what);
 		if (is_forbidden(point))
-			return rsm_err_set(err, EILSEQ, "the name contains U+%04X",
+			return rsm_err_set(err, EILSEQ, "the %s contains U+%04X", what,
 					   (unsigned)point);
 		p += length;
 	}
@@ -47,7 +47,9 @@ int rsm_name_check(const char *name, struct rsm_err *err)
 
 	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return rsm_err_set(err, EINVAL, "\"%s\" is not a name", name);
-	r = count_points(name, &count, err);
+	if (strchr(name, '/'))
+		return rsm_err_set(err, EILSEQ, "the name contains U+002F");
+	r = count_points("name", name, &count, err);
 	if (r < 0)
 		return r;
 	/* composing may make it short enough; the few characters that NFC always takes apart grow
@@ -55,7 +57,7 @@ int rsm_name_check(const char *name, struct rsm_err *err)
 	if (count * 3 > NAME_POINTS_MAX && !rsm_name_is_ascii(name)) {
 		r = rsm_name_nfc(name, &nfc, err);
 		if (r == 0)
-			r = count_points(nfc, &count, err);
+			r = count_points("name", nfc, &count, err);
 		if (r < 0)
 			return r;
 	}
@@ -63,6 +65,13 @@ int rsm_name_check(const char *name, struct rsm_err *err)
 		return rsm_err_set(err, ENAMETOOLONG, "the name has more than %d characters",
 				   NAME_POINTS_MAX);
 	return 0;
+}
+
+int rsm_name_check_text(const char *what, const char *text, struct rsm_err *err)
+{
+	size_t count;
+
+	return count_points(what, text, &count, err);
 }
 
 int rsm_name_nfc(const char *name, char **ret_nfc, struct rsm_err *err)

@@ -13,6 +13,11 @@
  */
 RSM_MUST_CHECK int rsm_name_check(const char *name, struct rsm_err *err);
 
+/* Can an index hold this text as it is, a link target or the key of an extended attribute? Valid
+ * UTF-8 without what no name may have, but for '/'. -EILSEQ says so of `what`.
+ */
+RSM_MUST_CHECK int rsm_name_check_text(const char *what, const char *text, struct rsm_err *err);
+
 /* NFC form, the caller's. Pure ASCII is fast. -EILSEQ for invalid UTF-8. */
 RSM_MUST_CHECK int rsm_name_nfc(const char *name, char **ret_nfc, struct rsm_err *err);
 

@@ -5,7 +5,7 @@
 
 BENCH_SCALE=0.1: a tenth of the cartridges. Two libraries of one mount with 30,000 slots each, the rest
 off-line; 10,000 are in one pool. Figures are printed beside what they are to stay below. What is cold
-(the first start, after caches were dropped) is shown as well and depends on the disk above all.
+(after caches were dropped) is shown as well and depends on the disk above all.
 """
 import os
 import shutil
@@ -97,12 +97,44 @@ class Bench:
         process.wait()
         return taken
 
+    def view(self, *options):
+        """How long a whole view takes, and the most memory of the program that shows it, in MiB."""
+        began = time.perf_counter()
+        process = subprocess.Popen([RSM, "-m", self.point, "view", "media", *options],
+                                   stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"rsm view media {' '.join(options)}: exit code {process.returncode}")
+        return time.perf_counter() - began, usage.ru_maxrss // 1024
+
+    def memory(self):
+        """The most that rsmfs has had, in MiB."""
+        with open(f"/proc/{self.pid()}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) // 1024
+
+    def restart(self):
+        """The whole of it: a clean end, awaited, and a start."""
+        return timed(self.unmount) + timed(self.mount)
+
+    def forget_slots(self):
+        """As before the first start: nothing is remembered of what the slots hold."""
+        for library in self.libraries:
+            os.remove(os.path.join(library, ".elements"))
+
     def measure(self):
         print(f"{2 * SLOTS + OFFLINE:,} cartridges, of which {IN_POOL:,} in one pool")
-        cold = drop_caches()
-        show("mount, slots looked into" + (", caches dropped" if cold else ""), timed(self.mount))
+        cold = ", caches dropped" if drop_caches() else ""
+        show("first mount, slots looked into" + cold, timed(self.mount))
+        self.unmount()
+        drop_caches()
+        show("mount" + cold, timed(self.mount), 2)
+        self.unmount()
+        self.forget_slots()
+        show("mount, slots looked into", timed(self.mount), 2)
         self.unmount()
         show("mount", statistics.median(self.remount() for _ in range(3)), 2)
+        show("restart (unmount, wait, mount)", statistics.median(self.restart() for _ in range(3)))
         pool = os.path.join(self.point, "Big")
         show(f"ls of a pool of {IN_POOL:,}", statistics.median(timed(lambda: run("ls", pool))
                                                             for _ in range(5)), 0.2)
@@ -111,12 +143,17 @@ class Bench:
         show("allocate, median of 20", statistics.median(self.allocate(i) for i in range(20)), 0.005)
         show("rsm view media, first line", self.first_line())
         show("rsm view media --json, first line", self.first_line("--json"))
-        show("rsm view media", timed(lambda: run(RSM, "-m", self.point, "view", "media")))
+        for options in ([], ["--json"]):
+            seconds, most = self.view(*options)
+            words = " ".join(["rsm view media", *options])
+            show(words, seconds)
+            print(f"{'    its memory at most':46} {most:10} MiB")
         show("rsm view media of the pool", timed(lambda: run(RSM, "-m", self.point, "view", "media", "Big")))
         show("rsm sync with nothing to do", timed(lambda: run(RSM, "-m", self.point, "sync", "Big")))
-        with open(f"/proc/{self.pid()}/status") as f:
-            memory = next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
-        print(f"{'most memory of rsmfs':46} {memory // 1024:10} MiB")
+        for library in self.libraries:
+            show(f"rsm inventory --fast, {SLOTS:,} slots",
+                 timed(lambda: run(RSM, "-m", self.point, "inventory", library, "--fast")))
+        print(f"{'most memory of rsmfs':46} {self.memory():10} MiB")
 
     def pid(self):
         with open(os.path.join(self.libraries[0], ".rsmfs.lock")) as f:

@@ -115,12 +115,83 @@ static void densities_and_barcodes_have_their_media_type(void **state)
 	assert_false(rsm_barcode_is_cleaner("CL"));
 }
 
+/* Whether a cartridge stands in it, and whether it was put there since. */
+static bool seated(struct rsm_tape_drive *drive, bool *ret_anew)
+{
+	struct rsm_err err;
+
+	assert_int_equal(rsm_tape_drive_poll(drive, &err), RSM_TAPE_NO_MEDIUM);
+	return rsm_tape_drive_is_seated(drive, ret_anew);
+}
+
+static void run(const char *folder, const char *command)
+{
+	char line[512];
+
+	snprintf(line, sizeof line, "cd %s && %s", folder, command);
+	assert_int_equal(system(line), 0);
+}
+
+static void a_stand_alone_drive_senses_what_people_put_in_and_take_out(void **state)
+{
+	static const struct rsm_library_shape shape = {
+		.media_type = "LTO-8", .drives = 1, .cartridges = 1, .standalone = true
+	};
+	RSM_CLEANUP(rsm_hardware_close) struct rsm_hardware *hardware = NULL;
+	struct rsm_tape_drive *drive;
+	struct rsm_err err;
+	bool anew;
+
+	assert_done(rsm_library_folder_create(*state, &shape, &err), &err);
+	assert_done(rsm_hardware_open(*state, NULL, &hardware, &err), &err);
+	assert_null(hardware->changer);
+	assert_int_equal(hardware->drive_count, 1);
+	drive = hardware->drives[0].drive;
+	assert_false(seated(drive, &anew));
+	run(*state, "mv shelf/A00001L8 drives/256/");
+	assert_true(seated(drive, &anew) && anew);
+	assert_true(seated(drive, &anew) && !anew);
+	run(*state, "mv drives/256/A00001L8 shelf/ && mv shelf/A00001L8 drives/256/");
+	assert_true(seated(drive, &anew) && anew);
+	assert_done(rsm_tape_drive_load(drive, 1000, &err), &err);
+	assert_done(rsm_tape_drive_poll(drive, &err), &err);
+	assert_done(rsm_tape_drive_prevent_removal(drive, true, &err), &err);
+	run(*state, "test -e drives/256/BUSY");
+	run(*state, "mv drives/256/A00001L8 shelf/");
+	assert_false(seated(drive, &anew)); /* and it does not believe that it was written */
+	run(*state, "test ! -e drives/256/BUSY");
+}
+
+static void a_stand_alone_drive_is_alone(void **state)
+{
+	struct rsm_library_shape shape = {
+		.media_type = "LTO-8", .drives = 2, .cartridges = 1, .standalone = true
+	};
+	struct rsm_hardware *hardware;
+	struct rsm_err err;
+
+	assert_int_equal(rsm_library_folder_create(*state, &shape, &err), -EINVAL);
+	shape.drives = 1;
+	shape.slots = 1;
+	assert_int_equal(rsm_library_folder_create(*state, &shape, &err), -EINVAL);
+	shape.slots = 0;
+	assert_done(rsm_library_folder_create(*state, &shape, &err), &err);
+	run(*state, "mkdir drives/257");
+	assert_int_equal(rsm_hardware_open(*state, NULL, &hardware, &err), -EBADMSG);
+	assert_non_null(strstr(err.msg, "changer = none: expected one drive, not 2"));
+	run(*state, "rmdir drives/257 && sed -i 's/= none *#.*/= arm/' library.conf");
+	assert_int_equal(rsm_hardware_open(*state, NULL, &hardware, &err), -EBADMSG);
+	assert_non_null(strstr(err.msg, "expected"));
+}
+
 #define FOLDER_TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 static const struct CMUnitTest tests[] = {
 	FOLDER_TEST(what_is_no_library_is_refused_in_one_line),
 	FOLDER_TEST(an_empty_folder_is_no_library_yet),
 	FOLDER_TEST(drives_are_not_named_for_a_virtual_library),
 	FOLDER_TEST(a_virtual_library_has_its_changer_and_drives_in_order),
+	FOLDER_TEST(a_stand_alone_drive_senses_what_people_put_in_and_take_out),
+	FOLDER_TEST(a_stand_alone_drive_is_alone),
 	cmocka_unit_test(densities_and_barcodes_have_their_media_type),
 };
 RSM_TEST_MAIN(tests)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "core/event.h"
+#include "core/work_item.h"
 #include "tests/core/catalog_fixture.h"
 
 static void database(struct fixture *f, char path[96])
@@ -218,6 +219,41 @@ static void thirty_thousand_media_are_no_burden(void **state)
 	assert_true(ms < 50);
 }
 
+/* As the first version made it; with an item, numbers go on behind the last one that ever was. */
+static void an_older_catalogue_learns_other_kinds_of_work_items(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_work_item old = { .kind = RSM_WORK_MOUNT, .text = "kept" },
+			     gone = { .kind = RSM_WORK_MOUNT }, item = { .kind = RSM_WORK_COPY };
+	char path[96];
+	sqlite3 *db;
+
+	assert_done(rsm_work_item_add(f->catalog, &old, &f->err), &f->err);
+	assert_done(rsm_work_item_add(f->catalog, &gone, &f->err), &f->err);
+	shut(f);
+	database(f, path);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db,
+			     "DELETE FROM work_item WHERE id = 2; PRAGMA writable_schema = ON; "
+			     "UPDATE sqlite_schema SET sql = replace(sql, 'BETWEEN 0 AND 99', "
+			     "'BETWEEN 0 AND 21') WHERE name = 'work_item'",
+			     NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+
+	for (int i = 0; i < 2; i++) {
+		assert_done(open_again(f), &f->err);
+		assert_done(rsm_work_item_add(f->catalog, &item, &f->err), &f->err);
+		assert_int_equal(item.id, gone.id + 1 + i);
+		assert_done(
+			rsm_work_item_set(f->catalog, old.id, RSM_WORK_WAITING, 0, "kept", &f->err),
+			&f->err);
+		shut(f);
+	}
+	reopen(f);
+}
+
 int main(int argc, char **argv)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -228,6 +264,7 @@ int main(int argc, char **argv)
 		EACH(damage_is_noticed),
 		EACH(damage_of_a_big_catalogue_is_told_while_it_serves),
 		EACH(an_export_is_a_catalogue_itself),
+		EACH(an_older_catalogue_learns_other_kinds_of_work_items),
 		EACH(what_must_never_be_cannot_be_stored),
 		EACH(thirty_thousand_media_are_no_burden),
 	};

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -431,6 +432,61 @@ static int one_drive(void **state)
 
 #define EACH(test) cmocka_unit_test_setup_teardown(test, world_new, world_free)
 
+static bool take_copy_item(void *context, const struct rsm_work_item *item)
+{
+	if (item->kind == RSM_WORK_COPY)
+		*(struct rsm_work_item *)context = *item;
+	return true;
+}
+
+static struct rsm_work_item copy_item(struct world *world, bool open_only)
+{
+	struct rsm_work_item item = { 0 };
+
+	rsm_copy_note_item(world->manager);
+	assert_done(rsm_work_item_list(catalog_of(world), open_only, take_copy_item, &item,
+				       &world->err),
+		    &world->err);
+	return item;
+}
+
+/* It has to read what is on the first, and others hold both drives. */
+static void a_catch_up_that_takes_long_is_a_work_item_and_can_be_cancelled(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup"), other = given_pool(world, "Other"),
+		first = given_cartridge(world, pool, "monday"),
+		held[2] = { given_cartridge(world, other, "b"),
+			    given_cartridge(world, other, "c") };
+	struct rsm_work_item item = { 0 };
+	struct rsm_copy pair;
+
+	write_file(world, first, "file", 300000, 7);
+	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	assert_done(rsm_manager_mount_wait(world->manager, held, 2, RSM_MOUNT_HOLD, 0, 0, 10000, 0,
+					   NULL, &world->err),
+		    &world->err);
+	assert_done(rsm_pool_set_copies(catalog_of(world), pool, 2, &world->err), &world->err);
+	rsm_manager_pools_changed(world->manager);
+	for (int i = 0; i < 1000 && !item.id; i++) {
+		usleep(5000);
+		item = copy_item(world, true);
+	}
+	if (!item.id)
+		fail_msg("monday is %s, and that is no work item", state_of(world, first, NULL));
+	assert_int_equal(item.state, RSM_WORK_IN_PROCESS);
+	assert_non_null(strstr(item.text, medium_of(world, first).shown));
+
+	assert_done(rsm_manager_cancel_item(world->manager, &item, &world->err), &world->err);
+	for (int i = 0; i < 1000 && copy_item(world, true).id; i++)
+		usleep(5000);
+	assert_int_equal(copy_item(world, false).state, RSM_WORK_CANCELLED);
+	assert_int_equal(rsm_manager_cancel_item(world->manager, &item, &world->err), -ENOENT);
+	assert_string_equal(state_of(world, first, &pair), "behind");
+	assert_int_equal(item.medium, pair.copy);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,6 +499,7 @@ int main(int argc, char **argv)
 		EACH(a_copy_is_one_again_when_the_catalogue_was_lost),
 		EACH(a_copy_stands_for_a_first_that_is_nowhere),
 		EACH(a_death_between_the_two_is_caught_up_with),
+		EACH(a_catch_up_that_takes_long_is_a_work_item_and_can_be_cancelled),
 		cmocka_unit_test_setup_teardown(one_drive_is_enough, one_drive, world_free),
 	};
 

@@ -129,6 +129,21 @@ static void an_idle_cartridge_yields_its_drive(void **state)
 	assert_true(leave(table, 0) == RSM_NEVER_NS);
 }
 
+static void an_idle_cartridge_yields_to_one_that_a_person_is_to_bring(void **state)
+{
+	struct table *table = *state;
+
+	given_loaded(table, 0, &table->c[0], true, NOW - SECOND);
+	given_waiter(&table->c[1], NOW);
+	table->c[1].library = 0; /* off-line */
+	assert_true(leave(table, 0) > NOW);
+	table->c[1].hand_library = 1;
+	assert_true(leave(table, 0) <= NOW);
+	table->drives[0].cartridge = NULL;
+	table->c[0].state = RSM_CARTRIDGE_AWAY;
+	assert_null(pick(table, 0)); /* the robot has no hands */
+}
+
 static void one_that_waits_drives_out_one_the_longest_idle(void **state)
 {
 	struct table *table = *state;
@@ -505,6 +520,7 @@ static void what_was_put_first_is_next_and_what_was_put_last_ages(void **state)
 #define T(name) cmocka_unit_test_setup_teardown(name, table_new, table_free)
 static const struct CMUnitTest tests[] = {
 	T(an_idle_cartridge_yields_its_drive),
+	T(an_idle_cartridge_yields_to_one_that_a_person_is_to_bring),
 	T(one_that_waits_drives_out_one_the_longest_idle),
 	T(one_that_was_looked_at_waits_a_moment_for_its_taker),
 	T(a_held_one_does_not_yield),

@@ -1,3 +1,4 @@
+#include "core/cleaner.h"
 #include "tests/fs/control_fixture.h"
 
 static struct rsmfs_control *control;
@@ -44,6 +45,56 @@ static void single_attributes_are_set(void **state)
 	expect_done(control, 0, "set drive:256 enabled=0 description=noisy");
 	expect_done(control, 0, "set drive:256 enabled=1");
 	expect_done(control, 0, "set library:1 description=cellar");
+}
+
+static void uses_of_a_cleaner_are_what_a_person_says(void **state)
+{
+	struct world *world = *state;
+	struct rsm_catalog *catalog = rsm_manager_catalog(world->manager);
+	struct rsm_medium cleaner;
+	uint32_t uses = 0;
+
+	expect_failure(control, 1000, "set CLN001L1 uses=7", EPERM);
+	expect_failure(control, 0, "set CLN001L1 uses=-1", EINVAL);
+	expect_failure(control, 0, "set A00001L8 uses=7", EMEDIUMTYPE);
+	expect_done(control, 0, "set CLN001L1 uses=1");
+	assert_done(rsm_medium_find_barcode(catalog, "CLN001L1", &cleaner, &world->err),
+		    &world->err);
+	assert_done(rsm_cleaner_uses(catalog, &cleaner, &uses, &world->err), &world->err);
+	assert_int_equal(uses, 1);
+	expect_done(control, 0, "clean 256");
+	expect_failure(control, 0, "clean 256", ENOMEDIUM);
+	expect_done(control, 0, "set CLN001L1 uses=2");
+	expect_done(control, 0, "clean 256");
+}
+
+static void a_drive_that_is_gone_is_forgotten_and_no_other(void **state)
+{
+	struct world *world = *state;
+	struct rsm_catalog *catalog = rsm_manager_catalog(world->manager);
+	struct rsm_drive_row old = { .library = 1,
+				     .element = 258,
+				     .vendor = "V",
+				     .product = "P",
+				     .serial = "OLD1" },
+			     replaced = { .library = 1,
+					  .element = 256,
+					  .vendor = "V",
+					  .product = "P",
+					  .serial = "OLD2" };
+
+	assert_done(rsm_drive_register(catalog, &old, &world->err), &world->err);
+	assert_done(rsm_drive_register(catalog, &replaced, &world->err), &world->err);
+	expect_failure(control, 1000, "forget drive:258", EACCES);
+	expect_failure(control, 0, "forget drive:256", EBUSY);
+	expect_failure(control, 0, "forget drive:999", ENXIO);
+	expect_failure(control, 0, "forget drive:258 A00001L8", EINVAL);
+	expect_done(control, 0, "forget drive:258");
+	expect_failure(control, 0, "forget drive:258", ENXIO);
+	expect_reply(control, 0, "forget drive:OLD2", "row\t256\tOLD2\n");
+	assert_int_equal(rsm_drive_get(catalog, old.id, &old, &world->err), 1);
+	assert_int_equal(rsm_drive_get(catalog, replaced.id, &replaced, &world->err), 1);
+	expect_failure(control, 0, "forget drive:256", EBUSY);
 }
 
 static void what_cannot_be_set_is_told(void **state)
@@ -146,6 +197,8 @@ static void a_refresh_looks_once(void **state)
 
 static const struct CMUnitTest tests[] = {
 	A_TEST(single_attributes_are_set),
+	A_TEST(uses_of_a_cleaner_are_what_a_person_says),
+	A_TEST(a_drive_that_is_gone_is_forgotten_and_no_other),
 	A_TEST(what_cannot_be_set_is_told),
 	A_TEST(how_long_things_are_kept_is_set_on_the_computer),
 	A_TEST(every_kind_of_object_can_be_seen),

@@ -3,11 +3,13 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
-from harness import PATIENCE, RSM, expect, read_file, test, wait_until, write_file
+from harness import PATIENCE, RSM, expect, read_file, rsm_xattr, test, wait_until, write_file
 
 ROBOT_S = 8
+SECOND_READER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "second_reader.py")
 SETTLE_S = 0.5  # by then what does not block has ended
 
 
@@ -18,6 +20,13 @@ def slow_down(library):
             if line.split("=")[0].strip() not in ("timing", "robot_s", "load_s", "unload_s")]
     conf += ["timing = real", f"robot_s = {ROBOT_S}", "load_s = 1", "unload_s = 1", ""]
     write_file(path, "\n".join(conf).encode())
+
+
+def hurry_up(bench, library):
+    """Mounted with a robot that takes no time."""
+    path = os.path.join(library, "library.conf")
+    write_file(path, read_file(path).replace(b"timing = real\n", b"timing = none\n"))
+    return bench.mount(library)
 
 
 class Waiter:
@@ -46,8 +55,8 @@ class Waiter:
         return taken
 
 
-def given_slow_library(bench):
-    """One drive; every cartridge is allocated, with a file on it; Archive/d has staged data."""
+def given_slow_library(bench, options="", staged=True):
+    """One drive; every cartridge is allocated, with a file on it; Archive/d has staged data if that is wanted."""
     library = bench.library(drives=1, slots=8, ports=2, cartridges=4, capacity="100M")
     mount = bench.mount(library)
     os.mkdir(mount / "Archive")
@@ -58,14 +67,15 @@ def given_slow_library(bench):
     mount.rsm("sync")
     mount.unmount()
     slow_down(library)
-    mount = bench.mount(library, options="migrate_delay=60000,dismount_delay=1")
-    write_file(mount / "Archive/d/more", b"d" * 1000)
+    mount = bench.mount(library, options=f"migrate_delay=60000,dismount_delay=1,{options}".rstrip(","))
+    if staged:
+        write_file(mount / "Archive/d/more", b"d" * 1000)
     return library, mount
 
 
 @test(timeout=200)
 def every_wait_ends_within_a_second_of_ctrl_c(bench):
-    library, mount = given_slow_library(bench)
+    library, mount = given_slow_library(bench, "staging_limit=32M")
 
     def rsm(words, *args):
         return Waiter(bench, f"rsm {words}", RSM, "-m", mount.point, *args).interrupt()
@@ -82,6 +92,13 @@ def every_wait_ends_within_a_second_of_ctrl_c(bench):
     times.append(Waiter(bench, "reading a file", "cat", mount / "Archive/b/file").interrupt())
     times.append(Waiter(bench, "copying from one cartridge to another", "cp", mount / "Archive/c/file",
                         mount / "Archive/d/copy").interrupt())
+    times.append(Waiter(bench, "user.ltfs.sync", "setfattr", "-n", "user.ltfs.sync", "-v", "1",
+                        mount / "Archive/d").interrupt())
+    # what waits for no robot
+    for words in (["sync", mount / "Archive/d/more"], [RSM, "-m", mount.point, "find", "fi"],
+                  [RSM, "-m", mount.point, "export", bench.path("catalogue")], ["ls", mount / "Archive/c"],
+                  [RSM, "-m", mount.point, "view", "media"]):
+        bench.run(*words, timeout=2)
     # people
     times.append(rsm("inject", "inject", "--timeout", "60"))
     times.append(rsm("events --follow", "events", "--follow"))
@@ -99,6 +116,9 @@ def every_wait_ends_within_a_second_of_ctrl_c(bench):
     wait_until("the operator is asked", asked, 10)
     times.append(rsm("requests wait", "requests", "wait", str(requests[0]["id"])))
     times.append(asker.interrupt())
+    # the staging area has no room until the robot has fetched a cartridge for what is in it
+    times.append(Waiter(bench, "writing into a full staging area", "dd", "if=/dev/zero",
+                        f"of={mount / 'Archive/d/large'}", "bs=1M", "count=90", "status=none").interrupt())
     # all at once
     times.append(rsm("sync", "sync"))
     times.append(rsm("inventory --full", "inventory", "--full"))
@@ -109,3 +129,60 @@ def every_wait_ends_within_a_second_of_ctrl_c(bench):
     mount.signal(signal.SIGTERM)  # what is staged stays so: that takes no hour of a robot
     mount.wait(60)
     print(f"{len(times)} kinds, the longest {max(times):.2f} s")
+
+
+MAPPED = """import mmap, os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+fd = os.open(sys.argv[1], os.O_RDONLY)
+mmap.mmap(fd, 0, prot=mmap.PROT_READ)[100000]
+"""
+
+
+@test(timeout=200)
+def every_system_call_that_waits_ends_within_a_second_of_ctrl_c(bench):
+    """With -o browse=mount each look into a cartridge waits for it."""
+    library, mount = given_slow_library(bench, "browse=mount", staged=False)
+    c, d, freed = mount / "Archive/c", mount / "Archive/d", rsm_xattr(mount / "Archive/b", "barcode")
+    mount.rsm("deallocate", "--force", "Archive/b")
+    times = {}
+
+    def call(words, *argv):
+        times[words] = Waiter(bench, words, *argv).interrupt()
+
+    def rsm(words, *args):
+        call(f"rsm {words}", RSM, "-m", mount.point, *args)
+
+    # one drive: while a is on its way, whatever wants another cartridge waits
+    rsm("mount", "mount", "Archive/a", "--timeout", "100")
+    call("ls", "ls", c)
+    call("stat of a file", "stat", c + "/file")
+    call("open for reading", "head", "-c", "1", c + "/file")
+    call("a fault of a mapping", sys.executable, "-c", MAPPED, c + "/file")
+    call("mkdir", "mkdir", c + "/folder")
+    call("rmdir", "rmdir", c + "/folder")
+    call("create", "touch", c + "/new")
+    call("rename", "mv", c + "/file", c + "/other")
+    call("unlink", "rm", "-f", c + "/file")
+    call("chmod", "chmod", "600", c + "/file")
+    call("getxattr", "getfattr", "-n", "user.note", c + "/file")
+    call("truncate", "truncate", "-s", "10", c + "/file")
+    call("find", "find", c, "-name", "x")
+    rsm("undelete", "undelete", freed, "Archive/again")
+    rsm("inventory of a slot", "inventory", "--slot", rsm_xattr(c, "location").split()[1])
+    rsm("check", "check", "Archive/c")
+    rsm("clean", "clean", "256")
+    rsm("free", "free", "--yes", "--erase", freed)
+
+    print(f"{len(times)} kinds, the longest {max(times.values()):.2f} s")
+    mount.kill()
+    mount = hurry_up(bench, library)
+    expect(sorted(os.listdir(mount / "Archive")) == ["a", "c", "d"], "cartridges as they were",
+           os.listdir(mount / "Archive"))
+    expect(os.listdir(c) == ["file"] and read_file(c + "/file") == b"c" * 300_000, "and what is on them")
+    expect(os.stat(c + "/file").st_mode & 0o777 == 0o644, "with its mode")
+    wait_until("what is to be freed is, though nobody waits for it",
+               lambda: rsm_xattr(mount / f"Free/LTO-8/{freed}", "state") == "available", 20)
+    os.mkdir(mount / "Archive/again")
+    mount.rsm("sync")
+    mount.unmount()
+    bench.run(sys.executable, SECOND_READER, "rest", library, 5)

@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import subprocess
+import time
 
 from harness import (RSM, cartridge_folder, expect, expect_errno, places, random_bytes, read_file, rsm_xattr, test,
                      wait_until, write_file)
@@ -163,3 +164,38 @@ def drives_are_cleaned_when_they_ask_and_what_is_disabled_fails(bench):
     mount.rsm("enable", "library")
     expect(read_file(mount / "Backup/a/file") == b"and more", "as before, with what he wrote")
     expect(read_file(mount / "Backup/b/file") == b"b", "and the other")
+
+
+@test()
+def with_inject_manual_what_is_put_into_a_port_waits_for_rsm_inject(bench):
+    library = bench.library(drives=1, slots=6, ports=2, cartridges=2, capacity="200M")
+    mount = bench.mount(library)
+    os.makedirs(mount / "Backup/monday")
+    write_file(mount / "Backup/monday/file", b"bytes")
+    mount.rsm("sync")
+    mine, lmid = (rsm_xattr(mount / "Backup/monday", key) for key in ("barcode", "lmid"))
+    other = next(b for b in places(library) if b.startswith("A") and b != mine)
+    mount.unmount()
+    for barcode in (mine, other):
+        os.rename(cartridge_folder(library, barcode), os.path.join(library, "shelf", barcode))
+
+    mount = bench.mount(library, options="inject=manual")
+    expect(rsm_xattr(mount / "Backup/monday", "location") == "offline", "it is on the shelf")
+    for barcode, port in ((mine, 10), (other, 11)):
+        os.rename(os.path.join(library, "shelf", barcode), os.path.join(library, f"ports/{port}", barcode))
+    wait_until("it is noticed", lambda: rsm_xattr(mount / "Backup/monday", "location") == "port 10")
+    before = bench.moves(mount)
+    time.sleep(1)
+    expect(bench.moves(mount) == before, "somebody has moved it")
+    expect(sorted(p for p in places(library).values() if p.startswith("ports")) == ["ports/10", "ports/11"], "both wait")
+    mount.rsm("inject", "--timeout", "5")
+    for barcode in (mine, other):
+        wait_until(f"{barcode} is in a slot", lambda b=barcode: places(library)[b].startswith("slots"))
+    expect(rsm_xattr(mount / "Backup/monday", "lmid") == lmid, "it is another one")
+    expect(read_file(mount / "Backup/monday/file") == b"bytes", "it holds something else")
+    mount.unmount()
+
+    # without the option the same is taken in by itself
+    os.rename(cartridge_folder(library, other), os.path.join(library, "ports/10", other))
+    mount = bench.mount(library, options="inject=auto")
+    wait_until("it is taken in", lambda: places(library)[other].startswith("slots"))

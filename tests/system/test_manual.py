@@ -23,8 +23,6 @@ SetNtmsUIOptions GetVolumesFromDrive EjectDiskFromSADrive ClaimMediaLabel ClaimM
 GetNtmsDeviceName GetNtmsMountDrives OpenNtmsServerSession GetNtmsServerObjectInformation
 SetNtmsServerObjectInformation
 """.split()
-# Of branches that are still to come: struck off as they do.
-PENDING = {"import", "clean", "cancel", "first"}
 
 OLD_VERBS = """allocate createpool deallocate deletepool dismount eject ejectatapi erase freemedia inventory mount
 refresh rename ui view""".split()
@@ -60,14 +58,16 @@ def check_cell(name, cell):
     # `rsm VERB`, and the options that follow it
     for verb, rest in re.findall(r"`rsm ([a-z]+)`([^`;]*)", cell):
         known = help_of(verb)
-        if verb in PENDING:
-            continue
         expect(known, f"{name}: there is no rsm {verb}")
         for option in re.findall(r"--[a-z-]+", rest):
-            expect(option == "--json" or option in known or option in PENDING, f"{name}: rsm {verb} has no {option}", known)
+            expect(option == "--json" or option in known, f"{name}: rsm {verb} has no {option}", known)
         word = re.match(r" ([a-z]+) ?[A-Z]*", rest)
         if word and verb in ("queue", "requests", "door"):
-            expect(word[1] in known or word[1] in PENDING, f"{name}: rsm {verb} has no '{word[1]}'", known)
+            expect(word[1] in known, f"{name}: rsm {verb} has no '{word[1]}'", known)
+        for key in re.findall(r"\b([a-z_]+)=", rest) if verb == "set" else ():
+            expect(f'"{key}"' in page("control_set.c"), f"{name}: rsm set knows no {key}=")
+        if "drive:N" in rest and verb != "set":
+            expect("drive:N" in known or "OBJECT" in known, f"{name}: rsm {verb} takes no drive:N", known)
     for function in re.findall(r"\b(rsm_\w+)\(\)", cell):
         expect(function in exported(), f"{name}: librsm has no {function}")
 
@@ -115,7 +115,7 @@ def every_verb_and_option_is_in_the_manual(bench):
         expect(re.search(rf"`?\b{verb}\b", manual), f"rsm {verb} is not in rsm(8)")
         for option in re.findall(r"^  --([a-z-]+)", help_of(verb), re.M):
             expect(f"--{option}" in manual, f"rsm {verb} --{option} is not in rsm(8)")
-    takes_names = set(verbs()) - {"events", "inject", "help", "library", "wait", "export", "import"}
+    takes_names = set(verbs()) - {"events", "inject", "help", "library", "wait", "export"}
     for verb in takes_names:
         expect(re.search(rf"\b{verb}\b", completion), f"bash does not complete what follows rsm {verb}")
 

@@ -52,6 +52,36 @@ echo >> '{told}'
 
 
 @test()
+def a_hook_is_told_of_what_fails_while_rsmfs_ends(bench):
+    """A cartridge that cannot be written any more when the mount is gone already."""
+    bench.allow_error("03/0C/00")
+    library = bench.library(cartridges=1, drives=1)
+    told = bench.path("told")
+    hook = script(bench, "hook", f"""#!/bin/sh
+printf '%s|%s|%s|%s\\n' "$1" "$2" "$RSM_DRIVE" "$RSM_SLOT" >> '{told}'
+""")
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    barcode = rsm_xattr(mount / "P/c", "barcode")
+    mount.rsm("sync")
+    mount.unmount()
+    conf = read_file(f"{library}/library.conf")
+    write_file(f"{library}/library.conf", conf + b"fail = write 1 x1000 03/0C/00\n")
+    # nothing is written before it ends
+    mount = bench.mount(library, options=f"hook={hook},migrate_delay=600000,dismount_delay=600")
+    mount.rsm("mount", "P/c")
+    write_file(mount / "P/c/f", b"1" * 1000)
+    expect(not os.path.exists(told), "it failed too early")
+    mount.unmount()
+    wait_until("the hook was called", lambda: os.path.exists(told), 10)
+    line = read_file(told).decode().splitlines()[0]
+    expect(re.fullmatch(rf"error\|{barcode}\|drive 256\|\d+", line), line)
+    write_file(f"{library}/library.conf", conf)
+    mount = bench.mount(library)
+    expect(read_file(mount / "P/c/f") == b"1" * 1000, "it is lost")
+
+
+@test()
 def a_hook_that_hangs_holds_nobody_up(bench):
     """At most four run at one time, the mount goes on, and its end does not wait for them."""
     library = bench.library()

@@ -1,26 +1,27 @@
 """Many programs at once on few drives: nothing is lost, nothing is there twice.
 
 Each program allocates, writes, reads, renames and deallocates at random, and keeps a ledger of what it
-was told is done. A second reader looks at the catalogue (plain sqlite3, read-only) and at the
-library's folders while they run, and at the end the ledgers, the mount, the catalogue and the media
-have to agree. RSM_LONG=1: 200 programs for ten minutes.
+was told is done. A second reader (second_reader.py) looks at the catalogue and at the library's
+folders while they run. At the end the ledgers, the mount, the catalogue and the media have to agree:
+at once, after another mount, and after the catalogue was lost and made anew from the media. RSM_LONG=1: 200 programs for ten minutes
+(RSM_STORM_PROGRAMS, RSM_STORM_SECONDS: as many as that, as long as that).
 """
-import collections
-import contextlib
 import errno
 import hashlib
 import json
 import os
 import random
+import shutil
 import signal
-import sqlite3
+import subprocess
+import sys
 import time
 import traceback
 
-from harness import LONG, PATIENCE, SEED, alive, expect, places, read_file, rsm_xattr, test, wait_until
+from harness import LONG, PATIENCE, RSM, SEED, alive, expect, read_file, rsm_xattr, test, wait_until
 
-PROGRAMS = 200 if LONG else 24
-SECONDS = 600 if LONG else 12
+PROGRAMS = int(os.environ.get("RSM_STORM_PROGRAMS") or (200 if LONG else 24))
+SECONDS = int(os.environ.get("RSM_STORM_SECONDS") or (600 if LONG else 10))
 CARTRIDGES = 160 if LONG else 28
 DRIVES = 4
 FILES = 30  # on one cartridge, deleted ones included: its room does not come back
@@ -148,76 +149,36 @@ def start(bench, pool, number, end):
 
 
 class SecondReader:
-    """Looks at what rsmfs keeps with other eyes than its own."""
+    """second_reader.py, which looks at the catalogue and the folders while all this goes on."""
 
-    def __init__(self, library, media):
-        self.library, self.media = library, media
-        self.db = sqlite3.connect(f"file:{library}/catalog/catalog.db?mode=ro", uri=True)
-        self.side_of_lmid = {}
-        self.looks = 0
+    PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "second_reader.py")
 
-    def none(self, words, sql):
-        rows = self.db.execute(sql).fetchall()
-        expect(not rows, words, *rows[:5])
+    def __init__(self, bench, library, count):
+        self.bench, self.library, self.count = bench, library, count
+        self.process = None
 
-    def look_at_catalogue(self):
-        self.db.execute("BEGIN")  # one moment
-        self.none("a logical medium has two sides", "SELECT logical FROM side WHERE logical IS NOT NULL "
-                  "GROUP BY logical HAVING count(*) > 1")
-        self.none("an allocated side has no logical medium", "SELECT id, shown FROM side WHERE state IN "
-                  "(5, 6) AND logical NOT IN (SELECT id FROM logical_medium)")
-        self.none("a logical medium has no side", "SELECT name FROM logical_medium WHERE id NOT IN "
-                  "(SELECT logical FROM side WHERE logical IS NOT NULL)")
-        self.none("two cartridges are in one place", "SELECT location, element FROM medium WHERE "
-                  "location <> 0 GROUP BY library, location, element HAVING count(*) > 1")
-        self.none("a volume has two cartridges", "SELECT volume_uuid FROM side WHERE volume_uuid <> '' "
-                  "GROUP BY volume_uuid HAVING count(*) > 1")
-        self.none("a side is in another pool than its logical medium", "SELECT s.shown FROM side s JOIN "
-                  "logical_medium l ON l.id = s.logical WHERE l.pool <> s.pool")
-        self.none("a pool's counts are wrong", "SELECT name FROM pool p WHERE media <> (SELECT count(*) "
-                  "FROM side WHERE pool = p.id) OR allocated <> (SELECT count(*) FROM logical_medium "
-                  "WHERE pool = p.id)")
-        count = self.db.execute("SELECT count(*) FROM medium").fetchone()[0]
-        expect(count == self.media, f"there are {count} cartridges, not {self.media}")
-        for lmid, side in self.db.execute("SELECT l.lmid, s.id FROM logical_medium l JOIN side s ON "
-                                          "s.logical = l.id"):
-            expect(self.side_of_lmid.setdefault(lmid, side) == side,
-                   f"LMID {lmid} named one side and names another")
-        self.db.execute("COMMIT")
+    def start(self):
+        self.process = subprocess.Popen(
+            [sys.executable, self.PATH, "watch", self.library, str(self.count)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def all_places(self):
-        found = collections.defaultdict(list)
-        for kind in ("slots", "drives", "ports", "shelf"):
-            base = os.path.join(self.library, kind)
-            for element in os.listdir(base):
-                with contextlib.suppress(OSError):
-                    for name in os.listdir(os.path.join(base, element)):
-                        path = os.path.join(base, element, name)
-                        if not name.startswith(".") and name != "BUSY" and os.path.isdir(path):
-                            found[name].append(path)
-        return found
+    def check(self):
+        expect(self.process.poll() is None, "the second reader found", self.process.communicate()[1]
+               if self.process.poll() is not None else "")
 
-    def look_at_folders(self):
-        """The robot carries while we look: what looks odd is looked at again."""
-        for _ in range(50):
-            found = self.all_places()
-            twice = [p for p in found.values() if len(p) > 1 and all(map(os.path.isdir, p))
-                     and all(map(os.path.isdir, p))]
-            expect(not twice, "a cartridge is in two places", *twice[:5])
-            crowd = collections.defaultdict(list)
-            for paths in found.values():
-                crowd[os.path.dirname(paths[0])].append(paths[0])
-            crowded = [p for p in crowd.values() if len(p) > 1 and all(map(os.path.isdir, p))
-                       and all(map(os.path.isdir, p))]
-            expect(not crowded, "two cartridges are in one element", *crowded)
-            if len(found) == self.media:
-                return
-        raise AssertionError(f"{self.media - len(found)} cartridges are nowhere")
+    def end(self):
+        """How often it has looked."""
+        looks, words = self.process.communicate(timeout=120 * PATIENCE)
+        expect(self.process.returncode == 0, "the second reader found", words)
+        return int(looks)
 
-    def look(self):
-        self.look_at_catalogue()
-        self.look_at_folders()
-        self.looks += 1
+    def rest(self):
+        """What the media hold, when rsmfs has ended."""
+        return json.loads(self.bench.run(sys.executable, self.PATH, "rest", self.library, self.count,
+                                         timeout=600).stdout)
+
+    def events(self, path):
+        return json.loads(self.bench.run(sys.executable, self.PATH, "events", path).stdout)
 
 
 class Truth:
@@ -226,6 +187,8 @@ class Truth:
     def __init__(self, bench):
         self.must = {}          # name -> {file: sha256}
         self.lmids = []
+        self.given_back = set()
+        self.writes = 0
         self.lmid_of = {}       # name -> lmid, of those that must be there
         for number in range(PROGRAMS):
             with open(bench.path(f"ledger{number}")) as f:
@@ -239,17 +202,35 @@ class Truth:
             self.lmid_of[name] = rest[0]
         elif what == "written":
             self.must[name][rest[0]] = rest[1]
+            self.writes += 1
         elif what == "gone":
             self.must[name].pop(rest[0])
         elif what == "deallocating":
             del self.must[name]
             self.lmid_of.pop(name)
+            self.given_back.add(name)
         elif what == "moved":
+            self.given_back.add(name)
             self.must[rest[0]] = self.must.pop(name)
             self.lmid_of[rest[0]] = self.lmid_of.pop(name)
 
-    def check(self, mount, when):
+    def check_names(self, found, when, others=()):
+        """others: what may be there as well."""
+        wrong = [n for n in found ^ set(self.must) if n in self.must or n not in others]
+        expect(not wrong, f"{when}: the pool has other cartridges", *wrong[:10])
+
+    def check_media(self, held, when, others=()):
+        """What another reader of LTFS found on them."""
+        found = {name.removeprefix("Storm/"): one for name, one in held.items()}
+        self.check_names(set(found), when, others)
+        for name, files in self.must.items():
+            expect(found[name]["lmid"] == self.lmid_of[name], f"{when}: {name} has another LMID")
+            expect(found[name]["files"] == files, f"{when}: {name} holds other files than were written",
+                   set(found[name]["files"].items()) ^ set(files.items()))
+
+    def check(self, mount, when, others=()):
         pool = mount / "Storm"
+        self.check_names(set(os.listdir(pool)), when, others)
         for name, files in sorted(self.must.items()):
             expect(rsm_xattr(os.path.join(pool, name), "lmid") == self.lmid_of[name],
                    f"{when}: {name} has another LMID than it was allocated with")
@@ -259,8 +240,6 @@ class Truth:
                 data = read_file(os.path.join(pool, name, file))
                 expect(hashlib.sha256(data).hexdigest() == digest,
                        f"{when}: {name}/{file} has other bytes than were written")
-        expect(set(os.listdir(pool)) == set(self.must), f"{when}: the pool has other cartridges",
-               set(os.listdir(pool)) ^ set(self.must))
 
 
 def troubles(bench):
@@ -281,32 +260,65 @@ def watch(bench, reader, pids, until):
             for pid in stuck:
                 os.kill(pid, signal.SIGKILL)
             raise AssertionError(f"{len(stuck)} programs hang: {stuck[:10]}")
-        reader.look()
-        time.sleep(0.3)
+        reader.check()
+        time.sleep(0.1)
 
 
-@test(timeout=1500 if LONG else 150)
-def a_storm_of_programs_loses_nothing_and_doubles_nothing(bench):
+def follow(bench, mount):
+    """All that happens from now on, to a file."""
+    bench.note("rsm events --follow > events")
+    process = subprocess.Popen([RSM, "-m", mount.point, "events", "--follow"], stdin=subprocess.DEVNULL,
+                               stdout=open(bench.path("events"), "w"), stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    return process
+
+
+def given_storm(bench):
     library = bench.library(drives=DRIVES, slots=CARTRIDGES + 4, ports=2, cartridges=CARTRIDGES,
                             capacity="60M")
     mount = bench.mount(library)
     os.mkdir(mount / "Storm")
     wait_until("all are in Free", lambda: len(os.listdir(mount / "Free/LTO-8")) == CARTRIDGES)
-    reader = SecondReader(library, CARTRIDGES + 1)  # and the cleaning cartridge
+    return library, mount
+
+
+def lose_the_catalogue(bench, library):
+    shutil.rmtree(f"{library}/catalog")
+    mount = bench.mount(library)
+    mount.rsm("inventory", "--full", timeout=600)
+    return mount
+
+
+@test(timeout=SECONDS + (1800 if LONG else 140))
+def a_storm_of_programs_loses_nothing_and_doubles_nothing(bench):
+    library, mount = given_storm(bench)
+    reader = SecondReader(bench, library, CARTRIDGES + 1)  # and the cleaning cartridge
+    reader.start()
+    follower = follow(bench, mount)
     end = time.monotonic() + SECONDS
 
     watch(bench, reader, [start(bench, mount / "Storm", i, end) for i in range(PROGRAMS)],
-          end + 120 * PATIENCE)
+          end + (600 if LONG else 120) * PATIENCE)
 
     truth = Truth(bench)
     expect(len(set(truth.lmids)) == len(truth.lmids), "an LMID was given twice")
     truth.check(mount, "at the end")
-    mount.rsm("sync", timeout=300)
-    mount.unmount(300)
+    mount.rsm("sync", timeout=600)
+    looks = reader.end()
+    follower.send_signal(signal.SIGINT)  # an open .rsm/events keeps the mount busy
+    follower.wait(10)
+    mount.unmount(600)
     expect(not alive(mount.pid), "rsmfs has ended")
-    reader.look()
-    expect(not [p for p in places(library).values() if p.startswith("drives")], "all went home")
+    told = reader.events(bench.path("events"))
+    expect(told["allocations"] == len(truth.lmids), "events tell of each allocation", told, len(truth.lmids))
+    truth.check_media(reader.rest(), "on the media")
+
     mount = bench.mount(library)
     truth.check(mount, "after another mount")
-    reader.look()
-    print(f"{PROGRAMS} programs, {len(truth.lmids)} allocations, {reader.looks} looks")
+    mount.unmount(600)
+    mount = lose_the_catalogue(bench, library)
+    truth.check(mount, "without the catalogue", others=truth.given_back)
+    mount.unmount(600)
+    truth.check_media(reader.rest(), "on the media, without the catalogue", others=truth.given_back)
+    print(f"{PROGRAMS} programs, {SECONDS} s: {len(truth.lmids)} allocations, {truth.writes} files, "
+          f"{told['moves']} moves, {looks} looks")

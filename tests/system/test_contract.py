@@ -1,0 +1,88 @@
+"""Sentences of the contract, each called just as it stands there, that no other test holds."""
+import errno
+import json
+import os
+
+from harness import RSM, expect, expect_errno, rsm_xattr, test, write_file
+
+
+@test()
+def what_an_index_cannot_hold_is_refused_or_shown_as_it_will_be(bench):
+    """No link, attribute or time is other after the catalogue is lost than it was shown before."""
+    library = bench.library(cartridges=2)
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    tape = mount / "P/c"
+    write_file(f"{tape}/f", b"x")
+
+    expect_errno(errno.EILSEQ, os.symlink, b"latin1-\xe4", os.fsencode(f"{tape}/l"))
+    expect_errno(errno.EILSEQ, os.symlink, "a\ufffe", f"{tape}/l")
+    expect_errno(errno.EILSEQ, os.symlink, "a\x1f", f"{tape}/l")
+    expect_errno(errno.EILSEQ, os.setxattr, f"{tape}/f", b"user.\xe4", b"1")
+    expect_errno(errno.ENODATA, os.removexattr, f"{tape}/f", b"user.\xe4")
+    os.symlink("/e\u0301:\x01/../%41", f"{tape}/l")
+    os.setxattr(f"{tape}/f", "user.a:b/\u00e9", b"\xe4\x00")
+    for name, seconds in (("early", -2**55), ("late", 2**62), ("first", -62167219200), ("last", 253402300799)):
+        write_file(f"{tape}/{name}", b"")
+        os.utime(f"{tape}/{name}", (seconds, seconds))
+
+    def look():
+        return [os.readlink(f"{tape}/l"), os.getxattr(f"{tape}/f", "user.a:b/\u00e9"),
+                *(os.stat(f"{tape}/{n}").st_mtime_ns for n in ("early", "late", "first", "last"))]
+
+    before = look()
+    expect(before[2] == before[4] == -62167219200 * 10**9 and before[3] // 10**9 == 253402300799, before)
+    mount.rsm("sync")
+    mount.unmount()
+    bench.run("rm", "-r", f"{library}/catalog")
+    mount = bench.mount(library)
+    mount.rsm("inventory", "--full")
+    expect(look() == before, "other than before", look(), before)
+
+
+@test()
+def a_deallocated_cartridge_holds_as_much_as_before(bench):
+    """df, the attributes and rsm view tell one figure, whoever has the cartridge."""
+    library = bench.library(cartridges=2)
+    mount = bench.mount(library)
+
+    def figures(path):
+        view = json.loads(mount.rsm("view", "media", path, "--json").stdout)["media"][0]
+        told = int(rsm_xattr(mount / path, "capacity")), int(rsm_xattr(mount / path, "remaining"))
+        df = os.statvfs(mount / path)
+        expect((view["capacity"], view["remaining"]) == told, f"{path}: the view differs", view, told)
+        for bytes_, blocks in zip(told, (df.f_blocks, df.f_bavail)):
+            expect(0 <= bytes_ - blocks * df.f_frsize < df.f_frsize, f"{path}: df differs", df, told)
+        return told
+
+    figures("Free/LTO-8/A00001L8")
+    os.makedirs(mount / "P/A00001L8")
+    figures("P/A00001L8")
+    write_file(mount / "P/A00001L8/f", b"x" * 3_000_000)
+    mount.rsm("sync")
+    used = figures("P/A00001L8")
+    bench.run("rm", "-r", mount / "P")
+    freed = figures("Free/LTO-8/A00001L8")
+    expect(freed[0] == used[0], "its capacity changed with its pool", used, freed)
+    expect(freed[1] >= used[1] + 3_000_000, "the room of what was deleted did not come back", used, freed)
+
+
+@test()
+def a_library_that_is_none_is_an_error_and_nothing_is_made(bench):
+    """What is mistyped, not plugged in, or no tape device is named in one line."""
+    os.mkdir(bench.path("empty"))
+    for path in ("missing", "empty"):
+        result = bench.run(RSM, "wait", bench.path(path), check=False)
+        expect(result.returncode == 1 and bench.path(path) in result.stderr, "rsm wait of no library", result)
+    bench.run(RSM, "wait", bench.library(cartridges=1))
+
+    device = "/dev/rsmfs-no-such-device"
+    result = bench.rsmfs(device, check=False)
+    expect(result.returncode == 1 and device in result.stderr, "a device that is not there", result)
+    expect(not os.path.exists(device), f"{device} was made")
+    result = bench.rsmfs("/dev/null", options=f"state={bench.path('state')}", check=False)
+    expect(result.returncode == 1 and "not a SCSI" in result.stderr, "a device of another kind", result)
+    expect(os.path.isdir(bench.path("state/staging")), "the staging area of a device is not with its state")
+    for option, word in (("remount,ro", "mount it again"), ("library=", "needs a value")):
+        result = bench.rsmfs(bench.path("library"), options=option, check=False)
+        expect(result.returncode == 2 and word in result.stderr, f"-o {option}", result)
