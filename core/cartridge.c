@@ -82,6 +82,17 @@ int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 	return r;
 }
 
+/* Nobody wants anything of it, and the catalogue knows all that the entry does: a library that is
+ * looked through does not fill the table.
+ */
+static bool is_nothing_known_locked(const struct rsm_cartridge *cartridge)
+{
+	return cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->content &&
+	       !cartridge->failure.code && !cartridge->ejected &&
+	       rsm_list_is_empty(&cartridge->works) &&
+	       rsm_mount_queue_due_ns(cartridge, 0) == RSM_NEVER_NS;
+}
+
 void rsm_cartridge_unref(struct rsm_cartridge *cartridge)
 {
 	RSM_LOCK_SCOPE(&cartridge->manager->lock);
@@ -91,7 +102,8 @@ void rsm_cartridge_unref(struct rsm_cartridge *cartridge)
 	 * lock is given back */
 	if (cartridge->discard && cartridge->references == 0)
 		rsm_cartridge_close_content_locked(cartridge, true);
-	if (cartridge->detached && cartridge->references == 0) {
+	if (cartridge->references == 0 &&
+	    (cartridge->detached || is_nothing_known_locked(cartridge))) {
 		rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
 		rsm_cartridge_remove_locked(cartridge);
 	}

@@ -80,6 +80,7 @@ struct rsm_cartridge {
 	unsigned kept_home;    /* [lock] by so many who are about to eject it */
 	int64_t retry_at_ns;   /* [lock] after a failure nothing but requests fetch it before */
 	unsigned failures;     /* [lock] in a row */
+	unsigned strays;       /* [lock] times in a row that another one lay in its place */
 	bool full;	       /* [lock] no more data fit */
 	bool stream;	       /* [lock] an open file has much to write */
 	uint64_t futile_bytes; /* [lock] that waited, but a migration found none of them */

@@ -175,7 +175,7 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	rsm_mutex_lock(&manager->lock);
 	cartridge->state = RSM_CARTRIDGE_LOADED;
 	cartridge->loaded_at_ns = rsm_manager_now(manager);
-	cartridge->failures = 0;
+	cartridge->failures = cartridge->strays = 0;
 	cartridge->retry_at_ns = 0;
 	cartridge->since_ns = 0;
 	cartridge->bias_ns = 0;
@@ -212,9 +212,13 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again, goes_on, is_settled;
-	int r = rsm_drive_fetch(worker, cartridge, &err);
+	bool identify, keeps, again, traded, known, goes_on, is_settled;
+	int r;
 
+	worker->another = RSM_ANOTHER_NONE;
+	r = rsm_drive_fetch(worker, cartridge, &err);
+	traded = r < 0 && worker->another == RSM_ANOTHER_TRADED;
+	known = r < 0 && worker->another == RSM_ANOTHER_KNOWN;
 	keeps = r < 0 && keeps_cartridge(worker);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
@@ -232,27 +236,30 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	cartridge->departures++;
 	cartridge->abandoned = false;
 	worker->cartridge = NULL;
-	goes_on = r == -EMEDIUMTYPE && !keeps && rsm_drive_fit_goes_on_locked(worker, cartridge);
+	worker->lying = 0;
+	goes_on = r == -EMEDIUMTYPE && !keeps && !traded && !known &&
+		  rsm_drive_fit_goes_on_locked(worker, cartridge);
 	is_settled = cartridge->incompatible;
-	again = rsm_drive_try_elsewhere_locked(worker, cartridge, &err) &&
+	again = !traded && !known && rsm_drive_try_elsewhere_locked(worker, cartridge, &err) &&
 		cartridge->failures == 0 && !keeps;
 	if (goes_on) {
 		cartridge->identify = identify;
 	} else {
-		back_off_locked(cartridge, &err);
+		if (!traded && !known)
+			back_off_locked(cartridge, &err);
 		if (!again)
 			(void)rsm_identify_ended_locked(cartridge, r);
 	}
-	if (goes_on || again)
+	if (goes_on || again || traded)
 		rsm_item_goes_back_locked(cartridge, err.msg);
 	else
-		rsm_item_ends_locked(cartridge, RSM_WORK_FAILED, err.msg);
+		rsm_item_ends_locked(cartridge, known ? RSM_WORK_PASSED : RSM_WORK_FAILED, err.msg);
 	cartridge->worker = NULL;
 	if (again) {
 		cartridge->retry_at_ns = 0;
 		cartridge->identify = identify;
 	}
-	if (r == -EMEDIUMTYPE)
+	if (r == -EMEDIUMTYPE && !traded)
 		cartridge->label_at_ns = 0; /* it will not be another one next time */
 	worker->state = keeps ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
 	if (err.key == KEY_HARDWARE_ERROR && ++worker->failures >= LOADS_FAILED_MOST)
@@ -264,13 +271,19 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		rsm_cartridge_unref(cartridge);
 		return;
 	}
-	if (r == -EMEDIUMTYPE && (is_settled || worker->medium.cleaner))
+	if (traded || known)
+		rsm_log_info("%s", err.msg);
+	else if (r == -EMEDIUMTYPE && (is_settled || worker->medium.cleaner))
 		rsm_log_warning("%s", err.msg); /* that is what it is, and is in the events */
 	else
 		report(worker, cartridge, &err);
-	rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r, &err);
-	if (!again && (r != -EBUSY || !will_pass(&err))) /* else they go on waiting */
+	if (!traded && !known)
+		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
+					    &err);
+	if (!again && !traded && (r != -EBUSY || !will_pass(&err))) /* else they go on waiting */
 		rsm_cartridge_fail_requests(cartridge, r, &err);
+	if (r == -EMEDIUMTYPE)
+		rsm_identify_unknown_again(worker->library);
 	rsm_manager_note_failed_drive(manager);
 	rsm_cartridge_unref(cartridge);
 }

@@ -1,7 +1,7 @@
 /* drive_private.h - what the files of a drive worker share: drive_worker.c (the loop),
  * drive_fetch.c (in and out), drive_choose.c (what next), drive_step.c (the doing), drive_open.c
- * (what is on the medium), drive_robot.c (robot and loading), drive_read.c (reads), drive_migrate.c
- * (migration, commits).
+ * (opening it), drive_label.c (labels), drive_identify.c (what is on it), drive_robot.c (robot and
+ * loading), drive_read.c (reads), drive_migrate.c (migration, commits).
  */
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
@@ -49,6 +49,7 @@ struct rsm_drive_worker {
 	unsigned errors;		 /* [lock] at work, in a row, that were the drive's own */
 	int64_t fetching_since_ns;	 /* [lock] 0: it lay in the drive at start */
 	int64_t fetch_ns;		 /* [lock] how long that took */
+	int64_t lying;			 /* [lock] who proved to be in it, until he is at home */
 	bool unclean;			 /* [lock] it has said that it wants to be cleaned */
 	struct rsm_clean_wait *clean;	 /* [lock] that somebody has asked for, or NULL */
 	int64_t clean_retry_ns;		 /* [lock] after a failure */
@@ -57,9 +58,14 @@ struct rsm_drive_worker {
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
 	struct rsm_medium medium;  /* as of the load */
 	bool prevented;		   /* removal is */
-	bool worked;		   /* the last step was one of volume_work.c's */
-	char *buffer;		   /* of WRITE_BLOCKS blocks, written in turn */
-	unsigned next_block;	   /* of them */
+	enum {
+		RSM_ANOTHER_NONE,
+		RSM_ANOTHER_TRADED, /* it is fetched from where that one was */
+		RSM_ANOTHER_KNOWN,  /* and nobody was expected there */
+	} another;		    /* who was fetched last proved to be somebody else */
+	bool worked;		    /* the last step was one of volume_work.c's */
+	char *buffer;		    /* of WRITE_BLOCKS blocks, written in turn */
+	unsigned next_block;	    /* of them */
 	uint32_t block_size;
 	char head_partition; /* where the last read was */
 	uint64_t head_block;
@@ -141,6 +147,50 @@ void rsm_drive_note_traffic(struct rsm_drive_worker *worker, struct rsm_cartridg
 /* A medium error that a read or write met: the catalogue remembers it as the medium's health. */
 void rsm_drive_note_error(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			  bool writing, const struct rsm_err *failure);
+
+struct rsm_ltfs_label;
+/* Its volume becomes the worker's. -EBADMSG: there is none that could be opened. */
+RSM_MUST_CHECK int rsm_drive_mount_ltfs(struct rsm_drive_worker *worker,
+					struct rsm_cartridge *cartridge,
+					const struct rsm_ltfs_label *label, struct rsm_err *err);
+
+/* ---- drive_label.c ---- */
+
+struct rsm_ltfs_probe;
+/* Is it what a labelling of ours was writing when it was cut short? */
+bool rsm_drive_is_own_remains(struct rsm_drive_worker *worker, const struct rsm_ltfs_probe *probe);
+/* Formats it, or writes the free label, as worker->medium demands. -EMEDIUMTYPE: what is on it may
+ * not be overwritten.
+ */
+RSM_MUST_CHECK int rsm_drive_do_label_work(struct rsm_drive_worker *worker,
+					   struct rsm_cartridge *cartridge,
+					   const struct rsm_ltfs_probe *probe, struct rsm_err *err);
+/* The free label over such remains; *probe is what is on it then. */
+RSM_MUST_CHECK int rsm_drive_clean_up_label(struct rsm_drive_worker *worker,
+					    struct rsm_ltfs_probe *probe, struct rsm_err *err);
+
+/* ---- drive_identify.c ---- */
+
+enum { RSM_KEY_MEDIUM_ERROR = 0x03 }; /* a sense key */
+/* The newest that is known of the root's key; NULL: it has none. The caller frees. */
+char *rsm_drive_root_key(struct rsm_volume_index *index, const char *name);
+/* What is on it goes to the catalogue; unreadable: why it cannot be told. */
+RSM_MUST_CHECK int rsm_drive_note_identification(struct rsm_drive_worker *worker,
+						 struct rsm_cartridge *cartridge,
+						 const struct rsm_ltfs_probe *probe,
+						 const char *unreadable, struct rsm_err *err);
+/* The label could not be read: noted when that is the medium's fault. */
+void rsm_drive_note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			       const struct rsm_err *failure);
+/* Does it bear the label of somebody else than who it was taken for? */
+bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			   const struct rsm_ltfs_probe *probe);
+/* Then the catalogue learns it, and the one that was meant is looked for. -EMEDIUMTYPE; nothing is
+ * read from or written to the medium.
+ */
+RSM_MUST_CHECK int rsm_drive_turn_away(struct rsm_drive_worker *worker,
+				       struct rsm_cartridge *cartridge,
+				       const struct rsm_ltfs_probe *probe, struct rsm_err *err);
 
 /* ---- drive_robot.c ---- */
 

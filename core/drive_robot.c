@@ -121,6 +121,17 @@ int rsm_drive_bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	return rsm_err_wrap(err, -ENOMEDIUM, "it is moved about");
 }
 
+/* As its label has told: it may be another one than was fetched. */
+static int64_t who_lies_in_it(struct rsm_drive_worker *worker, const struct rsm_cartridge *fetched)
+{
+	struct rsm_medium lying;
+
+	return rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE, worker->element,
+			     &lying, NULL) == 0
+		       ? lying.id
+		       : fetched->id;
+}
+
 int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			struct rsm_err *err)
 {
@@ -147,7 +158,7 @@ int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	if (!worker->library->hardware->changer)
 		return rsm_medium_set_location(catalog_of(worker), cartridge->id,
 					       worker->library->id, RSM_AT_PORT, 0, err);
-	return go_home(worker, cartridge->id, err);
+	return go_home(worker, who_lies_in_it(worker, cartridge), err);
 }
 
 void rsm_drive_adopt(struct rsm_drive_worker *worker)

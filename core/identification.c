@@ -167,10 +167,9 @@ static int found_nothing(struct identifying *it, struct rsm_err *err)
 	}
 	if (medium->state == RSM_MEDIUM_DECOMMISSIONED)
 		return 0;
-	/* to be free, and what is on it was given up: a label that is not readable changes nothing
-	 */
-	if (medium->state == RSM_MEDIUM_UNPREPARED &&
-	    (blank || medium->label_work == RSM_LABEL_FREE))
+	/* to be free, and nothing is on it; another label than the one that was given up is not
+	 * asked for, and had better be asked for anew */
+	if (medium->state == RSM_MEDIUM_UNPREPARED && blank)
 		return 0;
 	if (medium->state == RSM_MEDIUM_AVAILABLE && blank && kind == RSM_POOL_APPLICATION)
 		return 0;
@@ -210,6 +209,8 @@ static int found_unreadable(struct identifying *it, struct rsm_err *err)
 
 /* ---- an LTFS volume ---- */
 
+static int come_home(struct identifying *it, struct rsm_medium *known, struct rsm_err *err);
+
 /* The label is one that this very side is known to bear. */
 static int found_same(struct identifying *it, struct rsm_err *err)
 {
@@ -232,20 +233,36 @@ static int found_same(struct identifying *it, struct rsm_err *err)
 			r = 0;
 		/* formatted, and died before that was noted: its vendor keys may be missing */
 		if (r == 0)
-			r = rsm_catalog_run(it->catalog, err,
-					    "UPDATE side SET index_generation = ?2, label_work = "
-					    "CASE label_work WHEN 1 THEN 2 ELSE label_work END, "
-					    "old_uuid = '', restorable = 0 WHERE id = ?1",
-					    "iU", medium->id, found->index_generation);
+			r = rsm_catalog_run(
+				it->catalog, err,
+				"UPDATE side SET index_generation = CASE ?2 WHEN 0 THEN "
+				"index_generation ELSE ?2 END, label_work = "
+				"CASE label_work WHEN 1 THEN 2 ELSE label_work END, "
+				"old_uuid = '', restorable = 0 WHERE id = ?1",
+				"iU", medium->id, found->index_generation);
 		return r;
 	}
 	if (medium->duplicate) {
+		struct rsm_medium owner;
+
 		r = rsm_catalog_number(it->catalog, &other, err,
 				       "SELECT id FROM side WHERE id <> ?1 AND ((volume_uuid = ?2 "
-				       "AND duplicate = 0) OR old_uuid = ?2)",
+				       "AND duplicate = 0) OR old_uuid = ?2) ORDER BY duplicate",
 				       "is", medium->id, it->uuid);
 		if (r < 0)
 			return r;
+		if (r == 0) {
+			int need = rsm_medium_need_locked(it->catalog, other, &owner, err);
+
+			if (need < 0)
+				return need;
+			/* it was not where it should be: it is here. One that somebody took
+			 * away is another matter */
+			if (owner.location == RSM_AT_OFFLINE &&
+			    !strncmp(owner.health, RSM_HEALTH_DISPLACED,
+				     strlen(RSM_HEALTH_DISPLACED)))
+				return come_home(it, &owner, err);
+		}
 		return settle(it, RSM_POOL_IMPORT, RSM_MEDIUM_IMPORT, it->uuid, r == 0, err);
 	}
 	if (current && medium->state == RSM_MEDIUM_IMPORT)
@@ -390,6 +407,13 @@ static int found_new(struct identifying *it, struct rsm_err *err)
 	return r < 0 ? r : settle(it, RSM_POOL_IMPORT, RSM_MEDIUM_IMPORT, it->uuid, false, err);
 }
 
+/* A free cartridge that was known by its place only. */
+static bool is_worthless(const struct rsm_medium *medium)
+{
+	return !medium->barcode[0] && !medium->old_uuid[0] &&
+	       (medium->state == RSM_MEDIUM_AVAILABLE || medium->state == RSM_MEDIUM_UNPREPARED);
+}
+
 /* Another record knows this volume and is not in the library: the cartridge here is that one, under
  * a new barcode (or none). It takes this one's place and barcode.
  */
@@ -403,17 +427,19 @@ static int come_home(struct identifying *it, struct rsm_medium *known, struct rs
 	memcpy(barcode, known->barcode, sizeof barcode);
 	if (passing)
 		r = rsm_medium_delete_locked(it->catalog, here.id, err);
+	else if (is_worthless(&here)) /* nothing would tell that it is the one */
+		r = rsm_medium_delete_locked(it->catalog, here.id, err);
 	else /* it was thought to be here, but its label is not: it is somewhere else */
 		r = rsm_medium_set_place_locked(it->catalog, here.id, 0, RSM_AT_OFFLINE, 0, err);
 	if (r == 0 && here.location != RSM_AT_OFFLINE)
 		r = rsm_medium_set_place_locked(it->catalog, known->id, here.library, here.location,
 						here.element, err);
-	if (r == 0 && passing)
+	if (r == 0)
 		r = rsm_catalog_run(it->catalog, err,
 				    "UPDATE medium SET home_slot = ?2 WHERE id = (SELECT medium "
 				    "FROM side WHERE id = ?1)",
 				    "iu", known->id, here.home_slot);
-	if (r == 0 && passing && here.barcode[0] && strcmp(here.barcode, barcode) != 0) {
+	if (r == 0 && here.barcode[0] && strcmp(here.barcode, barcode) != 0) {
 		char shown[RSM_NAME_SIZE];
 
 		r = rsm_medium_free_shown_locked(it->catalog, here.barcode, shown, err);
@@ -434,6 +460,14 @@ static int come_home(struct identifying *it, struct rsm_medium *known, struct rs
 	return r < 0 ? r : found_same(it, err);
 }
 
+static int set_home(struct identifying *it, int64_t id, uint32_t slot, struct rsm_err *err)
+{
+	return rsm_catalog_run(it->catalog, err,
+			       "UPDATE medium SET home_slot = ?2 WHERE id = (SELECT medium FROM "
+			       "side WHERE id = ?1)",
+			       "iu", id, slot);
+}
+
 /* Two without barcodes have changed places behind our back: each is where the other was. */
 static int trade_places(struct identifying *it, struct rsm_medium *known, struct rsm_err *err)
 {
@@ -447,6 +481,10 @@ static int trade_places(struct identifying *it, struct rsm_medium *known, struct
 	if (r == 0)
 		r = rsm_medium_set_place_locked(it->catalog, here.id, known->library,
 						known->location, known->element, err);
+	if (r == 0)
+		r = set_home(it, known->id, here.home_slot, err);
+	if (r == 0)
+		r = set_home(it, here.id, known->home_slot, err);
 	if (r == 0)
 		r = rsm_medium_need_locked(it->catalog, known->id, &it->medium, err);
 	if (r == 0)
@@ -465,6 +503,25 @@ static int found_copy(struct identifying *it, struct rsm_err *err)
 	if (it->medium.state == RSM_MEDIUM_DECOMMISSIONED)
 		return 0;
 	return settle(it, RSM_POOL_IMPORT, RSM_MEDIUM_IMPORT, it->uuid, true, err);
+}
+
+/* Who lies in the drive is who the catalogue has there now. */
+static int look_into_drive(struct identifying *it, struct rsm_err *err)
+{
+	const struct rsm_identification *found = it->found;
+	int64_t lying;
+	int r;
+
+	if (!found->library)
+		return 0;
+	r = rsm_catalog_number(it->catalog, &lying, err,
+			       "SELECT s.id FROM medium m CROSS JOIN side s ON s.medium = m.id "
+			       "WHERE m.library = ?1 AND m.location = ?2 AND m.element = ?3 AND "
+			       "s.side_number = 0",
+			       "idu", found->library, (int)RSM_AT_DRIVE, found->drive);
+	if (r < 0 || r == RSM_SQLITE_DONE)
+		return r < 0 ? r : 0;
+	return rsm_medium_need_locked(it->catalog, lying, &it->medium, err);
 }
 
 static int found_ltfs(struct identifying *it, struct rsm_err *err)
@@ -495,9 +552,8 @@ static int found_ltfs(struct identifying *it, struct rsm_err *err)
 			return r;
 		if (known.location == RSM_AT_OFFLINE)
 			return come_home(it, &known, err);
-		if (!is_passing(&it->medium) && it->medium.volume_uuid[0] &&
-		    it->medium.location != RSM_AT_OFFLINE && !it->medium.barcode[0] &&
-		    !known.barcode[0])
+		if (!is_passing(&it->medium) && it->medium.location != RSM_AT_OFFLINE &&
+		    !it->medium.barcode[0] && !known.barcode[0])
 			return trade_places(it, &known, err);
 		r = note_contents(it, err);
 		return r < 0 ? r : found_copy(it, err);
@@ -525,6 +581,8 @@ static int identify_locked(struct identifying *it, int64_t id, struct rsm_err *e
 	int r;
 
 	r = rsm_medium_need_locked(it->catalog, id, &it->medium, err);
+	if (r == 0)
+		r = look_into_drive(it, err);
 	if (r < 0)
 		return r;
 	if (it->medium.cleaner)

@@ -14,6 +14,22 @@
  */
 void rsm_identification_label_text(const struct rsm_medium *medium, struct rsm_text *ret_text);
 
+/* ---- a cartridge that is not who it was taken for ---- */
+
+/* What lies in the drive where `id` was thought to be bears the label `found` (for people), and is
+ * somebody else: `id` goes off-line with all that it has, a medium that nobody has looked at yet
+ * takes its place, its barcode and its home. *ret_medium is the new one. ABSENT: it is known by now
+ * that `id` is elsewhere; nothing is changed.
+ */
+RSM_MUST_CHECK int rsm_identification_displace(struct rsm_catalog *catalog, int64_t id,
+					       uint32_t drive, const char *found,
+					       struct rsm_medium *ret_medium, struct rsm_err *err);
+#define RSM_HEALTH_DISPLACED "its place holds another cartridge"
+/* A copy of the volume that is marked as such; with the owner gone it may be no copy. ABSENT. */
+RSM_MUST_CHECK int rsm_identification_find_copy(struct rsm_catalog *catalog,
+						const char *volume_uuid, int64_t *ret_id,
+						struct rsm_err *err);
+
 /* ---- who is to be looked at next: each call is one step in an index ---- */
 
 /* The next medium of the library, by id behind `after`, that nobody has looked at yet and that a

@@ -50,6 +50,7 @@ struct rsm_manager_options {
 	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */
 	unsigned index_interval_s; /* 300; 0: only at dismount */
 	uint64_t index_bytes;	   /* an index after so much data, too; 0: however much it is */
+	bool no_recovery; /* a wrong label is no reason to look through the whole library */
 	bool trace_scsi;
 	bool offline_wait;	   /* -o offline=wait */
 	bool autoclean;		   /* -o autoclean: drives are cleaned when they ask for it */

@@ -60,6 +60,14 @@ void rsm_identify_unknown(struct rsm_library *library, size_t count)
 	rsm_manager_wake_locked(library->manager);
 }
 
+void rsm_identify_unknown_again(struct rsm_library *library)
+{
+	RSM_LOCK_SCOPE(&library->manager->lock);
+	library->identify.unknown = true;
+	library->identify.unknown_after = 0;
+	rsm_manager_wake_locked(library->manager);
+}
+
 void rsm_identify_want(struct rsm_manager *manager, int64_t medium)
 {
 	struct rsm_cartridge *cartridge;
@@ -80,6 +88,24 @@ void rsm_identify_want(struct rsm_manager *manager, int64_t medium)
 	rsm_cartridge_unref(cartridge);
 }
 
+/* It is on its way home, or its drive does not give it back. */
+static bool lies_in_busy_drive_locked(const struct rsm_library *library, int64_t medium)
+{
+	const struct rsm_manager *manager = library->manager;
+	struct rsm_medium m;
+
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 || m.location != RSM_AT_DRIVE)
+		return false;
+	for (size_t i = 0; i < manager->worker_count; i++) {
+		struct rsm_drive_view view;
+
+		rsm_drive_worker_view_locked(manager->workers[i], &view);
+		if (view.library == library->id && view.element == m.element)
+			return !rsm_drive_worker_is_empty_locked(manager->workers[i]);
+	}
+	return false;
+}
+
 /* NULL: a drive has it, or it has to wait, or cannot be had. */
 static struct rsm_cartridge *want_locked(struct rsm_library *library, int64_t medium)
 {
@@ -88,7 +114,7 @@ static struct rsm_cartridge *want_locked(struct rsm_library *library, int64_t me
 
 	if (rsm_cartridge_get_locked(library->manager, medium, &cartridge, &err) != 0 ||
 	    cartridge->state != RSM_CARTRIDGE_AWAY || cartridge->identify ||
-	    cartridge->library != library->id ||
+	    cartridge->library != library->id || lies_in_busy_drive_locked(library, medium) ||
 	    rsm_drive_fit_best_locked(cartridge) == RSM_MEDIA_NONE)
 		return NULL;
 	cartridge->identify = true;
@@ -249,6 +275,37 @@ bool rsm_identify_goes_on_locked(struct rsm_manager *manager)
 
 /* ---- inventories that somebody asks for ---- */
 
+static void begin_full_locked(struct rsm_library *library, uint64_t total)
+{
+	struct rsm_identify_run *run = &library->identify;
+
+	if (run->full) /* two who ask share one */
+		return;
+	run->full = true;
+	run->exhausted = run->stopped = false;
+	run->after = (struct rsm_identification_place){ .location = RSM_AT_SLOT };
+	run->done = 0;
+	run->total = total;
+	run->number++;
+	rsm_manager_wake_locked(library->manager);
+}
+
+void rsm_identify_recover(struct rsm_library *library)
+{
+	struct rsm_manager *manager = library->manager;
+	struct rsm_err err;
+	uint64_t total;
+
+	if (manager->options.no_recovery || !library->hardware->changer)
+		return;
+	if (rsm_identification_count(manager->catalog, library->id, &total, &err) < 0) {
+		rsm_log_warning("%s: nobody is looked for: %s", library->hardware->source, err.msg);
+		return;
+	}
+	RSM_LOCK_SCOPE(&manager->lock);
+	begin_full_locked(library, total);
+}
+
 int rsm_identify_begin(struct rsm_library *library, unsigned *ret_number, struct rsm_err *err)
 {
 	struct rsm_identify_run *run = &library->identify;
@@ -262,15 +319,7 @@ int rsm_identify_begin(struct rsm_library *library, unsigned *ret_number, struct
 	if (!library->enabled || !has_drive_locked(library))
 		return rsm_err_set(err, ENODEV, "%s has no drive that could be used",
 				   library->hardware->source);
-	if (!run->full) { /* two who ask share one */
-		run->full = true;
-		run->exhausted = run->stopped = false;
-		run->after = (struct rsm_identification_place){ .location = RSM_AT_SLOT };
-		run->done = 0;
-		run->total = total;
-		run->number++;
-		rsm_manager_wake_locked(manager);
-	}
+	begin_full_locked(library, total);
 	*ret_number = run->number;
 	return 0;
 }

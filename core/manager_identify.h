@@ -32,8 +32,14 @@ struct rsm_identify_run {
 
 /* An inventory has found `count` that nobody has looked at. */
 void rsm_identify_unknown(struct rsm_library *library, size_t count);
+/* There is a new one that was in a drive until now. */
+void rsm_identify_unknown_again(struct rsm_library *library);
 /* This one is looked at when a drive has time. */
 void rsm_identify_want(struct rsm_manager *manager, int64_t medium);
+/* Somebody is not where he should be: the whole library is looked through, unless it is already, or
+ * the options say no.
+ */
+void rsm_identify_recover(struct rsm_library *library);
 /* Begins a full inventory, or joins the one under way; nobody need wait for it. */
 RSM_MUST_CHECK int rsm_identify_begin(struct rsm_library *library, unsigned *ret_number,
 				      struct rsm_err *err);

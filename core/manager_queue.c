@@ -18,6 +18,7 @@ static void look_at(const struct rsm_drive_worker *worker, int64_t now,
 		.element = worker->element,
 		.usable = worker->enabled && worker->state != RSM_DRIVE_FAILED,
 		.cartridge = cartridge,
+		.lying = worker->lying,
 	};
 	if (!cartridge)
 		return;

@@ -117,6 +117,18 @@ static bool is_committing(struct rsm_manager *manager, const struct rsm_cartridg
 	return cartridge->committing;
 }
 
+/* Label work that was given up, for another label is there, is not done. */
+static int check_label(struct rsm_manager *manager, const struct rsm_cartridge *cartridge,
+		       unsigned outcome, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (cartridge->outcome_number == outcome || cartridge->failure.code != EMEDIUMTYPE)
+		return 0;
+	if (err)
+		*err = cartridge->failure;
+	return -EMEDIUMTYPE;
+}
+
 static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge,
 		     const struct target *target, unsigned outcome, struct rsm_err *err)
 {
@@ -134,7 +146,7 @@ static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge,
 		if ((!wants_sync(&use, &medium) ||
 		     is_reached(manager, cartridge, target, &medium)) &&
 		    !is_committing(manager, cartridge))
-			return 0;
+			return check_label(manager, cartridge, outcome, err);
 		if (use.staged_bytes < least || use.writers == 0) {
 			least = use.staged_bytes;
 			progress_at = rsm_manager_now(manager);

@@ -229,6 +229,11 @@ struct rsm_identification {
 	uint32_t mode, owner, group;
 	bool has_owner;
 	uint64_t index_generation, capacity, remaining;
+	/* The drive that it was read in: when two have changed places, another drive may have found
+	 * that out meanwhile, and the catalogue knows by now who lies there. 0: not told.
+	 */
+	int64_t library;
+	uint32_t drive;
 };
 /* Moves the medium to where it belongs, in one transaction; pools that its vendor keys name are
  * made again if they are gone (application pools). The label of an allocated medium that should

@@ -194,13 +194,16 @@ bool rsm_mount_queue_takes(const struct rsm_mount_queue *queue,
 	return wanted ? wanted == drive->element : !is_avoided(queue, cartridge, drive);
 }
 
-/* Its former entry (it was deallocated and is allocated again) still has it in a drive. */
+/* Its former entry (it was deallocated and is allocated again), or the one that it was taken for,
+ * still has it in a drive.
+ */
 static bool is_kept(const struct rsm_mount_queue *queue, const struct rsm_cartridge *cartridge)
 {
 	for (size_t i = 0; i < queue->drive_count; i++) {
 		const struct rsm_cartridge *other = queue->drives[i].cartridge;
 
-		if (other && other != cartridge && other->id == cartridge->id)
+		if (other && other != cartridge &&
+		    (other->id == cartridge->id || queue->drives[i].lying == cartridge->id))
 			return true;
 	}
 	return false;

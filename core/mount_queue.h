@@ -30,6 +30,7 @@ struct rsm_queue_drive {
 	uint32_t element;
 	bool usable;			 /* may take cartridges: enabled, not failed */
 	struct rsm_cartridge *cartridge; /* that is in it, on its way to it or from it; or NULL */
+	int64_t lying;			 /* medium that proved to be in it, on the way home; or 0 */
 	bool idle;			 /* loaded, with nothing to do at the moment */
 	bool open_files;		 /* somebody has a file of its cartridge open */
 	int64_t idle_since_ns;		 /* last read, write or release of it, or the load */

@@ -37,6 +37,7 @@ static const char help[] =
 	"  -o index_bytes=SIZE     and after how much data (however much it is)\n"
 	"  -o browse=catalog|mount listings from the catalogue, or from the mounted medium\n"
 	"  -o hash=sha256|crc32|none  checksum stored with each file when it is written (sha256)\n"
+	"  -o recovery=full|none   a wrong label has the whole library looked through (full)\n"
 	"  -o offline=fail|wait    what reading a cartridge that is not in the library does\n"
 	"  -o inject=auto|manual   cartridges in ports come in by themselves, or by rsm inject\n"
 	"  -o autoclean            clean drives when they ask for it\n"

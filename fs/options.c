@@ -261,6 +261,8 @@ static int set_valued(struct rsmfs_options *o, const char *name, const char *val
 		return parse_choice(name, value, "auto", "manual", &o->inject_manual, err);
 	if (strcmp(name, "hash") == 0)
 		return parse_hash(value, &o->hash, err);
+	if (strcmp(name, "recovery") == 0)
+		return parse_choice(name, value, "full", "none", &o->no_recovery, err);
 	if (strcmp(name, "nonblock") == 0)
 		return parse_choice(name, value, "wait", "eagain", &o->nonblock_eagain, err);
 	if (strcmp(name, "deny_recall") == 0)

@@ -39,7 +39,7 @@ struct rsmfs_options {
 	mode_t umask;
 	gid_t admin_group;
 	bool has_admin_group;
-	bool browse_mount, offline_wait, nonblock_eagain, inject_manual, autoclean;
+	bool browse_mount, offline_wait, no_recovery, nonblock_eagain, inject_manual, autoclean;
 	bool read_only, nonempty, allow_other;
 	bool foreground, fuse_debug;
 	struct rsm_text kernel; /* ",ro,nodev": what libfuse is handed */

@@ -254,6 +254,7 @@ static int start_manager(struct session *session, struct rsm_err *err)
 		.index_interval_s = o->index_interval_s,
 		.trace_scsi = o->debug_rooms & RSM_ROOM_SCSI,
 		.offline_wait = o->offline_wait,
+		.no_recovery = o->no_recovery,
 		.inject_manual = o->inject_manual,
 		.autoclean = o->autoclean,
 		.hash = o->hash,

@@ -8,12 +8,14 @@
 enum {
 	RECORD_MAX = 8 << 20,
 	FILES_MAX = 100000,
-	RECORDS_APART_MAX = 65536, /* of a file whose records are not of the volume's block size */
+	RECORDS_APART_MAX =
+		1 << 20, /* of a file whose records are not of the volume's block size */
 };
 
 struct tape_file {
 	uint64_t start, records; /* block of the first record, how many */
-	uint64_t first_bytes, last_bytes;
+	uint64_t first_bytes, bytes,
+		last_bytes; /* of the first record, those behind it, the last */
 };
 
 struct tapefile {
@@ -143,8 +145,10 @@ static int scan_file(struct tapefile *tape, char *buf, uint64_t start, uint64_t 
 			return rsm_err_fold(err, r, "spacing over a filemark");
 		*ret_next = position.block;
 		file.records = position.block - start - (last ? 0 : 1);
-		file.last_bytes = file.first_bytes;
-		if (file.records > 1)
+		file.bytes = file.last_bytes = file.first_bytes;
+		if (file.records > 2) /* a header may be shorter than what follows */
+			r = read_length(tape, buf, start + 1, &file.bytes, err);
+		if (r == 0 && file.records > 1)
 			r = read_length(tape, buf, start + file.records - 1, &file.last_bytes, err);
 		if (r != 0)
 			return rsm_err_fold(err, r, "last record before block %" PRIu64,
@@ -179,12 +183,37 @@ static int scan(struct tapefile *tape, struct rsm_err *err)
 
 /* ---- the list as a tree ---- */
 
+/* The records behind the first one can be one extent if they are of the volume's block size. */
+static size_t count_extents(const struct tapefile *tape, const struct tape_file *file)
+{
+	if (file->records < 2)
+		return (size_t)file->records;
+	if (file->bytes != tape->block_size)
+		return (size_t)file->records;
+	return file->first_bytes == file->bytes ? 1 : 2;
+}
+
+static struct rsm_extent extent_of(const struct tape_file *file, size_t number, size_t count,
+				   uint64_t size)
+{
+	uint64_t offset = number ? file->first_bytes + (number - 1) * file->bytes : 0;
+
+	return (struct rsm_extent){
+		.file_offset = offset,
+		.start_block = file->start + number,
+		.byte_count = number + 1 == count ? size - offset
+			      : number		  ? file->bytes
+						  : file->first_bytes,
+		.partition = 'a',
+		.indexed = true,
+	};
+}
+
 static int add_node(struct rsm_index_loader *loader, const struct tapefile *tape, size_t number,
 		    struct rsm_err *err)
 {
 	const struct tape_file *file = &tape->files[number];
-	bool whole = file->records < 2 || file->first_bytes == tape->block_size;
-	size_t count = whole ? 1 : (size_t)file->records;
+	size_t count = count_extents(tape, file);
 	struct rsm_node node = { .kind = RSM_NODE_FILE,
 				 .uid = number + 2,
 				 .flags = RSM_NODE_READONLY };
@@ -193,26 +222,17 @@ static int add_node(struct rsm_index_loader *loader, const struct tapefile *tape
 
 	snprintf(name, sizeof name, "file%06zu", number);
 	if (file->records)
-		node.size = (file->records - 1) * file->first_bytes + file->last_bytes;
+		node.size = file->last_bytes + (file->records > 1 ? file->first_bytes : 0) +
+			    (file->records > 2 ? (file->records - 2) * file->bytes : 0);
 	if (count > RECORDS_APART_MAX) {
 		node.flags |= RSM_NODE_DAMAGED;
 		count = 0;
 	}
-	if (!file->records)
-		count = 0;
 	extents = calloc(count + 1, sizeof *extents);
 	if (!extents)
 		return rsm_err_oom(err);
 	for (size_t i = 0; i < count; i++)
-		extents[i] = (struct rsm_extent){
-			.file_offset = i * file->first_bytes,
-			.start_block = file->start + i,
-			.byte_count = whole	       ? node.size
-				      : i + 1 == count ? file->last_bytes
-						       : file->first_bytes,
-			.partition = 'a',
-			.indexed = true,
-		};
+		extents[i] = extent_of(file, i, count, node.size);
 	return rsm_index_loader_node(loader, RSM_NODE_ROOT, name, &node, NULL, extents, count, err);
 }
 

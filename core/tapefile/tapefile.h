@@ -2,8 +2,8 @@
  * 2).
  *
  * A file is what stands between two filemarks of partition 0. It is looked at, never written: sizes
- * come from the first and the last record of each file and the number of records, as tapes are
- * written with records of one size; where that is not so, reading says it.
+ * come from the first two and the last record of each file and the number of records, as tapes are
+ * written with records of one size, behind a header perhaps; where that is not so, reading says it.
  * Threads: the drive's worker.
  */
 #ifndef RSM_CORE_TAPEFILE_TAPEFILE_H
