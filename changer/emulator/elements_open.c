@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "changer/emulator/element_memo.h"
 #include "changer/emulator/elements_private.h"
-#include "changer/emulator/elements_warm.h"
+#include "changer/emulator/elements_first.h"
 
 /* So many slots that what they hold is remembered from run to run. */
 static bool has_many_slots(const struct rsm_elements *elements)
@@ -172,36 +172,13 @@ static void arrange(struct rsm_elements *elements)
 static int look_first(struct rsm_elements *elements, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_element_memo_free) struct rsm_element_memo *memo = NULL;
-	const char *name;
-	char path[PATH_ROOM];
-	struct stat st;
+	int r;
 
-	if (has_many_slots(elements)) {
+	if (has_many_slots(elements))
 		memo = rsm_element_memo_load(elements->library);
-		rsm_elements_warm(elements, memo);
-	}
-	for (size_t i = 0; i < elements->count; i++) {
-		struct rsm_emulated_element *element = &elements->list[i];
-
-		rsm_element_path(element, path);
-		name = memo && element->type == RSM_ELEMENT_STORAGE &&
-				       fstatat(elements->library, path, &st, 0) == 0
-			       ? rsm_element_memo_find(memo, element->address, &st)
-			       : NULL;
-		if (!name) {
-			rsm_element_look(elements, element, RSM_BY_RENAME);
-			continue;
-		}
-		element->folder_mtime =
-			(int64_t)st.st_mtim.tv_sec * RSM_SECOND_NS + st.st_mtim.tv_nsec;
-		element->folder_ctime =
-			(int64_t)st.st_ctim.tv_sec * RSM_SECOND_NS + st.st_ctim.tv_nsec;
-		element->folder_inode = st.st_ino;
-		element->by_operator = *name != '\0';
-		element->cartridge = *name ? strdup(name) : NULL;
-		if (*name && !element->cartridge)
-			return rsm_err_oom(err);
-	}
+	r = rsm_elements_look_first(elements, memo, err);
+	if (r < 0)
+		return r;
 	if (elements->memo_is_old && has_many_slots(elements))
 		save_memo(elements);
 	return 0;

@@ -4,6 +4,7 @@
 #ifndef RSM_CHANGER_EMULATOR_ELEMENTS_PRIVATE_H
 #define RSM_CHANGER_EMULATOR_ELEMENTS_PRIVATE_H
 
+#include <stdatomic.h>
 #include <sys/inotify.h>
 
 #include "changer/emulator/elements.h"
@@ -26,11 +27,11 @@ struct rsm_elements {
 	int inotify;
 	uint32_t *by_watch; /* place + 1 */
 	size_t watch_room;
-	size_t unwatched;      /* how many there are */
-	size_t turn;	       /* the next of them to look at */
-	int folder_watches[6]; /* of slots/, drives/, ports/ by type: magazines come and go */
-	size_t growing;	       /* how many elements hold a growing folder */
-	bool memo_is_old;      /* what is remembered of the slots is less than what is known */
+	size_t unwatched;	 /* how many there are */
+	size_t turn;		 /* the next of them to look at */
+	int folder_watches[6];	 /* of slots/, drives/, ports/ by type: magazines come and go */
+	size_t growing;		 /* how many elements hold a growing folder */
+	atomic_bool memo_is_old; /* what is remembered of the slots is less than what is known */
 };
 
 /* How a new folder was seen to come. */
