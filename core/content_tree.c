@@ -317,8 +317,11 @@ int rsm_content_set_attributes(struct rsm_content *content, uint64_t id, unsigne
 	if (r)
 		return r;
 	r = change_held(content, node, what, values, &queued, err);
-	if (!r)
+	if (!r) {
 		*ret_node = node->row;
+		if (rsm_content_is_orphan(content, id)) /* since it was loaded */
+			ret_node->parent = 0;
+	}
 	rsm_content_let_go(content, node);
 	if (queued)
 		rsm_content_want(content, RSM_WANT_MIGRATION);

@@ -211,6 +211,8 @@ static uint64_t fresh_bytes(const struct rsm_open_node *node, uint64_t offset, u
 {
 	if (!node->has_buffer)
 		return rsm_ranges_uncovered(&node->ranges, offset, end);
+	if (end > RSM_STAGING_SMALL && offset > node->buffer_length)
+		return end - offset; /* it goes to an own file, with a hole between */
 	return end > node->buffer_length ? end - node->buffer_length : 0;
 }
 

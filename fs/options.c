@@ -488,7 +488,8 @@ int rsmfs_options_parse(struct rsmfs_options *options, int argc, char **argv, st
 						   options->libraries[i]);
 	if (options->kernel.failed)
 		return rsm_err_oom(err);
-	return options->fsname ? 0 : set_string(&options->fsname, options->libraries[0], err);
+	/* whatever was asked for: umount and rsm find the library by the source of its mount */
+	return set_string(&options->fsname, options->libraries[0], err);
 }
 
 void rsmfs_options_fini(struct rsmfs_options *options)

@@ -29,6 +29,10 @@ static void library_and_mount_point_are_the_two_arguments(void **state)
 	assert_int_equal(options.dismount_delay_s, 60);
 	assert_false(options.library_default);
 	rsmfs_options_fini(&options);
+	/* umount waits for the library that is the source of the mount */
+	assert_done(PARSE("/dev/sg0", "/mnt", "-o", "fsname=other"), &err);
+	assert_string_equal(options.fsname, "/dev/sg0");
+	rsmfs_options_fini(&options);
 }
 
 static void a_library_left_out_is_the_users_own(void **state)

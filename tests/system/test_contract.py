@@ -86,3 +86,51 @@ def a_library_that_is_none_is_an_error_and_nothing_is_made(bench):
     for option, word in (("remount,ro", "mount it again"), ("library=", "needs a value")):
         result = bench.rsmfs(bench.path("library"), options=option, check=False)
         expect(result.returncode == 2 and word in result.stderr, f"-o {option}", result)
+
+
+@test()
+def a_removed_file_that_is_open_stays_a_file_without_a_name(bench):
+    """Whatever is done with it: no link, its bytes and its mode, until the last close."""
+    mount = bench.mount(bench.library(cartridges=2))
+    os.makedirs(mount / "P/c")
+    with open(mount / "P/c/f", "w+b", buffering=0) as f:
+        f.write(b"abc")
+        os.unlink(mount / "P/c/f")
+        for change in (lambda: os.fchmod(f.fileno(), 0o600), lambda: os.ftruncate(f.fileno(), 10),
+                       lambda: os.pwrite(f.fileno(), b"Z", 1), lambda: os.utime(f.fileno(), (1, 1)),
+                       lambda: os.fsync(f.fileno())):
+            change()
+            expect(os.fstat(f.fileno()).st_nlink == 0, "a removed file has a link again")
+        st = os.fstat(f.fileno())
+        expect((st.st_size, st.st_mode & 0o777, st.st_mtime) == (10, 0o600, 1), st)
+        expect(os.pread(f.fileno(), 20, 0) == b"aZc" + bytes(7), "its bytes differ")
+    os.rmdir(mount / "P/c")
+
+
+@test()
+def a_hole_takes_no_room(bench):
+    """A file may be far larger than its cartridge, if most of it was never written."""
+    library = bench.library(cartridges=1, capacity="200M")
+    mount = bench.mount(library)
+    os.makedirs(mount / "P/c")
+    before = int(rsm_xattr(mount / "P/c", "remaining"))
+    parts = {0: b"a" * 5000, 1 << 40: b"b" * 5000, 1 << 30: b"c" * 5000}
+    for name, size in (("buffered", 100), ("own", 200_000)):
+        with open(mount / f"P/c/{name}", "w+b", buffering=0) as f:
+            f.write(b"a" * size)
+            for offset, data in parts.items():
+                expect(os.pwrite(f.fileno(), data, offset) == 5000, "a short write")
+    expect(before - int(rsm_xattr(mount / "P/c", "remaining")) < 2_000_000, "holes were counted as data")
+
+    def look():
+        for name in ("buffered", "own"):
+            with open(mount / f"P/c/{name}", "rb") as f:
+                expect(os.fstat(f.fileno()).st_size == (1 << 40) + 5000, f"{name} has another size")
+                for offset, data in (*parts.items(), (1 << 29, bytes(100)), ((1 << 40) - 100, bytes(100))):
+                    expect(os.pread(f.fileno(), len(data), offset) == data, f"{name} differs at {offset}")
+
+    look()
+    mount.rsm("sync")
+    mount.unmount()
+    mount = bench.mount(library)
+    look()
