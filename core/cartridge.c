@@ -283,6 +283,7 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 	RSM_LOCK_SCOPE(&manager->lock);
 	switch (want) {
 	case RSM_WANT_READ_SOON:
+		cartridge->refused_until_ns = 0; /* somebody else asks */
 		if (cartridge->state == RSM_CARTRIDGE_AWAY && !cartridge->read_soon_ns &&
 		    (cartridge->library || rsm_hand_drive_locked(cartridge))) {
 			cartridge->read_soon_ns = now;

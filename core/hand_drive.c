@@ -118,6 +118,16 @@ static int depart(struct rsm_drive_worker *worker)
 	return take_inventory(worker);
 }
 
+/* Not with a drive that is out of use: what its cartridge's memory tells has to do. */
+static bool begin_loading(struct rsm_drive_worker *worker)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	if (!worker->enabled || worker->state != RSM_DRIVE_EMPTY)
+		return false;
+	worker->state = RSM_DRIVE_LOADING;
+	return true;
+}
+
 static int arrive(struct rsm_drive_worker *worker)
 {
 	struct rsm_library *library = worker->library;
@@ -128,9 +138,11 @@ static int arrive(struct rsm_drive_worker *worker)
 	int r = 0;
 
 	rsm_drive_read_text(worker, RSM_MAM_BARCODE, barcode, sizeof barcode);
-	rsm_drive_set_state(worker, RSM_DRIVE_LOADING);
-	if (!is_cleaner(worker, barcode))
-		known = recognise(worker, &stranger);
+	if (begin_loading(worker)) {
+		if (!is_cleaner(worker, barcode))
+			known = recognise(worker, &stranger);
+		rsm_drive_set_state(worker, RSM_DRIVE_EMPTY);
+	}
 	/* from now on it is found by what the catalogue calls it */
 	if (known && rsm_medium_get(catalog_of(worker), known, &m, NULL) == 0)
 		snprintf(barcode, sizeof barcode, "%.32s", m.barcode);
@@ -148,7 +160,6 @@ static int arrive(struct rsm_drive_worker *worker)
 		r = take_inventory(worker);
 	rsm_mutex_lock(&worker->manager->lock);
 	library->seat_medium = 0; /* it has its place now, and may become another one there */
-	worker->state = RSM_DRIVE_EMPTY;
 	rsm_mutex_unlock(&worker->manager->lock);
 	return r;
 }

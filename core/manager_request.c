@@ -6,7 +6,9 @@
 
 #define LOOK_NS	    (RSM_SECOND_NS / 10)
 #define PATIENCE_NS (5 * RSM_SECOND_NS)
-/* The kernel tries a read that failed once more, and would raise the next request by it. */
+/* The kernel tries a read that failed once more, and would raise the next request by it. Who opens
+ * the file anew asks anew.
+ */
 #define REFUSED_NS (2 * RSM_SECOND_NS)
 
 /* What was put in just now may not have been noticed yet, or not been identified. */

@@ -239,7 +239,7 @@ static void every_key_is_understood(void **state)
 				   "early_warning = 100 MiB\n"
 				   "timing = real\nrobot_s = 0\nload_s = 0.5\nunload_s = 1\n"
 				   "locate_mb_s = 1000\nrate_mb_s = 400\nsync = off\n"
-				   "transport = 2\nserial = LIB-1\n"
+				   "transport = 2\nserial = LIB-1\nchanger = robot\n"
 				   "fail = move_medium 3 x2 04/15/01\n"
 				   "fail = 0x0A 1 03/0C/00\n"
 				   "fail = write@256 1 3/c/0"),
@@ -262,6 +262,7 @@ static void a_written_configuration_is_read_back(void **state)
 	one.sync = false;
 	one.transport = 3;
 	one.load_s = 2.5;
+	one.by_hand = true;
 	strcpy(one.serial, "ABC");
 	one.faults = calloc(2, sizeof *one.faults);
 	one.faults[0] = (struct rsm_emulator_fault){ 0xA5, 7, 2, 9, 4, 0x15, 1, false };
@@ -275,6 +276,7 @@ static void a_written_configuration_is_read_back(void **state)
 	assert_ptr_equal(two.drive_type, one.drive_type);
 	assert_int_equal(two.capacity_bytes, one.capacity_bytes);
 	assert_int_equal(two.early_warning_bytes, 1000);
+	assert_true(two.by_hand);
 	assert_false(two.sync);
 	assert_int_equal(two.transport, 3);
 	assert_true(two.load_s > 2.4 && two.load_s < 2.6);

@@ -228,6 +228,13 @@ static void a_drive_taken_out_of_use_ends_the_wait(void **state)
 	pthread_join(mounting.thread, NULL);
 	assert_int_equal(mounting.r, -ENODEV);
 	await_asked(world, a, 0);
+
+	/* what is put in now is seen, and not touched */
+	put_in(world, "A00001L8");
+	await(world, "A00001L8", RSM_AT_DRIVE);
+	assert_done(rsm_manager_enable_drive(world->manager, library, 256, true, &world->err),
+		    &world->err);
+	expect_file(world, a, "file", 5000, 7);
 }
 
 static void a_death_with_a_cartridge_in_the_drive_leaves_it_to_be_identified(void **state)
