@@ -194,6 +194,11 @@ int rsmfs_run_deallocate(struct rsmfs_request *request, struct rsm_err *err)
 	report_table(request);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		r = rsm_manager_deallocate(request->manager, media[i].id, force, err);
+		if (r == -ENOTEMPTY && !force)
+			return rsm_err_set(err, ENOTEMPTY,
+					   "%s holds files: remove them, or say --force (rsm "
+					   "undelete brings them back)",
+					   media[i].name);
 		if (r < 0)
 			return r;
 		rsmfs_request_names_changed(request, media[i].pool, media[i].name);

@@ -61,6 +61,8 @@ def a_deallocated_cartridge_holds_as_much_as_before(bench):
     write_file(mount / "P/A00001L8/f", b"x" * 3_000_000)
     mount.rsm("sync")
     used = figures("P/A00001L8")
+    refused = mount.rsm("deallocate", "P/A00001L8", check=False)
+    expect(refused.returncode == 1 and "--force" in refused.stderr, "it is not told what to do", refused)
     bench.run("rm", "-r", mount / "P")
     freed = figures("Free/LTO-8/A00001L8")
     expect(freed[0] == used[0], "its capacity changed with its pool", used, freed)
