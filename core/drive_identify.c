@@ -326,8 +326,12 @@ static int put_right(struct rsm_drive_worker *worker, const struct rsm_ltfs_prob
 						  .library = worker->library->id,
 						  .drive = worker->element };
 	int64_t medium = worker->medium.id;
-	int r = rsm_medium_identified(catalog_of(worker), medium, &found, ret_here, err);
+	int r;
 
+	/* neither of the two is in the robot's hand meanwhile */
+	rsm_mutex_lock(&worker->library->inventory);
+	r = rsm_medium_identified(catalog_of(worker), medium, &found, ret_here, err);
+	rsm_mutex_unlock(&worker->library->inventory);
 	if (r < 0)
 		return r;
 	rsm_event_add(catalog_of(worker), "identify", "medium", ret_here->shown, "label",
@@ -359,9 +363,12 @@ static int displace(struct rsm_drive_worker *worker, const struct rsm_medium *me
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_medium other;
-	int r = rsm_identification_displace(catalog_of(worker), medium->id, worker->element, found,
-					    &other, err);
+	int r;
 
+	rsm_mutex_lock(&worker->library->inventory);
+	r = rsm_identification_displace(catalog_of(worker), medium->id, worker->element, found,
+					&other, err);
+	rsm_mutex_unlock(&worker->library->inventory);
 	if (r != 0)
 		return r;
 	follow_place(manager, medium->id);

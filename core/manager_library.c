@@ -315,10 +315,8 @@ static void note_element_locked(struct rsm_library *library, uint32_t address,
 }
 
 /* Somebody may have been at it since: then what is known of it is set right first. */
-static int make_sure(struct rsm_library *library, const struct rsm_medium *medium,
-		     enum rsm_location_kind from, uint32_t source, struct rsm_err *err)
+static int make_sure(struct rsm_library *library, struct rsm_err *err)
 {
-	struct rsm_medium now;
 	int r = rsm_library_look_at_door(library, err);
 
 	if (r == 0)
@@ -328,13 +326,7 @@ static int make_sure(struct rsm_library *library, const struct rsm_medium *mediu
 				   library->hardware->source);
 	if (r > 0)
 		r = rsm_library_inventory(library, err);
-	if (r == 0)
-		r = rsm_medium_get(library->manager->catalog, medium->id, &now, err);
-	if (r < 0)
-		return r;
-	if (r > 0 || now.library != library->id || now.location != from || now.element != source)
-		return rsm_err_set(err, ENOMEDIUM, "%s was moved by hand", medium->shown);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 /* Rsm-model.md 2, auto recovery: the robot has failed, or was nowhere; all is looked at again, and
@@ -382,6 +374,21 @@ static int disagree(struct rsm_library *library, const struct rsm_medium *medium
 			   empty ? from : to, empty ? "empty" : "full");
 }
 
+/* Somebody may have carried it, or a label that was just read may tell that another one lies there.
+ */
+static int is_still_there(struct rsm_library *library, const struct rsm_medium *medium,
+			  enum rsm_location_kind from, uint32_t source, struct rsm_err *err)
+{
+	struct rsm_medium now;
+	int r = rsm_medium_get(library->manager->catalog, medium->id, &now, err);
+
+	if (r < 0)
+		return r;
+	if (r > 0 || now.library != library->id || now.location != from || now.element != source)
+		return rsm_err_set(err, ENOMEDIUM, "%s was moved by hand", medium->shown);
+	return 0;
+}
+
 int rsm_library_move(struct rsm_library *library, const struct rsm_medium *medium,
 		     enum rsm_location_kind from, uint32_t source, enum rsm_location_kind to,
 		     uint32_t destination, struct rsm_err *err)
@@ -395,11 +402,16 @@ int rsm_library_move(struct rsm_library *library, const struct rsm_medium *mediu
 	if (!library->hardware->changer)
 		return rsm_err_set(err, ENOMEDIUM, "%s has to be put into the drive by hand",
 				   medium->shown);
-	r = make_sure(library, medium, from, source, err);
+	r = make_sure(library, err);
 	if (r < 0)
 		return r;
 	/* an inventory that is under way must not report what was before the move */
 	rsm_mutex_lock(&library->inventory);
+	r = is_still_there(library, medium, from, source, err);
+	if (r < 0) {
+		rsm_mutex_unlock(&library->inventory);
+		return r;
+	}
 	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
 				    (uint16_t)destination, err);
 	if (r == 0) {
