@@ -294,6 +294,8 @@ void rsm_content_running_init(struct rsm_content *content);
 void rsm_content_running_fini(struct rsm_content *content);
 /* Would bytes from `offset` on continue what of the file has been digested? */
 bool rsm_content_running_is_next(struct rsm_content *content, uint64_t id, uint64_t offset);
+/* Has nothing broken it? otherwise: the answer for a file of which nothing has been digested. */
+bool rsm_content_running_is_whole(struct rsm_content *content, uint64_t id, bool otherwise);
 /* False: it cannot be continued there. True: it has to be given back, and *ret_digest is to be
  * continued by so many bytes meanwhile (NULL: none is wanted, or there was no memory).
  */

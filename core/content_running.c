@@ -91,6 +91,17 @@ bool rsm_content_running_is_next(struct rsm_content *content, uint64_t id, uint6
 		       : offset == 0;
 }
 
+bool rsm_content_running_is_whole(struct rsm_content *content, uint64_t id, bool otherwise)
+{
+	struct rsm_running *running;
+
+	if (!content->running_count)
+		return otherwise;
+	RSM_LOCK_SCOPE(&content->running_lock);
+	running = find_locked(content, id);
+	return running ? !running->broken : otherwise;
+}
+
 bool rsm_content_running_lend(struct rsm_content *content, uint64_t id, uint64_t offset,
 			      uint64_t bytes, struct rsm_digest **ret_digest)
 {

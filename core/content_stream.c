@@ -203,6 +203,16 @@ bool rsm_content_wants_stream(struct rsm_content *content, const struct rsm_open
 		goes_in_order(content, node));
 }
 
+/* Nothing of it has gone out of order yet, but what would come next is not here: writes that were
+ * sent side by side arrive in any order. To go on without it would cost the file its digest, and so
+ * a second reading of all its bytes.
+ */
+static bool expects_earlier(struct rsm_content *content, const struct rsm_open_node *node)
+{
+	return rsm_content_running_is_whole(content, node->id, !node->streamed.count) &&
+	       !goes_in_order(content, node);
+}
+
 struct blocks {
 	uint64_t bytes;
 	uint32_t block_size;
@@ -220,11 +230,15 @@ static uint64_t worth(struct rsm_content *content, struct rsm_open_node *node, u
 		      uint32_t block_size, bool crumbs)
 {
 	struct blocks blocks = { .block_size = crumbs ? 1 : block_size };
+	uint64_t waiting;
 
 	if (!node->loaded || node->row.kind != RSM_NODE_FILE || node->gone ||
 	    !rsm_content_is_busy(content, node) || rsm_content_is_orphan(content, node->id))
 		return 0;
-	if (at_least && waiting_of(node) < at_least && !rsm_content_wants_stream(content, node))
+	waiting = waiting_of(node);
+	if (at_least && waiting < at_least && !rsm_content_wants_stream(content, node))
+		return 0;
+	if (at_least && waiting < content->stream_size && expects_earlier(content, node))
 		return 0;
 	each_waiting(node, count_blocks, &blocks);
 	return blocks.bytes;

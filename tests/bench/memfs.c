@@ -1,6 +1,9 @@
 /* memfs.c - the least that a FUSE file system can do: the ceiling for rsmfs on a machine.
  *
- *   memfs MOUNTPOINT
+ *   memfs MOUNTPOINT [FILE]
+ *
+ * With FILE, what is read comes from that file of the disk, whatever was written: the ceiling for
+ * data that is on no memory but a medium.
  *
  * In memory, with libfuse's low-level API, and asking the kernel for just what rsmfs asks for
  * (fs/frontend.c: op_init; fs/session.c: serve): the same capabilities, sizes, threads, timeouts,
@@ -10,6 +13,7 @@
  */
 #define FUSE_USE_VERSION 314
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
 #include <pthread.h>
@@ -39,6 +43,7 @@ struct memfs {
 	struct node **hash;
 	size_t hash_size, count;
 	ino_t last_ino;
+	int disk; /* what is read comes from it; -1: from memory */
 };
 
 static struct memfs *fs_of(fuse_req_t req)
@@ -486,6 +491,18 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 	fuse_reply_open(req, file);
 }
 
+static void read_disk(fuse_req_t req, int disk, size_t size, off_t offset)
+{
+	char *buffer = malloc(size);
+	ssize_t n = buffer ? pread(disk, buffer, size, offset) : -1;
+
+	if (n < 0)
+		fuse_reply_err(req, EIO);
+	else
+		fuse_reply_buf(req, buffer, (size_t)n);
+	free(buffer);
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *file)
 {
@@ -494,6 +511,10 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	char *buffer;
 
 	(void)file;
+	if (fs->disk >= 0) {
+		read_disk(req, fs->disk, size, offset);
+		return;
+	}
 	read_lock(fs);
 	if (offset >= node->st.st_size)
 		size = 0;
@@ -749,13 +770,18 @@ int main(int argc, char **argv)
 	struct memfs fs = { .lock = PTHREAD_RWLOCK_INITIALIZER,
 			    .hash_size = 1 << 16,
 			    .last_ino = 1,
+			    .disk = -1,
 			    .root.st = { .st_mode = S_IFDIR | 0777, .st_nlink = 2, .st_ino = 1 } };
 	struct fuse_session *session;
 	int r = 1;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: memfs MOUNTPOINT\n");
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: memfs MOUNTPOINT [FILE]\n");
 		return 2;
+	}
+	if (argc == 3 && (fs.disk = open(argv[2], O_RDONLY | O_CLOEXEC)) < 0) {
+		perror(argv[2]);
+		return 1;
 	}
 	fs.hash = calloc(fs.hash_size, sizeof(struct node *));
 	session = fs.hash ? fuse_session_new(&args, &operations, sizeof(operations), &fs) : NULL;

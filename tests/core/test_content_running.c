@@ -27,6 +27,34 @@ static void a_file_that_went_in_parts_gets_its_checksum(void **state)
 	assert_holds("a", data, SIZE);
 }
 
+static void a_write_that_overtook_another_waits_for_it(void **state)
+{
+	static char data[SIZE];
+	struct rsm_open_file *file = create("a");
+	struct part part = { 0 };
+	size_t first = 20 * BLOCK, second = 40 * BLOCK;
+	uint64_t asked = 50 * BLOCK;
+
+	(void)state;
+	rsm_content_set_hash(content, RSM_DIGEST_SHA256);
+	rsm_content_set_stream_size(content, 100 * SIZE);
+	pattern(data, SIZE, 14);
+	write_at(file, data, first, 0);
+	assert_int_equal(stream(UINT64_MAX, false), 0);
+	write_at(file, data + second, SIZE - second, second);
+	assert_int_equal(rsm_content_next_part(content, asked, UINT64_MAX, BLOCK, false,
+					       &part.migration, &err),
+			 RSM_NODE_ABSENT);
+	write_at(file, data + first, second - first, first);
+	assert_done(rsm_content_next_part(content, asked, UINT64_MAX, BLOCK, false, &part.migration,
+					  &err),
+		    &err);
+	assert_non_null(part.migration->digest);
+	end_part(&part, false);
+	finish(file, 1);
+	assert_true(has_digest("a", data, SIZE));
+}
+
 static void a_change_of_what_went_before_does_not_make_a_false_checksum(void **state)
 {
 	static char data[SIZE];
@@ -124,6 +152,7 @@ static void a_file_cut_and_written_anew_gets_the_new_checksum(void **state)
 
 static const struct CMUnitTest tests[] = {
 	TEST(a_file_that_went_in_parts_gets_its_checksum),
+	TEST(a_write_that_overtook_another_waits_for_it),
 	TEST(a_change_of_what_went_before_does_not_make_a_false_checksum),
 	TEST(a_change_while_it_is_written_does_not_make_a_false_checksum),
 	TEST(a_file_cut_and_written_anew_gets_the_new_checksum),
