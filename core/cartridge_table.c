@@ -37,15 +37,6 @@ void rsm_cartridge_add_locked(struct rsm_cartridge *cartridge)
 	rsm_list_append(bucket_of(manager, cartridge->id), &cartridge->by_medium);
 }
 
-void rsm_cartridge_become_locked(struct rsm_cartridge *cartridge, int64_t medium)
-{
-	struct rsm_list *bucket = bucket_of(cartridge->manager, medium);
-
-	cartridge->id = medium;
-	rsm_list_remove(&cartridge->by_medium);
-	rsm_list_insert_before(bucket->next, &cartridge->by_medium);
-}
-
 void rsm_cartridge_remove_locked(struct rsm_cartridge *cartridge)
 {
 	rsm_list_remove(&cartridge->link);

@@ -74,34 +74,63 @@ static void fill_vendor_keys(struct rsm_content *content, struct rsm_identificat
 			   sscanf(keys[KEY_MODE], "%o", &found->mode) == 1;
 }
 
-/* The cartridge is `id`, as identification says: another one than it was taken for, when a known
- * volume has a new barcode. An entry that the table has of that one goes, with what waits for it;
- * one that somebody holds on to is left to him, and tells him that it is off-line.
- */
-static void take_entry(struct rsm_manager *manager, struct rsm_cartridge *cartridge, int64_t id)
+/* The table follows the catalogue. */
+static void follow_place(struct rsm_manager *manager, int64_t medium)
 {
-	struct rsm_cartridge *other;
+	struct rsm_cartridge *cartridge;
+	struct rsm_medium m;
 
-	RSM_LOCK_SCOPE(&manager->lock);
-	if (cartridge->id == id)
+	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0)
 		return;
-	other = rsm_cartridge_find_locked(manager, id);
-	rsm_cartridge_become_locked(cartridge, id); /* found before the other */
-	if (!other)
-		return;
-	RSM_LIST_FOR_EACH_SAFE (item, &other->mounts) {
-		rsm_list_remove(item);
-		rsm_list_append(&cartridge->mounts, item);
+	rsm_manager_names_changed(manager, m.pool);
+	if (m.location != RSM_AT_OFFLINE &&
+	    rsm_operator_request_seen(manager->catalog, medium, NULL) < 0)
+		rsm_log_warning("%s: operator requests are not closed, ignoring", m.shown);
+	rsm_mutex_lock(&manager->lock);
+	cartridge = rsm_cartridge_find_locked(manager, medium);
+	if (cartridge) {
+		cartridge->library = m.location == RSM_AT_OFFLINE ? 0 : m.library;
+		cartridge->references++;
+		rsm_manager_wake_locked(manager);
 	}
-	RSM_LIST_FOR_EACH_SAFE (item, &other->works) {
-		rsm_list_remove(item);
-		rsm_list_append(&cartridge->works, item);
-	}
-	if (other->references)
+	rsm_mutex_unlock(&manager->lock);
+	if (!cartridge)
 		return;
-	if (other->content)
-		rsm_content_close_volume(other->content);
-	rsm_cartridge_remove_locked(other);
+	rsm_manager_apply_state(manager, cartridge);
+	rsm_cartridge_unref(cartridge);
+}
+
+/* Somebody who lies here is on his way home: nobody fetches him out of this drive before. */
+static void note_lying(struct rsm_drive_worker *worker, int64_t medium)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	worker->lying = medium;
+}
+
+/* By its volume it was another one, whom nobody expected here; that became known only when it had
+ * been opened as somebody new. He has contents of his own, maybe with files that wait for the
+ * medium: it goes home, and is fetched as who it is.
+ */
+static int came_back(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		     struct rsm_err *err)
+{
+	struct rsm_manager *manager = worker->manager;
+	const struct rsm_medium *m = &worker->medium;
+
+	note_lying(worker, m->id);
+	rsm_volume_free(worker->volume);
+	worker->volume = NULL;
+	rsm_mutex_lock(&manager->lock);
+	if (cartridge->references == 1)
+		rsm_cartridge_close_content_locked(cartridge, true);
+	else
+		cartridge->discard = true;
+	rsm_mutex_unlock(&manager->lock);
+	follow_place(manager, cartridge->id);
+	follow_place(manager, m->id);
+	worker->another = RSM_ANOTHER_KNOWN;
+	return rsm_err_set(err, ENOENT, "it is %s, which has come back",
+			   m->name[0] ? m->name : m->shown);
 }
 
 /* Whose volume it bears, too. */
@@ -117,6 +146,17 @@ static void note_copy(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	rsm_event_add(catalog_of(worker), "duplicate", "medium", cartridge->barcode, "of",
 		      known.shown, "volume", m->volume_uuid, "text",
 		      "two cartridges bear one volume; this one is read-only", NULL);
+}
+
+/* By its volume it may be another one: neither of the two is in the robot's hand meanwhile. */
+static int note(struct rsm_drive_worker *worker, int64_t medium,
+		const struct rsm_identification *found, struct rsm_medium *ret_medium,
+		struct rsm_err *err)
+{
+	if (found->identity != RSM_IS_LTFS)
+		return rsm_medium_identified(catalog_of(worker), medium, found, ret_medium, err);
+	RSM_LOCK_SCOPE(&worker->library->inventory);
+	return rsm_medium_identified(catalog_of(worker), medium, found, ret_medium, err);
 }
 
 int rsm_drive_note_identification(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -158,13 +198,17 @@ int rsm_drive_note_identification(struct rsm_drive_worker *worker, struct rsm_ca
 							     &found.capacity, NULL) != 0) {
 		found.remaining = found.capacity = 0; /* df goes by the type then */
 	}
-	r = rsm_medium_identified(catalog_of(worker), cartridge->id, &found, &worker->medium, err);
+	r = note(worker, cartridge->id, &found, &worker->medium, err);
 	worker->medium.write_protected = write_protected; /* the drive's word, noted later */
 	for (int i = 0; i < KEYS; i++)
 		free(keys[i]);
 	if (r < 0)
 		return r;
-	take_entry(worker->manager, cartridge, worker->medium.id);
+	rsm_manager_names_changed(worker->manager, pool);
+	rsm_manager_names_changed(worker->manager, worker->medium.pool);
+	rsm_manager_names_changed(worker->manager, RSM_POOL_TOP);
+	if (worker->medium.id != cartridge->id)
+		return came_back(worker, cartridge, err);
 	rsm_mutex_lock(&worker->manager->lock);
 	rsm_drive_fit_note_locked(cartridge, &worker->medium);
 	rsm_mutex_unlock(&worker->manager->lock);
@@ -174,9 +218,6 @@ int rsm_drive_note_identification(struct rsm_drive_worker *worker, struct rsm_ca
 		      found.label_type, "state", rsm_medium_state_name(worker->medium.state), NULL);
 	if (worker->medium.duplicate)
 		note_copy(worker, cartridge);
-	rsm_manager_names_changed(worker->manager, pool);
-	rsm_manager_names_changed(worker->manager, worker->medium.pool);
-	rsm_manager_names_changed(worker->manager, RSM_POOL_TOP);
 	return 0;
 }
 
@@ -280,32 +321,6 @@ bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge
 	return false;
 }
 
-/* The table follows the catalogue. */
-static void follow_place(struct rsm_manager *manager, int64_t medium)
-{
-	struct rsm_cartridge *cartridge;
-	struct rsm_medium m;
-
-	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0)
-		return;
-	rsm_manager_names_changed(manager, m.pool);
-	if (m.location != RSM_AT_OFFLINE &&
-	    rsm_operator_request_seen(manager->catalog, medium, NULL) < 0)
-		rsm_log_warning("%s: operator requests are not closed, ignoring", m.shown);
-	rsm_mutex_lock(&manager->lock);
-	cartridge = rsm_cartridge_find_locked(manager, medium);
-	if (cartridge) {
-		cartridge->library = m.location == RSM_AT_OFFLINE ? 0 : m.library;
-		cartridge->references++;
-		rsm_manager_wake_locked(manager);
-	}
-	rsm_mutex_unlock(&manager->lock);
-	if (!cartridge)
-		return;
-	rsm_manager_apply_state(manager, cartridge);
-	rsm_cartridge_unref(cartridge);
-}
-
 static void label_words(const struct rsm_ltfs_probe *probe, char *ret_words, size_t size)
 {
 	const char *which = probe->kind == RSM_PROBE_LTFS ? probe->label.uuid : probe->label_info;
@@ -326,10 +341,12 @@ static int put_right(struct rsm_drive_worker *worker, const struct rsm_ltfs_prob
 						  .library = worker->library->id,
 						  .drive = worker->element };
 	int64_t medium = worker->medium.id;
-	int r = rsm_medium_identified(catalog_of(worker), medium, &found, ret_here, err);
+	int r;
 
+	r = note(worker, medium, &found, ret_here, err);
 	if (r < 0)
 		return r;
+	note_lying(worker, ret_here->id);
 	rsm_event_add(catalog_of(worker), "identify", "medium", ret_here->shown, "label",
 		      found.label_type, "state", rsm_medium_state_name(ret_here->state), NULL);
 	rsm_manager_names_changed(worker->manager, worker->medium.pool);
@@ -359,11 +376,15 @@ static int displace(struct rsm_drive_worker *worker, const struct rsm_medium *me
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_medium other;
-	int r = rsm_identification_displace(catalog_of(worker), medium->id, worker->element, found,
-					    &other, err);
+	int r;
 
+	rsm_mutex_lock(&worker->library->inventory);
+	r = rsm_identification_displace(catalog_of(worker), medium->id, worker->element, found,
+					&other, err);
+	rsm_mutex_unlock(&worker->library->inventory);
 	if (r != 0)
 		return r;
+	note_lying(worker, other.id);
 	follow_place(manager, medium->id);
 	rsm_manager_names_changed(manager, other.pool);
 	rsm_manager_names_changed(manager, RSM_POOL_TOP);
@@ -403,10 +424,6 @@ int rsm_drive_turn_away(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	if (really && owner.location != RSM_AT_OFFLINE) {
 		RSM_LOCK_SCOPE(&worker->manager->lock);
 		really = cartridge->strays++ < STRAYS_MOST;
-	}
-	if (really) { /* nobody fetches him out of this drive while he is being taken home */
-		RSM_LOCK_SCOPE(&worker->manager->lock);
-		worker->lying = owner.id;
 	}
 	r = really ? put_right(worker, probe, &here, err) : displace(worker, &m, found, err);
 	if (r >= 0)

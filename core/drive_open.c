@@ -396,13 +396,16 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	if (expected)
 		return rsm_drive_note_identification(worker, cartridge, &probe, NULL, err);
 	if (m->state == RSM_MEDIUM_ALLOCATED || m->state == RSM_MEDIUM_COMPLETE) {
+		char wanted[RSM_GUID_SIZE]; /* it may be nobody's any more behind this */
+
+		memcpy(wanted, m->volume_uuid, sizeof wanted);
 		r = rsm_drive_note_identification(worker, cartridge, &probe, NULL, err);
 		return r ? r
 			 : rsm_err_set(err, EMEDIUMTYPE,
 				       "it holds \"%s\" %s where volume %s was expected",
 				       probe.label_type,
 				       probe.kind == RSM_PROBE_LTFS ? probe.label.uuid : "",
-				       m->volume_uuid);
+				       wanted);
 	}
 	r = rsm_drive_note_identification(worker, cartridge, &probe, NULL, err);
 	if (r == 0 && !worker->volume && m->state == RSM_MEDIUM_FOREIGN)

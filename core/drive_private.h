@@ -195,7 +195,9 @@ RSM_MUST_CHECK int rsm_drive_clean_up_label(struct rsm_drive_worker *worker,
 enum { RSM_KEY_MEDIUM_ERROR = 0x03 }; /* a sense key */
 /* The newest that is known of the root's key; NULL: it has none. The caller frees. */
 char *rsm_drive_root_key(struct rsm_volume_index *index, const char *name);
-/* What is on it goes to the catalogue; unreadable: why it cannot be told. */
+/* What is on it goes to the catalogue; unreadable: why it cannot be told. -ENOENT: it is somebody
+ * else, who has come back; it goes home as such, and nothing is read from or written to it.
+ */
 RSM_MUST_CHECK int rsm_drive_note_identification(struct rsm_drive_worker *worker,
 						 struct rsm_cartridge *cartridge,
 						 const struct rsm_ltfs_probe *probe,

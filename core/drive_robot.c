@@ -35,6 +35,17 @@ static bool lies_here(struct rsm_drive_worker *worker, int64_t medium)
 		now.element == worker->element);
 }
 
+/* As a label has told: it may be another one than was thought. */
+static int64_t who_lies_in_it(struct rsm_drive_worker *worker, int64_t thought)
+{
+	struct rsm_medium lying;
+
+	return rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE, worker->element,
+			     &lying, NULL) == 0
+		       ? lying.id
+		       : thought;
+}
+
 static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_err *err)
 {
 	uint32_t slot;
@@ -56,6 +67,10 @@ static int go_home(struct rsm_drive_worker *worker, int64_t medium, struct rsm_e
 				break;
 			r = -EEXIST;
 			i--;
+		}
+		if (r == -ENOMEDIUM && who_lies_in_it(worker, medium) != medium) {
+			medium = who_lies_in_it(worker, medium); /* another drive has found out */
+			r = -EEXIST;
 		}
 		if (r != -EEXIST)
 			break;
@@ -82,6 +97,24 @@ int rsm_drive_clear(struct rsm_drive_worker *worker, int64_t wanted, struct rsm_
 	return r < 0 ? rsm_err_wrap(err, r, "%s lies in it", lying.shown) : 0;
 }
 
+/* A drive that has given up on its cartridge, or has lost it, is not busy. */
+static bool lies_in_busy_drive(struct rsm_drive_worker *worker, const struct rsm_medium *medium)
+{
+	const struct rsm_manager *manager = worker->manager;
+
+	if (medium->location != RSM_AT_DRIVE)
+		return false;
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	for (size_t i = 0; i < manager->worker_count; i++) {
+		const struct rsm_drive_worker *other = manager->workers[i];
+
+		if (other != worker && other->library == worker->library &&
+		    other->element == medium->element)
+			return other->cartridge != NULL;
+	}
+	return false;
+}
+
 /* Outcome 1: it was not where the catalogue thought; an inventory has found out where it is. */
 static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		      struct rsm_err *err)
@@ -103,6 +136,8 @@ static int bring_once(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 	if (m->location == RSM_AT_PORT &&
 	    rsm_library_choose_slot(worker->library, m, &slot, NULL) == -ENOSPC)
 		return rsm_err_set(err, EBUSY, "it waits in a port until a slot is empty");
+	if (lies_in_busy_drive(worker, m))
+		return rsm_err_set(err, EBUSY, "another drive is taking it home");
 	/* another drive that it lies in has given up on it: the robot is let try */
 	r = rsm_library_move(worker->library, m, m->location, m->element, RSM_AT_DRIVE,
 			     worker->element, err);
@@ -137,17 +172,6 @@ int rsm_drive_bring(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	return rsm_err_wrap(err, -ENOMEDIUM, "it is moved about");
 }
 
-/* As its label has told: it may be another one than was fetched. */
-static int64_t who_lies_in_it(struct rsm_drive_worker *worker, const struct rsm_cartridge *fetched)
-{
-	struct rsm_medium lying;
-
-	return rsm_medium_at(catalog_of(worker), worker->library->id, RSM_AT_DRIVE, worker->element,
-			     &lying, NULL) == 0
-		       ? lying.id
-		       : fetched->id;
-}
-
 int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			struct rsm_err *err)
 {
@@ -169,7 +193,7 @@ int rsm_drive_take_home(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	else
 		rsm_event_add(catalog_of(worker), "unload", "medium", cartridge->barcode, "drive",
 			      worker->name, NULL);
-	return go_home(worker, who_lies_in_it(worker, cartridge), err);
+	return go_home(worker, who_lies_in_it(worker, cartridge->id), err);
 }
 
 void rsm_drive_adopt(struct rsm_drive_worker *worker)

@@ -322,10 +322,8 @@ static void note_element_locked(struct rsm_library *library, uint32_t address,
 }
 
 /* Somebody may have been at it since: then what is known of it is set right first. */
-static int make_sure(struct rsm_library *library, const struct rsm_medium *medium,
-		     enum rsm_location_kind from, uint32_t source, struct rsm_err *err)
+static int make_sure(struct rsm_library *library, struct rsm_err *err)
 {
-	struct rsm_medium now;
 	int r = rsm_library_look_at_door(library, err);
 
 	if (r == 0)
@@ -335,13 +333,7 @@ static int make_sure(struct rsm_library *library, const struct rsm_medium *mediu
 				   library->hardware->source);
 	if (r > 0)
 		r = rsm_library_inventory(library, err);
-	if (r == 0)
-		r = rsm_medium_get(library->manager->catalog, medium->id, &now, err);
-	if (r < 0)
-		return r;
-	if (r > 0 || now.library != library->id || now.location != from || now.element != source)
-		return rsm_err_set(err, ENOMEDIUM, "%s was moved by hand", medium->shown);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 enum recovered { AT_DESTINATION, AT_SOURCE, ELSEWHERE, NOBODY_KNOWS };
@@ -394,15 +386,34 @@ static int disagree(struct rsm_library *library, const struct rsm_medium *medium
 			   empty ? from : to, empty ? "empty" : "full");
 }
 
+/* Somebody may have carried it, or a label that was just read may tell that another one lies there.
+ */
+static int is_still_there(struct rsm_library *library, const struct rsm_medium *medium,
+			  enum rsm_location_kind from, uint32_t source, struct rsm_err *err)
+{
+	struct rsm_medium now;
+	int r = rsm_medium_get(library->manager->catalog, medium->id, &now, err);
+
+	if (r < 0)
+		return r;
+	if (r > 0 || now.library != library->id || now.location != from || now.element != source)
+		return rsm_err_set(err, ENOMEDIUM, "%s was moved by hand", medium->shown);
+	return 0;
+}
+
 /* Outcomes of rsm_medium_changer_move. */
-static int move_once(struct rsm_library *library, const struct rsm_medium *medium, uint32_t source,
-		     enum rsm_location_kind to, uint32_t destination, struct rsm_err *err)
+static int move_once(struct rsm_library *library, const struct rsm_medium *medium,
+		     enum rsm_location_kind from, uint32_t source, enum rsm_location_kind to,
+		     uint32_t destination, struct rsm_err *err)
 {
 	struct rsm_manager *manager = library->manager;
 	int r;
 
 	/* an inventory that is under way must not report what was before the move */
 	RSM_LOCK_SCOPE(&library->inventory);
+	r = is_still_there(library, medium, from, source, err);
+	if (r < 0)
+		return r;
 	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
 				    (uint16_t)destination, err);
 	if (r != 0)
@@ -417,15 +428,15 @@ static int move_once(struct rsm_library *library, const struct rsm_medium *mediu
 
 /* A robot that has lost its way may find it the second time. */
 static int move_and_recover(struct rsm_library *library, const struct rsm_medium *medium,
-			    uint32_t source, enum rsm_location_kind to, uint32_t destination,
-			    const char *words, struct rsm_err *err)
+			    enum rsm_location_kind from, uint32_t source, enum rsm_location_kind to,
+			    uint32_t destination, const char *words, struct rsm_err *err)
 {
 	for (int i = 0;; i++) {
-		int r = move_once(library, medium, source, to, destination, err);
+		int r = move_once(library, medium, from, source, to, destination, err);
 		bool robot = r < 0 && (err->key == HARDWARE_ERROR || err->key == ABORTED_COMMAND);
 		enum recovered recovered;
 
-		if (r >= 0)
+		if (r >= 0 || r == -ENOMEDIUM)
 			return r;
 		rsm_err_wrap(err, r, "moving %s %s", medium->shown, words);
 		recovered = recover(library, medium, source, destination);
@@ -455,17 +466,17 @@ int rsm_library_move(struct rsm_library *library, const struct rsm_medium *mediu
 	if (!library->hardware->changer)
 		return rsm_err_set(err, ENOMEDIUM, "%s has to be put into the drive by hand",
 				   medium->shown);
-	r = make_sure(library, medium, from, source, err);
+	r = make_sure(library, err);
 	if (r < 0)
 		return r;
-	r = move_and_recover(library, medium, source, to, destination, words, err);
+	r = move_and_recover(library, medium, from, source, to, destination, words, err);
 	if (r == RSM_CHANGER_NOT_READY)
 		return rsm_err_set(err, EAGAIN, "the door of %s is open",
 				   library->hardware->source);
 	if (r > 0)
 		return disagree(library, medium, r, source, from_text, to_text, err);
 	/* who moves it to or from a drive tells of a failure himself */
-	if (r < 0 && from != RSM_AT_DRIVE && to != RSM_AT_DRIVE)
+	if (r < 0 && r != -ENOMEDIUM && from != RSM_AT_DRIVE && to != RSM_AT_DRIVE)
 		rsm_manager_tell_error(manager, medium->id, NULL, NULL, err->msg);
 	if (r < 0)
 		return r;

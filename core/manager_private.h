@@ -187,8 +187,6 @@ void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge);
 void rsm_cartridge_table_init(struct rsm_manager *manager);
 struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium);
 void rsm_cartridge_add_locked(struct rsm_cartridge *cartridge);
-/* It is another medium than it was taken for; from now on it is the one that is found as that. */
-void rsm_cartridge_become_locked(struct rsm_cartridge *cartridge, int64_t medium);
 /* Takes it out and frees it; its contents are closed. */
 void rsm_cartridge_remove_locked(struct rsm_cartridge *cartridge);
 

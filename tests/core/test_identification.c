@@ -172,6 +172,7 @@ static void a_format_that_was_not_noted_is_noted_when_seen(void **state)
 	assert_string_equal(medium.label_type, "LTFS");
 }
 
+/* Promise 4. */
 static void a_wrong_label_never_takes_an_allocated_one_from_its_owner(void **state)
 {
 	struct fixture *f = *state;
@@ -285,6 +286,7 @@ static void a_copy_of_a_volume_is_a_duplicate_in_import(void **state)
 	assert_int_equal(copy.id, medium.id);
 }
 
+/* Promise 6. */
 static void an_import_is_taken_over_with_all_it_holds(void **state)
 {
 	struct fixture *f = *state;
@@ -304,6 +306,7 @@ static void an_import_is_taken_over_with_all_it_holds(void **state)
 	assert_in_pool(f, &medium, "Backup");
 }
 
+/* Promise 6: what is in Import loses all, and was asked for. */
 static void freeing_is_for_what_was_asked_and_nothing_else(void **state)
 {
 	struct fixture *f = *state;

@@ -50,6 +50,7 @@ static void nothing_changed_is_no_change(void **state)
 	assert_int_equal(f->inventory.change_count, 0);
 }
 
+/* Promise 11. */
 static void cartridges_that_changed_places_are_found_by_barcode(void **state)
 {
 	struct fixture *f = *state;
@@ -96,6 +97,7 @@ static void a_cartridge_in_a_drive_keeps_its_home(void **state)
 	assert_int_equal(medium_of(f, "A00001L8").element, 257);
 }
 
+/* Promise 5. */
 static void who_leaves_and_returns_is_who_it_was(void **state)
 {
 	struct fixture *f = *state;
@@ -125,6 +127,7 @@ static void who_leaves_and_returns_is_who_it_was(void **state)
 	assert_int_equal(medium_of(f, "A00002L8").location, RSM_AT_PORT);
 }
 
+/* Promise 5: they come back as new. */
 static void import_and_unrecognized_ones_that_leave_are_forgotten(void **state)
 {
 	struct fixture *f = *state;
