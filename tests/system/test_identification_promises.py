@@ -1,13 +1,12 @@
 """Promises of the model (rsm-model.md 20) about who is who, each kept over a whole mount."""
 import errno
 import os
-import re
 import shutil
 
 from harness import (cartridge_folder, expect, expect_errno, places, random_bytes, read_file, rsm_xattr, test,
                      wait_until, write_file)
 from test_identification import given
-from test_media_promises import expect_files, images, made_elsewhere
+from test_media_promises import images
 from test_tool import table
 
 
@@ -172,14 +171,12 @@ def fast_inventory_after_two_cartridges_changed_places_finds_both(bench):
     set_conf(library, "barcodes = off")
     mount = bench.mount(library)
     mount.rsm("inventory")
-    where = {name: rsm_xattr(mount / f"Backup/{name}", "location") for name in week}
     wait_until("both are at home", lambda: is_home(mount))
     moves = len(events(mount, "event=move"))
     change_places(library, *by_volume(library, week).values())
     mount.rsm("inventory")
     expect(len(events(mount, "event=move")) == moves, "something was mounted")
     expect_week(mount, week)
-    now = {name: rsm_xattr(mount / f"Backup/{name}", "location") for name in week}
     expect(events(mount, "event=wrong_label"), "nobody was told")
 
 
