@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cleaner.h"
 #include "core/copy.h"
 #include "core/medium_record.h"
 #include "core/retention.h"
@@ -85,6 +86,26 @@ static int set_kept(struct rsmfs_request *request, struct target *target, const 
 
 /* ---- several ---- */
 
+void rsmfs_drive_key(const struct rsm_drive_status *drive, char key[static 80])
+{
+	if (drive->serial[0])
+		snprintf(key, 80, "%s", drive->serial);
+	else
+		snprintf(key, 80, "%lld:%u", (long long)drive->library, drive->element);
+}
+
+int rsmfs_row_description(struct rsmfs_request *request, const char *kind, const char *key,
+			  struct rsm_err *err)
+{
+	char description[RSM_DESCRIPTION_SIZE];
+	int r = rsm_description_get(request->catalog, kind, key, description, err);
+
+	if (r < 0)
+		return r;
+	rsmfs_row_text(request, description);
+	return 0;
+}
+
 static int set_description(struct rsmfs_request *request, struct target *target, const char *name,
 			   const char *value, struct rsm_err *err)
 {
@@ -97,12 +118,7 @@ static int set_description(struct rsmfs_request *request, struct target *target,
 		snprintf(key, sizeof(key), "%lld", (long long)target->library);
 		return rsm_description_set(request->catalog, "library", key, value, err);
 	case 'd':
-		/* by serial number where there is one, so that it follows the drive */
-		if (target->drive.serial[0])
-			snprintf(key, sizeof(key), "%s", target->drive.serial);
-		else
-			snprintf(key, sizeof(key), "%lld:%u", (long long)target->drive.library,
-				 target->drive.element);
+		rsmfs_drive_key(&target->drive, key);
 		return rsm_description_set(request->catalog, "drive", key, value, err);
 	case 'p':
 		return rsm_description_set(request->catalog, "pool", target->pool.guid, value, err);
@@ -126,10 +142,11 @@ static int set_enabled(struct rsmfs_request *request, struct target *target, con
 	if (r < 0)
 		return r;
 	if (target->kind == 'l')
-		return rsmfs_enable_library(request, target->library, enabled, err);
+		return rsm_manager_enable_library(request->manager, target->library, enabled, err);
 	if (target->kind == 'd')
-		return rsmfs_enable_drive(request, &target->drive, enabled, err);
-	return rsmfs_enable_medium(request, &target->medium, enabled, err);
+		return rsm_manager_enable_drive(request->manager, target->drive.library,
+						target->drive.element, enabled, err);
+	return rsm_manager_enable_medium(request->manager, target->medium.id, enabled, err);
 }
 
 /* ---- pools ---- */
@@ -237,6 +254,19 @@ static int set_vault(struct rsmfs_request *request, struct target *target, const
 		     : rsm_manager_set_vault(request->manager, target->medium.id, NULL, &due, err);
 }
 
+/* How many cleanings a cleaning cartridge still has: only a person can know. */
+static int set_uses(struct rsmfs_request *request, struct target *target, const char *name,
+		    const char *value, struct rsm_err *err)
+{
+	int64_t uses = 0;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0)
+		r = parse_number(name, value, 0, RSM_CLEANER_UNCOUNTED - 1, &uses, err);
+	return r < 0 ? r
+		     : rsm_cleaner_set_uses(request->catalog, &target->medium, (uint32_t)uses, err);
+}
+
 static const struct attribute attributes[] = {
 	{ "c", "keep_items", NULL, set_kept },
 	{ "c", "keep_failed_items", NULL, set_kept },
@@ -251,6 +281,7 @@ static const struct attribute attributes[] = {
 	{ "p", "media_type", "type", set_type },
 	{ "p", "copies", NULL, set_copies },
 	{ "m", "priority", NULL, set_priority },
+	{ "m", "uses", NULL, set_uses },
 	{ "m", "vault", NULL, set_vault },
 	{ "m", "return", NULL, set_vault },
 };

@@ -176,7 +176,7 @@ static void what_is_changed_is_an_event(void **state)
 	static const char *const lines[] = {
 		"event=createpool pool=A",	 "event=renamepool pool=B from=A",
 		"event=setpool pool=B",		 "event=deletepool pool=B",
-		"event=disable drive=256",	 "event=enable drive=256",
+		"event=disable drive=\"drive 256\"", "event=enable drive=\"drive 256\"",
 		"event=disable medium=A00001L8", "event=disable library=1",
 	};
 
