@@ -119,6 +119,15 @@ static int forget_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_med
 			    "DELETE FROM setting WHERE key IN ('ejected ' || ?1, 'erase ' || ?1) "
 			    "OR key GLOB 'labelling ' || ?1 || ' *'",
 			    "i", id);
+	/* nothing was written when it was deallocated: what its volume says of an owner is over,
+	 * and nobody but this row knows that */
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "INSERT OR REPLACE INTO setting (key, value) SELECT "
+				    "'forgotten ' || uuid, '1' FROM (SELECT volume_uuid AS uuid "
+				    "FROM side WHERE id = ?1 UNION SELECT old_uuid FROM side WHERE "
+				    "id = ?1) WHERE uuid <> ''",
+				    "i", id);
 	if (r == 0)
 		r = rsm_medium_delete_locked(catalog, id, err);
 	return r < 0 || !medium->pool ? r : rsm_pool_touch_locked(catalog, medium->pool, err);

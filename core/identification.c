@@ -386,9 +386,22 @@ static int restore(struct identifying *it, struct rsm_err *err)
 	return r < 0 ? r : rsm_pool_touch_locked(it->catalog, it->medium.pool, err);
 }
 
+/* Deallocated, and then forgotten (rsm forget): its vendor keys are of an allocation that ended. */
+static int was_forgotten(struct identifying *it, bool *ret_was, struct rsm_err *err)
+{
+	int64_t any;
+	int r = rsm_catalog_number(it->catalog, &any, err,
+				   "SELECT 1 FROM setting WHERE key = 'forgotten ' || ?1", "s",
+				   it->uuid);
+
+	*ret_was = r == 0;
+	return r < 0 ? r : 0;
+}
+
 /* A volume that nobody here knows. */
 static int found_new(struct identifying *it, struct rsm_err *err)
 {
+	bool forgotten;
 	int r;
 
 	if (is_allocated(&it->medium)) {
@@ -399,7 +412,9 @@ static int found_new(struct identifying *it, struct rsm_err *err)
 	}
 	if (it->medium.state == RSM_MEDIUM_DECOMMISSIONED)
 		return 0;
-	r = restore(it, err);
+	r = was_forgotten(it, &forgotten, err);
+	if (r == 0)
+		r = forgotten ? 1 : restore(it, err);
 	if (r != 1)
 		return r;
 	r = rsm_catalog_run(it->catalog, err, "UPDATE side SET old_uuid = '' WHERE id = ?1", "i",

@@ -1,6 +1,7 @@
 /* Drives and libraries go out of use and come back (rsm-model.md 12): who uses them finishes,
  * nobody else begins, and what was enabled before is so again.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -164,6 +165,7 @@ int rsm_manager_enable_library(struct rsm_manager *manager, int64_t id, bool ena
 			       struct rsm_err *err)
 {
 	struct rsm_library *library = rsm_library_find(manager, id);
+	char number[24];
 	int r;
 
 	if (!library)
@@ -171,7 +173,8 @@ int rsm_manager_enable_library(struct rsm_manager *manager, int64_t id, bool ena
 	r = set_library(library, enabled, err);
 	if (r < 0)
 		return r;
-	tell(manager, "library", library->hardware->source, enabled);
+	snprintf(number, sizeof number, "%" PRId64, id);
+	tell(manager, "library", number, enabled);
 	apply_states(library);
 	rsm_manager_note_failed_drive(manager);
 	return 0;

@@ -154,7 +154,8 @@ int rsmfs_access_pool(struct rsm_catalog *catalog, const struct rsmfs_caller *ca
 	}
 	if ((want & RSMFS_WRITE) && caller->uid != admin)
 		return rsm_err_set(err, EACCES,
-				   "only root and who mounted may change the top of the tree");
+				   "only administrators may change the top of the tree (root, who "
+				   "mounted, admin_group)");
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "core/catalog_import.h"
+#include "core/cleaner.h"
 #include "core/copy.h"
 #include "core/medium_record.h"
 #include "fs/control_request.h"
@@ -156,12 +157,15 @@ int rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *med
 	char due[32], other[RSM_NAME_SIZE];
 	struct rsm_medium_record record;
 	struct rsm_copy pair;
+	uint32_t uses = RSM_CLEANER_UNCOUNTED;
 	const char *state;
 	int r = rsm_medium_record_get(request->catalog, medium->id, &record, err);
 	bool is_copy;
 
 	if (r == 0)
 		r = rsm_copy_state(request->manager, medium, &state, &pair, err);
+	if (r == 0 && medium->cleaner)
+		r = rsm_cleaner_uses(request->catalog, medium, &uses, err);
 	if (r < 0)
 		return r;
 	is_copy = pair.copy == medium->id;
@@ -182,5 +186,9 @@ int rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *med
 	rsmfs_row_text(request, state);
 	rsmfs_row_text(request, is_copy ? "" : other);
 	rsmfs_row_text(request, is_copy ? other : "");
+	if (uses != RSM_CLEANER_UNCOUNTED)
+		rsmfs_row_number(request, uses);
+	else
+		rsmfs_row_null(request);
 	return 0;
 }

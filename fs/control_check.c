@@ -334,18 +334,11 @@ static int check_volume(struct rsmfs_request *request, const struct rsm_medium *
 
 /* ---- the verb ---- */
 
-/* What may be asked for together. */
+/* The tool asks; who is not asked says so. */
 static int check_switches(const struct rsmfs_verb_call *call, struct rsm_err *err)
 {
-	bool list = rsmfs_verb_flag(call, "list");
 	bool rollback = rsmfs_verb_flag(call, "rollback");
-	bool view = rsmfs_verb_flag(call, "view"), unview = rsmfs_verb_flag(call, "unview");
-	bool check = rsmfs_verb_flag(call, "deep") || rsmfs_verb_flag(call, "repair");
 
-	if (list + rollback + view + unview + check > 1)
-		return rsm_err_set(err, EINVAL,
-				   "check: --list, --rollback, --view, --unview, and --deep or "
-				   "--repair are asked for one at a time");
 	if ((rollback || rsmfs_verb_flag(call, "repair")) && !rsmfs_verb_flag(call, "yes"))
 		return rsm_err_set(err, EINVAL, "check: %s changes the cartridge; say --yes",
 				   rollback ? "--rollback" : "--repair");

@@ -258,9 +258,6 @@ static int reorder_item(struct rsmfs_request *request, bool first, struct rsm_er
 	struct rsm_work_item item;
 	int r = rsmfs_request_need_admin(request, err);
 
-	if (r == 0 && request->call.operand_count > 2)
-		return rsm_err_set(err, EINVAL, "queue: only one can be %s",
-				   first ? "first" : "last");
 	if (r == 0)
 		r = find_item(request, request->call.operands[1], &item, err);
 	if (r == 0)
@@ -276,21 +273,14 @@ int rsmfs_run_queue(struct rsmfs_request *request, struct rsm_err *err)
 {
 	const struct rsmfs_verb_call *call = &request->call;
 	const char *word = call->operand_count ? call->operands[0] : NULL;
-	bool cancel, first;
 
 	if (!word)
 		return rsmfs_view_queue(request, err);
 	if (!strcmp(word, "purge"))
 		return rsmfs_purge_queue(request, err);
-	cancel = !strcmp(word, "cancel");
-	first = !strcmp(word, "first");
-	if (!cancel && !first && strcmp(word, "last") != 0)
-		return rsm_err_set(err, EINVAL, "queue: '%s' is not cancel, first, last or purge",
-				   word);
-	if (call->operand_count < 2)
-		return rsm_err_set(err, EINVAL, "queue %s: the number of a work item is missing",
-				   word);
-	return cancel ? cancel_items(request, err) : reorder_item(request, first, err);
+	if (!strcmp(word, "cancel"))
+		return cancel_items(request, err);
+	return reorder_item(request, !strcmp(word, "first"), err);
 }
 
 enum { LINES_AT_ONCE = 256 };

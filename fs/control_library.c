@@ -52,8 +52,6 @@ int rsmfs_run_inventory(struct rsmfs_request *request, struct rsm_err *err)
 	int64_t library = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
-	if (r == 0 && full + stop + (slot >= 0) + rsmfs_verb_flag(&request->call, "fast") > 1)
-		r = rsm_err_set(err, EINVAL, "inventory: one of --fast, --full, --slot and --stop");
 	if (r == 0)
 		r = rsmfs_object_library(
 			request, request->call.operand_count ? request->call.operands[0] : NULL,
@@ -83,7 +81,9 @@ static int set_drive(struct rsmfs_request *request, const char *operand, bool en
 	struct rsm_drive_status drive;
 	int r = rsmfs_object_drive(request, operand, &drive, err);
 
-	return r < 0 ? r : rsmfs_enable_drive(request, &drive, enabled, err);
+	return r < 0 ? r
+		     : rsm_manager_enable_drive(request->manager, drive.library, drive.element,
+						enabled, err);
 }
 
 static int set_library(struct rsmfs_request *request, const char *operand, bool enabled,
@@ -100,7 +100,8 @@ static int set_library(struct rsmfs_request *request, const char *operand, bool 
 		r = rsm_err_set(err, EINVAL, "there are %zu libraries, say which", count);
 	if (r < 0)
 		return r;
-	return rsmfs_enable_library(request, library ? library : libraries[0].id, enabled, err);
+	return rsm_manager_enable_library(request->manager, library ? library : libraries[0].id,
+					  enabled, err);
 }
 
 static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_err *err)
@@ -121,7 +122,7 @@ static int set_enabled(struct rsmfs_request *request, bool enabled, struct rsm_e
 	if (which)
 		return rsm_err_set(err, EINVAL, "%s: is neither drive nor library", what);
 	r = rsmfs_object_medium(request, what, false, &medium, err);
-	return r < 0 ? r : rsmfs_enable_medium(request, &medium, enabled, err);
+	return r < 0 ? r : rsm_manager_enable_medium(request->manager, medium.id, enabled, err);
 }
 
 int rsmfs_run_enable(struct rsmfs_request *request, struct rsm_err *err)

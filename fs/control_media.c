@@ -54,9 +54,6 @@ static int fill_sides(struct rsmfs_request *request, struct rsm_allocation *allo
 		allocation->sides = RSM_SIDES_NEW;
 	if (!next)
 		return 0;
-	if (allocation->sides != RSM_SIDES_ANY || allocation->medium)
-		return rsm_err_set(err, EINVAL,
-				   "allocate: --next tells all: neither --new nor --medium");
 	r = rsmfs_object_medium(request, next, false, &medium, err);
 	if (r == 0)
 		r = may_change_medium(request, &medium, err);
@@ -163,6 +160,8 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 		r = wait_for_one(request, &allocation, operand, &medium, err);
 	if (r == 0 && description)
 		r = rsm_description_set(request->catalog, "logical", medium.lmid, description, err);
+	if (r == -EEXIST)
+		return rsm_err_set(err, EEXIST, "%s: the name is taken", operand);
 	if (r < 0)
 		return r;
 	rsmfs_request_names_changed(request, medium.pool, medium.name);
@@ -198,7 +197,7 @@ int rsmfs_run_deallocate(struct rsmfs_request *request, struct rsm_err *err)
 			return rsm_err_set(err, ENOTEMPTY,
 					   "%s holds files: remove them, or say --force (rsm "
 					   "undelete brings them back)",
-					   media[i].name);
+					   request->call.operands[i]);
 		if (r < 0)
 			return r;
 		rsmfs_request_names_changed(request, media[i].pool, media[i].name);

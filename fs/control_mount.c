@@ -60,10 +60,6 @@ int rsmfs_run_mount(struct rsmfs_request *request, struct rsm_err *err)
 	size_t count = 0;
 	int r;
 
-	if (write && rsmfs_verb_flag(call, "read"))
-		return rsm_err_set(err, EINVAL, "mount: --read or --write, not both");
-	if (priority < -15 || priority > 15)
-		return rsm_err_set(err, EINVAL, "mount: priorities are from -15 to 15");
 	if (priority > 0 && !rsmfs_access_is_admin(request->caller, request->admin))
 		return rsm_err_set(err, EACCES, "mount: only an administrator raises a priority");
 	r = rsmfs_verb_flag(call, "drive") ? need_drive(request, drive, err) : 0;

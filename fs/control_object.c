@@ -14,7 +14,8 @@ int rsmfs_request_need_admin(const struct rsmfs_request *request, struct rsm_err
 {
 	if (rsmfs_access_is_admin(request->caller, request->admin))
 		return 0;
-	return rsm_err_set(err, EACCES, "%s: only root and who mounted may do that",
+	return rsm_err_set(err, EACCES,
+			   "%s: only administrators may do that (root, who mounted, admin_group)",
 			   request->call.verb->name);
 }
 
@@ -27,6 +28,29 @@ void rsmfs_request_names_changed(struct rsmfs_request *request, int64_t pool, co
 		callbacks->names_changed(callbacks->context, pool, name);
 }
 
+/* It is empty, or there is no such element. */
+static int why_not_there(struct rsmfs_request *request, const char *word,
+			 enum rsm_element_type type, int64_t library, unsigned long address,
+			 const struct rsm_library_status *libraries, size_t library_count,
+			 struct rsm_err *err)
+{
+	for (size_t i = 0; i < library_count; i++) {
+		RSM_FREE struct rsm_element *elements = NULL;
+		size_t count = 0;
+		int r;
+
+		if (library && libraries[i].id != library)
+			continue;
+		r = rsm_manager_elements(request->manager, libraries[i].id, &elements, &count, err);
+		if (r < 0)
+			return r;
+		for (size_t k = 0; k < count; k++)
+			if (elements[k].type == type && elements[k].address == address)
+				return rsm_err_set(err, ENOMEDIUM, "%s is empty", word);
+	}
+	return rsm_err_set(err, ENXIO, "there is no %s", word);
+}
+
 /* What lies in an element: "slot:1001", "drive:256", "port:10"; of several libraries with the
  * library's number before it: "slot:2:1001". Outcome ABSENT: that is no such word.
  */
@@ -36,9 +60,10 @@ static int find_by_element(struct rsmfs_request *request, const char *word,
 	static const struct {
 		const char *word;
 		enum rsm_location_kind kind;
-	} kinds[] = { { "slot:", RSM_AT_SLOT },
-		      { "drive:", RSM_AT_DRIVE },
-		      { "port:", RSM_AT_PORT } };
+		enum rsm_element_type type;
+	} kinds[] = { { "slot:", RSM_AT_SLOT, RSM_ELEMENT_STORAGE },
+		      { "drive:", RSM_AT_DRIVE, RSM_ELEMENT_DATA_TRANSFER },
+		      { "port:", RSM_AT_PORT, RSM_ELEMENT_IMPORT_EXPORT } };
 	RSM_FREE struct rsm_library_status *libraries = NULL;
 	unsigned long library = 0, element;
 	size_t count = 0, found = 0, kind = 0;
@@ -69,7 +94,9 @@ static int find_by_element(struct rsmfs_request *request, const char *word,
 	if (found > 1)
 		return rsm_err_set(err, EINVAL, "%s: several libraries have one, say %sLIBRARY:%lu",
 				   word, kinds[kind].word, element);
-	return found ? 0 : rsm_err_set(err, ENOMEDIUM, "%s: is empty", word);
+	return found ? 0
+		     : why_not_there(request, word, kinds[kind].type, (int64_t)library, element,
+				     libraries, count, err);
 }
 
 struct by_name {
@@ -101,7 +128,7 @@ static int find_by_name(struct rsmfs_request *request, const char *word,
 	if (by.count > 1)
 		return rsm_err_set(err, EINVAL, "%s: several pools have one, say POOL/NAME",
 				   by.word);
-	return by.count ? 0 : rsm_err_set(err, ENOENT, "%s: no cartridge is called that", by.word);
+	return by.count ? 0 : RSM_MEDIUM_ABSENT;
 }
 
 /* A barcode, the shown name of a duplicate (BC~2), an LMID, a side's GUID, or what lies in an
@@ -113,6 +140,8 @@ static int find_by_word(struct rsmfs_request *request, const char *word,
 
 	if (r > 0)
 		r = find_by_name(request, word, ret_medium, err);
+	if (r > 0 && !strncmp(word, "name:", 5))
+		word += 5; /* or its barcode */
 	if (r > 0)
 		r = rsm_medium_find_barcode(request->catalog, word, ret_medium, err);
 	/* each of them by an index: most names that are looked up here are still to be given */
@@ -205,6 +234,8 @@ int rsmfs_object_find(struct rsmfs_request *request, const char *operand,
 		if (r <= 0)
 			return r;
 	}
+	if (!strncmp(operand, "name:", 5))
+		operand += 5;
 	return rsm_err_set(err, ENOENT, "%s: no pool, cartridge or barcode has that name", operand);
 }
 

@@ -101,8 +101,6 @@ static int number_of(struct rsmfs_request *request, int64_t *ret_id, struct rsm_
 	const char *number;
 	char *end;
 
-	if (request->call.operand_count < 2)
-		return rsm_err_set(err, EINVAL, "requests: the number of a request is missing");
 	number = request->call.operands[1];
 	errno = 0;
 	long long id = strtoll(number, &end, 10);
@@ -208,8 +206,6 @@ static int ask(struct rsmfs_request *request, struct rsm_err *err)
 	int64_t id = 0;
 	int r;
 
-	if (request->call.operand_count < 2)
-		return rsm_err_set(err, EINVAL, "requests: what is to be asked is missing");
 	text = request->call.operands[1];
 	/* the size that NTMS gives a message */
 	if (strlen(text) > 255)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/copy.h"
+#include "core/setting.h"
 #include "fs/control_request.h"
 
 /* For --json: what the object's path is now. */
@@ -60,14 +61,14 @@ static int fill_pool(struct rsmfs_request *request, const char *name,
 	pool->mode = newborn->mode;
 	pool->owner = newborn->owner;
 	pool->group = newborn->group;
-	if (copies < 1 || copies > RSM_COPIES_MOST)
-		return rsm_err_set(err, EINVAL, "createpool: --copies is 1 or %d", RSM_COPIES_MOST);
-	if (copies > 1 && holds && !strcmp(holds, "pools"))
-		return rsm_err_set(err, EINVAL, "createpool: a pool of pools has no copies");
 	if (holds && !strcmp(holds, "pools"))
 		pool->holds = RSM_POOL_HOLDS_POOLS;
-	else if (holds && strcmp(holds, "media") != 0)
-		return rsm_err_set(err, EINVAL, "createpool: --holds is media or pools");
+	if (pool->holds == RSM_POOL_HOLDS_POOLS &&
+	    (type || copies > 1 || pool->allocation_limit || pool->max_allocations))
+		return rsm_err_set(err, EINVAL,
+				   "createpool: %s: a pool that holds pools has no type, limits or "
+				   "copies: they belong to those in it",
+				   name);
 	if (type && strlen(type) >= sizeof(pool->media_type))
 		return rsm_err_set(err, EINVAL, "createpool: %s is no media type", type);
 	if (strlen(name) >= sizeof(pool->name))
@@ -86,8 +87,6 @@ static int find_existing(struct rsmfs_request *request, struct rsm_err *err)
 	struct rsm_pool pool;
 	int r;
 
-	if (existing && always)
-		return rsm_err_set(err, EINVAL, "createpool: --existing or --always, not both");
 	if (!existing && !always)
 		return 1;
 	r = rsmfs_object_pool(request, request->call.operands[0], &pool, err);
@@ -124,6 +123,8 @@ int rsmfs_run_createpool(struct rsmfs_request *request, struct rsm_err *err)
 		r = rsm_pool_set_copies(request->catalog, pool.id,
 					(uint32_t)rsmfs_verb_number(&request->call, "copies", 1),
 					err);
+	if (r == -EEXIST)
+		return rsm_err_set(err, EEXIST, "%s: the name is taken", request->call.operands[0]);
 	if (r < 0)
 		return r;
 	rsm_manager_pools_changed(request->manager);
@@ -138,6 +139,8 @@ int rsmfs_run_deletepool(struct rsmfs_request *request, struct rsm_err *err)
 
 	if (r == 0 && pool.id == RSM_POOL_TOP)
 		r = rsm_err_set(err, EPERM, "/: is no pool");
+	if (r == 0 && pool.kind != RSM_POOL_APPLICATION)
+		r = rsm_err_set(err, EPERM, "%s is a system pool", request->call.operands[0]);
 	if (r == 0)
 		r = rsmfs_access_remove_pool(request->catalog, request->caller, request->admin,
 					     &pool, err);
@@ -287,9 +290,23 @@ int rsmfs_run_move(struct rsmfs_request *request, struct rsm_err *err)
 	return r < 0 ? r : rename_pool(request, &object.pool, target.id, object.pool.name, err);
 }
 
+/* What it is called and what it is for, of a pool or a logical medium. */
+static int describe(struct rsmfs_request *request, const struct rsmfs_object *object,
+		    struct rsm_err *err)
+{
+	const char *text = rsmfs_verb_text(&request->call, "description");
+
+	if (!text)
+		return 0;
+	return rsm_description_set(request->catalog, object->is_pool ? "pool" : "logical",
+				   object->is_pool ? object->pool.guid : object->medium.lmid, text,
+				   err);
+}
+
 int rsmfs_run_rename(struct rsmfs_request *request, struct rsm_err *err)
 {
 	const char *operand = request->call.operands[0], *name = request->call.operands[1];
+	const char *text = rsmfs_verb_text(&request->call, "description");
 	struct rsmfs_object object;
 	int r = rsmfs_object_find(request, operand, &object, err);
 
@@ -297,8 +314,13 @@ int rsmfs_run_rename(struct rsmfs_request *request, struct rsm_err *err)
 		return r;
 	if (strchr(name, '/'))
 		return rsm_err_set(err, EINVAL, "%s: a name has no slash; see rsm move", name);
-	if (object.is_pool)
-		return rename_pool(request, &object.pool, object.pool.parent, name, err);
+	r = text ? rsm_description_check(text, err) : 0;
+	if (r < 0)
+		return r;
+	if (object.is_pool) {
+		r = rename_pool(request, &object.pool, object.pool.parent, name, err);
+		return r < 0 ? r : describe(request, &object, err);
+	}
 	if (*object.rest)
 		return rsm_err_set(err, EINVAL, "%s: is in a cartridge, not a cartridge", operand);
 	if (!object.medium.lmid[0])
@@ -313,5 +335,6 @@ int rsmfs_run_rename(struct rsmfs_request *request, struct rsm_err *err)
 		return r;
 	rsmfs_request_names_changed(request, object.medium.pool, object.medium.name);
 	rsmfs_request_names_changed(request, object.medium.pool, name);
-	return report_medium(request, object.medium.id, err);
+	r = describe(request, &object, err);
+	return r < 0 ? r : report_medium(request, object.medium.id, err);
 }

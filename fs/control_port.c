@@ -69,8 +69,6 @@ int rsmfs_run_eject(struct rsmfs_request *request, struct rsm_err *err)
 	size_t count = 0, ejected = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
-	if (r == 0 && !cancel && !request->call.operand_count)
-		r = rsm_err_set(err, EINVAL, "eject: which cartridges?");
 	if (r == 0)
 		r = rsmfs_object_media(request, false, &media, &count, err);
 	if (r == 0 && cancel)
@@ -95,24 +93,17 @@ int rsmfs_run_eject(struct rsmfs_request *request, struct rsm_err *err)
 
 /* ---- doors ---- */
 
-static int door_inventory(struct rsmfs_request *request, enum rsm_door_inventory *ret_inventory,
-			  struct rsm_err *err)
+static enum rsm_door_inventory door_inventory(const struct rsmfs_request *request)
 {
 	static const char *const words[] = {
 		[RSM_DOOR_FAST] = "fast", [RSM_DOOR_FULL] = "full", [RSM_DOOR_NONE] = "none"
 	};
 	const char *word = rsmfs_verb_text(&request->call, "inventory");
 
-	*ret_inventory = RSM_DOOR_FAST;
-	for (int i = 0; word && i < 3; i++) {
-		if (strcmp(word, words[i]) != 0)
-			continue;
-		*ret_inventory = (enum rsm_door_inventory)i;
-		return 0;
-	}
-	return word ? rsm_err_set(err, EINVAL, "door: --inventory: '%s' is not fast, full or none",
-				  word)
-		    : 0;
+	for (int i = 0; word && i < 3; i++)
+		if (strcmp(word, words[i]) == 0)
+			return (enum rsm_door_inventory)i;
+	return RSM_DOOR_FAST;
 }
 
 int rsmfs_run_door(struct rsmfs_request *request, struct rsm_err *err)
@@ -121,15 +112,11 @@ int rsmfs_run_door(struct rsmfs_request *request, struct rsm_err *err)
 	const char *which = request->call.operand_count > 1 ? request->call.operands[1] : NULL;
 	bool lock = !strcmp(what, "lock");
 	RSM_FREE struct rsm_library_status *libraries = NULL;
-	enum rsm_door_inventory inventory = RSM_DOOR_FAST;
+	enum rsm_door_inventory inventory = door_inventory(request);
 	int64_t library = 0;
 	size_t count = 0;
 	int r = rsmfs_request_need_admin(request, err);
 
-	if (r == 0 && !lock && strcmp(what, "unlock") != 0)
-		r = rsm_err_set(err, EINVAL, "door: '%s' is neither lock nor unlock", what);
-	if (r == 0)
-		r = door_inventory(request, &inventory, err);
 	if (r == 0 && lock && rsmfs_verb_flag(&request->call, "inventory"))
 		r = rsm_err_set(err, EINVAL, "door: --inventory goes with unlock");
 	if (r == 0)

@@ -27,7 +27,7 @@ struct rsmfs_request {
 /* Runs the verb of the call, rights checked. The reply's last line is the caller's business. */
 RSM_MUST_CHECK int rsmfs_request_run(struct rsmfs_request *request, struct rsm_err *err);
 bool rsmfs_request_is_cancelled(const struct rsmfs_request *request);
-/* 0, or -EACCES: only root and who mounted. */
+/* 0, or -EACCES: only administrators. */
 RSM_MUST_CHECK int rsmfs_request_need_admin(const struct rsmfs_request *request,
 					    struct rsm_err *err);
 /* Tells the front end that a name in a pool changed. */
@@ -49,6 +49,9 @@ void rsmfs_request_text(struct rsmfs_request *request, const char *format, ...) 
 /* For people also with --json: goes to standard error. */
 void rsmfs_request_note(struct rsmfs_request *request, const char *format, ...) RSM_PRINTF(2, 3);
 void rsmfs_request_data(struct rsmfs_request *request, const void *data, size_t length);
+/* The description of an object (rsm set OBJECT description=TEXT), by its kind and key. */
+RSM_MUST_CHECK int rsmfs_row_description(struct rsmfs_request *request, const char *kind,
+					 const char *key, struct rsm_err *err);
 /* Fits the progress callbacks of the manager; context is the request. */
 void rsmfs_request_progress(void *context, uint64_t done, uint64_t total, const char *what);
 
@@ -82,6 +85,8 @@ RSM_MUST_CHECK int rsmfs_object_library(struct rsmfs_request *request, const cha
  */
 RSM_MUST_CHECK int rsmfs_object_drive(struct rsmfs_request *request, const char *operand,
 				      struct rsm_drive_status *ret_drive, struct rsm_err *err);
+/* What a drive's description is stored by: its serial number, with which it may be moved. */
+void rsmfs_drive_key(const struct rsm_drive_status *drive, char key[static 80]);
 /* Where a path ends: the pool that it is (to be) in, and its last name (within the operand). */
 RSM_MUST_CHECK int rsmfs_object_parent(struct rsmfs_request *request, const char *operand,
 				       int64_t *ret_pool, const char **ret_name,
@@ -125,16 +130,6 @@ RSM_MUST_CHECK int rsmfs_work_begin(struct rsmfs_request *request, struct rsmfs_
 void rsmfs_work_end(struct rsmfs_request *request, struct rsmfs_work *work, int r,
 		    const struct rsm_err *err);
 
-/* Takes into use or out of it, with an event. */
-RSM_MUST_CHECK int rsmfs_enable_library(struct rsmfs_request *request, int64_t library,
-					bool enabled, struct rsm_err *err);
-RSM_MUST_CHECK int rsmfs_enable_drive(struct rsmfs_request *request,
-				      const struct rsm_drive_status *drive, bool enabled,
-				      struct rsm_err *err);
-RSM_MUST_CHECK int rsmfs_enable_medium(struct rsmfs_request *request,
-				       const struct rsm_medium *medium, bool enabled,
-				       struct rsm_err *err);
-
 /* ---- verbs, by file ---- */
 
 #define RSMFS_VERB(name) int rsmfs_run_##name(struct rsmfs_request *request, struct rsm_err *err)
@@ -143,7 +138,7 @@ RSMFS_VERB(view);
 /* control_catalog.c: columns of a cartridge's life and vault, at the end of its row. */
 #define RSMFS_RECORD_COLUMNS                                                                       \
 	"vault:s\treturn:s\tmounts:N\tallocations:N\twritten:Z\tread:Z\twrite_errors:N\t"          \
-	"read_errors:N\tverified:T\tverify_errors:N\tcopies:s\tcopy:S\tcopy_of:S"
+	"read_errors:N\tverified:T\tverify_errors:N\tcopies:s\tcopy:S\tcopy_of:S\tuses:N"
 RSM_MUST_CHECK int rsmfs_record_row(struct rsmfs_request *request, const struct rsm_medium *medium,
 				    struct rsm_err *err);
 /* The pool that people see a cartridge in: that of the first one, for a copy; 0: none. */

@@ -88,6 +88,26 @@ static int set_kept(struct rsmfs_request *request, struct target *target, const 
 
 /* ---- several ---- */
 
+void rsmfs_drive_key(const struct rsm_drive_status *drive, char key[static 80])
+{
+	if (drive->serial[0])
+		snprintf(key, 80, "%s", drive->serial);
+	else
+		snprintf(key, 80, "%lld:%u", (long long)drive->library, drive->element);
+}
+
+int rsmfs_row_description(struct rsmfs_request *request, const char *kind, const char *key,
+			  struct rsm_err *err)
+{
+	char description[RSM_DESCRIPTION_SIZE];
+	int r = rsm_description_get(request->catalog, kind, key, description, err);
+
+	if (r < 0)
+		return r;
+	rsmfs_row_text(request, description);
+	return 0;
+}
+
 static int set_description(struct rsmfs_request *request, struct target *target, const char *name,
 			   const char *value, struct rsm_err *err)
 {
@@ -100,12 +120,7 @@ static int set_description(struct rsmfs_request *request, struct target *target,
 		snprintf(key, sizeof(key), "%lld", (long long)target->library);
 		return rsm_description_set(request->catalog, "library", key, value, err);
 	case 'd':
-		/* by serial number where there is one, so that it follows the drive */
-		if (target->drive.serial[0])
-			snprintf(key, sizeof(key), "%s", target->drive.serial);
-		else
-			snprintf(key, sizeof(key), "%lld:%u", (long long)target->drive.library,
-				 target->drive.element);
+		rsmfs_drive_key(&target->drive, key);
 		return rsm_description_set(request->catalog, "drive", key, value, err);
 	case 'p':
 		return rsm_description_set(request->catalog, "pool", target->pool.guid, value, err);
@@ -129,10 +144,11 @@ static int set_enabled(struct rsmfs_request *request, struct target *target, con
 	if (r < 0)
 		return r;
 	if (target->kind == 'l')
-		return rsmfs_enable_library(request, target->library, enabled, err);
+		return rsm_manager_enable_library(request->manager, target->library, enabled, err);
 	if (target->kind == 'd')
-		return rsmfs_enable_drive(request, &target->drive, enabled, err);
-	return rsmfs_enable_medium(request, &target->medium, enabled, err);
+		return rsm_manager_enable_drive(request->manager, target->drive.library,
+						target->drive.element, enabled, err);
+	return rsm_manager_enable_medium(request->manager, target->medium.id, enabled, err);
 }
 
 /* ---- pools ---- */

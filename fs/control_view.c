@@ -133,6 +133,8 @@ static int view_media_of(struct rsmfs_request *request, int64_t pool, struct rsm
 		for (size_t i = 0; i < page.count; i++) {
 			if (rsmfs_request_is_cancelled(request))
 				return rsm_err_set(err, EINTR, "view: interrupted");
+			if (request->library && media[i].library != request->library)
+				continue;
 			r = view_medium(request, &media[i], err);
 			if (r < 0)
 				return r;
@@ -202,8 +204,12 @@ static int view_pool_media(struct rsmfs_request *request, const struct rsm_pool 
 static int view_media(struct rsmfs_request *request, const char *operand, struct rsm_err *err)
 {
 	struct rsmfs_object object = { .is_pool = true };
-	int r = operand ? rsmfs_object_find(request, operand, &object, err) : 0;
+	int r = 0;
 
+	if (operand && !strncmp(operand, "library:", 8))
+		r = rsmfs_object_library(request, operand, &request->library, err);
+	else if (operand)
+		r = rsmfs_object_find(request, operand, &object, err);
 	if (r < 0)
 		return r;
 	rsmfs_request_table(request, "table", "media",
@@ -240,6 +246,10 @@ static int view_pool(struct rsmfs_request *request, const struct rsm_pool *pool,
 	rsmfs_row_number(request, pool->allocation_limit);
 	rsmfs_row_number(request, pool->max_allocations);
 	rsmfs_row_number(request, copies);
+	r = rsmfs_row_description(request, "pool", pool->guid, err);
+	if (r < 0)
+		return r;
+	rsmfs_row_text(request, pool->guid);
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -253,7 +263,7 @@ static int view_pools(struct rsmfs_request *request, const char *operand, struct
 		return r;
 	rsmfs_request_table(request, "table", "pools",
 			    "path:s\tholds:s\ttype:s\tmedia:n\tallocated:n\tdraw:b\treturn:b\t"
-			    "limit:n\tmax_allocations:n\tcopies:n");
+			    "limit:n\tmax_allocations:n\tcopies:n\tdescription:S\tguid:S");
 	if (pool.id != RSM_POOL_TOP)
 		r = view_pool(request, &pool, err);
 	return r < 0 ? r : walk_pools(request, pool.id, view_pool, 0, err);

@@ -1,4 +1,5 @@
 /* rsm view libraries, drives, slots. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +15,10 @@ int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
 		return r;
 	rsmfs_request_table(request, "table", "libraries",
 			    "id:n\tsource:s\tkind:s\tvendor:s\tproduct:s\tdrives:n\tslots:n\t"
-			    "ports:n\tcartridges:n\tenabled:b\tdoor:s");
+			    "ports:n\tcartridges:n\tenabled:b\tdoor:s\tdescription:S");
 	for (size_t i = 0; i < count; i++) {
 		const struct rsm_library_status *library = &libraries[i];
+		char key[24];
 
 		if (request->library && library->id != request->library)
 			continue;
@@ -32,6 +34,10 @@ int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
 		rsmfs_row_number(request, library->cartridges);
 		rsmfs_row_number(request, library->enabled);
 		rsmfs_row_text(request, library->door);
+		snprintf(key, sizeof(key), "%lld", (long long)library->id);
+		r = rsmfs_row_description(request, "library", key, err);
+		if (r < 0)
+			return r;
 		rsmfs_row_end(request);
 	}
 	return 0;
@@ -76,6 +82,7 @@ static int view_drive(struct rsmfs_request *request, const struct libraries *lib
 {
 	RSM_FREE char *path = NULL;
 	struct rsm_medium medium = { 0 };
+	char key[80];
 	int r = drive->medium ? rsm_medium_get(request->catalog, drive->medium, &medium, err)
 			      : RSM_MEDIUM_ABSENT;
 
@@ -102,6 +109,10 @@ static int view_drive(struct rsmfs_request *request, const struct libraries *lib
 		rsmfs_row_time(request, &(struct timespec){ .tv_sec = drive->cleaned });
 	else
 		rsmfs_row_null(request);
+	rsmfs_drive_key(drive, key);
+	r = rsmfs_row_description(request, "drive", key, err);
+	if (r < 0)
+		return r;
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -124,10 +135,10 @@ int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err)
 		libraries.count > 1
 			? "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
 			  "vendor:S\tproduct:S\tserial:S\tlibrary:n\tsource:s\tenabled:B\tunclean:"
-			  "B\tcleaned:T"
+			  "B\tcleaned:T\tdescription:S"
 			: "element:n\tnode:s\ttype:s\tstate:s\tmedium:s\tpath:s\tmounts:n\t"
 			  "vendor:S\tproduct:S\tserial:S\tlibrary:N\tsource:S\tenabled:B\tunclean:"
-			  "B\tcleaned:T");
+			  "B\tcleaned:T\tdescription:S");
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (!request->library || drives[i].library == request->library)
 			r = view_drive(request, &libraries, &drives[i], err);

@@ -343,7 +343,9 @@ static int may_list(struct rsmfs_request *request, const struct rsm_medium *medi
 static int is_within(struct rsmfs_request *request, const struct within *within,
 		     const struct rsm_medium *medium, bool *ret_is, struct rsm_err *err)
 {
-	*ret_is = true;
+	*ret_is = !request->library || medium->library == request->library;
+	if (!*ret_is)
+		return 0;
 	if (!within->is_pool)
 		*ret_is = medium->id == within->id;
 	else if (within->id != RSM_POOL_TOP)
@@ -423,6 +425,8 @@ static int find_within(struct rsmfs_request *request, struct within *within, str
 	*within = (struct within){ .is_pool = true, .id = RSM_POOL_TOP };
 	if (!container)
 		return 0;
+	if (!strncmp(container, "library:", 8))
+		return rsmfs_object_library(request, container, &request->library, err);
 	r = rsmfs_object_find(request, container, &object, err);
 	if (r < 0)
 		return r;

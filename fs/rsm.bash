@@ -12,23 +12,42 @@ _rsm_options()
 	printf '%s\n' --json --plain --help
 }
 
+# The words of the line, those put together again that bash has parted at colons (drive:256).
+_rsm_words()
+{
+	local word last=
+
+	line=()
+	for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+		if ((${#line[@]} > 1)) && [[ $word == : || $last == : ]]; then
+			line[-1]+=$word
+		else
+			line+=("$word")
+		fi
+		last=$word
+	done
+}
+
 _rsm()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local -a line
+	_rsm_words
+	local at=$((${#line[@]} - 1))
+	local cur=${line[at]} prev=${line[at - 1]}
 	local verb= words= i
 	local -a mount=() candidates=()
 	local IFS=$' \t\n'
 
 	COMPREPLY=()
-	for ((i = 1; i < COMP_CWORD; i++)); do
-		case ${COMP_WORDS[i]} in
+	for ((i = 1; i < at; i++)); do
+		case ${line[i]} in
 		-m | --mount)
-			mount=(-m "${COMP_WORDS[i + 1]}")
+			mount=(-m "${line[i + 1]}")
 			((i++))
 			;;
 		-*) ;;
 		*)
-			verb=${COMP_WORDS[i]}
+			verb=${line[i]}
 			break
 			;;
 		esac
@@ -44,9 +63,11 @@ _rsm()
 	--next) words=$(_rsm_view media 1) ;;
 	--holds) words="media pools" ;;
 	--inventory) words="fast full none" ;;
+	--copies) words="1 2" ;;
+	--slot) words=$(_rsm_view slots 1) ;;
 	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9 LTO-5-WORM LTO-6-WORM LTO-7-WORM LTO-8-WORM LTO-9-WORM" ;;
 	--drive-type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;
-	--priority | --timeout | --limit | --description | --slots | --drives | --ports | --cartridges | \
+	--priority | --timeout | --limit | --max-allocations | --description | --slots | --drives | --ports | --cartridges | \
 		--capacity | --rollback | --view | --unview) return ;;
 	*)
 		if [[ -z $verb ]]; then
@@ -62,7 +83,7 @@ _rsm()
 		IFS=$'\n'
 		case $verb in
 		view)
-			if ((COMP_CWORD == i + 1)); then
+			if ((at == i + 1)); then
 				words=$'libraries\nchangers\ndrives\ndrive-types\nslots\ndoors\nports\nmedia'
 				words+=$'\nmedia-types\npools\nlogical\nsides\nqueue\nrequests\ncomputer'
 			elif [[ $prev == @(media|pools|logical|sides) ]]; then
@@ -86,7 +107,7 @@ _rsm()
 				sed 's/^/drive:/')"
 			;;
 		set)
-			if ((COMP_CWORD == i + 1)); then
+			if ((at == i + 1)); then
 				words=$'computer\n'"$(_rsm_view pools 1)"$'\n'"$(_rsm_view media 1)"
 				words+=$'\n'"$(_rsm_view media 2)"$'\n'"$(_rsm_view drives 1 | sed 's/^/drive:/')"
 				words+=$'\n'"$(_rsm_view libraries 1 | sed 's/^/library:/')"
@@ -106,14 +127,15 @@ _rsm()
 			[[ $prev == @(cancel|first|last) ]] && words=$(_rsm_view queue 1)
 			;;
 		deallocate | mount | swap | complete | decommission | free | forget | eject | log | \
-			check | rename) words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)" ;;
+			check) words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)" ;;
+		rename) words="$(_rsm_view media 1)"$'\n'"$(_rsm_view pools 1)" ;;
 		verify) # a cartridge, or what is in it
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			[[ $cur == */* ]] && return
 			words=$(_rsm_view media 1)
 			;;
 		undelete)
-			if ((COMP_CWORD == i + 1)); then
+			if ((at == i + 1)); then
 				words=$(_rsm_view media 2)
 			else
 				words=$(_rsm_view pools 1)
@@ -131,14 +153,14 @@ _rsm()
 		inventory) words=$(_rsm_view libraries 2) ;;
 		clean) words=$(_rsm_view drives 1) ;;
 		door)
-			if ((COMP_CWORD == i + 1)); then
+			if ((at == i + 1)); then
 				words=$'lock\nunlock'
 			else
 				words=$(_rsm_view libraries 2)
 			fi
 			;;
 		library)
-			if ((COMP_CWORD == i + 1)); then
+			if ((at == i + 1)); then
 				words=create
 			else
 				mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -146,13 +168,6 @@ _rsm()
 			fi
 			;;
 		help) words=$(rsm help 2>/dev/null | sed -n 's/^  \([a-z]*\) .*/\1/p') ;;
-		set)
-			if ((COMP_CWORD == i + 1)); then
-				words="$(_rsm_view media 1)"$'\n'"$(_rsm_view media 2)"
-			else
-				words=$'vault=\nreturn=\ncopies=\npriority=\ndescription=\nenabled='
-			fi
-			;;
 		wait | export | import)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
@@ -169,7 +184,8 @@ _rsm()
 	if [[ -z $verb ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	else
-		COMPREPLY=("${candidates[@]}")
+		# bash puts them behind the last colon
+		COMPREPLY=("${candidates[@]#"${cur%"${cur##*:}"}"}")
 	fi
 }
 

@@ -42,6 +42,8 @@ static int take_globals(int argc, char **argv, struct global *global, struct rsm
 			if (++i == argc)
 				return rsm_err_set(err, EINVAL, "%s needs a mount point", argument);
 			global->tool.mountpoint = argv[i];
+		} else if (!strncmp(argument, "-m", 2)) {
+			global->tool.mountpoint = argument + 2;
 		} else {
 			argv[left++] = argv[i];
 		}
@@ -88,6 +90,7 @@ static int run(struct global *global, int argc, char **argv, struct rsm_err *err
 {
 	struct rsmfs_verb_call call = { 0 };
 	int r = rsmfs_verb_parse(argc, argv, &call, err);
+	bool help;
 
 	if (r == -EINVAL || r == -ENOSYS)
 		return usage_error(err, argv[0]);
@@ -95,7 +98,10 @@ static int run(struct global *global, int argc, char **argv, struct rsm_err *err
 		return failed(err);
 	r = call.verb->local ? rsmfs_local_run(&global->tool, &call, err)
 			     : rsmfs_session_run(&global->tool, &call, err);
+	help = !strcmp(call.verb->name, "help");
 	rsmfs_verb_call_fini(&call);
+	if (r == -EINVAL && help) /* there is no such verb */
+		return usage_error(err, NULL);
 	return r < 0 ? failed(err) : 0;
 }
 

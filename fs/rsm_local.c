@@ -113,8 +113,6 @@ static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_verb_ca
 	const char *type = rsmfs_verb_text(call, "type");
 	int r;
 
-	if (strcmp(call->operands[0], "create") != 0)
-		return rsm_err_set(err, EINVAL, "library: '%s' is not create", call->operands[0]);
 	if (type && !strcmp(type, "disk"))
 		return rsm_err_set(err, EOPNOTSUPP,
 				   "library create --type disk is not available in this version");
@@ -135,26 +133,32 @@ static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_verb_ca
 
 /* ---- help ---- */
 
+/* "--wait[=S]", "--drive N" */
+static int option_left(const struct rsmfs_option *option, char left[64])
+{
+	if (!option->value)
+		return snprintf(left, 64, "--%s", option->name);
+	if (option->kind == RSMFS_OPTION_SECONDS_OR_FLAG)
+		return snprintf(left, 64, "--%s[=S]", option->name);
+	return snprintf(left, 64, "--%s %s", option->name, option->value);
+}
+
 static void help_verb(const struct rsmfs_verb *verb, FILE *out)
 {
 	RSM_TEXT struct rsm_text usage = { 0 };
+	char left[64];
+	int width = 22;
 
 	rsmfs_verb_usage(verb, &usage);
 	fprintf(out, "%s\n\n  %s\n", usage.data ? usage.data : verb->name, verb->help);
+	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && verb->options[i].name; i++)
+		if (verb->options[i].help && option_left(&verb->options[i], left) > width)
+			width = (int)strlen(left);
 	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && verb->options[i].name; i++) {
-		const struct rsmfs_option *option = &verb->options[i];
-		char left[64];
-
-		if (!option->help)
+		if (!verb->options[i].help)
 			continue;
-		snprintf(left, sizeof(left), "--%s%s%s", option->name,
-			 !option->value					? ""
-			 : option->kind == RSMFS_OPTION_SECONDS_OR_FLAG ? "[=S]"
-									: " ",
-			 option->value && option->kind != RSMFS_OPTION_SECONDS_OR_FLAG
-				 ? option->value
-				 : "");
-		fprintf(out, "%s  %-22s %s\n", i ? "" : "\n", left, option->help);
+		option_left(&verb->options[i], left);
+		fprintf(out, "%s  %-*s %s\n", i ? "" : "\n", width, left, verb->options[i].help);
 	}
 }
 

@@ -138,32 +138,6 @@ static const char *only_mount(const struct rsmfs_mounts *mounts, const char *pat
 	return NULL;
 }
 
-int rsmfs_mounts_choose(const struct rsmfs_mounts *mounts, const char *asked, const char *cwd,
-			const char *const *operands, size_t operand_count,
-			const char **ret_mountpoint, struct rsm_err *err)
-{
-	const char *found = NULL;
-
-	if (asked && *asked) {
-		*ret_mountpoint = asked;
-		return 0;
-	}
-	if (!mounts->count)
-		return rsm_err_set(err, ENOTCONN, "no rsmfs is mounted");
-	for (size_t i = 0; i < operand_count && !found; i++)
-		if (operands[i][0] == '/')
-			found = only_mount(mounts, operands[i]);
-	if (!found)
-		found = only_mount(mounts, cwd);
-	if (!found && mounts->count > 1)
-		return rsm_err_set(err, EINVAL,
-				   "several rsmfs are mounted (%s, %s%s), say which with -m",
-				   mounts->mounts[0].path, mounts->mounts[1].path,
-				   mounts->count > 2 ? " ..." : "");
-	*ret_mountpoint = found ? found : mounts->mounts[0].path;
-	return 0;
-}
-
 /* Takes "." and ".." and double slashes out of an absolute path, by its letters alone: a symbolic
  * link on a cartridge is not followed, for that might move a robot.
  */
@@ -201,6 +175,45 @@ static char *join(const char *folder, const char *name)
 	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
+/* As the caller sees it from where he stands; NULL without memory, or if that is not known. */
+static char *whole_path(const char *cwd, const char *operand)
+{
+	RSM_FREE char *path = NULL;
+
+	if (operand[0] == '/')
+		return normalise(operand);
+	path = cwd ? join(cwd, operand) : NULL;
+	return path ? normalise(path) : NULL;
+}
+
+int rsmfs_mounts_choose(const struct rsmfs_mounts *mounts, const char *asked, const char *cwd,
+			const char *const *operands, size_t operand_count,
+			const char **ret_mountpoint, struct rsm_err *err)
+{
+	const char *found = NULL;
+
+	if (asked && *asked) {
+		*ret_mountpoint = asked;
+		return 0;
+	}
+	if (!mounts->count)
+		return rsm_err_set(err, ENOTCONN, "no rsmfs is mounted");
+	for (size_t i = 0; i < operand_count && !found; i++) {
+		RSM_FREE char *path = whole_path(cwd, operands[i]);
+
+		found = only_mount(mounts, path);
+	}
+	if (!found)
+		found = only_mount(mounts, cwd);
+	if (!found && mounts->count > 1)
+		return rsm_err_set(err, EINVAL,
+				   "several rsmfs are mounted (%s, %s%s), say which with -m",
+				   mounts->mounts[0].path, mounts->mounts[1].path,
+				   mounts->count > 2 ? " ..." : "");
+	*ret_mountpoint = found ? found : mounts->mounts[0].path;
+	return 0;
+}
+
 static bool is_there(const char *folder, const char *name, size_t length)
 {
 	struct stat st;
@@ -211,10 +224,14 @@ static bool is_there(const char *folder, const char *name, size_t length)
 }
 
 /* Should a relative operand be read from where the caller stands? */
-static bool is_from_here(const char *mountpoint, const char *cwd, char kind, const char *operand)
+static bool is_from_here(const char *mountpoint, const char *cwd, char kind, const char *operand,
+			 const char *in_mount)
 {
 	const char *slash = strrchr(operand, '/');
 
+	/* From outside: a way into the mount, unless the tree has something of that name. */
+	if (!below(mountpoint, cwd))
+		return in_mount && !is_there(mountpoint, operand, strcspn(operand, "/"));
 	if (operand[0] == '.' && (!operand[1] || operand[1] == '/' || operand[1] == '.'))
 		return true;
 	if (is_there(cwd, operand, strlen(operand)))
@@ -244,23 +261,17 @@ static int give(const char *name, char **ret_name, struct rsm_err *err)
 int rsmfs_mounts_operand(const char *mountpoint, const char *cwd, char kind, const char *operand,
 			 char **ret_name, struct rsm_err *err)
 {
-	RSM_FREE char *whole = NULL, *clean = NULL, *real_mount = NULL, *real_path = NULL;
+	RSM_FREE char *clean = NULL, *real_mount = NULL, *real_path = NULL;
 	const char *in_mount;
 
 	if (kind == 'n')
 		return give(operand, ret_name, err);
-	if (operand[0] != '/') {
-		if (!cwd || !below(mountpoint, cwd) ||
-		    !is_from_here(mountpoint, cwd, kind, operand))
-			return give(operand, ret_name, err);
-		whole = join(cwd, operand);
-	} else {
-		whole = strdup(operand);
-	}
-	clean = whole ? normalise(whole) : NULL;
-	if (!clean)
+	clean = whole_path(cwd, operand);
+	if (!clean && (operand[0] == '/' || cwd))
 		return rsm_err_oom(err);
-	in_mount = below(mountpoint, clean);
+	in_mount = clean ? below(mountpoint, clean) : NULL;
+	if (operand[0] != '/' && (!cwd || !is_from_here(mountpoint, cwd, kind, operand, in_mount)))
+		return give(operand, ret_name, err);
 	if (in_mount)
 		return give(in_mount, ret_name, err);
 	/* Perhaps by another way, over a symbolic link. */

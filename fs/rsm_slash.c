@@ -14,7 +14,8 @@ struct old_verb {
 	const struct rsmfs_slash_letter *letters; /* ends with NULL letters */
 	int (*translate)(const struct rsmfs_slash_call *call, struct rsmfs_slash *slash,
 			 struct rsm_err *err);
-	const char *help; /* NULL: rsm has the verb itself */
+	const char *help;    /* NULL: rsm has the verb itself */
+	const char *options; /* what /o may say, between blanks; NULL: anything */
 };
 
 /* ---- tables ---- */
@@ -119,23 +120,25 @@ static const struct rsmfs_slash_letter view_letters[] = { { "t", S_TYPE, true },
 							  END };
 
 static const struct old_verb old_verbs[] = {
-	{ "allocate", allocate_letters, rsmfs_slash_allocate, NULL },
-	{ "createpool", createpool_letters, rsmfs_slash_createpool, NULL },
-	{ "deallocate", medium_letters, rsmfs_slash_deallocate, NULL },
-	{ "deletepool", pool_letters, rsmfs_slash_deletepool, NULL },
-	{ "dismount", dismount_letters, rsmfs_slash_dismount, NULL },
-	{ "eject", eject_letters, rsmfs_slash_eject, NULL },
+	{ "allocate", allocate_letters, rsmfs_slash_allocate, NULL, " errunavail new next " },
+	{ "createpool", createpool_letters, rsmfs_slash_createpool, NULL, NULL },
+	{ "deallocate", medium_letters, rsmfs_slash_deallocate, NULL, NULL },
+	{ "deletepool", pool_letters, rsmfs_slash_deletepool, NULL, NULL },
+	{ "dismount", dismount_letters, rsmfs_slash_dismount, NULL, " deferred immediate " },
+	{ "eject", eject_letters, rsmfs_slash_eject, NULL, NULL },
 	{ "ejectatapi", NULL, rsmfs_slash_not_applicable,
-	  "not applicable: ATAPI changers, which it empties without a service, are gone" },
-	{ "erase", erase_letters, rsmfs_slash_erase, "stands for rsm free --erase" },
-	{ "freemedia", freemedia_letters, rsmfs_slash_freemedia, "stands for rsm free" },
-	{ "inventory", inventory_letters, rsmfs_slash_inventory, NULL },
-	{ "mount", mount_letters, rsmfs_slash_mount, NULL },
-	{ "refresh", refresh_letters, rsmfs_slash_refresh, NULL },
-	{ "rename", rename_letters, rsmfs_slash_rename_object, NULL },
+	  "not applicable: ATAPI changers, which it empties without a service, are gone", NULL },
+	{ "erase", erase_letters, rsmfs_slash_erase, "stands for rsm free --erase", NULL },
+	{ "freemedia", freemedia_letters, rsmfs_slash_freemedia, "stands for rsm free", NULL },
+	{ "inventory", inventory_letters, rsmfs_slash_inventory, NULL, NULL },
+	{ "mount", mount_letters, rsmfs_slash_mount, NULL,
+	  " errunavail drive read write offline " },
+	{ "refresh", refresh_letters, rsmfs_slash_refresh, NULL, NULL },
+	{ "rename", rename_letters, rsmfs_slash_rename_object, NULL, NULL },
 	{ "ui", NULL, rsmfs_slash_not_applicable,
-	  "not applicable: there are no pop-ups; rsmfs -o hook= and rsm events tell of messages" },
-	{ "view", view_letters, rsmfs_slash_view, NULL },
+	  "not applicable: there are no pop-ups; rsmfs -o hook= and rsm events tell of messages",
+	  NULL },
+	{ "view", view_letters, rsmfs_slash_view, NULL, NULL },
 };
 
 enum { OLD_VERBS = sizeof(old_verbs) / sizeof(old_verbs[0]) };
@@ -205,6 +208,17 @@ static bool is_switch(const struct old_verb *verb, const char *argument)
 	       find_letter(verb->letters, argument + 1, &value);
 }
 
+/* Words between blanks, in any case. */
+static bool has_word(const char *words, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const char *at = words; (at = strchr(at, ' ')) && *++at;)
+		if (strcspn(at, " ") == length && !strncasecmp(at, word, length))
+			return true;
+	return false;
+}
+
 static int take(const struct old_verb *verb, const char *argument, struct rsmfs_slash_call *call,
 		struct rsm_err *err)
 {
@@ -218,6 +232,9 @@ static int take(const struct old_verb *verb, const char *argument, struct rsmfs_
 	if (!letter)
 		return rsm_err_set(err, EINVAL, "%s: there is no switch %s", verb->name, argument);
 	if (letter->place == S_OPTION) {
+		if (*value && verb->options && !has_word(verb->options, value))
+			return rsm_err_set(err, EINVAL, "%s: /o%s is none of:%.*s", verb->name,
+					   value, (int)strlen(verb->options) - 1, verb->options);
 		if (call->option_count == RSMFS_SLASH_OPTIONS)
 			return rsm_err_set(err, EINVAL, "%s: too many /o", verb->name);
 		call->options[call->option_count++] = value;

@@ -54,6 +54,16 @@ static void add_pool(struct rsmfs_slash *slash, const char *pool, const char *na
 			*p = '/';
 }
 
+/* POOL/NAME is a path, a name alone that of whatever has it. */
+static void add_logical_name(struct rsmfs_slash *slash, const char *name, struct rsm_err *err,
+			     int *r)
+{
+	if (strpbrk(name, "/\\"))
+		add_pool(slash, name, NULL, err, r);
+	else
+		add(slash, err, r, "name:%s", name);
+}
+
 /* A GUID without its braces, in small letters. */
 static void add_guid(struct rsmfs_slash *slash, const char *guid, struct rsm_err *err, int *r)
 {
@@ -76,7 +86,7 @@ static void add_medium(struct rsmfs_slash *slash, const struct rsmfs_slash_call 
 	const char *library = call->values[S_LIBRARY];
 
 	if (call->values[S_LOGICAL] && call->by_name[S_LOGICAL])
-		add(slash, err, r, "name:%s", call->values[S_LOGICAL]);
+		add_logical_name(slash, call->values[S_LOGICAL], err, r);
 	else if (call->values[S_LOGICAL])
 		add_guid(slash, call->values[S_LOGICAL], err, r);
 	else if (call->values[S_SIDE] && call->by_name[S_SIDE])
@@ -219,6 +229,10 @@ RSMFS_SLASH_VERB(eject)
 	else if (action && strcasecmp(action, "start") != 0 && strcasecmp(action, "queue") != 0)
 		return rsm_err_set(err, EINVAL, "eject: /a%s: start, stop or queue", action);
 	add(slash, err, &r, "--");
+	/* the operation that its /o names: all that waits, for nobody has two of them here */
+	if (call->option_count && action && !strcasecmp(action, "stop") && !call->values[S_SIDE] &&
+	    !call->values[S_SLOT] && !call->values[S_DRIVE])
+		return r;
 	add_medium(slash, call, err, &r);
 	return r;
 }
@@ -354,12 +368,12 @@ RSMFS_SLASH_VERB(rename_object)
 		return rsm_err_set(err, EINVAL, "rename: /o, the object, is missing");
 	if (!name && !call->values[S_DESCRIPTION])
 		return rsm_err_set(err, EINVAL, "rename: /n or /d is missing");
-	if (name && call->values[S_DESCRIPTION])
-		return rsm_err_set(err, EINVAL, "rename: /n or /d, one at a time");
 	add(slash, err, &r, "%s", name ? "rename" : "set");
+	if (name && call->values[S_DESCRIPTION])
+		add(slash, err, &r, "--description=%s", call->values[S_DESCRIPTION]);
 	add(slash, err, &r, "--");
 	if (call->by_name[S_OBJECT] && logical)
-		add(slash, err, &r, "name:%s", object);
+		add_logical_name(slash, object, err, &r);
 	else if (call->by_name[S_OBJECT])
 		add_pool(slash, object, NULL, err, &r);
 	else

@@ -10,6 +10,10 @@
 	{                                                                                          \
 		name, RSMFS_OPTION_TEXT, value, help                                               \
 	}
+#define CHOICE(name, value, help)                                                                  \
+	{                                                                                          \
+		name, RSMFS_OPTION_CHOICE, value, help                                             \
+	}
 #define NUMBER(name, value, help)                                                                  \
 	{                                                                                          \
 		name, RSMFS_OPTION_NUMBER, value, help                                             \
@@ -53,7 +57,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  "gives a cartridge back",
 	  { FLAG("force", "also when it holds files") } },
 	{ "undelete",
-	  "BARCODE POOL/NAME",
+	  "BARCODE POOL[/NAME]",
 	  "oc",
 	  2,
 	  2,
@@ -70,7 +74,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  { FLAG("read", "for reading (as without)"),
 	    FLAG("write", "for writing, too"),
 	    NUMBER("drive", "N", "in this drive (its element address)"),
-	    { "priority", RSMFS_OPTION_INTEGER, "N", "-15 to 15, higher goes first" },
+	    { "priority", RSMFS_OPTION_PRIORITY, "N", "-15 to 15, higher goes first" },
 	    FLAG("nowait", "fail when no drive is free now (the mount stays queued)"),
 	    FLAG("online", "fail when it is not in the library"),
 	    NUMBER("timeout", "S", "give up after so many seconds") } },
@@ -89,12 +93,12 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  1,
 	  false,
 	  "makes a pool",
-	  { TEXT("holds", "media|pools", "what it holds (media)"),
+	  { CHOICE("holds", "media|pools", "what it holds (media)"),
 	    TEXT("type", "TYPE", "media type, like LTO-8"),
 	    FLAG("no-draw", "takes no cartridges from Free by itself"),
 	    FLAG("no-return", "keeps deallocated cartridges"),
 	    NUMBER("limit", "N", "how many media may be allocated in it"),
-	    NUMBER("copies", "N", "2: a second cartridge is kept in step with each"),
+	    CHOICE("copies", "1|2", "2: a second cartridge is kept in step with each"),
 	    NUMBER("max-allocations", "N", "how often one may be allocated in its life"),
 	    FLAG("always", "it may be there already"), FLAG("existing", "it must be there already"),
 	    UMASK } },
@@ -121,7 +125,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  2,
 	  false,
 	  "gives a cartridge or pool another name",
-	  {} },
+	  { TEXT("description", "TEXT", "what it is for") } },
 	{ "swap",
 	  "PATH PATH",
 	  "oo",
@@ -171,7 +175,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	{ "eject",
 	  "PATH...",
 	  "o",
-	  0,
+	  1,
 	  RSMFS_VERB_OPERANDS,
 	  false,
 	  "puts cartridges into ports, in loads where they are more",
@@ -184,7 +188,8 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  2,
 	  false,
 	  "locks the doors of a library, or has them opened",
-	  { TEXT("inventory", "fast|full|none", "what follows when it is closed again (fast)") } },
+	  { CHOICE("inventory", "fast|full|none",
+		   "what follows when it is closed again (fast)") } },
 	{ "enable",
 	  "MEDIUM | drive N | library [LIBRARY]",
 	  "on",
@@ -331,8 +336,34 @@ const struct rsmfs_view_word *rsmfs_view_find(const char *name)
 	return NULL;
 }
 
-/* Verbs of the contract that this version does not have. */
-static const char *const later[] = { "fork", "erase", NULL };
+const struct rsmfs_verb_rule rsmfs_verb_rules[] = {
+	{ "allocate", "next new", NULL },
+	{ "allocate", "next medium", NULL },
+	{ "mount", "read write", NULL },
+	{ "createpool", "always existing", NULL },
+	{ "inventory", "fast full stop slot", NULL },
+	{ "eject", "force cancel", "cancel" },
+	{ "check", "list rollback view unview deep", NULL },
+	{ "check", "list rollback view unview repair", NULL },
+	{ .verb = NULL },
+};
+
+const struct rsmfs_verb_word rsmfs_verb_words[] = {
+	{ "door", "lock", 0, 1, NULL, false },
+	{ "door", "unlock", 0, 1, NULL, false },
+	{ "queue", "cancel", 1, RSMFS_VERB_OPERANDS, "the number of a work item", true },
+	{ "queue", "first", 1, 1, "the number of a work item", true },
+	{ "queue", "last", 1, 1, "the number of a work item", true },
+	{ "queue", "purge", 0, 0, NULL, false },
+	{ "requests", "satisfy", 1, 1, "the number of a request", true },
+	{ "requests", "refuse", 1, 1, "the number of a request", true },
+	{ "requests", "accept", 1, 1, "the number of a request", true },
+	{ "requests", "ask", 1, 1, "what is to be asked", false },
+	{ "requests", "wait", 1, 1, "the number of a request", true },
+	{ "requests", "purge", 0, 0, NULL, false },
+	{ "library", "create", 1, 1, "the folder", false },
+	{ .verb = NULL },
+};
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 {
@@ -340,12 +371,4 @@ const struct rsmfs_verb *rsmfs_verb_find(const char *name)
 		if (!strcmp(verb->name, name))
 			return verb;
 	return NULL;
-}
-
-bool rsmfs_verb_is_later(const char *name)
-{
-	for (size_t i = 0; later[i]; i++)
-		if (!strcmp(later[i], name))
-			return true;
-	return false;
 }

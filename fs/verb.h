@@ -13,8 +13,9 @@
 enum rsmfs_option_kind {
 	RSMFS_OPTION_FLAG = 1,
 	RSMFS_OPTION_TEXT,
+	RSMFS_OPTION_CHOICE, /* one of `value`: "media|pools" */
 	RSMFS_OPTION_NUMBER,
-	RSMFS_OPTION_INTEGER, /* may be negative */
+	RSMFS_OPTION_PRIORITY, /* -15 to 15 */
 	RSMFS_OPTION_SIZE,
 	RSMFS_OPTION_COUNT,	      /* 64 bits, ask for it with rsmfs_verb_size() */
 	RSMFS_OPTION_SECONDS_OR_FLAG, /* --wait or --wait=S */
@@ -47,8 +48,21 @@ struct rsmfs_verb {
 extern const struct rsmfs_verb rsmfs_verbs[];
 
 const struct rsmfs_verb *rsmfs_verb_find(const char *name); /* NULL: none */
-/* A verb of the contract that this version does not have. */
-bool rsmfs_verb_is_later(const char *name);
+
+/* Options of a verb of which one may be given at a time, and one that stands for all operands. */
+struct rsmfs_verb_rule {
+	const char *verb, *apart, *instead;
+};
+extern const struct rsmfs_verb_rule rsmfs_verb_rules[]; /* verb NULL ends it */
+
+/* What the first operand of some verbs has to be, and how many follow it then. */
+struct rsmfs_verb_word {
+	const char *verb, *word;
+	unsigned least, most;
+	const char *what; /* what is missing, when too few follow */
+	bool numbers;	  /* those that follow are */
+};
+extern const struct rsmfs_verb_word rsmfs_verb_words[]; /* verb NULL ends it */
 
 /* What `rsm view` can show, and what may restrict that: 'n' a library, 'o' a pool or cartridge, 0
  * nothing.
@@ -69,8 +83,7 @@ struct rsmfs_verb_call {
 	const char *values[RSMFS_VERB_OPTIONS]; /* NULL: not given; "" for a flag */
 };
 
-/* argv[0] is the verb; the strings are borrowed. -EINVAL: wrong usage; -ENOSYS: no such verb;
- * -EOPNOTSUPP: a verb of a later version.
+/* argv[0] is the verb; the strings are borrowed. -EINVAL: wrong usage; -ENOSYS: no such verb.
  */
 RSM_MUST_CHECK int rsmfs_verb_parse(int argc, char *const *argv, struct rsmfs_verb_call *ret_call,
 				    struct rsm_err *err);

@@ -56,6 +56,30 @@ static int parse_integer(const char *text, int64_t *ret_value)
 	return 0;
 }
 
+/* Is `word` one of those that `separators` part in `list`? */
+static bool is_one_of(const char *list, const char *separators, const char *word)
+{
+	size_t wanted = strlen(word);
+
+	while (*list) {
+		size_t length = strcspn(list, separators);
+
+		if (length == wanted && !memcmp(list, word, length))
+			return true;
+		list += length + (list[length] != '\0');
+	}
+	return false;
+}
+
+static int check_choice(const struct rsmfs_verb *verb, const struct rsmfs_option *option,
+			const char *value, struct rsm_err *err)
+{
+	if (is_one_of(option->value, "|", value))
+		return 0;
+	return rsm_err_set(err, EINVAL, "%s: --%s is one of %s, not '%s'", verb->name, option->name,
+			   option->value, value);
+}
+
 static int check_value(const struct rsmfs_verb *verb, const struct rsmfs_option *option,
 		       const char *value, struct rsm_err *err)
 {
@@ -66,17 +90,21 @@ static int check_value(const struct rsmfs_verb *verb, const struct rsmfs_option 
 	switch (option->kind) {
 	case RSMFS_OPTION_FLAG: break;
 	case RSMFS_OPTION_TEXT: r = *value ? 0 : -EINVAL; break;
+	case RSMFS_OPTION_CHOICE: return check_choice(verb, option, value, err);
 	case RSMFS_OPTION_SECONDS_OR_FLAG:
 		if (!*value)
 			break;
 		__attribute__((fallthrough));
 	case RSMFS_OPTION_NUMBER:
-	case RSMFS_OPTION_INTEGER:
 		r = parse_integer(value, &number);
-		if (!r && number < (option->kind == RSMFS_OPTION_INTEGER ? -INT32_MAX : 0))
+		if (!r && (number < 0 || number > INT32_MAX / 1000))
 			r = -ERANGE;
-		if (!r && number > INT32_MAX / 1000)
-			r = -ERANGE;
+		break;
+	case RSMFS_OPTION_PRIORITY:
+		r = parse_integer(value, &number);
+		if (r < 0 || number < -15 || number > 15)
+			return rsm_err_set(err, EINVAL, "%s: --%s is a number from -15 to 15",
+					   verb->name, option->name);
 		break;
 	case RSMFS_OPTION_COUNT:
 		r = value[strspn(value, "0123456789")] ? -EINVAL : rsmfs_parse_size(value, &bytes);
@@ -148,6 +176,96 @@ static int take_arguments(struct rsmfs_verb_call *call, int argc, char *const *a
 	return 0;
 }
 
+/* Of the options of a group one may be given. */
+static int check_group(const struct rsmfs_verb_call *call, const char *group, struct rsm_err *err)
+{
+	const char *given = NULL;
+
+	for (size_t i = 0; i < RSMFS_VERB_OPTIONS && call->verb->options[i].name; i++) {
+		const char *name = call->verb->options[i].name;
+
+		if (!call->values[i] || !is_one_of(group, " ", name))
+			continue;
+		if (given)
+			return rsm_err_set(err, EINVAL, "%s: --%s or --%s, not both",
+					   call->verb->name, given, name);
+		given = name;
+	}
+	return 0;
+}
+
+static int check_rules(const struct rsmfs_verb_call *call, struct rsm_err *err)
+{
+	bool is_enough = call->operand_count >= call->verb->least;
+	int r = 0;
+
+	for (const struct rsmfs_verb_rule *rule = rsmfs_verb_rules; r == 0 && rule->verb; rule++) {
+		if (strcmp(rule->verb, call->verb->name) != 0)
+			continue;
+		if (rule->instead && rsmfs_verb_flag(call, rule->instead))
+			is_enough = true;
+		r = check_group(call, rule->apart, err);
+	}
+	if (r == 0 && !is_enough)
+		r = rsm_err_set(err, EINVAL, "%s: an operand is missing: %s", call->verb->name,
+				call->verb->operands);
+	return r;
+}
+
+/* What follows the word that a verb begins with. */
+static int check_word(const struct rsmfs_verb_call *call, const struct rsmfs_verb_word *word,
+		      struct rsm_err *err)
+{
+	size_t count = call->operand_count - 1;
+
+	if (count < word->least)
+		return rsm_err_set(err, EINVAL, "%s %s: %s is missing", word->verb, word->word,
+				   word->what);
+	if (count > word->most)
+		return rsm_err_set(err, EINVAL, "%s %s: '%s' is one operand too many", word->verb,
+				   word->word, call->operands[word->most + 1]);
+	for (size_t i = 1; word->numbers && i <= count; i++) {
+		int64_t number;
+
+		if (parse_integer(call->operands[i], &number) < 0 || number < 1)
+			return rsm_err_set(err, EINVAL, "%s %s: '%s' is not %s", word->verb,
+					   word->word, call->operands[i], word->what);
+	}
+	return 0;
+}
+
+static int check_words(const struct rsmfs_verb_call *call, struct rsm_err *err)
+{
+	RSM_TEXT struct rsm_text known = { 0 };
+
+	if (!call->operand_count)
+		return 0;
+	for (const struct rsmfs_verb_word *word = rsmfs_verb_words; word->verb; word++) {
+		if (strcmp(word->verb, call->verb->name) != 0)
+			continue;
+		if (!strcmp(word->word, call->operands[0]))
+			return check_word(call, word, err);
+		rsm_text_printf(&known, "%s%s", known.length ? ", " : "", word->word);
+	}
+	if (!known.length)
+		return 0;
+	return rsm_err_set(err, EINVAL, "%s: '%s' is none of %s", call->verb->name,
+			   call->operands[0], known.failed ? "its words" : known.data);
+}
+
+static int check_count(const struct rsmfs_verb_call *call, struct rsm_err *err)
+{
+	const struct rsmfs_verb *verb = call->verb;
+
+	if (call->operand_count > verb->most)
+		return rsm_err_set(err, EINVAL, "%s: '%s' is one operand too many", verb->name,
+				   call->operands[verb->most]);
+	for (size_t i = 0; i < call->operand_count; i++)
+		if (!*call->operands[i])
+			return rsm_err_set(err, EINVAL, "%s: an operand is empty", verb->name);
+	return 0;
+}
+
 int rsmfs_verb_parse(int argc, char *const *argv, struct rsmfs_verb_call *ret_call,
 		     struct rsm_err *err)
 {
@@ -158,24 +276,17 @@ int rsmfs_verb_parse(int argc, char *const *argv, struct rsmfs_verb_call *ret_ca
 		return rsm_err_set(err, EINVAL, "a verb is needed");
 	call.verb = rsmfs_verb_find(argv[0]);
 	if (!call.verb)
-		return rsm_err_set(err, rsmfs_verb_is_later(argv[0]) ? EOPNOTSUPP : ENOSYS,
-				   rsmfs_verb_is_later(argv[0])
-					   ? "%s is not available in this version"
-					   : "there is no verb '%s'",
-				   argv[0]);
+		return rsm_err_set(err, ENOSYS, "there is no verb '%s'", argv[0]);
 	call.operands = calloc((size_t)argc, sizeof(*call.operands));
 	if (!call.operands)
 		return rsm_err_oom(err);
 	r = take_arguments(&call, argc, argv, err);
-	if (!r && call.operand_count < call.verb->least)
-		r = rsm_err_set(err, EINVAL, "%s: an operand is missing: %s", call.verb->name,
-				call.verb->operands);
-	if (!r && call.operand_count > call.verb->most)
-		r = rsm_err_set(err, EINVAL, "%s: '%s' is one operand too many", call.verb->name,
-				call.operands[call.verb->most]);
-	for (size_t i = 0; !r && i < call.operand_count; i++)
-		if (!*call.operands[i])
-			r = rsm_err_set(err, EINVAL, "%s: an operand is empty", call.verb->name);
+	if (!r)
+		r = check_count(&call, err);
+	if (!r)
+		r = check_rules(&call, err);
+	if (!r)
+		r = check_words(&call, err);
 	if (r < 0) {
 		rsmfs_verb_call_fini(&call);
 		return r;

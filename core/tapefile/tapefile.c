@@ -18,6 +18,8 @@ struct tape_file {
 		last_bytes; /* of the first record, those behind it, the last */
 };
 
+enum { MEDIUM_ERROR = 0x03 }; /* a sense key */
+
 struct tapefile {
 	struct rsm_volume volume;
 	struct rsm_tape_drive *drive;
@@ -26,6 +28,7 @@ struct tapefile {
 	uint64_t head_block;
 	struct tape_file *files;
 	size_t count, room;
+	char reason[256]; /* why it takes no changes, and what cannot be read */
 };
 
 static void tapefile_free(struct tapefile *tape)
@@ -72,11 +75,11 @@ static bool no_room(struct rsm_volume *volume, uint64_t bytes)
 
 static void status(struct rsm_volume *volume, struct rsm_volume_status *ret_status)
 {
-	*ret_status = (struct rsm_volume_status){
-		.block_size = RSM_CONTAINER_OF(volume, struct tapefile, volume)->block_size,
-		.read_only = true,
-		.reason = "not an LTFS volume",
-	};
+	struct tapefile *tape = RSM_CONTAINER_OF(volume, struct tapefile, volume);
+
+	*ret_status =
+		(struct rsm_volume_status){ .block_size = tape->block_size, .read_only = true };
+	snprintf(ret_status->reason, sizeof ret_status->reason, "%s", tape->reason);
 }
 
 static void free_volume(struct rsm_volume *volume)
@@ -123,6 +126,33 @@ static int read_length(struct tapefile *tape, char *buf, uint64_t block, uint64_
 	return r;
 }
 
+/* A damaged file is what can be read of it. Returns r, the error that is in err. */
+static int add_damaged(struct tapefile *tape, char *buf, uint64_t start, uint64_t first_bytes,
+		       int r, struct rsm_err *err)
+{
+	struct tape_file file = { .start = start,
+				  .records = 1,
+				  .first_bytes = first_bytes,
+				  .last_bytes = first_bytes },
+			 *added;
+	struct rsm_tape_position position;
+	uint64_t last_bytes = 0;
+	struct rsm_err own;
+
+	/* only where the drive stands behind what it could read is more of it known */
+	if (rsm_tape_drive_position(tape->drive, &position, &own) == 0 &&
+	    position.block > start + 1 &&
+	    read_length(tape, buf, position.block - 1, &last_bytes, &own) == 0) {
+		file.records = position.block - start;
+		file.last_bytes = last_bytes;
+	}
+	added = add_file(tape);
+	if (!added)
+		return rsm_err_oom(err);
+	*added = file;
+	return r;
+}
+
 /* One file, from `start`. Outcomes of reading: END_OF_DATA when the tape ends there. */
 static int scan_file(struct tapefile *tape, char *buf, uint64_t start, uint64_t *ret_next,
 		     struct rsm_err *err)
@@ -138,6 +168,8 @@ static int scan_file(struct tapefile *tape, char *buf, uint64_t start, uint64_t 
 		*ret_next = start + 1; /* an empty file; two filemarks end many tapes */
 	} else {
 		r = rsm_tape_drive_space_filemarks(tape->drive, 1, NULL, err);
+		if (r < 0)
+			return add_damaged(tape, buf, start, file.first_bytes, r, err);
 		last = r == RSM_TAPE_END_OF_DATA;
 		if (r == 0 || last)
 			r = rsm_tape_drive_position(tape->drive, &position, err);
@@ -171,9 +203,16 @@ static int scan(struct tapefile *tape, struct rsm_err *err)
 		return rsm_err_oom(err);
 	while (r == 0 && tape->count < FILES_MAX)
 		r = scan_file(tape, buf, block, &block, err);
-	if (r < 0 && tape->count == 0)
+	if (r < 0 && tape->count == 0 && err->key != MEDIUM_ERROR)
 		return r;
-	/* what can be read can be read: a damaged rest is no reason to show nothing */
+	/* what can be read can be read: a damaged rest is no reason to show nothing, and no fault
+	 * of the drive */
+	snprintf(tape->reason, sizeof tape->reason, "not an LTFS volume");
+	if (r < 0)
+		snprintf(tape->reason, sizeof tape->reason,
+			 "not an LTFS volume; damaged behind %zu files, the last of which may be "
+			 "cut: %.160s",
+			 tape->count, err->msg);
 	while (tape->count && tape->files[tape->count - 1].records == 0)
 		tape->count--;
 	if (!tape->block_size)

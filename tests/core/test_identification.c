@@ -217,6 +217,28 @@ static void a_deallocated_one_stays_free_under_its_old_label(void **state)
 	assert_string_equal(medium.old_uuid, "");
 }
 
+static void a_forgotten_one_comes_back_to_import(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_medium medium, gone, back;
+	struct rsm_identification found;
+
+	given_free_cartridges(f, 1);
+	medium = given_allocated(f, given_pool(f, "Backup").id, "monday");
+	formatted(f, medium.id);
+	assert_done(rsm_deallocate(f->catalog, medium.id, true, &medium, &f->err), &f->err);
+	found = ours(medium.old_uuid, "Backup", "monday");
+	found.lmid = NULL;
+	f->element_count = 0;
+	reconcile(f);
+	assert_done(rsm_medium_forget(f->catalog, medium.id, &gone, &f->err), &f->err);
+
+	back = given_unknown(f, "A00001L8");
+	identify(f, back.id, &found, &back);
+	assert_in_pool(f, &back, "Import/LTO-8");
+	assert_int_equal(back.state, RSM_MEDIUM_IMPORT);
+}
+
 static void the_medium_wins_over_an_old_catalogue(void **state)
 {
 	struct fixture *f = *state;
@@ -330,6 +352,7 @@ int main(int argc, char **argv)
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		EACH(each_label_has_its_place),
+		EACH(a_forgotten_one_comes_back_to_import),
 		EACH(our_keys_bring_back_pool_name_owner_and_lmid),
 		EACH(a_taken_name_is_varied_and_the_medium_learns_it),
 		EACH(a_pool_in_the_way_is_varied_too),

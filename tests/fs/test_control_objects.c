@@ -35,7 +35,7 @@ static void single_attributes_are_set(void **state)
 	expect_done(control, 0, "createpool Backup");
 	expect_done(control, 0, "set Backup limit=1 draw=0 return_to_free=no");
 	expect_reply(control, 0, "view pools Backup",
-		     "row\tBackup\tmedia\tLTO-8\t0\t0\t0\t0\t1\t0\t1\n");
+		     "row\tBackup\tmedia\tLTO-8\t0\t0\t0\t0\t1\t0\t1\t\t");
 	expect_done(control, 0, "set Backup draw=yes");
 	expect_done(control, 0, "allocate Backup/monday");
 	expect_failure(control, 0, "allocate Backup/tuesday", EDQUOT);
@@ -45,6 +45,24 @@ static void single_attributes_are_set(void **state)
 	expect_done(control, 0, "set drive:256 enabled=0 description=noisy");
 	expect_done(control, 0, "set drive:256 enabled=1");
 	expect_done(control, 0, "set library:1 description=cellar");
+	expect_done(control, 0, "set Backup description=nightly");
+	expect_reply(control, 0, "view drives", "\tnoisy\n");
+	expect_reply(control, 0, "view libraries", "\tcellar\n");
+	expect_reply(control, 0, "view pools Backup", "\t1\tnightly\t");
+	expect_done(control, 0, "rename --description=of_Tuesdays Backup/monday tuesday");
+	expect_reply(control, 0, "view logical Backup/tuesday", "of_Tuesdays");
+	expect_failure(control, 0, "createpool --holds=pools --type=LTO-8 Films", EINVAL);
+}
+
+static void how_many_cleanings_are_left_is_set_on_a_cleaner(void **state)
+{
+	(void)state;
+	expect_failure(control, 0, "set A00001L8 uses=3", EMEDIUMTYPE);
+	expect_failure(control, 0, "set CLN001L1 uses=many", EINVAL);
+	expect_failure(control, 1000, "set CLN001L1 uses=50", EPERM);
+	expect_reply(control, 0, "view media CLN001L1", "\t\t\t\n");
+	expect_done(control, 0, "set CLN001L1 uses=50");
+	expect_reply(control, 0, "view media CLN001L1", "\t50\n");
 }
 
 static void uses_of_a_cleaner_are_what_a_person_says(void **state)
@@ -150,6 +168,9 @@ static void a_library_restricts_what_is_shown_to_it(void **state)
 		expect_failure(control, 0, call, ENODEV);
 	}
 	expect_reply(control, 0, "view drives 1", "row\t256\t");
+	expect_reply(control, 0, "view media library:1", "\tA00001L8\t");
+	expect_reply(control, 0, "view sides library:1", "\tA00001L8\t");
+	expect_failure(control, 0, "view sides library:2", ENODEV);
 }
 
 static void what_lies_in_an_element_is_named_by_it(void **state)
@@ -157,7 +178,9 @@ static void what_lies_in_an_element_is_named_by_it(void **state)
 	(void)state;
 	expect_reply(control, 0, "view media slot:1001", "\tA00001L8\t");
 	expect_reply(control, 0, "view media slot:1:1001", "\tA00001L8\t");
-	expect_failure(control, 0, "view media slot:1099", ENOMEDIUM);
+	expect_failure(control, 0, "view media slot:1099", ENXIO);
+	expect_failure(control, 0, "view media port:10", ENOMEDIUM);
+	expect_failure(control, 0, "view media port:1001", ENXIO);
 	expect_failure(control, 0, "view media slot:", EINVAL);
 	expect_failure(control, 0, "view media slot:1x", EINVAL);
 }
@@ -171,7 +194,7 @@ static void a_drive_is_emptied_by_its_number(void **state)
 	expect_failure(control, 1000, "dismount drive:257", EACCES);
 	expect_reply(control, 0, "dismount drive:257", "row\tmonday\t");
 	expect_failure(control, 0, "dismount drive:257", ENOMEDIUM);
-	expect_failure(control, 0, "dismount drive:9", ENOMEDIUM);
+	expect_failure(control, 0, "dismount drive:9", ENXIO);
 }
 
 static void a_refresh_looks_once(void **state)
@@ -200,6 +223,7 @@ static const struct CMUnitTest tests[] = {
 	A_TEST(uses_of_a_cleaner_are_what_a_person_says),
 	A_TEST(a_drive_that_is_gone_is_forgotten_and_no_other),
 	A_TEST(what_cannot_be_set_is_told),
+	A_TEST(how_many_cleanings_are_left_is_set_on_a_cleaner),
 	A_TEST(how_long_things_are_kept_is_set_on_the_computer),
 	A_TEST(every_kind_of_object_can_be_seen),
 	A_TEST(a_library_restricts_what_is_shown_to_it),

@@ -174,10 +174,14 @@ static void what_a_library_was_told_to_do_is_in_its_history(void **state)
 static void what_is_changed_is_an_event(void **state)
 {
 	static const char *const lines[] = {
-		"event=createpool pool=A",	 "event=renamepool pool=B from=A",
-		"event=setpool pool=B",		 "event=deletepool pool=B",
-		"event=disable drive=256",	 "event=enable drive=256",
-		"event=disable medium=A00001L8", "event=disable library=1",
+		"event=createpool pool=A",
+		"event=renamepool pool=B from=A",
+		"event=setpool pool=B",
+		"event=deletepool pool=B",
+		"event=disable drive=\"drive 256\"",
+		"event=enable drive=\"drive 256\"",
+		"event=disable medium=A00001L8",
+		"event=disable library=1",
 	};
 
 	(void)state;

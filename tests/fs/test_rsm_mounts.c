@@ -57,6 +57,8 @@ static void the_mount_is_found_when_it_is_clear_which(void **state)
 	expect_choice(two, NULL, "/mnt/b/Backup", "Backup", "/mnt/b");
 	expect_choice(two, NULL, "/mnt/b", "/mnt/a/Backup", "/mnt/a");
 	expect_choice(two, NULL, "/mnt/ab", "/mnt/abc", NULL);
+	expect_choice(two, NULL, "/mnt", "b/Backup/monday", "/mnt/b");
+	expect_choice(two, NULL, "/mnt/x", "../a", "/mnt/a");
 }
 
 static char top[64], pool[96];
@@ -129,11 +131,27 @@ static void where_one_stands_counts_when_the_name_is_there(void **state)
 	assert_int_equal(rmdir(path), 0);
 }
 
+static void a_relative_path_leads_into_the_mount_from_outside(void **state)
+{
+	char way[128];
+
+	(void)state;
+	snprintf(way, sizeof way, "%s/Backup/monday", top + strlen("/tmp/"));
+	expect_name("/tmp", 'o', way, "Backup/monday");
+	expect_name("/tmp", 'c', way, "Backup/monday");
+	expect_name("/tmp", 'n', way, way);
+	/* what the tree has by that name goes first */
+	expect_name(top, 'o', "Backup", "Backup");
+	expect_name("/", 'o', "Backup/../Backup/x", "Backup/../Backup/x");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(only_mounts_of_ours_count_once),
 	cmocka_unit_test(the_mount_is_found_when_it_is_clear_which),
 	cmocka_unit_test_setup_teardown(operands_are_named_from_the_top_of_the_tree, folder_new,
 					folder_free),
+	cmocka_unit_test_setup_teardown(a_relative_path_leads_into_the_mount_from_outside,
+					folder_new, folder_free),
 	cmocka_unit_test_setup_teardown(where_one_stands_counts_when_the_name_is_there, folder_new,
 					folder_free),
 };

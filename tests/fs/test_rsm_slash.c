@@ -45,6 +45,23 @@ static void expect_result(const char *call, int result)
 	rsmfs_slash_fini(&slash);
 }
 
+static void a_logical_medium_is_named_by_path_or_by_name(void **state)
+{
+	(void)state;
+	expect("mount|/lfmonday", "mount -- name:monday");
+	expect("mount|/lfBackup\\monday", "mount -- Backup/monday");
+	expect("deallocate|/lfBackup/monday", "deallocate -- Backup/monday");
+}
+
+static void an_option_that_the_verb_does_not_have_is_wrong(void **state)
+{
+	(void)state;
+	expect_result("allocate|/mBackup|/onever", -EINVAL);
+	expect_result("mount|/lfx|/ofast", -EINVAL);
+	expect_result("dismount|/lfx|/odefer", -EINVAL);
+	expect("dismount|/lfx|/oDEFERRED", "dismount --deferred -- name:x");
+}
+
 static void media_are_allocated_as_scripts_do(void **state)
 {
 	(void)state;
@@ -84,6 +101,7 @@ static void media_are_named_by_guid_name_slot_or_drive(void **state)
 	expect("dismount|/pfA00001L8|/o", "dismount --deferred -- A00001L8");
 	expect("eject|/s1001|/l1", "eject -- slot:1:1001");
 	expect("eject|/df256|/lf1|/astop", "eject --cancel -- drive:1:256");
+	expect("eject|/o{1}|/aStop", "eject --cancel --");
 	expect("freemedia|/pfA00001L8", "free --yes -- A00001L8");
 	expect("freemedia|/lfmonday", "free --yes -- name:monday");
 	expect("erase|/pfA00001L8|/r|/t500|/b", "free --erase --yes -- A00001L8");
@@ -112,6 +130,7 @@ static void the_rest_has_its_like(void **state)
 	expect("refresh|/tgLTO-8", "refresh -- LTO-8");
 	expect("rename|/tlogical_media|/ofmonday|/nfriday", "rename -- name:monday friday");
 	expect("rename|/tmedia_pool|/ofA\\B|/dfilms", "set -- A/B description=films");
+	expect("rename|/tlogical_media|/ofA\\B|/nC|/dfilms", "rename --description=films -- A/B C");
 	expect("view|/tPHYSICAL_MEDIA|/cfBackup", "view media Backup");
 	expect("view|/tLibRequest", "view queue");
 	expect("View|/tDRIVE|/guiddisplay|/b", "view drives");
@@ -203,6 +222,8 @@ static void every_call_that_comes_out_is_one_of_rsm(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(media_are_allocated_as_scripts_do),
+	cmocka_unit_test(a_logical_medium_is_named_by_path_or_by_name),
+	cmocka_unit_test(an_option_that_the_verb_does_not_have_is_wrong),
 	cmocka_unit_test(pools_draw_only_when_they_are_told_to),
 	cmocka_unit_test(media_are_named_by_guid_name_slot_or_drive),
 	cmocka_unit_test(mounts_have_their_switches),

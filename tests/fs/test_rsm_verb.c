@@ -79,9 +79,65 @@ static void wrong_usage_is_named(void **state)
 	assert_int_equal(PARSE(&call, &err, "mount", "a", "--read=1"), -EINVAL);
 	assert_int_equal(PARSE(&call, &err, "mount", "a", "--sideways"), -EINVAL);
 	assert_int_equal(PARSE(&call, &err, "mount", ""), -EINVAL);
-	assert_int_equal(PARSE(&call, &err, "fork", "a", "b"), -EOPNOTSUPP);
-	assert_string_equal(err.msg, "fork is not available in this version");
 	assert_int_equal(PARSE(&call, &err, "nonsense"), -ENOSYS);
+}
+
+static void expect_wrong(const char *message, const char **argv)
+{
+	struct rsmfs_verb_call call;
+	struct rsm_err err;
+
+	assert_int_equal(parse(&call, &err, argv), -EINVAL);
+	assert_string_equal(err.msg, message);
+}
+
+#define WRONG(message, ...) expect_wrong(message, (const char *[]){ __VA_ARGS__, NULL })
+
+static void what_does_not_go_together_is_wrong_usage(void **state)
+{
+	struct rsmfs_verb_call call;
+	struct rsm_err err;
+
+	(void)state;
+	WRONG("mount: --read or --write, not both", "mount", "a", "--write", "--read");
+	WRONG("inventory: --fast or --full, not both", "inventory", "--full", "--fast");
+	WRONG("createpool: --always or --existing, not both", "createpool", "--existing",
+	      "--always", "a");
+	WRONG("allocate: --new or --next, not both", "allocate", "a", "--next=b", "--new");
+	WRONG("check: --deep or --list, not both", "check", "a", "--list", "--deep");
+	assert_done(PARSE(&call, &err, "check", "a", "--deep", "--repair"), &err);
+	rsmfs_verb_call_fini(&call);
+	WRONG("eject: an operand is missing: PATH...", "eject");
+	assert_done(PARSE(&call, &err, "eject", "--cancel"), &err);
+	rsmfs_verb_call_fini(&call);
+}
+
+static void words_and_values_that_nobody_knows_are_wrong_usage(void **state)
+{
+	struct rsmfs_verb_call call;
+	struct rsm_err err;
+
+	(void)state;
+	WRONG("createpool: --holds is one of media|pools, not 'cats'", "createpool", "a", "--holds",
+	      "cats");
+	WRONG("createpool: --copies is one of 1|2, not '3'", "createpool", "a", "--copies=3");
+	WRONG("mount: --priority is a number from -15 to 15", "mount", "a", "--priority=16");
+	WRONG("door: 'open' is none of lock, unlock", "door", "open");
+	WRONG("door: --inventory is one of fast|full|none, not 'slow'", "door", "unlock",
+	      "--inventory", "slow");
+	WRONG("queue: 'stop' is none of cancel, first, last, purge", "queue", "stop");
+	WRONG("queue cancel: the number of a work item is missing", "queue", "cancel");
+	WRONG("queue cancel: 'x' is not the number of a work item", "queue", "cancel", "1", "x");
+	WRONG("queue purge: '7' is one operand too many", "queue", "purge", "7");
+	WRONG("queue first: '2' is one operand too many", "queue", "first", "1", "2");
+	WRONG("requests satisfy: the number of a request is missing", "requests", "satisfy");
+	WRONG("requests wait: '0' is not the number of a request", "requests", "wait", "0");
+	WRONG("requests ask: what is to be asked is missing", "requests", "ask");
+	WRONG("library: 'make' is none of create", "library", "make", "x");
+	assert_done(PARSE(&call, &err, "queue", "cancel", "1", "2", "3"), &err);
+	rsmfs_verb_call_fini(&call);
+	assert_done(PARSE(&call, &err, "requests", "ask", "bring coffee"), &err);
+	rsmfs_verb_call_fini(&call);
 }
 
 static void what_is_written_is_parsed_alike(void **state)
@@ -176,6 +232,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(wait_takes_seconds_or_nothing),
 	cmocka_unit_test(a_generation_has_64_bits_and_no_unit),
 	cmocka_unit_test(wrong_usage_is_named),
+	cmocka_unit_test(what_does_not_go_together_is_wrong_usage),
+	cmocka_unit_test(words_and_values_that_nobody_knows_are_wrong_usage),
 	cmocka_unit_test(what_is_written_is_parsed_alike),
 	cmocka_unit_test(every_verb_has_its_usage),
 	cmocka_unit_test(sizes_are_decimal_unless_they_say_otherwise),

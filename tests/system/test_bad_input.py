@@ -240,6 +240,26 @@ def blank_and_foreign_tapes_go_to_unrecognized(bench):
 
 
 @test()
+def a_damaged_foreign_tape_is_read_up_to_the_damage(bench):
+    """What is before it can be read; the cartridge says where it ends, and no drive is blamed."""
+    library = bench.library(cartridges=1)
+    folder = f"{library}/slots/1010/Q00003L8"
+    os.makedirs(folder)
+    good = random_bytes(16384, 5)
+    tape = b"".join(struct.pack("<I", 8192) + good[at:at + 8192] + struct.pack("<I", 8192) for at in (0, 8192))
+    write_file(f"{folder}/partition0.tap", tape + struct.pack("<I", 8192) + b"x" * 8192 + struct.pack("<I", 8193) + tape)
+    bench.allow_error("Q00003L8")
+    mount = bench.mount(library)
+    tape = mount / "Unrecognized/LTO-8/Q00003L8"
+    wait_until("the tape is listed", lambda: os.path.isdir(tape) and os.listdir(tape) == ["file000000"], 30)
+
+    expect("damaged" in rsm_xattr(tape, "health"), "its health", rsm_xattr(tape, "health"))
+    expect(read_file(tape + "/file000000") == good, "what is before the damage differs")
+    requests = mount.rsm("view", "requests", "--plain").stdout
+    expect("device-service" not in requests, "a drive was blamed", requests)
+
+
+@test()
 def read_only_library(bench):
     """A library folder that cannot be written: one clear line, or a mount that only reads."""
     need_root()

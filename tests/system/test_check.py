@@ -122,7 +122,7 @@ def check_of_a_good_cartridge(bench):
     expect(told["files"] == [] and scan["damaged_files"] == 0 and scan["unreferenced_blocks"] == 0
            and scan["unreadable"] == 0 and scan["indexes"] >= 3, f"scan: {scan}")
     expect("say --yes" in mount.rsm("check", "P/c", "--repair", check=False).stderr, "it does not ask")
-    expect(mount.rsm("check", "P/c", "--list", "--deep", check=False).returncode == 1, "both were taken")
+    expect(mount.rsm("check", "P/c", "--list", "--deep", check=False).returncode == 2, "both were taken")
     expect(mount.rsm("check", "P", check=False).returncode == 1, "a pool was checked")
     mount.unmount()
     assert_good(bench, folder)

@@ -34,6 +34,10 @@ def bash_completes_pools_media_and_drives(bench):
     expect(complete(mount, "mount", "--drive", "25") == ["256", "257"], "drives")
     expect("--priority" in complete(mount, "mount", "--p"), "options of a verb")
     expect("drive:257" in complete(mount, "dismount", "drive"), "dismount drive:N")
+    # bash parts words at colons, and puts what is offered behind the last of them
+    expect(complete(mount, "dismount", "drive", ":", "25") == ["256", "257"], "behind a colon",
+           complete(mount, "dismount", "drive", ":", "25"))
+    expect("uses=" in complete(mount, "set", "library", ":", "1", "us"), "the word behind one with a colon")
     expect("media-types" in complete(mount, "view", "me"), "kinds of objects")
     expect(complete(mount, "set", "comp") == ["computer"], "what can be set")
     expect("keep_items=" in complete(mount, "set", "computer", "keep_i"), "keys")
@@ -70,7 +74,10 @@ def a_script_of_rsm_exe_runs(bench):
     rsm("rename", "/tlogical_media", "/ofmonday", "/nfriday")
     rsm("refresh", f"/pf{barcode}")
     rsm("inventory", "/l1", "/afast")
-    rsm("deallocate", "/lffriday", ok=False)  # it holds a file
+    rsm("deallocate", "/lfBackup\\friday", ok=False)  # it holds a file
+    rsm("rename", "/tlogical_media", "/ofBackup/friday", "/nsunday", "/dof Sundays")
+    expect("of Sundays" in rsm("view", "/tlogical_media"), "a description beside the name")
+    rsm("rename", "/ofBackup/sunday", "/nfriday")
     os.unlink(mount / "Backup/friday/f")
     rsm("deallocate", "/lffriday")
     rsm("deletepool", "/mBackup")
