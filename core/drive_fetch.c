@@ -218,6 +218,16 @@ static bool keeps_cartridge(struct rsm_drive_worker *worker)
 			     worker->element, &m, NULL) == 0;
 }
 
+/* It could not be had, and the catalogue knows by now that it is not here: nobody tries again. */
+static bool has_left(const struct rsm_cartridge *cartridge, int r)
+{
+	struct rsm_medium m;
+
+	return r == -ENOMEDIUM &&
+	       rsm_medium_get(cartridge->manager->catalog, cartridge->id, &m, NULL) == 0 &&
+	       m.location == RSM_AT_OFFLINE;
+}
+
 void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
 {
 	struct rsm_manager *manager = worker->manager;
@@ -274,6 +284,8 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		cartridge->retry_at_ns = 0;
 		cartridge->identify = identify;
 	}
+	if (has_left(cartridge, r))
+		cartridge->library = 0;
 	if (r == -EMEDIUMTYPE && !traded)
 		cartridge->label_at_ns = 0; /* it will not be another one next time */
 	worker->state = keeps ? RSM_DRIVE_FAILED : RSM_DRIVE_EMPTY;
