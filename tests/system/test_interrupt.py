@@ -13,12 +13,12 @@ SECOND_READER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "second
 SETTLE_S = 0.5  # by then what does not block has ended
 
 
-def slow_down(library):
+def slow_down(library, robot_s):
     """From the next mount on the robot takes its time."""
     path = os.path.join(library, "library.conf")
     conf = [line for line in read_file(path).decode().splitlines()
             if line.split("=")[0].strip() not in ("timing", "robot_s", "load_s", "unload_s")]
-    conf += ["timing = real", f"robot_s = {ROBOT_S}", "load_s = 1", "unload_s = 1", ""]
+    conf += ["timing = real", f"robot_s = {robot_s}", "load_s = 1", "unload_s = 1", ""]
     write_file(path, "\n".join(conf).encode())
 
 
@@ -55,7 +55,7 @@ class Waiter:
         return taken
 
 
-def given_slow_library(bench, options="", staged=True):
+def given_slow_library(bench, options="", staged=True, robot_s=ROBOT_S):
     """One drive; every cartridge is allocated, with a file on it; Archive/d has staged data if that is wanted."""
     library = bench.library(drives=1, slots=8, ports=2, cartridges=4, capacity="100M")
     mount = bench.mount(library)
@@ -66,7 +66,7 @@ def given_slow_library(bench, options="", staged=True):
         write_file(mount / f"Archive/{name}/file", name.encode() * 300_000)
     mount.rsm("sync")
     mount.unmount()
-    slow_down(library)
+    slow_down(library, robot_s)
     mount = bench.mount(library, options=f"migrate_delay=60000,dismount_delay=1,{options}".rstrip(","))
     if staged:
         write_file(mount / "Archive/d/more", b"d" * 1000)
@@ -98,7 +98,7 @@ def every_wait_ends_within_a_second_of_ctrl_c(bench):
     for words in (["sync", mount / "Archive/d/more"], [RSM, "-m", mount.point, "find", "fi"],
                   [RSM, "-m", mount.point, "export", bench.path("catalogue")], ["ls", mount / "Archive/c"],
                   [RSM, "-m", mount.point, "view", "media"]):
-        bench.run(*words, timeout=2)
+        bench.run(*words, timeout=ROBOT_S - 2)
     # people
     times.append(rsm("inject", "inject", "--timeout", "60"))
     times.append(rsm("events --follow", "events", "--follow"))
@@ -141,7 +141,7 @@ mmap.mmap(fd, 0, prot=mmap.PROT_READ)[100000]
 @test(timeout=200)
 def every_system_call_that_waits_ends_within_a_second_of_ctrl_c(bench):
     """With -o browse=mount each look into a cartridge waits for it."""
-    library, mount = given_slow_library(bench, "browse=mount", staged=False)
+    library, mount = given_slow_library(bench, "browse=mount", staged=False, robot_s=60)
     c, d, freed = mount / "Archive/c", mount / "Archive/d", rsm_xattr(mount / "Archive/b", "barcode")
     mount.rsm("deallocate", "--force", "Archive/b")
     times = {}
