@@ -15,11 +15,11 @@
 struct rsm_emulated_element {
 	enum rsm_element_type type;
 	uint16_t address;
-	char *cartridge;   /* name of its folder; NULL: none, or no one knows which */
-	bool crowded;	   /* several cartridges stand in it: it holds one */
-	bool absent;	   /* its folder is not there: a magazine that was taken out */
-	bool by_operator;  /* not put there by the robot */
-	bool put_in;	   /* something was, by one rename, since who looks for that has cleared it */
+	char *cartridge;  /* name of its folder; NULL: none, or no one knows which */
+	bool crowded;	  /* several cartridges stand in it: it holds one */
+	bool absent;	  /* its folder is not there: a magazine that was taken out */
+	bool by_operator; /* not put there by the robot */
+	bool put_in; /* something was, by one rename, since who looks for that has cleared it */
 	bool source_valid; /* moved by the robot from `source` */
 	uint16_t source;
 
