@@ -140,6 +140,10 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	if (r == 0)
 		r = rsm_medium_begin_labelling(catalog_of(worker), cartridge->id,
 					       worker->medium.volume_uuid, err);
+	if (r > 0) { /* deallocated meanwhile: it stays what it was */
+		rsm_drive_identity_fini(&identity);
+		return 0;
+	}
 	if (r == 0)
 		r = rsm_tape_drive_prevent_removal(worker->drive, true, err);
 	worker->prevented = true;

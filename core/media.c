@@ -428,6 +428,26 @@ static int forget_labelling_locked(struct rsm_catalog *catalog, int64_t id, stru
 			       "i", id);
 }
 
+/* Outcome 1: it is not to bear that volume any more. */
+static int begin_labelling_locked(struct rsm_catalog *catalog, int64_t id, const char *uuid,
+				  struct rsm_err *err)
+{
+	int64_t wanted = 1;
+	int r = uuid ? rsm_catalog_number(
+			       catalog, &wanted, err,
+			       "SELECT lower(volume_uuid) = lower(?2) FROM side WHERE id "
+			       "= ?1",
+			       "is", id, uuid)
+		     : 0;
+
+	if (r != 0 || !wanted)
+		return r < 0 ? r : 1;
+	return rsm_catalog_run(catalog, err,
+			       "INSERT OR REPLACE INTO setting (key, value) VALUES ('labelling ' "
+			       "|| ?1 || ' ' || lower(?2), '')",
+			       "is", id, uuid ? uuid : "free");
+}
+
 int rsm_medium_begin_labelling(struct rsm_catalog *catalog, int64_t id, const char *uuid,
 			       struct rsm_err *err)
 {
@@ -436,10 +456,7 @@ int rsm_medium_begin_labelling(struct rsm_catalog *catalog, int64_t id, const ch
 
 	if (r < 0)
 		return r;
-	r = rsm_catalog_run(catalog, err,
-			    "INSERT OR REPLACE INTO setting (key, value) VALUES ('labelling ' || "
-			    "?1 || ' ' || lower(?2), '')",
-			    "is", id, uuid ? uuid : "free");
+	r = begin_labelling_locked(catalog, id, uuid, err);
 	return rsm_catalog_end_locked(catalog, r, err);
 }
 

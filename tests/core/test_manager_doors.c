@@ -173,27 +173,42 @@ static void unlocking_empties_the_drives_and_a_locked_door_stays_shut(void **sta
 
 /* ---- magazines ---- */
 
+static bool is_present(struct world *world, int64_t library, uint32_t address)
+{
+	struct rsm_element *elements;
+	bool present = false;
+	size_t count;
+
+	assert_done(rsm_manager_elements(world->manager, library, &elements, &count, &world->err),
+		    &world->err);
+	for (size_t i = 0; i < count; i++)
+		if (elements[i].address == address)
+			present = rsm_element_is_present(&elements[i]);
+	free(elements);
+	return present;
+}
+
+static void await_absence(struct world *world, int64_t library, uint32_t address)
+{
+	for (int i = 0; i < 500 && is_present(world, library, address); i++)
+		usleep(10000);
+	assert_false(is_present(world, library, address));
+}
+
 static void a_magazine_taken_out_takes_its_cartridges_off_line_until_it_returns(void **state)
 {
 	struct world *world = *state;
 	int64_t id = given_written(world, "monday");
 	struct rsm_medium before = medium_of(world, id), spare;
-	struct rsm_element *elements;
 	uint32_t slot;
 	char command[200];
-	size_t count;
 
 	snprintf(command, sizeof command, "mv slots/%u slots/1008 shelf/", before.element);
 	in_folder(world, command);
 	await_location(world, id, RSM_AT_OFFLINE);
 	assert_int_equal(try_read(world->manager, id, "file", 5000, 7, &world->err), -ENOMEDIUM);
-	assert_done(rsm_manager_elements(world->manager, before.library, &elements, &count,
-					 &world->err),
-		    &world->err);
-	for (size_t i = 0; i < count; i++)
-		if (elements[i].address == before.element || elements[i].address == 1008)
-			assert_false(rsm_element_is_present(&elements[i]));
-	free(elements);
+	await_absence(world, before.library, before.element);
+	await_absence(world, before.library, 1008);
 	/* nobody is sent to a slot that is not there */
 	spare = barcode_of(world, "A00003L8");
 	spare.home_slot = 1008;

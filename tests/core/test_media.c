@@ -334,6 +334,9 @@ static void what_is_written_once_is_free_while_it_is_blank(void **state)
 				    &f->err);
 		assert_done(rsm_deallocate(f->catalog, id, true, NULL, &f->err), &f->err);
 		expect_state(f, id, begun ? RSM_MEDIUM_DECOMMISSIONED : RSM_MEDIUM_AVAILABLE);
+		/* a drive that was about to format it is told in time that nobody wants that */
+		assert_int_equal(
+			rsm_medium_begin_labelling(f->catalog, id, medium.volume_uuid, &f->err), 1);
 	}
 	assert_int_equal(rsm_medium_free(f->catalog, id, &f->err), -EPERM);
 	assert_int_equal(rsm_medium_free_with(f->catalog, id, RSM_FREEING_REVIVES, &f->err),
