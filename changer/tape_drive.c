@@ -39,7 +39,7 @@ static int surprise(struct rsm_tape_drive *drive, const struct rsm_scsi_command 
 		    const struct rsm_sense *sense, struct rsm_err *err)
 {
 	drive->in_use = false;
-	drive->changed = true;
+	drive->changed = drive->lost = drive->adrift = true;
 	rsm_err_set(err, EIO, "%s: %s: %s (%02X/%02X/%02X)", drive->transport->name,
 		    rsm_scsi_command_name(command->cdb[0]),
 		    sense->cause == RSM_CAUSE_RESET
@@ -63,14 +63,41 @@ static int deferred(const struct rsm_tape_drive *drive, const struct rsm_sense *
 	return rsm_err_wrap(err, -EIO, "%s", drive->transport->name);
 }
 
+/* Whoever met the surprise may have had no use for its error (a look into a log); what others do
+ * next counts on a medium and a position that may not be there.
+ */
+static int check_trust(const struct rsm_tape_drive *drive, const struct rsm_scsi_command *command,
+		       struct rsm_err *err)
+{
+	bool distrusted = false;
+
+	switch (command->cdb[0]) {
+	case 0x08: distrusted = drive->adrift; break; /* READ */
+	case 0x04:				      /* FORMAT MEDIUM */
+	case 0x0A:				      /* WRITE */
+	case 0x10:				      /* WRITE FILEMARKS */
+	case 0x19:				      /* ERASE */
+	case 0x8D: distrusted = drive->lost; break;   /* WRITE ATTRIBUTE */
+	default: break;
+	}
+	return distrusted
+		       ? rsm_err_set(err, EIO,
+				     "%s: %s: the drive was reset or its medium changed since "
+				     "it was loaded",
+				     drive->transport->name, rsm_scsi_command_name(command->cdb[0]))
+		       : 0;
+}
+
 /* A unit attention or a deferred error means that the command itself was not executed, so that it
  * can be sent again where that is safe.
  */
 static int run(struct rsm_tape_drive *drive, const struct rsm_scsi_command *command,
 	       struct rsm_sense *ret_sense, size_t *ret_transferred, struct rsm_err *err)
 {
-	int r;
+	int r = check_trust(drive, command, err);
 
+	if (r < 0)
+		return r;
 	for (int i = 0;; i++) {
 		r = rsm_scsi_device_run(drive->transport, command, ret_sense, ret_transferred, err);
 		if (r < 0)
@@ -147,6 +174,11 @@ const struct rsm_device_identity *rsm_tape_drive_identity(const struct rsm_tape_
 struct rsm_scsi_transport *rsm_tape_drive_transport(struct rsm_tape_drive *drive)
 {
 	return drive->transport;
+}
+
+bool rsm_tape_drive_is_lost(const struct rsm_tape_drive *drive)
+{
+	return drive->lost;
 }
 
 /* ---- ready or not ---- */
@@ -282,7 +314,7 @@ int rsm_tape_drive_load(struct rsm_tape_drive *drive, unsigned timeout_ms, struc
 	r = rsm_tape_drive_set_block_mode(drive, err);
 	if (r < 0)
 		return r;
-	drive->changed = false;
+	drive->changed = drive->lost = drive->adrift = false;
 	drive->in_use = true;
 	return 0;
 }
@@ -441,8 +473,10 @@ int rsm_tape_drive_locate(struct rsm_tape_drive *drive, uint32_t partition, uint
 	}
 	if (r < 0)
 		return r;
-	if (rsm_tape_is_good(&sense) || sense.cause == RSM_CAUSE_BEGINNING_OF_PARTITION)
+	if (rsm_tape_is_good(&sense) || sense.cause == RSM_CAUSE_BEGINNING_OF_PARTITION) {
+		drive->adrift = false;
 		return 0;
+	}
 	if (is_end_of_data(&sense))
 		return RSM_TAPE_END_OF_DATA;
 	return rsm_tape_drive_refuse(drive, &command, &sense, err);

@@ -4,7 +4,8 @@
  * what the blocks mean. A block number counts records and filemarks from 0 at the beginning of a
  * partition (the logical object identifier of READ POSITION, long form).
  * Unit attentions that only tell what is known already are consumed; a medium change or reset in
- * the middle of use is -EIO with that cause ("medium may have changed").
+ * the middle of use is -EIO with that cause ("medium may have changed"). From then on nothing is
+ * written before a _load, and nothing read before a _locate, whoever has heard of it: -EIO.
  * Threads: one at a time, the drive's worker.
  */
 #ifndef RSM_CHANGER_TAPE_DRIVE_H
@@ -59,6 +60,9 @@ RSM_MUST_CHECK int rsm_tape_drive_poll(struct rsm_tape_drive *drive, struct rsm_
  * *ret_anew: somebody has put it there since the _poll before, as far as the drive tells.
  */
 bool rsm_tape_drive_is_seated(const struct rsm_tape_drive *drive, bool *ret_anew);
+
+/* After such a surprise, until it is loaded again. */
+bool rsm_tape_drive_is_lost(const struct rsm_tape_drive *drive);
 
 /* LOAD UNLOAD (load), then waits until ready, at most timeout_ms. Sets variable block mode (block
  * length 0) and buffered mode 1. -ENOMEDIUM: empty. -EMEDIUMTYPE: this drive cannot use it.

@@ -21,6 +21,8 @@ struct rsm_tape_drive {
 	struct rsm_device_identity identity;
 	bool in_use;  /* ready was told to the caller: from now on an attention is a surprise */
 	bool changed; /* a surprise that _poll has not told yet */
+	bool lost;    /* since a surprise nothing was loaded: whose medium is this? */
+	bool adrift;  /* nor was it positioned */
 	bool seated;  /* when _poll found no medium: a cartridge stands in it all the same */
 	bool anew;    /* and it was put there since the last _poll */
 	uint64_t bytes_read, bytes_written;

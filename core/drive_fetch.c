@@ -349,7 +349,7 @@ static int close_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 
 	if (worker->volume)
 		worker->volume->ops->status(worker->volume, &status);
-	if (status.doubtful)
+	if (status.doubtful || (worker->volume && rsm_tape_drive_is_lost(worker->drive)))
 		r = rsm_drive_renew(worker, cartridge, err);
 	return r ? r : rsm_drive_commit(worker, cartridge, RSM_COMMIT_FULL, err);
 }

@@ -452,8 +452,14 @@ int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		    struct rsm_err *err)
 {
-	int r = open_volume(worker, cartridge, err);
+	int r = 0;
 
+	if (rsm_tape_drive_is_lost(worker->drive)) { /* its modes are lost, too */
+		worker->prevented = false;
+		r = rsm_drive_load(worker, cartridge, err);
+	}
+	if (r == 0)
+		r = open_volume(worker, cartridge, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s in %s", cartridge->barcode, worker->name);
 	rsm_drive_note_status(worker, cartridge, false);

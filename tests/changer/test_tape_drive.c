@@ -210,6 +210,41 @@ static void a_reset_in_the_middle_of_use_is_never_consumed_in_silence(void **sta
 	fake_check(&script);
 }
 
+/* A failed look into the cartridge's memory or log is nothing to its caller; what he writes next
+ * would go to wherever the drive stands now, the beginning of the tape as a rule.
+ */
+static void nothing_is_written_after_a_surprise_that_somebody_overheard(void **state)
+{
+	struct rsm_tape_position position;
+	struct rsm_err err;
+	char data[8];
+	size_t length;
+
+	(void)state;
+	given_a_loaded_tape();
+	fake_expect(&script, "34");
+	fake_sense(&script, 0x6, 0x29, 0x00);
+	assert_int_equal(rsm_tape_drive_position(drive, &position, &err), -EIO);
+	assert_int_equal(rsm_tape_drive_write(drive, "x", 1, &err), -EIO);
+	assert_int_equal(rsm_tape_drive_write_filemarks(drive, 1, false, &err), -EIO);
+	assert_int_equal(rsm_tape_drive_erase(drive, false, &err), -EIO);
+	assert_int_equal(rsm_tape_drive_read(drive, data, sizeof data, &length, &err), -EIO);
+	fake_check(&script); /* nothing was sent */
+
+	fake_expect(&script, "92");
+	assert_done(rsm_tape_drive_locate(drive, 1, 7, &err), &err);
+	fake_expect(&script, "08");
+	fake_data_hex(&script, "31 32 33 34 35 36 37 38");
+	assert_done(rsm_tape_drive_read(drive, data, sizeof data, &length, &err), &err);
+	assert_int_equal(rsm_tape_drive_write(drive, "x", 1, &err), -EIO);
+	fake_check(&script);
+
+	given_a_loaded_tape();
+	fake_expect(&script, "0a");
+	assert_done(rsm_tape_drive_write(drive, "x", 1, &err), &err);
+	fake_check(&script);
+}
+
 static void other_attentions_are_noise(void **state)
 {
 	struct rsm_err err;
@@ -655,6 +690,7 @@ static const struct CMUnitTest tests[] = {
 	DRIVE_TEST(a_poll_tells_what_the_drive_holds),
 	DRIVE_TEST(a_changed_medium_in_the_middle_of_use_stops_the_write),
 	DRIVE_TEST(a_reset_in_the_middle_of_use_is_never_consumed_in_silence),
+	DRIVE_TEST(nothing_is_written_after_a_surprise_that_somebody_overheard),
 	DRIVE_TEST(other_attentions_are_noise),
 	DRIVE_TEST(a_deferred_error_is_a_lost_write),
 	DRIVE_TEST(a_read_gives_the_record_and_its_length),
