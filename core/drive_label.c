@@ -167,8 +167,9 @@ static int format(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	if (r == 0)
 		note_writable(cartridge);
 	if (r == 0)
-		r = rsm_medium_set_label_work(catalog_of(worker), cartridge->id, RSM_LABEL_FORMAT,
-					      next, err);
+		r = rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
+					      worker->medium.volume_uuid, RSM_LABEL_FORMAT, next,
+					      err);
 	if (r == 0)
 		r = rsm_drive_cache_reset(worker, RSM_LTFS_BLOCK_SIZE, err);
 	if (r == 0) /* whatever was wrong with it is not any more */
@@ -196,6 +197,7 @@ int rsm_drive_do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridg
 			r = rsm_drive_mount_ltfs(worker, cartridge, &probe->label, err);
 			return r ? r
 				 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
+							     worker->medium.volume_uuid,
 							     RSM_LABEL_FORMAT, RSM_LABEL_UPDATE,
 							     err);
 		}
@@ -208,7 +210,7 @@ int rsm_drive_do_label_work(struct rsm_drive_worker *worker, struct rsm_cartridg
 		if (r == 0)
 			m->health[0] = '\0';
 		return r ? r
-			 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id,
+			 : rsm_medium_set_label_work(catalog_of(worker), cartridge->id, NULL,
 						     RSM_LABEL_FREE, RSM_LABEL_NONE, err);
 	}
 	r = rsm_drive_note_identification(worker, cartridge, probe, NULL, err);

@@ -500,7 +500,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 		cartridge->safe_order = order;
 	}
 	if (r == 0 && update && rsm_drive_identity_is_current(worker, cartridge->id, &identity))
-		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id,
+		r = rsm_medium_set_label_work(worker->manager->catalog, cartridge->id, NULL,
 					      RSM_LABEL_UPDATE, RSM_LABEL_NONE, err);
 	rsm_drive_identity_fini(&identity);
 	if (r == 0)

@@ -490,7 +490,7 @@ int rsm_medium_was_labelling(struct rsm_catalog *catalog, int64_t id, const char
 	return rsm_medium_was_labelling_locked(catalog, id, uuid, ret_was, err);
 }
 
-static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id,
+static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id, const char *uuid,
 				 enum rsm_label_work expected, enum rsm_label_work work,
 				 struct rsm_err *err)
 {
@@ -499,8 +499,8 @@ static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id,
 			catalog, err,
 			"UPDATE side SET label_work = ?2, label_type = 'LTFS', label_info = '', "
 			"old_uuid = '', restorable = 0, health = 'good' WHERE id = ?1 AND "
-			"label_work = 1",
-			"id", id, (int)work);
+			"label_work = 1 AND (?3 = '' OR volume_uuid = lower(?3))",
+			"ids", id, (int)work, uuid ? uuid : "");
 	if (work == RSM_LABEL_NONE && expected == RSM_LABEL_FREE)
 		return rsm_catalog_run(
 			catalog, err,
@@ -514,8 +514,9 @@ static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id,
 			       "idd", id, (int)expected, (int)work);
 }
 
-int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id, enum rsm_label_work expected,
-			      enum rsm_label_work work, struct rsm_err *err)
+int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id, const char *uuid,
+			      enum rsm_label_work expected, enum rsm_label_work work,
+			      struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
 	/* that a label is on the medium must be known after a power loss as well */
@@ -523,7 +524,7 @@ int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id, enum rsm_
 
 	if (r < 0)
 		return r;
-	r = set_label_work_locked(catalog, id, expected, work, err);
+	r = set_label_work_locked(catalog, id, uuid, expected, work, err);
 	if (r == 0 &&
 	    (expected == RSM_LABEL_FORMAT ||
 	     (expected == RSM_LABEL_FREE && work == RSM_LABEL_NONE)) &&

@@ -158,17 +158,18 @@ RSM_MUST_CHECK int rsm_medium_set_written(struct rsm_catalog *catalog,
 
 /* Label work is done (or newly wanted). NONE or UPDATE after FORMAT: label_type becomes LTFS; after
  * FREE: state AVAILABLE, label_type RSMFS FREE, volume_uuid "". `expected`: only if the work is
- * still that one (else nothing happens: it was deallocated or changed meanwhile).
+ * still that one (else nothing happens: it was deallocated or changed meanwhile). `uuid`: and,
+ * after FORMAT, if that is still the volume that it is to bear (NULL: whichever it is).
  */
 RSM_MUST_CHECK int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id,
-					     enum rsm_label_work expected, enum rsm_label_work work,
-					     struct rsm_err *err);
+					     const char *uuid, enum rsm_label_work expected,
+					     enum rsm_label_work work, struct rsm_err *err);
 
 /* Before the first byte of a label, durably: from now on the medium may hold the volume `uuid`
  * (NULL: the free label), half of it, or what it held before, whatever becomes of its allocation.
- * Forgotten when _set_label_work tells that a label is there, or by _forget_labelling. Outcome 1: it
- * is not to bear that volume any more (it was deallocated), nothing was noted, and nothing is to be
- * written.
+ * Forgotten when _set_label_work tells that a label is there, or by _forget_labelling. Outcome 1:
+ * it is not to bear that volume any more (it was deallocated), nothing was noted, and nothing is to
+ * be written.
  */
 RSM_MUST_CHECK int rsm_medium_begin_labelling(struct rsm_catalog *catalog, int64_t id,
 					      const char *uuid, struct rsm_err *err);

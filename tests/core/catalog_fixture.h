@@ -191,8 +191,8 @@ static inline struct rsm_medium given_allocated(struct fixture *f, int64_t pool,
 
 static inline void formatted(struct fixture *f, int64_t id)
 {
-	assert_done(rsm_medium_set_label_work(f->catalog, id, RSM_LABEL_FORMAT, RSM_LABEL_NONE,
-					      &f->err),
+	assert_done(rsm_medium_set_label_work(f->catalog, id, NULL, RSM_LABEL_FORMAT,
+					      RSM_LABEL_NONE, &f->err),
 		    &f->err);
 }
 

@@ -265,7 +265,7 @@ static void what_waits_for_its_free_label_is_taken_only_if_a_format_will_do(void
 	assert_done(rsm_medium_free(f->catalog, medium.id, &f->err), &f->err);
 	assert_int_equal(allocate(f, pool.id, "monday", &medium), -ENOSPC);
 	assert_int_equal(allocate(f, pool.id, "A00001L8", &medium), -ENOSPC);
-	assert_done(rsm_medium_set_label_work(f->catalog, medium_of(f, "A00001L8").id,
+	assert_done(rsm_medium_set_label_work(f->catalog, medium_of(f, "A00001L8").id, NULL,
 					      RSM_LABEL_FREE, RSM_LABEL_NONE, &f->err),
 		    &f->err);
 
@@ -279,7 +279,7 @@ static void what_waits_for_its_free_label_is_taken_only_if_a_format_will_do(void
 	assert_done(rsm_medium_free_with(f->catalog, medium.id, RSM_FREEING_ERASES, &f->err),
 		    &f->err);
 	assert_int_equal(allocate(f, pool.id, "monday", &medium), -ENOSPC);
-	assert_done(rsm_medium_set_label_work(f->catalog, medium_of(f, "A00001L8").id,
+	assert_done(rsm_medium_set_label_work(f->catalog, medium_of(f, "A00001L8").id, NULL,
 					      RSM_LABEL_FREE, RSM_LABEL_NONE, &f->err),
 		    &f->err);
 	medium = given_allocated(f, pool.id, "monday");
@@ -620,8 +620,8 @@ static void label_work_that_is_no_longer_wanted_changes_nothing(void **state)
 	assert_string_not_equal(medium.label_type, "LTFS");
 
 	assert_done(rsm_medium_free(f->catalog, medium.id, &f->err), &f->err);
-	assert_done(rsm_medium_set_label_work(f->catalog, medium.id, RSM_LABEL_FREE, RSM_LABEL_NONE,
-					      &f->err),
+	assert_done(rsm_medium_set_label_work(f->catalog, medium.id, NULL, RSM_LABEL_FREE,
+					      RSM_LABEL_NONE, &f->err),
 		    &f->err);
 	assert_done(rsm_medium_get(f->catalog, medium.id, &medium, &f->err), &f->err);
 	assert_int_equal(medium.state, RSM_MEDIUM_AVAILABLE);

@@ -343,6 +343,35 @@ static void what_is_written_once_is_free_while_it_is_blank(void **state)
 			 -EROFS);
 }
 
+/* ---- labels ---- */
+
+static void a_label_that_comes_too_late_is_not_its_next_owners(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	struct rsm_medium first, next;
+
+	given_free_cartridges(f, 1);
+	first = given_allocated(f, pool.id, "first");
+	assert_done(rsm_medium_begin_labelling(f->catalog, first.id, first.volume_uuid, &f->err),
+		    &f->err);
+	/* while the drive is at the last step of its format */
+	assert_done(rsm_deallocate(f->catalog, first.id, false, NULL, &f->err), &f->err);
+	next = given_allocated(f, pool.id, "next");
+	assert_int_equal(next.id, first.id);
+	assert_done(rsm_medium_set_label_work(f->catalog, first.id, first.volume_uuid,
+					      RSM_LABEL_FORMAT, RSM_LABEL_NONE, &f->err),
+		    &f->err);
+
+	assert_done(rsm_medium_get(f->catalog, next.id, &next, &f->err), &f->err);
+	assert_int_equal(next.label_work, RSM_LABEL_FORMAT);
+	assert_done(rsm_medium_set_label_work(f->catalog, next.id, next.volume_uuid,
+					      RSM_LABEL_FORMAT, RSM_LABEL_NONE, &f->err),
+		    &f->err);
+	assert_done(rsm_medium_get(f->catalog, next.id, &next, &f->err), &f->err);
+	assert_int_equal(next.label_work, RSM_LABEL_NONE);
+}
+
 /* ---- older catalogues ---- */
 
 static void a_catalogue_of_before_learns_all_of_it(void **state)
@@ -387,6 +416,7 @@ static const struct CMUnitTest tests[] = {
 	T(what_no_drive_writes_is_not_allocated),
 	T(a_cleaner_leaves_its_pool),
 	T(what_is_written_once_is_free_while_it_is_blank),
+	T(a_label_that_comes_too_late_is_not_its_next_owners),
 	T(a_catalogue_of_before_learns_all_of_it),
 };
 RSM_TEST_MAIN(tests)
