@@ -88,7 +88,11 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	if (r < 0)
 		return r;
 	target = pool;
-	r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
+	/* what has been begun has ended if its label was found since */
+	if (medium.label_work == RSM_LABEL_FORMAT)
+		r = rsm_medium_was_labelling_locked(catalog, id, NULL, &begun, err);
+	else
+		r = rsm_medium_forget_labelling_locked(catalog, id, err);
 	if (r == 0)
 		r = rsm_side_release_locked(catalog, id, &stays, err);
 	if (r < 0)

@@ -119,6 +119,8 @@ int rsm_medium_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_me
 int rsm_medium_need_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *ret_medium,
 			   struct rsm_err *err);
 /* rsm_medium_was_labelling, under the lock. */
+int rsm_medium_forget_labelling_locked(struct rsm_catalog *catalog, int64_t id,
+				       struct rsm_err *err);
 int rsm_medium_was_labelling_locked(struct rsm_catalog *catalog, int64_t id, const char *uuid,
 				    bool *ret_was, struct rsm_err *err);
 /* Barcode as people see it, or shown name: for messages. */

@@ -420,7 +420,7 @@ int rsm_medium_set_written(struct rsm_catalog *catalog, const struct rsm_medium 
 
 /* Labels that were begun are settings "labelling ID UUID". */
 
-static int forget_labelling_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
+int rsm_medium_forget_labelling_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
 {
 	return rsm_catalog_run(catalog, err,
 			       "DELETE FROM setting WHERE key GLOB 'labelling ' || ?1 || ' *' OR "
@@ -464,7 +464,7 @@ int rsm_medium_forget_labelling(struct rsm_catalog *catalog, int64_t id, struct 
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
 
-	return forget_labelling_locked(catalog, id, err);
+	return rsm_medium_forget_labelling_locked(catalog, id, err);
 }
 
 int rsm_medium_was_labelling_locked(struct rsm_catalog *catalog, int64_t id, const char *uuid,
@@ -529,7 +529,7 @@ int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_t id, const cha
 	    (expected == RSM_LABEL_FORMAT ||
 	     (expected == RSM_LABEL_FREE && work == RSM_LABEL_NONE)) &&
 	    sqlite3_changes(catalog->db))
-		r = forget_labelling_locked(catalog, id, err);
+		r = rsm_medium_forget_labelling_locked(catalog, id, err);
 	return rsm_catalog_end_locked(catalog, r, err);
 }
 

@@ -137,6 +137,35 @@ static void a_begun_format_leaves_nothing_to_restore(void **state)
 	assert_int_equal(undelete(f, medium.id, pool.id, "x", &back), -ENODATA);
 }
 
+/* A death between the last byte of a format and the note of it; what told of it was the label. */
+static void a_format_that_was_found_whole_is_no_remains_of_one(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	struct rsm_medium medium, back = { 0 };
+	bool remains = true;
+
+	given_free_cartridges(f, 1);
+	medium = given_allocated(f, pool.id, "monday");
+	assert_done(rsm_medium_begin_labelling(f->catalog, medium.id, medium.volume_uuid, &f->err),
+		    &f->err);
+	identify(f, medium.id,
+		 &(struct rsm_identification){ .identity = RSM_IS_LTFS,
+					       .label_type = "LTFS",
+					       .volume_uuid = medium.volume_uuid },
+		 &medium);
+	assert_int_equal(medium.label_work, RSM_LABEL_UPDATE);
+	assert_done(rsm_deallocate(f->catalog, medium.id, true, NULL, &f->err), &f->err);
+
+	/* what is has the free label written over it */
+	assert_done(rsm_medium_was_labelling(f->catalog, medium.id, medium.volume_uuid, &remains,
+					     &f->err),
+		    &f->err);
+	assert_false(remains);
+	assert_done(undelete(f, medium.id, pool.id, "x", &back), &f->err);
+	assert_string_equal(back.volume_uuid, medium.volume_uuid);
+}
+
 static void an_unreadable_label_forgets_nothing(void **state)
 {
 	const struct rsm_identification unreadable = { .identity = RSM_IS_UNREADABLE,
@@ -239,6 +268,7 @@ static const struct CMUnitTest tests[] = {
 	EACH(acls_come_back_too),
 	EACH(what_was_formatted_or_freed_since_does_not_come_back),
 	EACH(a_begun_format_leaves_nothing_to_restore),
+	EACH(a_format_that_was_found_whole_is_no_remains_of_one),
 	EACH(an_unreadable_label_forgets_nothing),
 	EACH(a_catalogue_of_an_older_version_learns_it),
 	EACH(limits_and_names_hold),
