@@ -256,13 +256,17 @@ static bool is_owned(const struct rsm_medium *medium)
 	return medium->state == RSM_MEDIUM_ALLOCATED || medium->state == RSM_MEDIUM_COMPLETE;
 }
 
-/* What was written and is on local disk only must keep its place in the tree. */
+/* What was written and is on local disk only must keep its place in the tree; if nobody can tell,
+ * there may be such.
+ */
 static bool has_staged(struct rsm_cartridge *cartridge, const struct rsm_medium *medium)
 {
 	struct rsm_content_use use = { 0 };
 
-	if (rsm_cartridge_open_content(cartridge, medium->volume_uuid, false, NULL) != 0)
-		return false;
+	int r = rsm_cartridge_open_content(cartridge, medium->volume_uuid, false, NULL);
+
+	if (r != 0)
+		return r < 0;
 	RSM_LOCK_SCOPE(&cartridge->manager->lock);
 	if (cartridge->content)
 		rsm_content_use(cartridge->content, &use);

@@ -364,6 +364,35 @@ static void no_free_label_is_written_on_a_medium_whose_label_was_not_just_read(v
 	assert_int_equal(medium_of(world, medium.id).state, RSM_MEDIUM_AVAILABLE);
 }
 
+/* What is staged cannot be looked at: it may be all that its owner has. */
+static void a_free_label_takes_nothing_from_an_owner_whose_staged_files_are_not_known(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup");
+	struct rsm_medium monday = medium_of(world, given_written(world, pool, "monday", 1)), found;
+	char folder[64], path[256];
+	FILE *file;
+
+	wait_until_home(world);
+	monday = medium_of(world, monday.id);
+	folder_of(world, monday.id, folder);
+	world_stop(world);
+	exchange_tapes(world, folder, "slots/1002/A00002L8");
+	snprintf(path, sizeof path, "%s/staging/%s/index.db", world->folder, monday.volume_uuid);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("this was a database", file);
+	assert_int_equal(fclose(file), 0);
+	world_start(world);
+
+	(void)!rsm_manager_identify_slot(world->manager, 0, monday.element, NULL, &found,
+					 &world->err);
+	wait_until_home(world);
+	assert_string_equal(medium_of(world, monday.id).lmid, monday.lmid);
+	assert_string_equal(medium_of(world, monday.id).volume_uuid, monday.volume_uuid);
+	assert_int_equal(count_events(world, "event=wrong_label", monday.volume_uuid), 1);
+}
+
 /* Promise 15. */
 static void deallocation_while_off_line_succeeds_and_what_returns_is_free(void **state)
 {
@@ -410,6 +439,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_barcode_alone_never_makes_rsmfs_write),
 	T(the_label_is_read_and_compared_before_the_first_write_after_every_load),
 	T(no_free_label_is_written_on_a_medium_whose_label_was_not_just_read),
+	T(a_free_label_takes_nothing_from_an_owner_whose_staged_files_are_not_known),
 	T(deallocation_while_off_line_succeeds_and_what_returns_is_free),
 };
 RSM_TEST_MAIN(tests)
