@@ -159,6 +159,16 @@ void rsm_content_refuse_changes(struct rsm_content *content, int code, const cha
 void rsm_content_hold_changes(struct rsm_content *content, const char *why)
 {
 	content->held_why = why;
+	/* who was let through before is done with it */
+	rsm_mutex_lock(&content->commit_lock);
+	rsm_mutex_unlock(&content->commit_lock);
+}
+
+int rsm_content_check_held(const struct rsm_content *content, struct rsm_err *err)
+{
+	const char *held_why = content->held_why;
+
+	return held_why ? rsm_err_set(err, EBUSY, "%s", held_why) : 0;
 }
 
 void rsm_content_set_disabled(struct rsm_content *content, bool disabled)
@@ -180,13 +190,11 @@ int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err)
 
 int rsm_content_check_writes(struct rsm_content *content, struct rsm_err *err)
 {
-	const char *held_why = content->held_why;
 	int code = content->refuse_code;
+	int r = rsm_content_check_held(content, err);
 
-	if (held_why)
-		return rsm_err_set(err, EBUSY, "%s", held_why);
-	if (!code)
-		return 0;
+	if (r < 0 || !code)
+		return r;
 	if (code == ENOMEDIUM)
 		rsm_content_want(content, RSM_WANT_MEDIUM);
 	RSM_LOCK_SCOPE(&content->lock);

@@ -111,9 +111,11 @@ RSM_MUST_CHECK int rsm_content_check_enabled(const struct rsm_content *content,
 					     struct rsm_err *err);
 
 /* Refuses them for a moment and besides, with EBUSY: for who must have the tree to himself. NULL:
- * no more.
+ * no more. What is in the tree when it returns is all that comes into it.
  */
 void rsm_content_hold_changes(struct rsm_content *content, const char *why);
+/* Are they? Once more with commit_lock, for what makes a node. */
+RSM_MUST_CHECK int rsm_content_check_held(const struct rsm_content *content, struct rsm_err *err);
 
 /* Somebody uses the medium otherwise than through these calls. */
 void rsm_content_used(struct rsm_content *content);

@@ -157,7 +157,9 @@ int rsm_content_create(struct rsm_content *content, uint64_t parent, const char 
 	row->size = 0;
 	rsm_content_date(&row->times);
 	rsm_mutex_lock(&content->commit_lock);
-	r = rsm_volume_index_create(content->index, parent, name, row, NULL, err);
+	r = rsm_content_check_held(content, err);
+	if (r == 0)
+		r = rsm_volume_index_create(content->index, parent, name, row, NULL, err);
 	if (r == 0)
 		rsm_content_running_end(content, row->id); /* of an earlier file, perhaps */
 	rsm_mutex_unlock(&content->commit_lock);

@@ -105,7 +105,9 @@ int rsm_content_make(struct rsm_content *content, uint64_t parent, const char *n
 		return r;
 	rsm_content_date(&node->times);
 	RSM_LOCK_SCOPE(&content->commit_lock);
-	r = rsm_content_end_removal(content, err);
+	r = rsm_content_check_held(content, err);
+	if (!r)
+		r = rsm_content_end_removal(content, err);
 	if (!r)
 		r = rsm_volume_index_create(content->index, parent, name, node, link_target, err);
 	if (!r)

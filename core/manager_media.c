@@ -214,15 +214,52 @@ static void abandon_locked(struct rsm_cartridge *cartridge, const char *uuid)
 	rsm_cartridge_detach_locked(cartridge);
 }
 
+/* The contents that it has as what it is; NULL: nobody has looked into it. */
+static struct rsm_content *current_locked(const struct rsm_cartridge *cartridge,
+					  const struct rsm_medium *medium)
+{
+	return cartridge->content && strcmp(cartridge->uuid, medium->volume_uuid) == 0
+		       ? cartridge->content
+		       : NULL;
+}
+
+/* Between the look whether it is empty and its end nothing may come in: it would be lost. Held on
+ * to until the end, and for ever then.
+ */
+static int hold_contents(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+			 const struct rsm_medium *medium, bool force, struct rsm_content **ret_held,
+			 struct rsm_err *err)
+{
+	struct rsm_content *content = NULL;
+	int r = 0;
+
+	rsm_mutex_lock(&manager->lock);
+	if (rsm_manager_in_use_locked(cartridge))
+		r = rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
+	else
+		content = current_locked(cartridge, medium);
+	rsm_mutex_unlock(&manager->lock);
+	if (r < 0 || !content)
+		return r;
+	rsm_content_hold_changes(content, "the cartridge is being deallocated");
+	if (!force)
+		r = check_empty(manager, cartridge, medium, err);
+	if (r < 0)
+		rsm_content_hold_changes(content, NULL);
+	else
+		*ret_held = content;
+	return r;
+}
+
 /* `copy`: of the medium, which goes with it; NULL: it has none. */
 static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
-			  const struct rsm_medium *medium, struct rsm_cartridge *copy,
-			  const char *copy_uuid, struct rsm_err *err)
+			  const struct rsm_medium *medium, const struct rsm_content *held,
+			  struct rsm_cartridge *copy, const char *copy_uuid, struct rsm_err *err)
 {
 	int r;
 
 	RSM_LOCK_SCOPE(&manager->lock);
-	if (rsm_manager_in_use_locked(cartridge))
+	if (rsm_manager_in_use_locked(cartridge) || current_locked(cartridge, medium) != held)
 		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
 	r = rsm_deallocate_emptied(manager->catalog, medium->id,
 				   has_held_something_locked(cartridge, medium),
@@ -265,6 +302,7 @@ static struct rsm_cartridge *ref_copy(struct rsm_manager *manager, int64_t mediu
 static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 			      struct rsm_medium *medium, bool force, struct rsm_err *err)
 {
+	struct rsm_content *held = NULL;
 	struct rsm_cartridge *copy;
 	struct rsm_medium second = { 0 };
 	struct rsm_err gone;
@@ -276,7 +314,11 @@ static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge 
 		return r;
 	rsm_copy_let_go(manager, medium->id);
 	copy = ref_copy(manager, medium->id, &second);
-	r = end_allocation(manager, cartridge, medium, copy, second.volume_uuid, err);
+	r = hold_contents(manager, cartridge, medium, force, &held, err);
+	if (r == 0)
+		r = end_allocation(manager, cartridge, medium, held, copy, second.volume_uuid, err);
+	if (r < 0 && held)
+		rsm_content_hold_changes(held, NULL);
 	if (r == 0) {
 		rsm_err_set(&gone, ENOENT, "%s was deallocated", medium->name);
 		rsm_cartridge_fail_requests(cartridge, -ENOENT, &gone);

@@ -1,6 +1,7 @@
 #include "tests/core/manager_fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 
 static void a_new_library_has_its_cartridges_in_free(void **state)
 {
@@ -89,6 +90,56 @@ static void an_empty_cartridge_is_deallocated_and_another_use_relabels_it(void *
 	expect_file(world, medium, "new", 5000, 13);
 }
 
+/* ---- deallocation while somebody writes ---- */
+
+struct ending {
+	struct world *world;
+	int64_t medium;
+	int r;
+};
+
+static void *end_it(void *argument)
+{
+	struct ending *ending = argument;
+	struct rsm_err err;
+
+	ending->r = rsm_manager_deallocate(ending->world->manager, ending->medium, false, &err);
+	return NULL;
+}
+
+static void what_comes_while_a_cartridge_is_deallocated_is_refused_or_keeps_it(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup");
+	unsigned kept = 0, refused = 0;
+
+	for (unsigned i = 0; i < 60; i++) {
+		struct rsm_node node = { .kind = RSM_NODE_FOLDER, .mode = 0755 };
+		struct ending ending = { .world = world };
+		struct rsm_content *content;
+		pthread_t thread;
+		int r;
+
+		ending.medium = given_cartridge(world, pool, "monday");
+		assert_done(
+			rsm_manager_content(world->manager, ending.medium, &content, &world->err),
+			&world->err);
+		assert_int_equal(pthread_create(&thread, NULL, end_it, &ending), 0);
+		usleep(i * 31 % 1500);
+		r = rsm_content_make(content, RSM_NODE_ROOT, "new", &node, NULL, &world->err);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		rsm_manager_content_unref(world->manager, content);
+		assert_false(r == 0 && ending.r == 0);
+		kept += r == 0;
+		refused += r < 0;
+		if (ending.r < 0)
+			assert_done(rsm_manager_deallocate(world->manager, ending.medium, true,
+							   &world->err),
+				    &world->err);
+	}
+	assert_int_equal(kept + refused, 60);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_new_library_has_its_cartridges_in_free, world_new,
 					world_free),
@@ -99,6 +150,9 @@ static const struct CMUnitTest tests[] = {
 		world_free),
 	cmocka_unit_test_setup_teardown(
 		an_empty_cartridge_is_deallocated_and_another_use_relabels_it, world_new,
+		world_free),
+	cmocka_unit_test_setup_teardown(
+		what_comes_while_a_cartridge_is_deallocated_is_refused_or_keeps_it, world_new,
 		world_free),
 };
 RSM_TEST_MAIN(tests)
