@@ -24,7 +24,7 @@ bool rsm_drive_is_own_remains(struct rsm_drive_worker *worker, const struct rsm_
 	const char *uuid = NULL;
 	bool was = false;
 
-	if (probe->kind == RSM_PROBE_LTFS)
+	if (probe->kind == RSM_PROBE_LTFS || probe->half)
 		uuid = probe->label.uuid;
 	else if (probe->kind == RSM_PROBE_FOREIGN && strcmp(probe->label_type, "damaged LTFS") != 0)
 		return false;

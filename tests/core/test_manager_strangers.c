@@ -393,6 +393,42 @@ static void a_free_label_takes_nothing_from_an_owner_whose_staged_files_are_not_
 	assert_int_equal(count_events(world, "event=wrong_label", monday.volume_uuid), 1);
 }
 
+/* A format had been begun on the cartridge that was thought to be here; what is here is another's
+ * volume, one label of which has gone.
+ */
+static void half_a_volume_of_somebody_elses_is_no_remains_of_ours(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup");
+	struct rsm_medium monday = medium_of(world, given_written(world, pool, "monday", 1)), begun;
+	char folder[2][64], path[256];
+	FILE *file;
+
+	wait_until_home(world);
+	begun = medium_of(world, given_cartridge(world, pool, "begun"));
+	assert_done(rsm_medium_begin_labelling(catalog_of(world), begun.id, begun.volume_uuid,
+					       &world->err),
+		    &world->err);
+	assert_done(rsm_manager_deallocate(world->manager, begun.id, true, &world->err),
+		    &world->err);
+	folder_of(world, monday.id, folder[0]);
+	folder_of(world, begun.id, folder[1]);
+	world_stop(world);
+	exchange_tapes(world, folder[0], folder[1]);
+	snprintf(path, sizeof path, "%s/%s/partition0.tap", world->folder, folder[1]);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fclose(file), 0);
+	world_start(world);
+
+	(void)!rsm_manager_identify_slot(world->manager, 0, begun.element, NULL, &begun,
+					 &world->err);
+	wait_until_home(world);
+	snprintf(path, sizeof path, "grep -qa %s %s/%s/partition1.tap", monday.volume_uuid,
+		 world->folder, folder[1]);
+	assert_int_equal(system(path), 0);
+}
+
 /* Promise 15. */
 static void deallocation_while_off_line_succeeds_and_what_returns_is_free(void **state)
 {
@@ -440,6 +476,7 @@ static const struct CMUnitTest tests[] = {
 	T(the_label_is_read_and_compared_before_the_first_write_after_every_load),
 	T(no_free_label_is_written_on_a_medium_whose_label_was_not_just_read),
 	T(a_free_label_takes_nothing_from_an_owner_whose_staged_files_are_not_known),
+	T(half_a_volume_of_somebody_elses_is_no_remains_of_ours),
 	T(deallocation_while_off_line_succeeds_and_what_returns_is_free),
 };
 RSM_TEST_MAIN(tests)
