@@ -91,6 +91,10 @@ RSM_MUST_CHECK int rsm_medium_free_with(struct rsm_catalog *catalog, int64_t med
 RSM_MUST_CHECK int rsm_medium_is_to_be_erased(struct rsm_catalog *catalog, int64_t medium,
 					      bool *ret_is, struct rsm_err *err);
 
+/* It has been: what is left to be done is its free label. */
+RSM_MUST_CHECK int rsm_medium_note_erased(struct rsm_catalog *catalog, int64_t medium,
+					  struct rsm_err *err);
+
 /* rsm forget: an off-line medium is unknown from now on. -EBUSY: it is here, or a side of it is
  * allocated, complete or reserved. *ret_medium: what was known of it.
  */

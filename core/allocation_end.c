@@ -6,7 +6,7 @@
 
 /* ---- rsm free ---- */
 
-/* Until its label is written. */
+/* Until that is done. */
 static int note_erase(struct rsm_catalog *catalog, int64_t id, bool erase, struct rsm_err *err)
 {
 	if (erase)
@@ -92,6 +92,13 @@ int rsm_medium_is_to_be_erased(struct rsm_catalog *catalog, int64_t medium, bool
 	if (r >= 0)
 		*ret_is = r == 0;
 	return r < 0 ? r : 0;
+}
+
+int rsm_medium_note_erased(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return note_erase(catalog, medium, false, err);
 }
 
 /* ---- rsm forget ---- */

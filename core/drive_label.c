@@ -113,6 +113,8 @@ static int erase_if_wanted(struct rsm_drive_worker *worker, struct rsm_err *err)
 		r = rsm_tape_drive_locate(worker->drive, 0, 0, err);
 	if (r == 0)
 		r = rsm_tape_drive_erase_all(worker->drive, is_not_stopping, worker, err);
+	if (r == 0)
+		r = rsm_medium_note_erased(catalog_of(worker), worker->medium.id, err);
 	if (r != 0)
 		return rsm_err_fold(err, r, "erasing");
 	rsm_event_add(catalog_of(worker), "erase", "medium", worker->medium.shown, "drive",

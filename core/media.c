@@ -423,9 +423,8 @@ int rsm_medium_set_written(struct rsm_catalog *catalog, const struct rsm_medium 
 int rsm_medium_forget_labelling_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
 {
 	return rsm_catalog_run(catalog, err,
-			       "DELETE FROM setting WHERE key GLOB 'labelling ' || ?1 || ' *' OR "
-			       "key = 'erase ' || ?1",
-			       "i", id);
+			       "DELETE FROM setting WHERE key GLOB 'labelling ' || ?1 || ' *'", "i",
+			       id);
 }
 
 /* Outcome 1: it is not to bear that volume any more. */
@@ -507,7 +506,8 @@ static int set_label_work_locked(struct rsm_catalog *catalog, int64_t id, const 
 			"UPDATE side SET label_work = 0, label_type = 'RSMFS FREE', label_info = "
 			"'', volume_uuid = '', old_uuid = '', restorable = 0, index_generation = "
 			"0, state = CASE state WHEN 1 THEN 4 ELSE state END "
-			"WHERE id = ?1 AND label_work = 3",
+			"WHERE id = ?1 AND label_work = 3 AND NOT EXISTS (SELECT 1 FROM setting "
+			"WHERE key = 'erase ' || ?1)",
 			"i", id);
 	return rsm_catalog_run(catalog, err,
 			       "UPDATE side SET label_work = ?3 WHERE id = ?1 AND label_work = ?2",

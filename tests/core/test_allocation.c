@@ -279,9 +279,19 @@ static void what_waits_for_its_free_label_is_taken_only_if_a_format_will_do(void
 	assert_done(rsm_medium_free_with(f->catalog, medium.id, RSM_FREEING_ERASES, &f->err),
 		    &f->err);
 	assert_int_equal(allocate(f, pool.id, "monday", &medium), -ENOSPC);
-	assert_done(rsm_medium_set_label_work(f->catalog, medium_of(f, "A00001L8").id, NULL,
-					      RSM_LABEL_FREE, RSM_LABEL_NONE, &f->err),
+	medium = medium_of(f, "A00001L8");
+	/* a free label that was under way already does not stand for it */
+	assert_done(rsm_medium_set_label_work(f->catalog, medium.id, NULL, RSM_LABEL_FREE,
+					      RSM_LABEL_NONE, &f->err),
 		    &f->err);
+	assert_done(rsm_medium_is_to_be_erased(f->catalog, medium.id, &erased, &f->err), &f->err);
+	assert_true(erased);
+	assert_int_equal(medium_of(f, "A00001L8").label_work, RSM_LABEL_FREE);
+	assert_done(rsm_medium_note_erased(f->catalog, medium.id, &f->err), &f->err);
+	assert_done(rsm_medium_set_label_work(f->catalog, medium.id, NULL, RSM_LABEL_FREE,
+					      RSM_LABEL_NONE, &f->err),
+		    &f->err);
+	assert_int_equal(medium_of(f, "A00001L8").label_work, RSM_LABEL_NONE);
 	medium = given_allocated(f, pool.id, "monday");
 	assert_done(rsm_medium_is_to_be_erased(f->catalog, medium.id, &erased, &f->err), &f->err);
 	assert_false(erased);
