@@ -159,6 +159,20 @@ bool rsm_medium_is_doubtful(struct rsm_catalog *catalog, int64_t medium)
 	return is_doubtful_locked(catalog, medium, NULL) > 0;
 }
 
+/* What was given up when the backup was made may have been given back since, and written to. */
+static int forget_old_locked(struct rsm_catalog *catalog, struct rsm_medium *medium,
+			     const char *uuid, struct rsm_err *err)
+{
+	int r;
+
+	if (!*uuid || strcmp(uuid, medium->old_uuid) != 0)
+		return 0;
+	r = rsm_catalog_run(catalog, err,
+			    "UPDATE side SET old_uuid = '', restorable = 0 WHERE id = ?1", "i",
+			    medium->id);
+	return r < 0 ? r : rsm_medium_need_locked(catalog, medium->id, medium, err);
+}
+
 int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_medium *medium,
 				   const char *uuid, bool has_keys, struct rsm_err *err)
 {
@@ -169,6 +183,8 @@ int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_mediu
 		return r;
 	r = rsm_catalog_run(catalog, err, "UPDATE medium_record SET doubtful = 0 WHERE side = ?1",
 			    "i", medium->id);
+	if (r == 0)
+		r = forget_old_locked(catalog, medium, uuid, err);
 	if (r < 0 || !rsm_import_is_allocated(medium) || medium->label_work == RSM_LABEL_FORMAT)
 		return r;
 	if (strcmp(uuid, medium->volume_uuid) == 0 && !has_keys)

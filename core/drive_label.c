@@ -1,8 +1,9 @@
 /* Writing a label: a format, or the free label (rsm-model.md 3.1, 7; promise 3 of its section 20).
  *
  * What may be overwritten by a format or a free label: the free label, a blank tape, the volume
- * that a deallocation left behind (old_uuid), and what our own labelling left that was cut short
- * (rsm_medium_begin_labelling, before the first byte). Anything else is identified as what it is,
+ * that a deallocation left behind (old_uuid; not by what a backup of the catalogue says alone), and
+ * what our own labelling left that was cut short (rsm_medium_begin_labelling, before the first
+ * byte). Anything else is identified as what it is,
  * and those who waited are told.
  */
 #include "core/drive_private.h"
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/catalog_import.h"
 #include "core/ltfs/ltfs_volume.h"
 
 static struct rsm_catalog *catalog_of(struct rsm_drive_worker *worker)
@@ -44,7 +46,8 @@ static bool may_overwrite(struct rsm_drive_worker *worker, const struct rsm_cart
 	case RSM_PROBE_FREE: return true;
 	case RSM_PROBE_LTFS:
 		if (worker->medium.old_uuid[0] &&
-		    strcasecmp(probe->label.uuid, worker->medium.old_uuid) == 0)
+		    strcasecmp(probe->label.uuid, worker->medium.old_uuid) == 0 &&
+		    !rsm_medium_is_doubtful(catalog_of(worker), worker->medium.id))
 			return true;
 		break;
 	case RSM_PROBE_FOREIGN: break;

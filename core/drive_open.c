@@ -256,7 +256,8 @@ int rsm_drive_mount_ltfs(struct rsm_drive_worker *worker, struct rsm_cartridge *
 	/* of a volume that was deallocated the medium alone knows: what was deleted on the way
 	 * there is on it still */
 	if (r == 0 && !worker->medium.lmid[0] &&
-	    strcasecmp(label->uuid, worker->medium.old_uuid) == 0)
+	    strcasecmp(label->uuid, worker->medium.old_uuid) == 0 &&
+	    !rsm_medium_is_doubtful(catalog_of(worker), worker->medium.id))
 		r = rsm_manager_drop_leftover(worker->manager, label->uuid, err);
 	if (r == 0)
 		r = rsm_cartridge_open_content(cartridge, key, true, err);

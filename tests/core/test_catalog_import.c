@@ -185,6 +185,52 @@ static void what_was_deallocated_since_the_backup_is_free(void **state)
 }
 
 /* It is in the library and not looked at: its own label will tell. */
+/* It may have been given back to its owner since, and written to for months. */
+static void a_backup_alone_gives_nothing_on_a_medium_away(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	struct rsm_medium before[2], after;
+
+	given_free_cartridges(f, 2);
+	for (int i = 0; i < 2; i++) {
+		before[i] = given_allocated(f, pool.id, i ? "tuesday" : "monday");
+		formatted(f, before[i].id);
+		assert_done(rsm_deallocate(f->catalog, before[i].id, true, NULL, &f->err), &f->err);
+	}
+	assert_done(rsm_allocate(f->catalog,
+				 &(struct rsm_allocation){
+					 .pool = pool.id, .medium = before[1].id, .name = "again" },
+				 &after, &f->err),
+		    &f->err);
+	export_to(f, "backup");
+	lose_catalogue(f);
+	assert_done(import(f, "backup", NULL), &f->err);
+	reconcile(f);
+
+	for (int i = 0; i < 2; i++) {
+		const struct rsm_identification found = { .identity = RSM_IS_LTFS,
+							  .label_type = "LTFS",
+							  .volume_uuid = before[i].volume_uuid,
+							  .pool = "Backup",
+							  .name = i ? "tuesday" : "monday",
+							  .lmid = before[i].lmid };
+
+		after = medium_of(f, i ? "A00002L8" : "A00001L8");
+		assert_true(rsm_medium_is_doubtful(f->catalog, after.id));
+		identify(f, after.id, &found, &after);
+		/* a format may take the place of this one */
+		assert_string_equal(after.old_uuid, "");
+	}
+	after = medium_of(f, "A00001L8");
+	assert_int_equal(after.state, RSM_MEDIUM_ALLOCATED);
+	assert_string_equal(after.volume_uuid, before[0].volume_uuid);
+	assert_string_equal(after.name, "monday");
+	after = medium_of(f, "A00002L8");
+	assert_string_equal(after.name, "again");
+	assert_int_equal(after.label_work, RSM_LABEL_FORMAT);
+}
+
 static void what_is_here_is_left_to_its_label(void **state)
 {
 	struct fixture *f = *state;
@@ -422,6 +468,7 @@ int main(int argc, char **argv)
 		EACH(a_shelved_cartridge_comes_back_off_line_with_name_and_lmid),
 		EACH(a_medium_wins_over_an_old_backup),
 		EACH(what_was_deallocated_since_the_backup_is_free),
+		EACH(a_backup_alone_gives_nothing_on_a_medium_away),
 		EACH(what_is_here_is_left_to_its_label),
 		EACH(an_imported_volume_is_its_owners_again),
 		EACH(a_live_catalogue_keeps_what_it_knows),
