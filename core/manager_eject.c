@@ -198,6 +198,18 @@ static void set_item(struct load *load, size_t i, enum rsm_work_state state, con
 		load->items[i] = 0;
 }
 
+/* Somebody may have emptied them just now, and be quicker than who looks at them. */
+static int find_port(struct rsm_library *library, bool look, uint32_t *ret_port,
+		     struct rsm_err *err)
+{
+	int r = free_port(library, ret_port, err);
+
+	if (r != -ENOSPC || !look)
+		return r;
+	r = rsm_library_inventory(library, err);
+	return r < 0 ? r : free_port(library, ret_port, err);
+}
+
 /* All of them can go, as far as can be seen: else none does. */
 static int check_load(struct load *load, struct rsm_err *err)
 {
@@ -209,7 +221,7 @@ static int check_load(struct load *load, struct rsm_err *err)
 		int r = where_is(load->manager, load->media[i], &m, &library, err);
 
 		if (r == 0 && m.location != RSM_AT_PORT && !rsm_hand_is(library))
-			r = free_port(library, &port, err);
+			r = find_port(library, i == 0, &port, err);
 		if (r == -ENOSPC && i > 0)
 			r = 0; /* in its turn */
 		if (r == -ENOSPC)

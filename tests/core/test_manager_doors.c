@@ -315,6 +315,26 @@ static void more_than_there_are_ports_leave_in_loads(void **state)
 	assert_int_equal(medium_of(world, ejecting.media[2]).location, RSM_AT_PORT);
 }
 
+static void who_has_just_emptied_a_port_can_eject_at_once(void **state)
+{
+	struct world *world = *state;
+	struct ejecting ejecting;
+
+	given_three(&ejecting, world);
+	for (int i = 0; i < 2; i++)
+		assert_done(rsm_manager_eject_wait(world->manager, ejecting.media[i], false, NULL,
+						   &world->err),
+			    &world->err);
+	for (int i = 0; i < 2; i++) {
+		in_folder(world, "mv ports/10/* shelf/");
+		assert_done(rsm_manager_eject_wait(world->manager, ejecting.media[2], false, NULL,
+						   &world->err),
+			    &world->err);
+		assert_int_equal(medium_of(world, ejecting.media[2]).location, RSM_AT_PORT);
+		ejecting.media[2] = barcode_of(world, "A00004L8").id;
+	}
+}
+
 static void what_waits_to_be_ejected_can_be_taken_back(void **state)
 {
 	struct world *world = *state;
@@ -390,6 +410,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_magazine_taken_out_takes_its_cartridges_off_line_until_it_returns),
 	T(who_comes_home_to_a_missing_magazine_gets_another_slot),
 	T(more_than_there_are_ports_leave_in_loads),
+	T(who_has_just_emptied_a_port_can_eject_at_once),
 	T(what_waits_to_be_ejected_can_be_taken_back),
 	T(a_refused_request_or_ctrl_c_ends_the_wait_for_ports),
 	T(none_is_ejected_when_one_of_them_cannot),
