@@ -326,17 +326,20 @@ static int eject_in_turn(struct load *load, size_t i, struct rsm_err *err)
 	int r;
 
 	for (;;) {
-		if (is_cancelled(load, i))
+		if (is_cancelled(load, i)) {
+			end_request(load); /* it names who was to go first */
 			return 1;
+		}
 		if (!asked)
 			set_item(load, i, RSM_WORK_IN_PROCESS, "");
 		r = eject_one(load->manager, load->media[i], load->force, load->cancel, err);
 		if (r != -ENOSPC)
 			break;
+		/* who is asked may say at once that it is to stay */
+		set_item(load, i, RSM_WORK_WAITING, "the ports are full");
 		r = ask_to_empty(load, i, err);
 		if (r < 0)
 			break;
-		set_item(load, i, RSM_WORK_WAITING, "the ports are full");
 		asked = true;
 		for (int k = 0; k < 5 && !(load->cancel && atomic_load(load->cancel)); k++)
 			rsm_clock_sleep_ns(load->manager->clock, LOOK_NS);
@@ -365,8 +368,6 @@ static int eject_load(struct load *load,
 				 r == 0 ? "" : err->msg);
 		load->ejected += r == 0;
 	}
-	for (size_t i = 0; i < load->count; i++)
-		set_item(load, i, RSM_WORK_CANCELLED, "");
 	end_request(load);
 	return r < 0 ? r : 0;
 }
@@ -392,6 +393,8 @@ int rsm_manager_eject_all_wait(
 		r = queue_load(&load, user, err);
 	if (r == 0)
 		r = eject_load(&load, progress, context, err);
+	for (size_t i = 0; i < count; i++)
+		set_item(&load, i, RSM_WORK_CANCELLED, "");
 	if (ret_ejected)
 		*ret_ejected = load.ejected;
 	return r;

@@ -247,7 +247,8 @@ static void who_comes_home_to_a_missing_magazine_gets_another_slot(void **state)
 
 struct ejecting {
 	struct world *world;
-	int64_t media[3];
+	int64_t media[4];
+	size_t count;
 	int r;
 	size_t ejected;
 	atomic_bool done, cancel;
@@ -258,9 +259,9 @@ static void *eject_them(void *argument)
 {
 	struct ejecting *ejecting = argument;
 
-	ejecting->r = rsm_manager_eject_all_wait(ejecting->world->manager, ejecting->media, 3,
-						 false, 0, NULL, NULL, &ejecting->cancel,
-						 &ejecting->ejected, &ejecting->err);
+	ejecting->r = rsm_manager_eject_all_wait(
+		ejecting->world->manager, ejecting->media, ejecting->count, false, 0, NULL, NULL,
+		&ejecting->cancel, &ejecting->ejected, &ejecting->err);
 	atomic_store(&ejecting->done, true);
 	return NULL;
 }
@@ -288,10 +289,10 @@ static int64_t await_message(struct world *world)
 
 static void given_three(struct ejecting *ejecting, struct world *world)
 {
-	static const char *const barcodes[] = { "A00001L8", "A00002L8", "A00003L8" };
+	static const char *const barcodes[] = { "A00001L8", "A00002L8", "A00003L8", "A00004L8" };
 
-	*ejecting = (struct ejecting){ .world = world };
-	for (int i = 0; i < 3; i++)
+	*ejecting = (struct ejecting){ .world = world, .count = 3 };
+	for (int i = 0; i < 4; i++)
 		ejecting->media[i] = barcode_of(world, barcodes[i]).id;
 }
 
@@ -331,7 +332,7 @@ static void who_has_just_emptied_a_port_can_eject_at_once(void **state)
 						   &world->err),
 			    &world->err);
 		assert_int_equal(medium_of(world, ejecting.media[2]).location, RSM_AT_PORT);
-		ejecting.media[2] = barcode_of(world, "A00004L8").id;
+		ejecting.media[2] = ejecting.media[3];
 	}
 }
 
@@ -359,6 +360,48 @@ static void what_waits_to_be_ejected_can_be_taken_back(void **state)
 	assert_int_equal(
 		rsm_manager_cancel_eject(world->manager, ejecting.media[0], &count, &world->err),
 		-EINVAL);
+}
+
+static bool count_messages(void *context, const struct rsm_operator_request *request)
+{
+	*(unsigned *)context += request->kind == RSM_REQUEST_MESSAGE;
+	return true;
+}
+
+static unsigned messages_of(struct world *world)
+{
+	unsigned count = 0;
+
+	assert_done(rsm_operator_request_list(rsm_manager_catalog(world->manager), true,
+					      count_messages, &count, &world->err),
+		    &world->err);
+	return count;
+}
+
+static void nobody_is_asked_to_make_room_for_what_was_taken_back(void **state)
+{
+	struct world *world = *state;
+	struct ejecting ejecting;
+	pthread_t thread;
+	unsigned count;
+	int64_t first;
+
+	given_three(&ejecting, world);
+	ejecting.count = 4;
+	assert_int_equal(pthread_create(&thread, NULL, eject_them, &ejecting), 0);
+	first = await_message(world);
+	assert_done(
+		rsm_manager_cancel_eject(world->manager, ejecting.media[2], &count, &world->err),
+		&world->err);
+	assert_int_equal(count, 1);
+	for (int i = 0; i < 500 && await_message(world) == first; i++)
+		usleep(10000);
+	assert_int_not_equal(await_message(world), first);
+	assert_int_equal(messages_of(world), 1);
+	atomic_store(&ejecting.cancel, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(ejecting.r, -EINTR);
+	assert_int_equal(messages_of(world), 0);
 }
 
 static void a_refused_request_or_ctrl_c_ends_the_wait_for_ports(void **state)
@@ -412,6 +455,7 @@ static const struct CMUnitTest tests[] = {
 	T(more_than_there_are_ports_leave_in_loads),
 	T(who_has_just_emptied_a_port_can_eject_at_once),
 	T(what_waits_to_be_ejected_can_be_taken_back),
+	T(nobody_is_asked_to_make_room_for_what_was_taken_back),
 	T(a_refused_request_or_ctrl_c_ends_the_wait_for_ports),
 	T(none_is_ejected_when_one_of_them_cannot),
 };
