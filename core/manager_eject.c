@@ -107,6 +107,7 @@ static int move_out(struct rsm_library *library, struct rsm_cartridge *cartridge
 			rsm_log_debug(RSM_ROOM_DRIVE, "%s: still noted as ejected", m->shown);
 		return r;
 	}
+	rsm_library_found_room(library);
 	rsm_manager_note_presence(manager, cartridge);
 	rsm_event_add(manager->catalog, "eject", "medium", m->shown, "library", library->label,
 		      NULL);

@@ -362,6 +362,53 @@ static void what_waits_to_be_ejected_can_be_taken_back(void **state)
 		-EINVAL);
 }
 
+static bool find_move(void *context, const struct rsm_operator_request *request)
+{
+	if (request->kind == RSM_REQUEST_MOVE_MEDIA)
+		*(int64_t *)context = request->id;
+	return true;
+}
+
+static int64_t asked_for_room(struct world *world)
+{
+	int64_t id = 0;
+
+	assert_done(rsm_operator_request_list(rsm_manager_catalog(world->manager), true, find_move,
+					      &id, &world->err),
+		    &world->err);
+	return id;
+}
+
+static void who_is_asked_for_room_can_say_that_there_is_and_need_not(void **state)
+{
+	struct world *world = *state;
+	struct ejecting ejecting;
+	int64_t first;
+
+	given_three(&ejecting, world);
+	ejecting.count = 2;
+	eject_them(&ejecting);
+	assert_done(ejecting.r, &ejecting.err);
+	assert_int_equal(
+		rsm_manager_eject_wait(world->manager, ejecting.media[2], false, NULL, &world->err),
+		-ENOSPC);
+	first = asked_for_room(world);
+	assert_true(first > 0);
+	assert_done(rsm_manager_satisfy_request(world->manager, first, NULL, &world->err),
+		    &world->err);
+	assert_int_equal(asked_for_room(world), 0);
+
+	assert_int_equal(
+		rsm_manager_eject_wait(world->manager, ejecting.media[2], false, NULL, &world->err),
+		-ENOSPC);
+	assert_int_not_equal(asked_for_room(world), first);
+	in_folder(world, "mv ports/10/* shelf/");
+	assert_done(
+		rsm_manager_eject_wait(world->manager, ejecting.media[2], false, NULL, &world->err),
+		&world->err);
+	assert_int_equal(asked_for_room(world), 0);
+}
+
 static bool count_messages(void *context, const struct rsm_operator_request *request)
 {
 	*(unsigned *)context += request->kind == RSM_REQUEST_MESSAGE;
@@ -455,6 +502,7 @@ static const struct CMUnitTest tests[] = {
 	T(more_than_there_are_ports_leave_in_loads),
 	T(who_has_just_emptied_a_port_can_eject_at_once),
 	T(what_waits_to_be_ejected_can_be_taken_back),
+	T(who_is_asked_for_room_can_say_that_there_is_and_need_not),
 	T(nobody_is_asked_to_make_room_for_what_was_taken_back),
 	T(a_refused_request_or_ctrl_c_ends_the_wait_for_ports),
 	T(none_is_ejected_when_one_of_them_cannot),
