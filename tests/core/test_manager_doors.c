@@ -171,6 +171,76 @@ static void unlocking_empties_the_drives_and_a_locked_door_stays_shut(void **sta
 	await_location(world, barcode_of(world, "A00004L8").id, RSM_AT_OFFLINE);
 }
 
+struct mounting {
+	struct world *world;
+	int64_t medium;
+	int r;
+	struct rsm_err err;
+	atomic_bool done;
+};
+
+static void *mount_it(void *argument)
+{
+	struct mounting *mounting = argument;
+
+	mounting->r = rsm_manager_mount_wait(mounting->world->manager, &mounting->medium, 1,
+					     RSM_MOUNT_HOLD, 0, 0, 20000, 0, NULL, &mounting->err);
+	return NULL;
+}
+
+static void *dismount_it(void *argument)
+{
+	struct mounting *mounting = argument;
+
+	mounting->r = rsm_manager_dismount_wait(mounting->world->manager, mounting->medium, false,
+						NULL, &mounting->err);
+	atomic_store(&mounting->done, true);
+	return NULL;
+}
+
+static void await_fetching(struct world *world, int64_t id, bool leaving)
+{
+	for (int i = 0; i < 500; i++) {
+		struct rsm_cartridge *cartridge;
+		bool is;
+
+		rsm_mutex_lock(&world->manager->lock);
+		cartridge = rsm_cartridge_find_locked(world->manager, id);
+		is = cartridge && cartridge->state == RSM_CARTRIDGE_FETCHING &&
+		     cartridge->leave == leaving;
+		rsm_mutex_unlock(&world->manager->lock);
+		if (is)
+			return;
+		usleep(10000);
+	}
+	fail_msg("it is not being fetched");
+}
+
+static void who_dismounts_what_is_just_being_mounted_has_it_dismounted(void **state)
+{
+	struct world *world = *state;
+	int64_t id = given_written(world, "monday");
+	struct mounting mounting = { .world = world, .medium = id };
+	struct mounting dismounting = { .world = world, .medium = id };
+	pthread_t mounter, dismounter;
+
+	in_folder(world, "touch OPEN");
+	await_door(world, "open");
+	assert_int_equal(pthread_create(&mounter, NULL, mount_it, &mounting), 0);
+	await_fetching(world, id, false);
+	assert_int_equal(pthread_create(&dismounter, NULL, dismount_it, &dismounting), 0);
+	await_fetching(world, id, true);
+	in_folder(world, "rm OPEN");
+	pthread_join(mounter, NULL);
+	assert_done(mounting.r, &mounting.err);
+	for (int i = 0; i < 500 && !atomic_load(&dismounting.done); i++)
+		usleep(10000);
+	assert_true(atomic_load(&dismounting.done));
+	pthread_join(dismounter, NULL);
+	assert_done(dismounting.r, &dismounting.err);
+	await_location(world, id, RSM_AT_SLOT);
+}
+
 /* ---- magazines ---- */
 
 static bool is_present(struct world *world, int64_t library, uint32_t address)
@@ -497,6 +567,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_door_opened_without_asking_stops_the_robot_until_an_inventory),
 	T(files_of_a_cartridge_in_a_drive_stay_usable_while_the_door_is_open),
 	T(unlocking_empties_the_drives_and_a_locked_door_stays_shut),
+	T(who_dismounts_what_is_just_being_mounted_has_it_dismounted),
 	T(a_magazine_taken_out_takes_its_cartridges_off_line_until_it_returns),
 	T(who_comes_home_to_a_missing_magazine_gets_another_slot),
 	T(more_than_there_are_ports_leave_in_loads),
