@@ -478,11 +478,12 @@ static void a_catch_up_that_takes_long_is_a_work_item_and_can_be_cancelled(void 
 	assert_int_equal(item.state, RSM_WORK_IN_PROCESS);
 	assert_non_null(strstr(item.text, medium_of(world, first).shown));
 
-	assert_done(rsm_manager_cancel_item(world->manager, &item, &world->err), &world->err);
+	assert_done(rsm_manager_cancel_item(world->manager, &item, NULL, &world->err), &world->err);
 	for (int i = 0; i < 1000 && copy_item(world, true).id; i++)
 		usleep(5000);
 	assert_int_equal(copy_item(world, false).state, RSM_WORK_CANCELLED);
-	assert_int_equal(rsm_manager_cancel_item(world->manager, &item, &world->err), -ENOENT);
+	assert_int_equal(rsm_manager_cancel_item(world->manager, &item, NULL, &world->err),
+			 -ENOENT);
 	assert_string_equal(state_of(world, first, &pair), "behind");
 	assert_int_equal(item.medium, pair.copy);
 }
