@@ -155,6 +155,12 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 			return RSM_STEP_MIGRATE;
 		return RSM_STEP_LEAVE;
 	}
+	if (cartridge->leave_before) {
+		/* it was about to leave, and is wanted again: so is what was closed since */
+		rsm_cartridge_unbound_locked(cartridge);
+		if (wants_migration_locked(worker, cartridge, now))
+			return RSM_STEP_MIGRATE;
+	}
 	work = RSM_NEVER_NS;
 	if (may_migrate_locked(cartridge))
 		work = earlier(work, cartridge->migrate_at_ns);

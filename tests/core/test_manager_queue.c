@@ -610,6 +610,36 @@ static void *write_on(void *argument)
 	return NULL;
 }
 
+static uint64_t waiting_of(struct world *world, int64_t medium)
+{
+	struct rsm_content_use use = { 0 };
+
+	RSM_LOCK_SCOPE(&world->manager->lock);
+	rsm_content_use(rsm_cartridge_find_locked(world->manager, medium)->content, &use);
+	return use.staged_bytes;
+}
+
+/* Its drive has written all that there was and was about to send it home when it was wanted. */
+static void one_that_stays_after_all_is_written_on(void **state)
+{
+	struct world *world = *state;
+	int64_t medium;
+
+	world_stop(world);
+	world->dismount_delay_s = 60;
+	world_start(world);
+	given_media(world, &medium, 1);
+	mount(world, &medium, 1, RSM_MOUNT_HOLD);
+	rsm_mutex_lock(&world->manager->lock);
+	rsm_cartridge_bound_locked(rsm_cartridge_find_locked(world->manager, medium));
+	rsm_cartridge_find_locked(world->manager, medium)->leave_done = true;
+	rsm_mutex_unlock(&world->manager->lock);
+	write_file(world, medium, "later", 5000, 1);
+	for (int i = 0; i < 500 && waiting_of(world, medium); i++)
+		usleep(10000);
+	assert_int_equal(waiting_of(world, medium), 0);
+}
+
 static void who_writes_on_and_on_does_not_keep_a_dismount_from_ending(void **state)
 {
 	struct world *world = *state;
@@ -689,6 +719,7 @@ static const struct CMUnitTest tests[] = {
 	T(what_a_broken_drive_cannot_load_another_one_does, world_new),
 	T(what_a_broken_drive_cannot_read_another_one_does, world_new),
 	T(a_drive_with_errors_goes_out_of_service_and_its_work_elsewhere, world_new),
+	T(one_that_stays_after_all_is_written_on, world_new),
 	T(who_writes_on_and_on_does_not_keep_a_dismount_from_ending, world_new),
 };
 RSM_TEST_MAIN(tests)
