@@ -208,6 +208,8 @@ static int cancel_mount(struct rsm_manager *manager, int64_t id, const uid_t *us
 int rsm_manager_cancel_item(struct rsm_manager *manager, const struct rsm_work_item *item,
 			    const uid_t *user, struct rsm_err *err)
 {
+	int r = 0;
+
 	if (item->ended.tv_sec || item->ended.tv_nsec)
 		return rsm_err_set(err, ENOENT, "work item %" PRId64 " has ended", item->id);
 	if (item->kind == RSM_WORK_COPY) /* also while it runs: what is copied stays */
@@ -219,10 +221,12 @@ int rsm_manager_cancel_item(struct rsm_manager *manager, const struct rsm_work_i
 	case RSM_WORK_MOUNT:
 	case RSM_WORK_WRITE_LABEL:
 	case RSM_WORK_IDENTIFY: return cancel_mount(manager, item->id, user, err);
-	default: /* whoever has queued it looks there before it begins */
-		return rsm_work_item_set(manager->catalog, item->id, RSM_WORK_CANCELLED, 0,
-					 "taken back", err);
+	case RSM_WORK_CLEAN: r = rsm_item_cancel_clean(manager, item->id, err); break;
+	default: break; /* whoever has queued it looks there before it begins */
 	}
+	return r < 0 ? r
+		     : rsm_work_item_set(manager->catalog, item->id, RSM_WORK_CANCELLED, 0,
+					 "taken back", err);
 }
 
 int rsm_manager_reorder_item(struct rsm_manager *manager, int64_t id, bool first,

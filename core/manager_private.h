@@ -158,6 +158,9 @@ void rsm_item_begins_locked(struct rsm_cartridge *cartridge);
 void rsm_item_goes_back_locked(struct rsm_cartridge *cartridge, const char *why);
 void rsm_item_ends_locked(struct rsm_cartridge *cartridge, enum rsm_work_state state,
 			  const char *text);
+/* Without the lock: a cleaning that waits. -EACCES: it is under way. */
+RSM_MUST_CHECK int rsm_item_cancel_clean(struct rsm_manager *manager, int64_t item,
+					 struct rsm_err *err);
 /* Without the lock, by the worker. Returns the item, or 0. */
 int64_t rsm_item_begin_dismount(struct rsm_cartridge *cartridge);
 void rsm_item_end_dismount(struct rsm_drive_worker *worker, int64_t id, int r,
