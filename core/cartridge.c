@@ -16,8 +16,10 @@
 
 #define KEEP_IDLE_NS (60 * RSM_SECOND_NS)
 enum { KEEP_IDLE_MOST = 24, ROOM_FOR_A_WRITE = 1 << 20 };
-/* However long a program goes on closing files, writing to the medium begins by then. */
-#define MIGRATE_LATEST 15
+/* However long a program goes on closing files, writing to the medium begins by then: so many quiet
+ * times. Until then it has the machine to itself; what it wrote is on the disk.
+ */
+#define MIGRATE_LATEST 45
 #define INDEX_LATEST_S 300
 #define STREAM_SIZE    ((uint64_t)4 << 30)
 #define FUTILE_NS      (15 * RSM_SECOND_NS)

@@ -166,9 +166,9 @@ RSM_MUST_CHECK int rsm_medium_set_label_work(struct rsm_catalog *catalog, int64_
 
 /* Before the first byte of a label, durably: from now on the medium may hold the volume `uuid`
  * (NULL: the free label), half of it, or what it held before, whatever becomes of its allocation.
- * Forgotten when _set_label_work tells that a label is there, or by _forget_labelling. Outcome 1: it
- * is not to bear that volume any more (it was deallocated), nothing was noted, and nothing is to be
- * written.
+ * Forgotten when _set_label_work tells that a label is there, or by _forget_labelling. Outcome 1:
+ * it is not to bear that volume any more (it was deallocated), nothing was noted, and nothing is to
+ * be written.
  */
 RSM_MUST_CHECK int rsm_medium_begin_labelling(struct rsm_catalog *catalog, int64_t id,
 					      const char *uuid, struct rsm_err *err);
