@@ -331,6 +331,8 @@ static void end(struct rsm_copy_keeper *keeper, int r, const struct rsm_err *err
 	RSM_LOCK_SCOPE(&keeper->manager->lock);
 	end_item_locked(keeper, r, err);
 	keeper->first = keeper->copy = 0;
+	if (!keeper->stop) /* that was meant for this pair */
+		atomic_store(&keeper->cancel, false);
 	pthread_cond_broadcast(&keeper->manager->changed);
 }
 

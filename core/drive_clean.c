@@ -283,6 +283,26 @@ static int await(struct rsm_drive_worker *worker, struct rsm_clean_wait *wait,
 	return wait->r;
 }
 
+int rsm_item_cancel_clean(struct rsm_manager *manager, int64_t item, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&manager->lock);
+	for (size_t i = 0; i < manager->worker_count; i++) {
+		struct rsm_drive_worker *worker = manager->workers[i];
+		struct rsm_clean_wait *wait = worker->clean;
+
+		if (!wait || wait->item != item || worker->state == RSM_DRIVE_CLEANING)
+			continue;
+		wait->r =
+			rsm_err_set(&wait->err, ECANCELED,
+				    "%s: work item %" PRId64 " was cancelled", worker->name, item);
+		wait->ended = true;
+		worker->clean = NULL;
+		rsm_manager_wake_locked(manager);
+		return 0;
+	}
+	return rsm_err_set(err, EACCES, "work item %" PRId64 " is being processed", item);
+}
+
 /* Nobody but a person can clean a drive without a robot; he tells that he did. */
 static int note_by_hand(struct rsm_drive_worker *worker, struct rsm_err *err)
 {
@@ -313,14 +333,15 @@ int rsm_manager_clean_wait(struct rsm_manager *manager, int64_t library, uint32_
 	if (!worker->library->hardware->changer)
 		return note_by_hand(worker, err);
 	r = rsm_work_item_add(manager->catalog, &item, err);
+	wait.item = item.id;
 	if (r == 0)
 		r = queue_clean(worker, &wait, err);
 	if (r == 0)
 		r = await(worker, &wait, cancel, err);
 	if (item.id && rsm_work_item_set(manager->catalog, item.id,
-					 r == 0	       ? RSM_WORK_PASSED
-					 : r == -EINTR ? RSM_WORK_CANCELLED
-						       : RSM_WORK_FAILED,
+					 r == 0				  ? RSM_WORK_PASSED
+					 : r == -EINTR || r == -ECANCELED ? RSM_WORK_CANCELLED
+									  : RSM_WORK_FAILED,
 					 element, r < 0 && err ? err->msg : "", &own) < 0)
 		rsm_log_warning("%s", own.msg);
 	return r;

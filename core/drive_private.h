@@ -25,8 +25,9 @@ struct courier {
 
 /* Somebody who waits for a drive to be cleaned. */
 struct rsm_clean_wait {
-	bool ended; /* [lock] */
-	int r;	    /* [lock] */
+	int64_t item; /* [const] of the queue */
+	bool ended;   /* [lock] */
+	int r;	      /* [lock] */
 	struct rsm_err err;
 };
 

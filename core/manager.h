@@ -140,10 +140,12 @@ void rsm_manager_mount(struct rsm_manager *manager, struct rsm_mount_request *re
 void rsm_manager_cancel_mount(struct rsm_manager *manager, struct rsm_mount_request *request);
 
 /* Cancels a work item that has not begun: who waits for its mount gets -ECANCELED, what nobody
- * waits for comes again later. -EACCES: it is being processed; -ENOENT: it has ended.
+ * waits for comes again later. `user`: who may not cancel what others wait for, or NULL. -EACCES:
+ * it is being processed, or others wait; -ENOENT: it has ended.
  */
 RSM_MUST_CHECK int rsm_manager_cancel_item(struct rsm_manager *manager,
-					   const struct rsm_work_item *item, struct rsm_err *err);
+					   const struct rsm_work_item *item, const uid_t *user,
+					   struct rsm_err *err);
 /* Puts a mount before all that wait, or behind them. -EINVAL: it does not wait for a drive. */
 RSM_MUST_CHECK int rsm_manager_reorder_item(struct rsm_manager *manager, int64_t id, bool first,
 					    struct rsm_err *err);

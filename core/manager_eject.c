@@ -107,6 +107,7 @@ static int move_out(struct rsm_library *library, struct rsm_cartridge *cartridge
 			rsm_log_debug(RSM_ROOM_DRIVE, "%s: still noted as ejected", m->shown);
 		return r;
 	}
+	rsm_library_found_room(library);
 	rsm_manager_note_presence(manager, cartridge);
 	rsm_event_add(manager->catalog, "eject", "medium", m->shown, "library", library->label,
 		      NULL);
@@ -198,6 +199,18 @@ static void set_item(struct load *load, size_t i, enum rsm_work_state state, con
 		load->items[i] = 0;
 }
 
+/* Somebody may have emptied them just now, and be quicker than who looks at them. */
+static int find_port(struct rsm_library *library, bool look, uint32_t *ret_port,
+		     struct rsm_err *err)
+{
+	int r = free_port(library, ret_port, err);
+
+	if (r != -ENOSPC || !look)
+		return r;
+	r = rsm_library_inventory(library, err);
+	return r < 0 ? r : free_port(library, ret_port, err);
+}
+
 /* All of them can go, as far as can be seen: else none does. */
 static int check_load(struct load *load, struct rsm_err *err)
 {
@@ -209,7 +222,7 @@ static int check_load(struct load *load, struct rsm_err *err)
 		int r = where_is(load->manager, load->media[i], &m, &library, err);
 
 		if (r == 0 && m.location != RSM_AT_PORT && !rsm_hand_is(library))
-			r = free_port(library, &port, err);
+			r = find_port(library, i == 0, &port, err);
 		if (r == -ENOSPC && i > 0)
 			r = 0; /* in its turn */
 		if (r == -ENOSPC)
@@ -314,17 +327,20 @@ static int eject_in_turn(struct load *load, size_t i, struct rsm_err *err)
 	int r;
 
 	for (;;) {
-		if (is_cancelled(load, i))
+		if (is_cancelled(load, i)) {
+			end_request(load); /* it names who was to go first */
 			return 1;
+		}
 		if (!asked)
 			set_item(load, i, RSM_WORK_IN_PROCESS, "");
 		r = eject_one(load->manager, load->media[i], load->force, load->cancel, err);
 		if (r != -ENOSPC)
 			break;
+		/* who is asked may say at once that it is to stay */
+		set_item(load, i, RSM_WORK_WAITING, "the ports are full");
 		r = ask_to_empty(load, i, err);
 		if (r < 0)
 			break;
-		set_item(load, i, RSM_WORK_WAITING, "the ports are full");
 		asked = true;
 		for (int k = 0; k < 5 && !(load->cancel && atomic_load(load->cancel)); k++)
 			rsm_clock_sleep_ns(load->manager->clock, LOOK_NS);
@@ -353,8 +369,6 @@ static int eject_load(struct load *load,
 				 r == 0 ? "" : err->msg);
 		load->ejected += r == 0;
 	}
-	for (size_t i = 0; i < load->count; i++)
-		set_item(load, i, RSM_WORK_CANCELLED, "");
 	end_request(load);
 	return r < 0 ? r : 0;
 }
@@ -380,6 +394,8 @@ int rsm_manager_eject_all_wait(
 		r = queue_load(&load, user, err);
 	if (r == 0)
 		r = eject_load(&load, progress, context, err);
+	for (size_t i = 0; i < count; i++)
+		set_item(&load, i, RSM_WORK_CANCELLED, "");
 	if (ret_ejected)
 		*ret_ejected = load.ejected;
 	return r;

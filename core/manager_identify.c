@@ -280,9 +280,12 @@ static void begin_full_locked(struct rsm_library *library, uint64_t total)
 {
 	struct rsm_identify_run *run = &library->identify;
 
-	if (run->full) /* two who ask share one */
+	if (run->full) { /* two who ask share one */
+		run->askers++;
 		return;
+	}
 	run->full = true;
+	run->askers = 1;
 	run->exhausted = run->stopped = false;
 	run->after = (struct rsm_identification_place){ .location = RSM_AT_SLOT };
 	run->done = 0;
@@ -332,6 +335,16 @@ struct wait {
 	void *context;
 };
 
+/* Whoever interrupts it: others may wait for it. */
+static void give_up_full(struct rsm_library *library, unsigned number)
+{
+	struct rsm_identify_run *run = &library->identify;
+
+	RSM_LOCK_SCOPE(&library->manager->lock);
+	if (run->full && run->number == number && --run->askers == 0)
+		end_full_locked(library, true);
+}
+
 static int await_full(const struct wait *wait, struct rsm_library *library, unsigned number,
 		      struct rsm_err *err)
 {
@@ -341,15 +354,13 @@ static int await_full(const struct wait *wait, struct rsm_library *library, unsi
 	for (;;) {
 		uint64_t done, total;
 
+		if (wait->cancel && atomic_load(wait->cancel))
+			return rsm_err_set(err, EINTR, "interrupted");
 		rsm_mutex_lock(&manager->lock);
-		if (wait->cancel && atomic_load(wait->cancel) && run->number == number && run->full)
-			end_full_locked(library, true);
 		if (manager->stopping || !run->full || run->number != number) {
 			bool stopped = run->stopped && run->number == number;
 
 			rsm_mutex_unlock(&manager->lock);
-			if (wait->cancel && atomic_load(wait->cancel))
-				return rsm_err_set(err, EINTR, "interrupted");
 			if (stopped || manager->stopping)
 				return rsm_err_set(err, ECANCELED,
 						   "inventory of %s: it was stopped",
@@ -409,6 +420,9 @@ int rsm_manager_inventory_wait(struct rsm_manager *manager, int64_t library, boo
 	for (size_t i = 0; r == 0 && i < manager->library_count; i++)
 		if (numbers[i])
 			r = await_full(&wait, &manager->libraries[i], numbers[i], err);
+	for (size_t i = 0; r == -EINTR && i < manager->library_count; i++)
+		if (numbers[i])
+			give_up_full(&manager->libraries[i], numbers[i]);
 	return r == 0 && full && !library ? promote_orphans(manager, err) : r;
 }
 

@@ -28,6 +28,7 @@ struct rsm_identify_run {
 	uint64_t done, total;
 	unsigned number; /* of the full inventory, so that who waits knows his own */
 	bool stopped;	 /* the last one was, before its end */
+	unsigned askers; /* who wait for it, or had it begun and do not wait */
 };
 
 /* An inventory has found `count` that nobody has looked at. */

@@ -153,17 +153,40 @@ static struct rsm_cartridge *find_locked(struct rsm_manager *manager, int64_t id
 	return NULL;
 }
 
+static bool others_wait_locked(const struct rsm_cartridge *cartridge, uid_t user)
+{
+	RSM_LIST_FOR_EACH (item, &cartridge->mounts)
+		if (RSM_CONTAINER_OF(item, struct rsm_mount_request, link)->user != user)
+			return true;
+	RSM_LIST_FOR_EACH (item, &cartridge->reads)
+		if (RSM_CONTAINER_OF(item, struct rsm_medium_read, link)->user != user)
+			return true;
+	return cartridge->syncs > 0;
+}
+
+static int check_cancel_locked(const struct rsm_cartridge *cartridge, int64_t id, const uid_t *user,
+			       struct rsm_err *err)
+{
+	if (!cartridge || cartridge->state != RSM_CARTRIDGE_AWAY)
+		return rsm_err_set(err, EACCES, "work item %" PRId64 " is being processed", id);
+	if (user && others_wait_locked(cartridge, *user))
+		return rsm_err_set(err, EACCES, "work item %" PRId64 ": others wait for %s as well",
+				   id, cartridge->barcode);
+	return 0;
+}
+
 /* Those who wait are told; what nobody waits for comes again later. */
-static int cancel_mount(struct rsm_manager *manager, int64_t id, struct rsm_err *err)
+static int cancel_mount(struct rsm_manager *manager, int64_t id, const uid_t *user,
+			struct rsm_err *err)
 {
 	struct rsm_cartridge *cartridge;
 	struct rsm_err why;
+	int r;
 
 	rsm_mutex_lock(&manager->lock);
 	cartridge = find_locked(manager, id);
-	if (!cartridge || cartridge->state != RSM_CARTRIDGE_AWAY) {
-		int r = rsm_err_set(err, EACCES, "work item %" PRId64 " is being processed", id);
-
+	r = check_cancel_locked(cartridge, id, user, err);
+	if (r < 0) {
 		rsm_mutex_unlock(&manager->lock);
 		return r;
 	}
@@ -183,8 +206,10 @@ static int cancel_mount(struct rsm_manager *manager, int64_t id, struct rsm_err 
 }
 
 int rsm_manager_cancel_item(struct rsm_manager *manager, const struct rsm_work_item *item,
-			    struct rsm_err *err)
+			    const uid_t *user, struct rsm_err *err)
 {
+	int r = 0;
+
 	if (item->ended.tv_sec || item->ended.tv_nsec)
 		return rsm_err_set(err, ENOENT, "work item %" PRId64 " has ended", item->id);
 	if (item->kind == RSM_WORK_COPY) /* also while it runs: what is copied stays */
@@ -195,11 +220,13 @@ int rsm_manager_cancel_item(struct rsm_manager *manager, const struct rsm_work_i
 	switch (item->kind) {
 	case RSM_WORK_MOUNT:
 	case RSM_WORK_WRITE_LABEL:
-	case RSM_WORK_IDENTIFY: return cancel_mount(manager, item->id, err);
-	default: /* whoever has queued it looks there before it begins */
-		return rsm_work_item_set(manager->catalog, item->id, RSM_WORK_CANCELLED, 0,
-					 "taken back", err);
+	case RSM_WORK_IDENTIFY: return cancel_mount(manager, item->id, user, err);
+	case RSM_WORK_CLEAN: r = rsm_item_cancel_clean(manager, item->id, err); break;
+	default: break; /* whoever has queued it looks there before it begins */
 	}
+	return r < 0 ? r
+		     : rsm_work_item_set(manager->catalog, item->id, RSM_WORK_CANCELLED, 0,
+					 "taken back", err);
 }
 
 int rsm_manager_reorder_item(struct rsm_manager *manager, int64_t id, bool first,

@@ -481,6 +481,14 @@ static int check_dismount(struct rsm_cartridge *cartridge, struct rsm_err *err)
 	return 0;
 }
 
+static void let_leave_locked(struct rsm_cartridge *cartridge)
+{
+	cartridge->held = false;
+	cartridge->give_out = true;
+	rsm_cartridge_leave_locked(cartridge);
+	rsm_manager_wake_locked(cartridge->manager);
+}
+
 int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool deferred, bool force,
 			  const atomic_bool *cancel, struct rsm_err *err)
 {
@@ -496,13 +504,11 @@ int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool defe
 		r = rsm_err_set(err, EINVAL, "%s is not mounted", cartridge->barcode);
 	else if (!force)
 		r = check_dismount(cartridge, err);
-	if (r == 0) {
+	if (r == 0 && deferred) {
 		cartridge->held = false;
-		if (!deferred) {
-			cartridge->give_out = true;
-			rsm_cartridge_leave_locked(cartridge);
-		}
 		rsm_manager_wake_locked(manager);
+	} else if (r == 0) {
+		let_leave_locked(cartridge);
 	}
 	/* it may be fetched again at once, for what was written meanwhile */
 	while (r == 0 && !deferred && cartridge->departures == departures) {
@@ -511,6 +517,10 @@ int rsm_manager_send_home(struct rsm_manager *manager, int64_t medium, bool defe
 		else
 			rsm_cond_wait_until(&manager->changed, &manager->lock,
 					    rsm_manager_now(manager) + RSM_LOOK_NS);
+		/* whom it was being fetched for has got it first */
+		if (r == 0 && cartridge->departures == departures &&
+		    cartridge->state == RSM_CARTRIDGE_LOADED && !cartridge->leave)
+			let_leave_locked(cartridge);
 	}
 	rsm_mutex_unlock(&manager->lock);
 	rsm_cartridge_unref(cartridge);

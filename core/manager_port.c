@@ -46,6 +46,7 @@ int rsm_library_inject(struct rsm_library *library, struct rsm_medium *medium, s
 		r = rsm_library_move(library, medium, RSM_AT_PORT, port, RSM_AT_SLOT, slot, err);
 	if (r < 0)
 		return r;
+	rsm_library_found_room(library);
 	rsm_location_text(RSM_AT_SLOT, slot, where);
 	rsm_event_add(library->manager->catalog, "inject", "medium", medium->shown, "to", where,
 		      "library", library->label, NULL);
@@ -89,8 +90,27 @@ void rsm_library_ask_for_room(struct rsm_library *library, const char *why)
 	int64_t id;
 
 	snprintf(request.text, sizeof request.text, "%s", why);
-	if (rsm_operator_request_raise(library->manager->catalog, &request, &id, NULL) < 0)
+	if (rsm_operator_request_raise(library->manager->catalog, &request, &id, NULL) < 0) {
 		rsm_log_warning("%s", why);
+		return;
+	}
+	RSM_LOCK_SCOPE(&library->manager->lock);
+	library->room_request = id;
+}
+
+void rsm_library_found_room(struct rsm_library *library)
+{
+	struct rsm_manager *manager = library->manager;
+	struct rsm_err err; /* somebody may have answered it */
+	int64_t request;
+
+	rsm_mutex_lock(&manager->lock);
+	request = library->room_request;
+	library->room_request = 0;
+	rsm_mutex_unlock(&manager->lock);
+	if (request &&
+	    rsm_operator_request_end(manager->catalog, request, RSM_REQUEST_COMPLETE, &err) < 0)
+		rsm_log_debug(RSM_ROOM_DRIVE, "%s", err.msg);
 }
 
 void rsm_library_poll(struct rsm_library *library)

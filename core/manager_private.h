@@ -35,6 +35,7 @@ struct rsm_library {
 	bool not_ready;		    /* [lock] its door is open, or it is busy with itself */
 	int64_t not_ready_since_ns; /* [lock] */
 	int64_t door_request;	    /* [lock] that asks a person to close the door, or 0 */
+	int64_t room_request;	    /* [lock] that asks a person for room in it, or 0 */
 	enum rsm_door_inventory door_inventory; /* [lock] what follows when it is closed */
 
 	/* of a stand-alone drive (hand.h) */
@@ -157,6 +158,9 @@ void rsm_item_begins_locked(struct rsm_cartridge *cartridge);
 void rsm_item_goes_back_locked(struct rsm_cartridge *cartridge, const char *why);
 void rsm_item_ends_locked(struct rsm_cartridge *cartridge, enum rsm_work_state state,
 			  const char *text);
+/* Without the lock: a cleaning that waits. -EACCES: it is under way. */
+RSM_MUST_CHECK int rsm_item_cancel_clean(struct rsm_manager *manager, int64_t item,
+					 struct rsm_err *err);
 /* Without the lock, by the worker. Returns the item, or 0. */
 int64_t rsm_item_begin_dismount(struct rsm_cartridge *cartridge);
 void rsm_item_end_dismount(struct rsm_drive_worker *worker, int64_t id, int r,
@@ -253,6 +257,8 @@ RSM_MUST_CHECK int rsm_library_inject(struct rsm_library *library, struct rsm_me
 				      struct rsm_err *err);
 /* Slots or ports are full: a person is asked to do something about it. */
 void rsm_library_ask_for_room(struct rsm_library *library, const char *why);
+/* There was room after all: nobody is asked any more. */
+void rsm_library_found_room(struct rsm_library *library);
 /* A cartridge has come or gone: what waits for one that is not there any more is told. */
 void rsm_manager_note_presence(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 /* As rsm_manager_dismount_wait; force: also while it is in use. */

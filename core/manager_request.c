@@ -45,7 +45,7 @@ static int try_drive_again(struct rsm_manager *manager, const struct rsm_operato
 		    drives[i].element == request->element && drives[i].enabled)
 			r = rsm_manager_enable_drive(manager, drives[i].library, drives[i].element,
 						     true, err);
-	return r;
+	return r == -EINVAL ? 0 : r; /* it was not given up, or is in use again */
 }
 
 int rsm_manager_satisfy_request(struct rsm_manager *manager, int64_t id, const atomic_bool *cancel,

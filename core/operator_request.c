@@ -255,6 +255,9 @@ static const char *question_of(const struct rsm_operator_request *request, int64
 {
 	switch (request->kind) {
 	case RSM_REQUEST_MOVE_MEDIA:
+		/* for room, not for a cartridge */
+		if (!request->medium)
+			return NULL;
 		*ret_id = request->medium;
 		return "SELECT EXISTS (SELECT 1 FROM side s JOIN medium m ON m.id = s.medium WHERE "
 		       "s.id = ?1 AND m.location <> 0 AND NOT EXISTS (SELECT 1 FROM setting WHERE "

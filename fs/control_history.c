@@ -218,9 +218,12 @@ static int cancel_item(struct rsmfs_request *request, const struct rsm_work_item
 		       struct rsm_err *err)
 {
 	bool own = item->kind == RSM_WORK_MOUNT && item->user == request->caller->uid;
+	bool admin = rsmfs_access_is_admin(request->caller, request->admin);
 	int r = own ? 0 : rsmfs_request_need_admin(request, err);
 
-	return r < 0 ? r : rsm_manager_cancel_item(request->manager, item, err);
+	return r < 0 ? r
+		     : rsm_manager_cancel_item(request->manager, item,
+					       admin ? NULL : &request->caller->uid, err);
 }
 
 static void report_item(struct rsmfs_request *request, const struct rsm_work_item *item,

@@ -17,4 +17,7 @@ bool rsmfs_event_line_next(const char **at, char ret_key[RSMFS_EVENT_KEY_SIZE],
 /* The value of a key; "" if it has none. */
 void rsmfs_event_line_field(const char *line, const char *key, struct rsm_text *value);
 
+/* An event that there can be (rsm(8), EVENTS). */
+bool rsmfs_event_is_known(const char *name);
+
 #endif

@@ -42,14 +42,34 @@ static int check_library(const char *library, struct rsm_err *err)
 	return 0;
 }
 
-static int run_wait(const struct rsmfs_verb_call *call, struct rsm_err *err)
+static int wait_for(const char *library, struct rsm_err *err)
 {
 	RSM_CLEANUP(rsmfs_progress_stop) struct rsmfs_progress *progress = NULL;
-	int r = check_library(call->operands[0], err);
+	int r = check_library(library, err);
 
 	if (r == 0)
 		r = rsmfs_progress_start("waiting for rsmfs", &progress, err);
-	return r < 0 ? r : rsmfs_lock_wait(call->operands[0], on_wait, progress, err);
+	return r < 0 ? r : rsmfs_lock_wait(library, on_wait, progress, err);
+}
+
+static int run_wait(const struct rsmfs_tool *tool, const struct rsmfs_verb_call *call,
+		    struct rsm_err *err)
+{
+	static const struct rsmfs_reply_table table = { .style = "done",
+							.name = "wait",
+							.columns = { { "library", 's', false } },
+							.column_count = 1 };
+	RSM_CLEANUP(rsmfs_printer_free) struct rsmfs_printer *printer = NULL;
+	char *fields[] = { (char *)call->operands[0] };
+	int r = wait_for(call->operands[0], err);
+
+	if (r == 0)
+		r = rsmfs_printer_new(tool->mode, stdout, &printer, err);
+	if (r == 0)
+		r = rsmfs_printer_table(printer, &table, err);
+	if (r == 0)
+		r = rsmfs_printer_row(printer, fields, err);
+	return r < 0 ? r : rsmfs_printer_end(printer, err);
 }
 
 /* ---- library create ---- */
@@ -196,7 +216,7 @@ int rsmfs_local_run(const struct rsmfs_tool *tool, const struct rsmfs_verb_call 
 		    struct rsm_err *err)
 {
 	if (!strcmp(call->verb->name, "wait"))
-		return run_wait(call, err);
+		return run_wait(tool, call, err);
 	if (!strcmp(call->verb->name, "library"))
 		return run_library(tool, call, err);
 	return run_help(call, err);

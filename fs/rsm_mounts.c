@@ -227,14 +227,18 @@ static bool is_there(const char *folder, const char *name, size_t length)
 static bool is_from_here(const char *mountpoint, const char *cwd, char kind, const char *operand,
 			 const char *in_mount)
 {
-	const char *slash = strrchr(operand, '/');
+	size_t length = strlen(operand);
+	const char *slash;
 
+	while (length > 1 && operand[length - 1] == '/')
+		length--;
+	slash = memrchr(operand, '/', length);
 	/* From outside: a way into the mount, unless the tree has something of that name. */
 	if (!below(mountpoint, cwd))
 		return in_mount && !is_there(mountpoint, operand, strcspn(operand, "/"));
 	if (operand[0] == '.' && (!operand[1] || operand[1] == '/' || operand[1] == '.'))
 		return true;
-	if (is_there(cwd, operand, strlen(operand)))
+	if (is_there(cwd, operand, length))
 		return true;
 	if (kind != 'c')
 		return false;

@@ -193,16 +193,29 @@ static int resolve_operands(const char *mountpoint, const char *cwd,
 	return 0;
 }
 
+/* Nobody is asked about what cannot be done anyhow. */
+static int need_mount(const char *mountpoint, struct rsm_err *err)
+{
+	RSM_CLOSE int fd = -1;
+
+	return rsmfs_transport_open(mountpoint, "ctl", O_RDWR, &fd, err);
+}
+
 /* Asks before something is destroyed. The answer of a pipe is no answer. */
 static int confirm(const struct rsmfs_tool *tool, const char *mountpoint,
 		   struct rsmfs_verb_call *call, char *const *names, struct rsm_err *err)
 {
+	bool check = !strcmp(call->verb->name, "check");
 	char answer[16];
+	int r;
 
-	if (!strcmp(call->verb->name, "check"))
-		return rsmfs_check_confirm(tool, mountpoint, call, names, err);
-	if (strcmp(call->verb->name, "free") != 0 || rsmfs_verb_flag(call, "yes"))
+	if ((!check && strcmp(call->verb->name, "free") != 0) || rsmfs_verb_flag(call, "yes"))
 		return 0;
+	r = need_mount(mountpoint, err);
+	if (r < 0)
+		return r;
+	if (check)
+		return rsmfs_check_confirm(tool, mountpoint, call, names, err);
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return rsm_err_set(err, EPERM,
 				   "free destroys what is on the cartridges; say --yes");

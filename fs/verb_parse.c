@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/event_line.h"
 #include "fs/verb.h"
 
 int rsmfs_parse_size(const char *text, uint64_t *ret_bytes)
@@ -253,6 +254,17 @@ static int check_words(const struct rsmfs_verb_call *call, struct rsm_err *err)
 			   call->operands[0], known.failed ? "its words" : known.data);
 }
 
+static int check_events(const struct rsmfs_verb_call *call, struct rsm_err *err)
+{
+	if (strcmp(call->verb->name, "events") != 0)
+		return 0;
+	for (size_t i = 0; i < call->operand_count; i++)
+		if (!rsmfs_event_is_known(call->operands[i]))
+			return rsm_err_set(err, EINVAL, "events: there is no event '%s'",
+					   call->operands[i]);
+	return 0;
+}
+
 static int check_count(const struct rsmfs_verb_call *call, struct rsm_err *err)
 {
 	const struct rsmfs_verb *verb = call->verb;
@@ -287,6 +299,8 @@ int rsmfs_verb_parse(int argc, char *const *argv, struct rsmfs_verb_call *ret_ca
 		r = check_rules(&call, err);
 	if (!r)
 		r = check_words(&call, err);
+	if (!r)
+		r = check_events(&call, err);
 	if (r < 0) {
 		rsmfs_verb_call_fini(&call);
 		return r;

@@ -478,13 +478,49 @@ static void a_catch_up_that_takes_long_is_a_work_item_and_can_be_cancelled(void 
 	assert_int_equal(item.state, RSM_WORK_IN_PROCESS);
 	assert_non_null(strstr(item.text, medium_of(world, first).shown));
 
-	assert_done(rsm_manager_cancel_item(world->manager, &item, &world->err), &world->err);
+	assert_done(rsm_manager_cancel_item(world->manager, &item, NULL, &world->err), &world->err);
 	for (int i = 0; i < 1000 && copy_item(world, true).id; i++)
 		usleep(5000);
 	assert_int_equal(copy_item(world, false).state, RSM_WORK_CANCELLED);
-	assert_int_equal(rsm_manager_cancel_item(world->manager, &item, &world->err), -ENOENT);
+	assert_int_equal(rsm_manager_cancel_item(world->manager, &item, NULL, &world->err),
+			 -ENOENT);
 	assert_string_equal(state_of(world, first, &pair), "behind");
 	assert_int_equal(item.medium, pair.copy);
+}
+
+/* Whoever interrupted the keeper, it goes on with the others. */
+static void a_first_that_is_ejected_in_the_midst_keeps_no_other_from_its_copy(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup"), other = given_pool(world, "Other"),
+		first = given_cartridge(world, pool, "monday"),
+		held[2] = { given_cartridge(world, other, "b"),
+			    given_cartridge(world, other, "c") };
+	struct rsm_copy pair = { 0 };
+
+	write_file(world, first, "file", 300000, 7);
+	sync_all(world);
+	assert_done(rsm_manager_mount_wait(world->manager, held, 2, RSM_MOUNT_HOLD, 0, 0, 10000, 0,
+					   NULL, &world->err),
+		    &world->err);
+	assert_done(rsm_pool_set_copies(catalog_of(world), pool, 2, &world->err), &world->err);
+	rsm_manager_pools_changed(world->manager);
+	for (int i = 0; i < 1000 && !copy_item(world, true).id; i++)
+		usleep(5000);
+	assert_int_not_equal(copy_item(world, true).id, 0);
+	assert_done(rsm_manager_eject_wait(world->manager, first, false, NULL, &world->err),
+		    &world->err);
+
+	go_home(world, held[0]);
+	assert_done(rsm_manager_deallocate(world->manager, held[0], true, &world->err),
+		    &world->err);
+	assert_done(rsm_pool_set_copies(catalog_of(world), other, 2, &world->err), &world->err);
+	rsm_manager_pools_changed(world->manager);
+	for (int i = 0; i < 500 && !pair.copy; i++) {
+		usleep(10000);
+		state_of(world, held[1], &pair);
+	}
+	assert_int_not_equal(pair.copy, 0);
 }
 
 int main(int argc, char **argv)
@@ -499,6 +535,7 @@ int main(int argc, char **argv)
 		EACH(a_copy_is_one_again_when_the_catalogue_was_lost),
 		EACH(a_copy_stands_for_a_first_that_is_nowhere),
 		EACH(a_death_between_the_two_is_caught_up_with),
+		EACH(a_first_that_is_ejected_in_the_midst_keeps_no_other_from_its_copy),
 		EACH(a_catch_up_that_takes_long_is_a_work_item_and_can_be_cancelled),
 		cmocka_unit_test_setup_teardown(one_drive_is_enough, one_drive, world_free),
 	};

@@ -1,7 +1,9 @@
 /* Cleaning: by hand, by itself, with a cartridge that wears out. */
 #include <errno.h>
+#include <pthread.h>
 
 #include "core/cleaner.h"
+#include "core/drive_private.h"
 #include "core/manager_private.h"
 #include "tests/core/manager_fixture.h"
 
@@ -150,6 +152,59 @@ static void a_mounted_cartridge_is_waited_for(void **state)
 	expect_file(world, id, "file", 5000, 7);
 }
 
+struct cleaning {
+	struct world *world;
+	int r;
+	struct rsm_err err;
+};
+
+static void *clean_it(void *argument)
+{
+	struct cleaning *cleaning = argument;
+
+	cleaning->r = rsm_manager_clean_wait(cleaning->world->manager,
+					     cleaning->world->manager->libraries[0].id, 256, 0,
+					     NULL, &cleaning->err);
+	return NULL;
+}
+
+static bool take_clean(void *context, const struct rsm_work_item *item)
+{
+	if (item->kind == RSM_WORK_CLEAN)
+		*(struct rsm_work_item *)context = *item;
+	return true;
+}
+
+static bool waits_to_be_cleaned(struct world *world)
+{
+	RSM_LOCK_SCOPE(&world->manager->lock);
+	return world->manager->workers[0]->clean != NULL;
+}
+
+static void a_cleaning_that_waits_can_be_cancelled(void **state)
+{
+	struct world *world = *state;
+	int64_t id = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	struct cleaning cleaning = { .world = world };
+	struct rsm_work_item item = { 0 };
+	pthread_t thread;
+
+	mount_in(world, id, 256);
+	assert_int_equal(pthread_create(&thread, NULL, clean_it, &cleaning), 0);
+	for (int i = 0; i < 500 && !waits_to_be_cleaned(world); i++)
+		usleep(5000);
+	assert_done(rsm_work_item_list(rsm_manager_catalog(world->manager), true, take_clean, &item,
+				       &world->err),
+		    &world->err);
+	assert_true(item.id > 0);
+	assert_done(rsm_manager_cancel_item(world->manager, &item, NULL, &world->err), &world->err);
+	assert_false(waits_to_be_cleaned(world));
+	dismount(world, id);
+	pthread_join(thread, NULL);
+	assert_int_equal(cleaning.r, -ECANCELED);
+	assert_int_equal(drive_of(world, 256).cleaned, 0);
+}
+
 static void use_twice(struct world *world)
 {
 	int64_t id = barcode_of(world, "A00001L8").id;
@@ -213,6 +268,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_drive_is_cleaned_and_the_uses_are_counted),
 	T(a_cleaner_that_the_drive_rejects_is_spent),
 	T(a_mounted_cartridge_is_waited_for),
+	T(a_cleaning_that_waits_can_be_cancelled),
 	T(a_drive_that_asks_for_it_is_cleaned_by_itself),
 	T(without_autoclean_a_drive_only_says_so),
 	T(a_cleaner_left_in_a_drive_goes_home_at_the_next_start),

@@ -171,6 +171,76 @@ static void unlocking_empties_the_drives_and_a_locked_door_stays_shut(void **sta
 	await_location(world, barcode_of(world, "A00004L8").id, RSM_AT_OFFLINE);
 }
 
+struct mounting {
+	struct world *world;
+	int64_t medium;
+	int r;
+	struct rsm_err err;
+	atomic_bool done;
+};
+
+static void *mount_it(void *argument)
+{
+	struct mounting *mounting = argument;
+
+	mounting->r = rsm_manager_mount_wait(mounting->world->manager, &mounting->medium, 1,
+					     RSM_MOUNT_HOLD, 0, 0, 20000, 0, NULL, &mounting->err);
+	return NULL;
+}
+
+static void *dismount_it(void *argument)
+{
+	struct mounting *mounting = argument;
+
+	mounting->r = rsm_manager_dismount_wait(mounting->world->manager, mounting->medium, false,
+						NULL, &mounting->err);
+	atomic_store(&mounting->done, true);
+	return NULL;
+}
+
+static void await_fetching(struct world *world, int64_t id, bool leaving)
+{
+	for (int i = 0; i < 500; i++) {
+		struct rsm_cartridge *cartridge;
+		bool is;
+
+		rsm_mutex_lock(&world->manager->lock);
+		cartridge = rsm_cartridge_find_locked(world->manager, id);
+		is = cartridge && cartridge->state == RSM_CARTRIDGE_FETCHING &&
+		     cartridge->leave == leaving;
+		rsm_mutex_unlock(&world->manager->lock);
+		if (is)
+			return;
+		usleep(10000);
+	}
+	fail_msg("it is not being fetched");
+}
+
+static void who_dismounts_what_is_just_being_mounted_has_it_dismounted(void **state)
+{
+	struct world *world = *state;
+	int64_t id = given_written(world, "monday");
+	struct mounting mounting = { .world = world, .medium = id };
+	struct mounting dismounting = { .world = world, .medium = id };
+	pthread_t mounter, dismounter;
+
+	in_folder(world, "touch OPEN");
+	await_door(world, "open");
+	assert_int_equal(pthread_create(&mounter, NULL, mount_it, &mounting), 0);
+	await_fetching(world, id, false);
+	assert_int_equal(pthread_create(&dismounter, NULL, dismount_it, &dismounting), 0);
+	await_fetching(world, id, true);
+	in_folder(world, "rm OPEN");
+	pthread_join(mounter, NULL);
+	assert_done(mounting.r, &mounting.err);
+	for (int i = 0; i < 500 && !atomic_load(&dismounting.done); i++)
+		usleep(10000);
+	assert_true(atomic_load(&dismounting.done));
+	pthread_join(dismounter, NULL);
+	assert_done(dismounting.r, &dismounting.err);
+	await_location(world, id, RSM_AT_SLOT);
+}
+
 /* ---- magazines ---- */
 
 static bool is_present(struct world *world, int64_t library, uint32_t address)
@@ -247,7 +317,8 @@ static void who_comes_home_to_a_missing_magazine_gets_another_slot(void **state)
 
 struct ejecting {
 	struct world *world;
-	int64_t media[3];
+	int64_t media[4];
+	size_t count;
 	int r;
 	size_t ejected;
 	atomic_bool done, cancel;
@@ -258,9 +329,9 @@ static void *eject_them(void *argument)
 {
 	struct ejecting *ejecting = argument;
 
-	ejecting->r = rsm_manager_eject_all_wait(ejecting->world->manager, ejecting->media, 3,
-						 false, 0, NULL, NULL, &ejecting->cancel,
-						 &ejecting->ejected, &ejecting->err);
+	ejecting->r = rsm_manager_eject_all_wait(
+		ejecting->world->manager, ejecting->media, ejecting->count, false, 0, NULL, NULL,
+		&ejecting->cancel, &ejecting->ejected, &ejecting->err);
 	atomic_store(&ejecting->done, true);
 	return NULL;
 }
@@ -288,10 +359,10 @@ static int64_t await_message(struct world *world)
 
 static void given_three(struct ejecting *ejecting, struct world *world)
 {
-	static const char *const barcodes[] = { "A00001L8", "A00002L8", "A00003L8" };
+	static const char *const barcodes[] = { "A00001L8", "A00002L8", "A00003L8", "A00004L8" };
 
-	*ejecting = (struct ejecting){ .world = world };
-	for (int i = 0; i < 3; i++)
+	*ejecting = (struct ejecting){ .world = world, .count = 3 };
+	for (int i = 0; i < 4; i++)
 		ejecting->media[i] = barcode_of(world, barcodes[i]).id;
 }
 
@@ -313,6 +384,26 @@ static void more_than_there_are_ports_leave_in_loads(void **state)
 	assert_done(ejecting.r, &ejecting.err);
 	assert_int_equal(ejecting.ejected, 3);
 	assert_int_equal(medium_of(world, ejecting.media[2]).location, RSM_AT_PORT);
+}
+
+static void who_has_just_emptied_a_port_can_eject_at_once(void **state)
+{
+	struct world *world = *state;
+	struct ejecting ejecting;
+
+	given_three(&ejecting, world);
+	for (int i = 0; i < 2; i++)
+		assert_done(rsm_manager_eject_wait(world->manager, ejecting.media[i], false, NULL,
+						   &world->err),
+			    &world->err);
+	for (int i = 0; i < 2; i++) {
+		in_folder(world, "mv ports/10/* shelf/");
+		assert_done(rsm_manager_eject_wait(world->manager, ejecting.media[2], false, NULL,
+						   &world->err),
+			    &world->err);
+		assert_int_equal(medium_of(world, ejecting.media[2]).location, RSM_AT_PORT);
+		ejecting.media[2] = ejecting.media[3];
+	}
 }
 
 static void what_waits_to_be_ejected_can_be_taken_back(void **state)
@@ -339,6 +430,95 @@ static void what_waits_to_be_ejected_can_be_taken_back(void **state)
 	assert_int_equal(
 		rsm_manager_cancel_eject(world->manager, ejecting.media[0], &count, &world->err),
 		-EINVAL);
+}
+
+static bool find_move(void *context, const struct rsm_operator_request *request)
+{
+	if (request->kind == RSM_REQUEST_MOVE_MEDIA)
+		*(int64_t *)context = request->id;
+	return true;
+}
+
+static int64_t asked_for_room(struct world *world)
+{
+	int64_t id = 0;
+
+	assert_done(rsm_operator_request_list(rsm_manager_catalog(world->manager), true, find_move,
+					      &id, &world->err),
+		    &world->err);
+	return id;
+}
+
+static void who_is_asked_for_room_can_say_that_there_is_and_need_not(void **state)
+{
+	struct world *world = *state;
+	struct ejecting ejecting;
+	int64_t first;
+
+	given_three(&ejecting, world);
+	ejecting.count = 2;
+	eject_them(&ejecting);
+	assert_done(ejecting.r, &ejecting.err);
+	assert_int_equal(
+		rsm_manager_eject_wait(world->manager, ejecting.media[2], false, NULL, &world->err),
+		-ENOSPC);
+	first = asked_for_room(world);
+	assert_true(first > 0);
+	assert_done(rsm_manager_satisfy_request(world->manager, first, NULL, &world->err),
+		    &world->err);
+	assert_int_equal(asked_for_room(world), 0);
+
+	assert_int_equal(
+		rsm_manager_eject_wait(world->manager, ejecting.media[2], false, NULL, &world->err),
+		-ENOSPC);
+	assert_int_not_equal(asked_for_room(world), first);
+	in_folder(world, "mv ports/10/* shelf/");
+	assert_done(
+		rsm_manager_eject_wait(world->manager, ejecting.media[2], false, NULL, &world->err),
+		&world->err);
+	assert_int_equal(asked_for_room(world), 0);
+}
+
+static bool count_messages(void *context, const struct rsm_operator_request *request)
+{
+	*(unsigned *)context += request->kind == RSM_REQUEST_MESSAGE;
+	return true;
+}
+
+static unsigned messages_of(struct world *world)
+{
+	unsigned count = 0;
+
+	assert_done(rsm_operator_request_list(rsm_manager_catalog(world->manager), true,
+					      count_messages, &count, &world->err),
+		    &world->err);
+	return count;
+}
+
+static void nobody_is_asked_to_make_room_for_what_was_taken_back(void **state)
+{
+	struct world *world = *state;
+	struct ejecting ejecting;
+	pthread_t thread;
+	unsigned count;
+	int64_t first;
+
+	given_three(&ejecting, world);
+	ejecting.count = 4;
+	assert_int_equal(pthread_create(&thread, NULL, eject_them, &ejecting), 0);
+	first = await_message(world);
+	assert_done(
+		rsm_manager_cancel_eject(world->manager, ejecting.media[2], &count, &world->err),
+		&world->err);
+	assert_int_equal(count, 1);
+	for (int i = 0; i < 500 && await_message(world) == first; i++)
+		usleep(10000);
+	assert_int_not_equal(await_message(world), first);
+	assert_int_equal(messages_of(world), 1);
+	atomic_store(&ejecting.cancel, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(ejecting.r, -EINTR);
+	assert_int_equal(messages_of(world), 0);
 }
 
 static void a_refused_request_or_ctrl_c_ends_the_wait_for_ports(void **state)
@@ -387,10 +567,14 @@ static const struct CMUnitTest tests[] = {
 	T(a_door_opened_without_asking_stops_the_robot_until_an_inventory),
 	T(files_of_a_cartridge_in_a_drive_stay_usable_while_the_door_is_open),
 	T(unlocking_empties_the_drives_and_a_locked_door_stays_shut),
+	T(who_dismounts_what_is_just_being_mounted_has_it_dismounted),
 	T(a_magazine_taken_out_takes_its_cartridges_off_line_until_it_returns),
 	T(who_comes_home_to_a_missing_magazine_gets_another_slot),
 	T(more_than_there_are_ports_leave_in_loads),
+	T(who_has_just_emptied_a_port_can_eject_at_once),
 	T(what_waits_to_be_ejected_can_be_taken_back),
+	T(who_is_asked_for_room_can_say_that_there_is_and_need_not),
+	T(nobody_is_asked_to_make_room_for_what_was_taken_back),
 	T(a_refused_request_or_ctrl_c_ends_the_wait_for_ports),
 	T(none_is_ejected_when_one_of_them_cannot),
 };

@@ -160,6 +160,26 @@ static void a_full_inventory_loads_each_cartridge_once_and_can_be_stopped(void *
 	assert_int_equal(rsm_manager_inventory_stop(world->manager, 0), 0);
 }
 
+static void who_interrupts_a_shared_inventory_stops_it_for_himself(void **state)
+{
+	static const atomic_bool cancel = true;
+	struct world *world = *state;
+	struct waiting waiting;
+
+	given_running_inventory(world, &waiting, 2);
+	assert_int_equal(rsm_manager_inventory_wait(world->manager, 0, true, &cancel, NULL, NULL,
+						    &world->err),
+			 -EINTR);
+	pthread_join(waiting.thread, NULL);
+	assert_done(waiting.result, &waiting.err);
+
+	/* the last one who waits for it */
+	assert_int_equal(rsm_manager_inventory_wait(world->manager, 0, true, &cancel, NULL, NULL,
+						    &world->err),
+			 -EINTR);
+	assert_int_equal(rsm_manager_inventory_stop(world->manager, 0), 0);
+}
+
 static void one_slot_is_identified_when_asked(void **state)
 {
 	struct world *world = *state;
@@ -190,6 +210,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		a_full_inventory_loads_each_cartridge_once_and_can_be_stopped, make_some,
 		world_free),
+	cmocka_unit_test_setup_teardown(who_interrupts_a_shared_inventory_stops_it_for_himself,
+					make_some, world_free),
 	T(one_slot_is_identified_when_asked),
 };
 RSM_TEST_MAIN(tests)

@@ -350,6 +350,7 @@ static struct rsm_work_item open_mount(struct world *world)
 struct asking {
 	struct world *world;
 	int64_t medium;
+	uid_t user; /* 0: 1000 */
 	int result;
 	pthread_t thread;
 };
@@ -359,8 +360,9 @@ static void *ask_for(void *argument)
 	struct asking *asking = argument;
 	struct rsm_err err;
 
-	asking->result = rsm_manager_mount_wait(asking->world->manager, &asking->medium, 1, 0, 0, 0,
-						20000, 1000, NULL, &err);
+	asking->result =
+		rsm_manager_mount_wait(asking->world->manager, &asking->medium, 1, 0, 0, 0, 20000,
+				       asking->user ? asking->user : 1000, NULL, &err);
 	return NULL;
 }
 
@@ -381,15 +383,57 @@ static void a_cancelled_mount_fails_those_who_wait_for_it(void **state)
 	assert_int_equal(item.medium, media[1]);
 	assert_int_equal(item.state, RSM_WORK_QUEUED);
 	assert_int_equal(item.user, 1000);
-	assert_done(rsm_manager_cancel_item(world->manager, &item, &world->err), &world->err);
+	assert_done(rsm_manager_cancel_item(world->manager, &item, NULL, &world->err), &world->err);
 	pthread_join(asking.thread, NULL);
 	assert_int_equal(asking.result, -ECANCELED);
 	assert_int_equal(open_mount(world).id, 0);
 	item.state = RSM_WORK_CANCELLED;
 	item.ended.tv_sec = 1;
-	assert_int_equal(rsm_manager_cancel_item(world->manager, &item, &world->err), -ENOENT);
+	assert_int_equal(rsm_manager_cancel_item(world->manager, &item, NULL, &world->err),
+			 -ENOENT);
 	assert_int_equal(rsm_manager_reorder_item(world->manager, item.id, true, &world->err),
 			 -EINVAL);
+}
+
+static unsigned waiting_for(struct world *world, int64_t medium)
+{
+	struct rsm_cartridge *cartridge;
+	unsigned count = 0;
+
+	RSM_LOCK_SCOPE(&world->manager->lock);
+	cartridge = rsm_cartridge_find_locked(world->manager, medium);
+	if (cartridge)
+		RSM_LIST_FOR_EACH (item, &cartridge->mounts)
+			count++;
+	return count;
+}
+
+static void who_waits_with_others_cancels_for_nobody_else(void **state)
+{
+	static const uid_t first = 1000;
+	struct world *world = *state;
+	struct asking asking[2] = { { .world = world }, { .world = world, .user = 1001 } };
+	struct rsm_work_item item;
+	int64_t media[2];
+
+	given_media(world, media, 2);
+	mount(world, &media[0], 1, RSM_MOUNT_HOLD);
+	for (unsigned i = 0; i < 2; i++) {
+		asking[i].medium = media[1];
+		pthread_create(&asking[i].thread, NULL, ask_for, &asking[i]);
+		for (int k = 0; k < 1000 && waiting_for(world, media[1]) <= i; k++)
+			usleep(2000);
+	}
+	item = open_mount(world);
+	assert_int_equal(item.user, 1000);
+	assert_int_equal(rsm_manager_cancel_item(world->manager, &item, &first, &world->err),
+			 -EACCES);
+	assert_int_equal(waiting_for(world, media[1]), 2);
+	assert_done(rsm_manager_cancel_item(world->manager, &item, NULL, &world->err), &world->err);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(asking[i].thread, NULL);
+		assert_int_equal(asking[i].result, -ECANCELED);
+	}
 }
 
 static void a_mount_that_was_put_first_comes_first(void **state)
@@ -669,6 +713,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_full_library_and_a_full_drive_dismount_before_they_mount, world_full),
 	T(a_read_ends_when_interrupted_even_while_the_drive_winds, world_new),
 	T(a_cancelled_mount_fails_those_who_wait_for_it, world_of_one_drive),
+	T(who_waits_with_others_cancels_for_nobody_else, world_of_one_drive),
 	T(a_mount_that_was_put_first_comes_first, world_of_one_drive),
 	T(after_a_restart_with_work_items_queued_none_runs_and_nobody_waits, world_of_one_drive),
 	T(what_a_broken_drive_cannot_load_another_one_does, world_new),

@@ -124,6 +124,8 @@ static void where_one_stands_counts_when_the_name_is_there(void **state)
 	expect_name(pool, 'o', "A00001L8", "A00001L8");
 	expect_name(pool, 'o', "Backup/monday", "Backup/monday");
 	expect_name(pool, 'c', "tuesday", "Backup/tuesday");
+	expect_name(pool, 'c', "tuesday/", "Backup/tuesday");
+	expect_name(pool, 'c', "Backup/tuesday//", "Backup/tuesday");
 	expect_name(pool, 'c', "Backup/tuesday", "Backup/tuesday");
 	expect_name(pool, 'c', "./Backup", "Backup/Backup");
 	expect_name(pool, 'c', "Other/tuesday", "Other/tuesday");

@@ -47,6 +47,18 @@ static void wait_takes_seconds_or_nothing(void **state)
 	rsmfs_verb_call_fini(&call);
 }
 
+static void an_event_that_there_is_not_is_refused(void **state)
+{
+	struct rsmfs_verb_call call;
+	struct rsm_err err;
+
+	(void)state;
+	assert_done(PARSE(&call, &err, "events", "request", "cleaner-spent"), &err);
+	rsmfs_verb_call_fini(&call);
+	assert_int_equal(PARSE(&call, &err, "events", "request", "requst"), -EINVAL);
+	assert_string_equal(err.msg, "events: there is no event 'requst'");
+}
+
 static void a_generation_has_64_bits_and_no_unit(void **state)
 {
 	struct rsmfs_verb_call call;
@@ -230,6 +242,7 @@ static void fields_survive_the_wire(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(options_and_operands_may_be_mixed),
 	cmocka_unit_test(wait_takes_seconds_or_nothing),
+	cmocka_unit_test(an_event_that_there_is_not_is_refused),
 	cmocka_unit_test(a_generation_has_64_bits_and_no_unit),
 	cmocka_unit_test(wrong_usage_is_named),
 	cmocka_unit_test(what_does_not_go_together_is_wrong_usage),

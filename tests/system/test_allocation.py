@@ -221,6 +221,8 @@ def a_freed_medium_is_erased_and_its_contents_are_nowhere(bench):
     mount.rsm("deallocate", "--force", "P/a")
     result = mount.rsm("free", barcode, check=False)
     expect(result.returncode == 1 and "--yes" in result.stderr, result.stderr)
+    result = bench.run(RSM, "-m", bench.path("nowhere"), "free", barcode, check=False)
+    expect(result.returncode == 1 and "no rsmfs is mounted" in result.stderr, result.stderr)
     mount.rsm("free", "--yes", "--erase", barcode)
     expect(rsm_xattr(mount / f"Free/LTO-8/{barcode}", "state") == "available", "state")
     expect(rsm_xattr(mount / f"Free/LTO-8/{barcode}", "label").startswith("RSMFS FREE"), "label")

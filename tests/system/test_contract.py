@@ -76,7 +76,10 @@ def a_library_that_is_none_is_an_error_and_nothing_is_made(bench):
     for path in ("missing", "empty"):
         result = bench.run(RSM, "wait", bench.path(path), check=False)
         expect(result.returncode == 1 and bench.path(path) in result.stderr, "rsm wait of no library", result)
-    bench.run(RSM, "wait", bench.library(cartridges=1))
+    library = bench.library(cartridges=1)
+    expect(bench.run(RSM, "wait", library).stdout == "", "rsm wait says something")
+    told = json.loads(bench.run(RSM, "--json", "wait", library).stdout)
+    expect(told == {"wait": [{"library": library}]}, "rsm wait --json", told)
 
     device = "/dev/rsmfs-no-such-device"
     result = bench.rsmfs(device, check=False)

@@ -132,7 +132,7 @@ def every_option_of_rsmfs_is_in_the_manual(bench):
 
 @test(mounts=False)
 def every_event_is_in_the_manual(bench):
-    """rsm(8) names the events that the sources make."""
+    """rsm(8) names the events that the sources make, and rsm events takes them."""
     manual = plain(page("rsm.8")).split(".SH EVENTS")[1].split(".SH ")[0]
     names = set()
     for folder in ("core", "fs"):
@@ -140,7 +140,12 @@ def every_event_is_in_the_manual(bench):
             for file in files:
                 if file.endswith(".c"):
                     with open(os.path.join(path, file)) as f:
-                        names |= set(re.findall(r"rsm_event_add\([^,\"]+,\s*\"([a-z_]+)\"", f.read()))
+                        names |= set(re.findall(r"rsm_event_add\([^,\"]+,\s*\"([a-z_-]+)\"", f.read()))
     expect(len(names) > 15, "events in the sources", names)
     missing = sorted(n for n in names if not re.search(rf"\b{n}\b", manual))
     expect(not missing, "events that rsm(8) does not name", missing)
+    for name in sorted(names):
+        expect("there is no event" not in subprocess.run([RSM, "-m", "/", "events", name], capture_output=True,
+                                                         text=True).stderr, f"rsm events {name}")
+    bad = subprocess.run([RSM, "-m", "/", "events", "request", "requst"], capture_output=True, text=True)
+    expect(bad.returncode == 2 and "there is no event 'requst'" in bad.stderr, bad.stderr)
