@@ -417,6 +417,11 @@ def run_one(name, folder):
     for kind in ("ASAN", "UBSAN", "TSAN"):
         more = os.environ.get(f"{kind}_OPTIONS", "")
         os.environ[f"{kind}_OPTIONS"] = ":".join(filter(None, [more, f"log_path={report}"]))
+    # what fuse_session_mount has is freed by fuse_session_unmount, and that is left out when somebody
+    # else has unmounted, or nobody is to wait for it
+    suppressions = os.path.join(folder, "lsan")
+    write_file(suppressions, b"leak:fuse_session_mount\n")
+    os.environ["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
     # a shell's background job ignores SIGINT, and so would all that a test starts
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     function, _, mounts, long_only = TESTS[name]

@@ -71,7 +71,8 @@ def traced_mount(bench, library, options):
     subprocess.run(["strace", "-D", "-f", "-y", "-ttt", "-s", "0", "-e",
                     "trace=fsync,fdatasync,fallocate,unlink,unlinkat,pwritev,pwrite64,ftruncate", "-o", trace, RSMFS,
                     library, point, "-o", all_options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL, check=True, timeout=60)
+                   stderr=subprocess.DEVNULL, check=True, timeout=60,
+                   env=dict(os.environ, ASAN_OPTIONS=os.environ["ASAN_OPTIONS"] + ":detect_leaks=0"))
     wait_until("it is mounted", lambda: is_mounted(point), 30)
     return Mount(bench, library, point), trace
 
