@@ -19,7 +19,7 @@ struct check {
 	/* the worker's, until the work is done */
 	enum stage stage;
 	unsigned reopened;
-	struct rsm_ltfs_scan *scan;
+	struct rsm_ltfs_scan *_Atomic scan; /* whoever shows progress looks at it meanwhile */
 	struct rsm_ltfs_report report;
 	bool is_ltfs;
 	struct rsm_text done; /* what was repaired, a line each */
@@ -62,10 +62,14 @@ static int repair(struct check *check, struct rsm_volume_session *session, struc
 
 static int scan(struct check *check, struct rsm_volume_session *session, struct rsm_err *err)
 {
+	struct rsm_ltfs_scan *begun;
 	int r = 0;
 
-	if (!check->scan)
-		r = rsm_ltfs_scan_new(session->volume, &check->scan, err);
+	if (!check->scan) {
+		r = rsm_ltfs_scan_new(session->volume, &begun, err);
+		if (r == 0)
+			check->scan = begun;
+	}
 	if (r == 0)
 		r = rsm_ltfs_scan_step(check->scan, session->volume, err);
 	if (r < 0)
