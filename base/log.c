@@ -32,7 +32,7 @@ static const int syslog_levels[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG }
 
 int rsm_log_open(enum rsm_log_target target, const char *file, struct rsm_err *err)
 {
-	int fd = -1;
+	int fd = -1, before = atomic_load(&sink.file);
 
 	if (file) {
 		fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
@@ -42,7 +42,10 @@ int rsm_log_open(enum rsm_log_target target, const char *file, struct rsm_err *e
 	if (target == RSM_LOG_TO_SYSLOG)
 		openlog("rsmfs", LOG_PID, LOG_DAEMON);
 	atomic_store(&sink.target, target);
-	fd = atomic_exchange(&sink.file, fd);
+	if (fd < 0 || before < 0 || dup3(fd, before, O_CLOEXEC) < 0) {
+		atomic_store(&sink.file, fd);
+		fd = before;
+	} /* else the number stays the log's: another thread may be writing to it */
 	if (fd >= 0)
 		close(fd);
 	return 0;

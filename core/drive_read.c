@@ -12,8 +12,11 @@
 
 int rsm_drive_cache_reset(struct rsm_drive_worker *worker, uint32_t block_size, struct rsm_err *err)
 {
-	const struct rsm_content *content = worker->cartridge ? worker->cartridge->content : NULL;
+	const struct rsm_content *content;
 
+	rsm_mutex_lock(&worker->manager->lock);
+	content = worker->cartridge ? worker->cartridge->content : NULL;
+	rsm_mutex_unlock(&worker->manager->lock);
 	if (block_size != worker->block_size) {
 		free(worker->buffer);
 		worker->buffer = NULL;
