@@ -342,10 +342,11 @@ static int take(struct rsm_catalog *catalog, struct choice *choice, struct rsm_m
 		r = rsm_catalog_run(
 			catalog, err,
 			"UPDATE side SET pool = ?2, state = 5, logical = ?3, volume_uuid = ?4, "
-			"label_work = ?5, format_generation = format_generation + 1, allocations = "
-			"allocations + 1 WHERE id = ?1",
-			"iiisd", medium->id, choice->pool.id, logical, medium->volume_uuid,
-			(int)(imported ? RSM_LABEL_UPDATE : RSM_LABEL_FORMAT));
+			"label_work = ?5, format_generation = format_generation + ?6, allocations "
+			"= allocations + 1 WHERE id = ?1",
+			"iiisdd", medium->id, choice->pool.id, logical, medium->volume_uuid,
+			(int)(imported ? RSM_LABEL_UPDATE : RSM_LABEL_FORMAT),
+			(int)!imported); /* whose files are the same under their numbers */
 	if (r == 0 && wanted->sides == RSM_SIDES_NEW)
 		r = rsm_side_reserve_locked(catalog, medium->id, err);
 	if (r == 0)

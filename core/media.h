@@ -62,8 +62,9 @@ struct rsm_medium {
 					  */
 	char old_uuid[RSM_GUID_SIZE];	 /* contents that a deallocation left on it (undelete) */
 	enum rsm_label_work label_work;
-	uint32_t format_generation;   /* grows with each allocation or format: FUSE generation */
-	uint64_t index_generation;    /* of the LTFS index last read or written */
+	uint32_t format_generation; /* grows with each allocation but of a volume that is kept: FUSE
+				       generation */
+	uint64_t index_generation;  /* of the LTFS index last read or written */
 	uint64_t capacity, remaining; /* bytes of the data partition; 0 unknown */
 	uint32_t mounts, allocations;
 	bool write_protected;

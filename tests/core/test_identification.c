@@ -315,11 +315,15 @@ static void an_import_is_taken_over_with_all_it_holds(void **state)
 	struct rsm_medium medium = given_unknown(f, "A1L8");
 	struct rsm_identification found = ltfs(UUID_A);
 	struct rsm_allocation wanted = { .pool = given_pool(f, "Backup").id, .name = "old" };
+	uint32_t before;
 
 	identify(f, medium.id, &found, &medium);
 	wanted.medium = medium.id;
+	before = medium.format_generation;
 	assert_done(rsm_allocate(f->catalog, &wanted, &medium, &f->err), &f->err);
 
+	/* whoever has its files open goes on with them: they are what they were */
+	assert_int_equal(medium.format_generation, before);
 	assert_string_equal(medium.volume_uuid, UUID_A);
 	assert_int_equal(medium.label_work, RSM_LABEL_UPDATE);
 	assert_in_pool(f, &medium, "Backup");
