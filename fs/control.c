@@ -20,6 +20,8 @@ struct rsmfs_control {
 	struct rsmfs_event_hub *events; /* [const] */
 	bool has_admin_group;		/* [const] since the first open */
 	gid_t admin_group;
+	void (*settle)(void *context, const atomic_bool *cancel); /* [const] likewise */
+	void *settle_context;
 	struct rsm_mutex lock;
 	pthread_cond_t ended;	 /* [lock] a thread ended */
 	struct rsm_list running; /* [lock] handles with a thread */
@@ -85,6 +87,14 @@ void rsmfs_control_set_admin_group(struct rsmfs_control *control, gid_t group)
 {
 	control->has_admin_group = true;
 	control->admin_group = group;
+}
+
+void rsmfs_control_set_settle(struct rsmfs_control *control,
+			      void (*settle)(void *context, const atomic_bool *cancel),
+			      void *context)
+{
+	control->settle = settle;
+	control->settle_context = context;
 }
 
 /* Who is administrator as far as this caller is concerned. */
@@ -313,6 +323,8 @@ static void *request_thread(void *context)
 	struct rsm_err err = { 0 };
 	int r = run_request(handle, &err);
 
+	if (control->settle)
+		control->settle(control->settle_context, &handle->request.cancel);
 	end_reply(handle, r, &err);
 	leave_running(handle);
 	handle_unref(handle);

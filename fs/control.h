@@ -10,6 +10,7 @@
 #ifndef RSMFS_CONTROL_H
 #define RSMFS_CONTROL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -45,6 +46,12 @@ RSM_MUST_CHECK int rsmfs_control_new(struct rsm_manager *manager,
 				     struct rsmfs_control **ret_control, struct rsm_err *err);
 /* -o admin_group: its members are administrators, too. Before the first open. */
 void rsmfs_control_set_admin_group(struct rsmfs_control *control, gid_t group);
+/* Called behind each request, before its last line: what it changed is to be seen by who asked.
+ * It may wait, but not when `cancel` is set. Before the first open.
+ */
+void rsmfs_control_set_settle(struct rsmfs_control *control,
+			      void (*settle)(void *context, const atomic_bool *cancel),
+			      void *context);
 /* Cancels what runs and refuses what comes (-ESHUTDOWN); parked reads end soon. Any time, also
  * twice; call it before rsm_manager_stop so that nobody waits for a drive any more.
  */

@@ -24,7 +24,10 @@ struct rsmfs_notifier {
 	bool running;
 	struct rsm_mutex lock;
 	pthread_cond_t changed;
-	struct rsm_list queue; /* [lock] */
+	struct rsm_list queue;	/* [lock] */
+	uint64_t media_queued;	/* [lock] notices of media so far */
+	uint64_t media_told;	/* [lock] of those, how many were sent */
+	pthread_cond_t settled; /* [lock] media_told grew */
 	atomic_bool stop;
 };
 
@@ -49,6 +52,7 @@ static void add(struct rsmfs_notifier *notifier, enum what what, uint64_t ino)
 	notice->what = what;
 	notice->ino = ino;
 	rsm_list_append(&notifier->queue, &notice->link);
+	notifier->media_queued += what == WHAT_MEDIUM;
 	pthread_cond_signal(&notifier->changed);
 }
 
@@ -60,6 +64,26 @@ void rsmfs_notify_inode(struct rsmfs_notifier *notifier, uint64_t ino, bool data
 void rsmfs_notify_medium(struct rsmfs_notifier *notifier, int64_t medium)
 {
 	add(notifier, WHAT_MEDIUM, (uint64_t)medium);
+}
+
+void rsmfs_notifier_settle(struct rsmfs_notifier *notifier, const atomic_bool *cancel)
+{
+	struct rsm_clock *clock = rsm_clock_real();
+	int64_t end = rsm_clock_now_ns(clock) + RSMFS_NOTIFY_SETTLE_NS, now;
+	RSM_LOCK_SCOPE(&notifier->lock);
+	uint64_t wanted = notifier->media_queued;
+
+	while (notifier->media_told < wanted && !atomic_load(&notifier->stop) &&
+	       !atomic_load(cancel) && (now = rsm_clock_now_ns(clock)) < end)
+		rsm_cond_wait_until(&notifier->settled, &notifier->lock, now + LOOK_AGAIN_NS);
+}
+
+static void note_told(struct rsmfs_notifier *notifier)
+{
+	RSM_LOCK_SCOPE(&notifier->lock);
+
+	notifier->media_told++;
+	pthread_cond_broadcast(&notifier->settled);
 }
 
 static void send_inode(struct rsmfs *fs, uint64_t ino, bool data)
@@ -220,7 +244,10 @@ static void *run(void *argument)
 		case WHAT_DATA:
 			send_inode(notifier->fs, notice->ino, notice->what == WHAT_DATA);
 			break;
-		case WHAT_MEDIUM: send_medium(notifier, (int64_t)notice->ino); break;
+		case WHAT_MEDIUM:
+			send_medium(notifier, (int64_t)notice->ino);
+			note_told(notifier);
+			break;
 		}
 		free(notice);
 	}
@@ -237,6 +264,7 @@ int rsmfs_notifier_new(struct rsmfs *fs, struct rsmfs_notifier **ret_notifier, s
 	notifier->fs = fs;
 	rsm_mutex_init(&notifier->lock);
 	rsm_cond_init(&notifier->changed);
+	rsm_cond_init(&notifier->settled);
 	rsm_list_init(&notifier->queue);
 	r = pthread_create(&notifier->thread, NULL, run, notifier);
 	if (r)
@@ -259,6 +287,7 @@ void rsmfs_notifier_free(struct rsmfs_notifier *notifier)
 	RSM_LIST_FOR_EACH_SAFE (item, &notifier->queue)
 		free(RSM_CONTAINER_OF(item, struct notice, link));
 	pthread_cond_destroy(&notifier->changed);
+	pthread_cond_destroy(&notifier->settled);
 	pthread_mutex_destroy(&notifier->lock.m);
 	free(notifier);
 }

@@ -284,6 +284,11 @@ static void ready(void *context)
 	session->reports->mounted(session->reports->context, session->line);
 }
 
+static void settle(void *context, const atomic_bool *cancel)
+{
+	rsmfs_notifier_settle(((struct rsmfs *)context)->node_notifier, cancel);
+}
+
 static int start_frontend(struct session *session, struct rsm_err *err)
 {
 	struct rsmfs *fs = &session->fs;
@@ -303,6 +308,8 @@ static int start_frontend(struct session *session, struct rsm_err *err)
 		r = rsmfs_notifier_new(fs, &fs->node_notifier, err);
 	if (r == 0)
 		r = rsmfs_control_new(fs->manager, &fs->control, err);
+	if (r == 0)
+		rsmfs_control_set_settle(fs->control, settle, fs);
 	if (r == 0 && fs->options->has_admin_group)
 		rsmfs_control_set_admin_group(fs->control, fs->options->admin_group);
 	if (r == 0)
