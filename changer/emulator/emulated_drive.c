@@ -1,8 +1,10 @@
 #include "changer/emulator/emulated_drive.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "changer/emulator/drive_private.h"
@@ -81,6 +83,16 @@ static int open_cartridge(struct rsm_emulated_drive *drive, struct rsm_err *err)
 				  &emulator->conf, &drive->cartridge, err);
 }
 
+/* Somebody took it out by hand since the last look at the folder. */
+static bool is_taken_out(const struct rsm_emulated_drive *drive)
+{
+	char path[32 + NAME_MAX];
+
+	snprintf(path, sizeof path, "drives/%u/%s", drive->device.element, drive->name);
+	return faccessat(drive->device.emulator->folder_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT;
+}
+
 bool rsm_drive_has_memory(struct rsm_emulated_drive *drive, struct rsm_device_job *job)
 {
 	struct rsm_err err;
@@ -91,7 +103,9 @@ bool rsm_drive_has_memory(struct rsm_emulated_drive *drive, struct rsm_device_jo
 		return false;
 	}
 	r = open_cartridge(drive, &err);
-	if (r < 0)
+	if (r == -ENOENT && is_taken_out(drive))
+		rsm_job_check(job, 0x02, 0x3A, 0x00);
+	else if (r < 0)
 		rsm_drive_check_error(drive, job, r, &err, false);
 	return r == 0;
 }

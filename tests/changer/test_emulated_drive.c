@@ -341,6 +341,23 @@ static void a_drive_asks_to_be_cleaned_and_a_cleaner_wears_out(void **state)
 	rig_move(rig, 256, 1005);
 }
 
+static void what_a_hand_took_out_is_absent_and_no_damage(void **state)
+{
+	struct rig *rig = *state;
+	char barcode[33];
+	size_t length;
+
+	rig_move(rig, 1001, 256);
+	rig_run(rig, "mv drives/256/A00001L8 .");
+	assert_int_equal(rsm_medium_memory_read(rig->drive, 0, RSM_MAM_BARCODE, barcode, 32,
+						&length, &rig->err),
+			 -ENOMEDIUM);
+	assert_int_equal(rsm_tape_drive_load(rig->drive, 1000, &rig->err), -ENOMEDIUM);
+	rig_run(rig, "mv A00001L8 drives/256/");
+	assert_done(rsm_tape_drive_load(rig->drive, 1000, &rig->err), &rig->err);
+	rig_unload(rig, 1001);
+}
+
 static const struct CMUnitTest tests[] = {
 	T(a_drive_asks_to_be_cleaned_and_a_cleaner_wears_out),
 	T(a_loaded_cartridge_is_described),
@@ -354,5 +371,6 @@ static const struct CMUnitTest tests[] = {
 	T(garbage_memory_is_as_none_and_is_put_aside_by_a_write),
 	T(a_damaged_image_is_read_only_up_to_there),
 	T(a_blank_cartridge_gets_its_files_by_the_first_write),
+	T(what_a_hand_took_out_is_absent_and_no_damage),
 };
 RSM_TEST_MAIN(tests)
