@@ -476,6 +476,7 @@ void rsm_catalog_close(struct rsm_catalog *catalog)
 	for (size_t i = 0; i < RSM_CATALOG_STATEMENTS; i++)
 		sqlite3_finalize(catalog->statements[i].statement);
 	rsm_sqlite_close(catalog->db);
+	free(catalog->media);
 	pthread_cond_destroy(&catalog->subscriber_idle);
 	rsm_mutex_fini(&catalog->lock);
 	rsm_mutex_fini(&catalog->exporting);

@@ -27,6 +27,7 @@ struct rsm_catalog {
 		const char *sql;
 		sqlite3_stmt *statement;
 	} statements[RSM_CATALOG_STATEMENTS]; /* [lock] hashed by address */
+	struct rsm_media_memo *media;	      /* [lock] rows read lately (media.c) */
 	bool full;			      /* [lock] the transaction is to be synchronised */
 	rsm_event_subscriber *subscriber;     /* [lock] */
 	void *subscriber_context;	      /* [lock] */
