@@ -14,7 +14,6 @@
 enum {
 	INDEX_PAYS = 4096, /* objects from which on an index file is kept */
 	ZEROS = 4096,
-	AHEAD = 4 << 20,	/* bytes that the disk is asked for ahead of a reader */
 	WRITE_BEHIND = 8 << 20, /* bytes written before the disk is told to begin */
 };
 
@@ -36,8 +35,6 @@ struct rsm_tap_image {
 	bool file_number_known;
 	uint64_t file_number;
 
-	uint64_t read_end;	  /* where the last record that was read ended */
-	uint64_t asked_end;	  /* up to where the disk was asked ahead */
 	uint64_t unsettled_begin; /* what a power cut would lose begins here; UINT64_MAX: nothing */
 	uint64_t written_begin;	  /* from here on the disk has not been told to begin */
 };
@@ -105,6 +102,9 @@ static int open_file(struct rsm_tap_image *image, bool create, struct rsm_err *e
 	if (!S_ISREG(st.st_mode))
 		return rsm_err_set(err, EINVAL, "%s is not a regular file", image->name);
 	image->scan.file_bytes = (uint64_t)st.st_size;
+	/* The kernel's own reading ahead beats asking for it piece by piece: its pages are larger.
+	 */
+	(void)posix_fadvise(image->scan.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	if (create) {
 		image->unsynced = image->folder_unsynced = true;
 		return 0;
@@ -273,24 +273,6 @@ static int read_all(int fd, struct iovec *parts, int count, uint64_t offset, siz
 	return 0;
 }
 
-/* A tape that is read in order is wanted in order: the disk works while the caller does. */
-static void ask_ahead(struct rsm_tap_image *image, uint64_t start, uint64_t end)
-{
-	bool in_order = start <= image->read_end + 64 && start + 64 >= image->read_end;
-
-	image->read_end = end;
-	if (!in_order) {
-		image->asked_end = end;
-		return;
-	}
-	if (image->asked_end < end)
-		image->asked_end = end;
-	if (image->asked_end - end > AHEAD / 2)
-		return;
-	(void)posix_fadvise(image->scan.fd, (off_t)image->asked_end, AHEAD, POSIX_FADV_WILLNEED);
-	image->asked_end += AHEAD;
-}
-
 /* Data, padding, second length, and the length word of what follows: in one read if it all fits. */
 static int read_record(struct rsm_tap_image *image, const struct rsm_tap_object *object, void *buf,
 		       size_t size, struct rsm_err *err)
@@ -316,7 +298,6 @@ static int read_record(struct rsm_tap_image *image, const struct rsm_tap_object 
 		return damage(image, image->block, image->offset);
 	image->block++;
 	image->offset = start + object->length + pad + 4;
-	ask_ahead(image, start, image->offset);
 	image->next_known = got == pad + 8;
 	image->next = image->next_known ? rsm_get_le32(tail + pad + 4) : 0;
 	return 0;
