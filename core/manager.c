@@ -16,10 +16,11 @@
 #include "core/retention.h"
 #include "core/view.h"
 
-#define HOUSEKEEPING_NS (RSM_SECOND_NS / 2)
-#define ROOM_WAIT_NS	(60 * RSM_SECOND_NS)
-#define PURGE_NS	(3600 * RSM_SECOND_NS)
-#define STARTUP_WAIT_NS (3 * RSM_SECOND_NS / 2)
+#define HOUSEKEEPING_NS	       (RSM_SECOND_NS / 2)
+#define ROOM_WAIT_NS	       (60 * RSM_SECOND_NS)
+#define PURGE_NS	       (3600 * RSM_SECOND_NS)
+#define STARTUP_WAIT_NS	       (3 * RSM_SECOND_NS / 2) /* since the last one was begun with */
+#define STARTUP_WAIT_LATEST_NS (10 * RSM_SECOND_NS)
 enum { STARTUP_WAIT_MOST = 64 }; /* cartridges that nobody has looked at */
 
 int64_t rsm_manager_now(const struct rsm_manager *manager)
@@ -397,20 +398,37 @@ bool rsm_manager_is_identifying(struct rsm_manager *manager)
 	return rsm_identify_goes_on_locked(manager);
 }
 
+/* Changes with each cartridge that a drive is given to look at. */
+static int64_t identified_locked(const struct rsm_manager *manager)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < manager->library_count; i++)
+		sum += manager->libraries[i].identify.unknown_after;
+	return sum;
+}
+
 /* A small virtual library is looked through in moments: then Free is complete when the mount is
  * usable. A robot would take minutes, a large library long; that goes on in the background.
  */
 static void wait_for_identification(struct rsm_manager *manager)
 {
-	int64_t until = rsm_manager_now(manager) + STARTUP_WAIT_NS;
+	int64_t now = rsm_manager_now(manager), latest = now + STARTUP_WAIT_LATEST_NS;
+	int64_t until = now + STARTUP_WAIT_NS, seen;
 
 	RSM_LOCK_SCOPE(&manager->lock);
 	for (size_t i = 0; i < manager->library_count; i++)
 		if (!manager->libraries[i].hardware->is_virtual ||
 		    manager->libraries[i].identify.unknown_count > STARTUP_WAIT_MOST)
 			return;
-	while (rsm_identify_goes_on_locked(manager) && rsm_manager_now(manager) < until)
+	seen = identified_locked(manager);
+	while (rsm_identify_goes_on_locked(manager) && now < until && now < latest) {
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
+		now = rsm_manager_now(manager);
+		if (identified_locked(manager) != seen)
+			until = now + STARTUP_WAIT_NS;
+		seen = identified_locked(manager);
+	}
 }
 
 /* A mount may last for years. */
