@@ -81,6 +81,14 @@ int rsm_pool_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_pool
 /* -ENOENT instead of an outcome. */
 int rsm_pool_need_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_pool *ret_pool,
 			 struct rsm_err *err);
+/* -ENOENT, -EPERM for a system pool. */
+RSM_MUST_CHECK
+int rsm_pool_need_application_locked(struct rsm_catalog *catalog, int64_t id,
+				     struct rsm_pool *ret_pool, struct rsm_err *err);
+/* Of a type that no library here has, too: it may come. */
+RSM_MUST_CHECK
+int rsm_pool_check_type(const char *media_type, struct rsm_err *err);
+RSM_MUST_CHECK
 int rsm_pool_find_locked(struct rsm_catalog *catalog, int64_t parent, const char *name,
 			 struct rsm_pool *ret_pool, struct rsm_err *err);
 int rsm_pool_path_locked(struct rsm_catalog *catalog, int64_t id, char **ret_path,

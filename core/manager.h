@@ -213,8 +213,9 @@ RSM_MUST_CHECK int rsm_manager_complete(struct rsm_manager *manager, int64_t med
 					struct rsm_err *err); /* -EBUSY: open writers */
 RSM_MUST_CHECK int rsm_manager_decommission(struct rsm_manager *manager, int64_t medium,
 					    struct rsm_err *err);
-RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
-					     const struct rsm_medium *medium, struct rsm_err *err);
+/* `what`: RSM_MEDIUM_SET_* (media.h). */
+RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager, struct rsm_medium *medium,
+					     unsigned what, struct rsm_err *err);
 /* Free: queues the writing of the free label. */
 RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
 					   struct rsm_err *err);

@@ -133,10 +133,18 @@ RSM_MUST_CHECK int rsm_medium_find_id(struct rsm_catalog *catalog, const char *i
 RSM_MUST_CHECK int rsm_medium_list_label_work(struct rsm_catalog *catalog, rsm_medium_each *each,
 					      void *context, struct rsm_err *err);
 
-/* Writes mode, owner, group, priority, times of an allocated medium, and label work UPDATE unless
- * FORMAT waits. */
-RSM_MUST_CHECK int rsm_medium_update_logical(struct rsm_catalog *catalog,
-					     const struct rsm_medium *medium, struct rsm_err *err);
+enum {
+	RSM_MEDIUM_SET_MODE = 1 << 0,
+	RSM_MEDIUM_SET_OWNER = 1 << 1,
+	RSM_MEDIUM_SET_GROUP = 1 << 2,
+	RSM_MEDIUM_SET_PRIORITY = 1 << 3,
+	RSM_MEDIUM_SET_MODIFIED = 1 << 4,
+};
+/* Writes what `what` names, and when it was changed, of an allocated medium, and label work UPDATE
+ * unless FORMAT waits. *medium is the row then. -EINVAL: that allocation has ended.
+ */
+RSM_MUST_CHECK int rsm_medium_change_logical(struct rsm_catalog *catalog, struct rsm_medium *medium,
+					     unsigned what, struct rsm_err *err);
 
 /* Where it is now; a move into a slot makes that its home. */
 RSM_MUST_CHECK int rsm_medium_set_location(struct rsm_catalog *catalog, int64_t id, int64_t library,

@@ -153,9 +153,10 @@ static int set_enabled(struct rsmfs_request *request, struct target *target, con
 
 /* ---- pools ---- */
 
-static int store_pool(struct rsmfs_request *request, struct target *target, struct rsm_err *err)
+static int store_pool(struct rsmfs_request *request, struct target *target, unsigned what,
+		      struct rsm_err *err)
 {
-	int r = rsm_pool_update(request->catalog, &target->pool, err);
+	int r = rsm_pool_change(request->catalog, &target->pool, what, err);
 
 	if (r == 0)
 		rsm_manager_pools_changed(request->manager);
@@ -171,7 +172,8 @@ static int set_policy(struct rsmfs_request *request, struct target *target, cons
 	if (r < 0)
 		return r;
 	*(name[0] == 'd' ? &target->pool.draw_from_free : &target->pool.return_to_free) = is;
-	return store_pool(request, target, err);
+	return store_pool(request, target, name[0] == 'd' ? RSM_POOL_SET_DRAW : RSM_POOL_SET_RETURN,
+			  err);
 }
 
 static int set_limit(struct rsmfs_request *request, struct target *target, const char *name,
@@ -184,7 +186,8 @@ static int set_limit(struct rsmfs_request *request, struct target *target, const
 		return r;
 	*(name[0] == 'm' ? &target->pool.max_allocations : &target->pool.allocation_limit) =
 		(uint32_t)number;
-	return store_pool(request, target, err);
+	return store_pool(request, target, name[0] == 'm' ? RSM_POOL_SET_MAX : RSM_POOL_SET_LIMIT,
+			  err);
 }
 
 static int set_holds(struct rsmfs_request *request, struct target *target, const char *name,
@@ -195,7 +198,7 @@ static int set_holds(struct rsmfs_request *request, struct target *target, const
 	if (!pools && strcmp(value, "media") != 0)
 		return rsm_err_set(err, EINVAL, "%s=%s: media or pools is expected", name, value);
 	target->pool.holds = pools ? RSM_POOL_HOLDS_POOLS : RSM_POOL_HOLDS_MEDIA;
-	return store_pool(request, target, err);
+	return store_pool(request, target, RSM_POOL_SET_HOLDS, err);
 }
 
 static int set_type(struct rsmfs_request *request, struct target *target, const char *name,
@@ -204,7 +207,7 @@ static int set_type(struct rsmfs_request *request, struct target *target, const 
 	if (strlen(value) >= sizeof(target->pool.media_type))
 		return rsm_err_set(err, EINVAL, "%s=%s: no such media type", name, value);
 	strcpy(target->pool.media_type, value);
-	return store_pool(request, target, err);
+	return store_pool(request, target, RSM_POOL_SET_TYPE, err);
 }
 
 static int set_copies(struct rsmfs_request *request, struct target *target, const char *name,
@@ -239,7 +242,8 @@ static int set_priority(struct rsmfs_request *request, struct target *target, co
 			return rsm_err_set(err, EACCES, "only an administrator raises a priority");
 	}
 	target->medium.priority = (int32_t)priority;
-	return rsm_manager_update_medium(request->manager, &target->medium, err);
+	return rsm_manager_update_medium(request->manager, &target->medium, RSM_MEDIUM_SET_PRIORITY,
+					 err);
 }
 
 static int set_vault(struct rsmfs_request *request, struct target *target, const char *name,
