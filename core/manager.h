@@ -48,6 +48,7 @@ struct rsm_manager_options {
 	unsigned mount_timeout_s;  /* who waits for a drive gets -ETIMEDOUT then; 0: never */
 	unsigned migrate_delay_ms; /* quiet time after a close before writing to the medium; 2000 */
 	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */
+	unsigned label_page;	   /* so much label work is taken up at one time; 0: 4096 */
 	unsigned index_interval_s; /* 300; 0: only at dismount */
 	uint64_t index_bytes;	   /* an index after so much data, too; 0: however much it is */
 	bool no_recovery; /* a wrong label is no reason to look through the whole library */

@@ -129,9 +129,10 @@ RSM_MUST_CHECK int rsm_medium_list_named(struct rsm_catalog *catalog, const char
 /* By the LMID of an allocated one, or a side's id. Outcome RSM_MEDIUM_ABSENT. */
 RSM_MUST_CHECK int rsm_medium_find_id(struct rsm_catalog *catalog, const char *id,
 				      struct rsm_medium *ret_medium, struct rsm_err *err);
-/* Media that have label work to be done and are in the library. */
-RSM_MUST_CHECK int rsm_medium_list_label_work(struct rsm_catalog *catalog, rsm_medium_each *each,
-					      void *context, struct rsm_err *err);
+/* Media that have label work to be done and are in the library, by id behind `after` (0: all). */
+RSM_MUST_CHECK int rsm_medium_list_label_work(struct rsm_catalog *catalog, int64_t after,
+					      rsm_medium_each *each, void *context,
+					      struct rsm_err *err);
 
 enum {
 	RSM_MEDIUM_SET_MODE = 1 << 0,

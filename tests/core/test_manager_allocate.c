@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "core/manager_private.h"
 #include "core/operator_request.h"
 #include "tests/core/manager_fixture.h"
 
@@ -161,10 +162,38 @@ static void two_waiters_get_two_cartridges_and_leave_nothing_open(void **state)
 	assert_int_equal(open_requests(world).count, 0);
 }
 
+static bool waits_for_its_label(struct world *world, int64_t medium)
+{
+	struct rsm_cartridge *cartridge;
+
+	RSM_LOCK_SCOPE(&world->manager->lock);
+	cartridge = rsm_cartridge_find_locked(world->manager, medium);
+	return cartridge && cartridge->label_at_ns;
+}
+
+static void all_label_work_is_taken_up_however_much_it_is(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup"), media[3];
+	static const char *const names[] = { "one", "two", "three" };
+
+	for (int i = 0; i < 3; i++)
+		media[i] = given_cartridge(world, pool, names[i]);
+	world_crash(world);
+	world->label_page = 1; /* of thousands */
+	world_start(world);
+	for (int i = 0; i < 3; i++)
+		for (int tries = 0; tries < 500 && !waits_for_its_label(world, media[i]); tries++)
+			usleep(10000);
+	for (int i = 0; i < 3; i++)
+		assert_true(waits_for_its_label(world, media[i]));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
 static const struct CMUnitTest tests[] = {
 	T(no_request_stays_when_the_last_waiter_is_gone),
 	T(whoever_comes_when_another_goes_is_not_refused),
+	T(all_label_work_is_taken_up_however_much_it_is),
 	T(two_waiters_get_two_cartridges_and_leave_nothing_open),
 };
 RSM_TEST_MAIN(tests)
