@@ -256,21 +256,45 @@ static bool is_owned(const struct rsm_medium *medium)
 	return medium->state == RSM_MEDIUM_ALLOCATED || medium->state == RSM_MEDIUM_COMPLETE;
 }
 
-/* What was written and is on local disk only must keep its place in the tree; if nobody can tell,
- * there may be such.
- */
-static bool has_staged(struct rsm_cartridge *cartridge, const struct rsm_medium *medium)
-{
-	struct rsm_content_use use = { 0 };
+static const char being_identified[] = "the cartridge is being identified";
 
+/* What was written and is on local disk only must keep its place in the tree; if nobody can tell,
+ * there may be such. If there is none, none comes until it is known whose the medium is: between
+ * the look and the end of the allocation it would be lost.
+ */
+static bool has_staged(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		       const struct rsm_medium *medium)
+{
+	struct rsm_content *content = NULL;
+	struct rsm_content_use use;
 	int r = rsm_cartridge_open_content(cartridge, medium->volume_uuid, false, NULL);
 
 	if (r != 0)
 		return r < 0;
+	rsm_mutex_lock(&cartridge->manager->lock);
+	if (cartridge->content && !cartridge->detached)
+		content = cartridge->content;
+	rsm_mutex_unlock(&cartridge->manager->lock);
+	if (!content) /* deallocated just now */
+		return false;
+	if (rsm_content_check_held(content, NULL) < 0)
+		return true; /* somebody else has it to himself just now */
+	rsm_content_hold_changes(content, being_identified);
+	rsm_content_use(content, &use);
+	if (use.staged_files || use.writers) {
+		rsm_content_let_changes(content, being_identified);
+		return true;
+	}
+	worker->held = content;
+	return false;
+}
+
+void rsm_drive_let_write(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
 	RSM_LOCK_SCOPE(&cartridge->manager->lock);
-	if (cartridge->content)
-		rsm_content_use(cartridge->content, &use);
-	return use.staged_files > 0;
+	if (worker->held && cartridge->content == worker->held)
+		rsm_content_let_changes(worker->held, being_identified);
+	worker->held = NULL;
 }
 
 /* Whose volume it is, if that is another one's than the cartridge that was fetched. */
@@ -319,7 +343,7 @@ bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge
 		/* its own label may be what is damaged */
 		return strcmp(probe->label_type, "damaged LTFS") != 0;
 	case RSM_PROBE_FREE: /* given back on another system, or in a newer catalogue */
-		return !m->barcode[0] || has_staged(cartridge, m);
+		return !m->barcode[0] || has_staged(worker, cartridge, m);
 	case RSM_PROBE_BLANK: return !m->barcode[0];
 	}
 	return false;

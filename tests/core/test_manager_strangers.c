@@ -393,6 +393,39 @@ static void a_free_label_takes_nothing_from_an_owner_whose_staged_files_are_not_
 	assert_int_equal(count_events(world, "event=wrong_label", monday.volume_uuid), 1);
 }
 
+/* He has nothing staged yet; a moment later he may, and it would be lost with his allocation. */
+static void a_free_label_takes_nothing_from_an_owner_who_is_writing(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup");
+	struct rsm_medium monday = medium_of(world, given_written(world, pool, "monday", 1)), found;
+	struct rsm_content *content;
+	struct rsm_open_file *file;
+	struct rsm_node node;
+	char folder[64];
+	bool keep;
+
+	wait_until_home(world);
+	monday = medium_of(world, monday.id);
+	folder_of(world, monday.id, folder);
+	exchange_tapes(world, folder, "slots/1002/A00002L8");
+	assert_done(rsm_manager_content(world->manager, monday.id, &content, &world->err),
+		    &world->err);
+	assert_done(rsm_content_lookup(content, RSM_NODE_ROOT, "file", &node, &world->err),
+		    &world->err);
+	assert_done(rsm_content_open(content, node.id, O_WRONLY, &file, &keep, &world->err),
+		    &world->err);
+	(void)!rsm_manager_identify_slot(world->manager, 0, monday.element, NULL, &found,
+					 &world->err);
+	assert_done(rsm_content_write_file(file, "more", 4, 0, &world->err), &world->err);
+	assert_done(rsm_content_flush_file(file, &world->err), &world->err);
+	rsm_content_release(file);
+	rsm_manager_content_unref(world->manager, content);
+	wait_until_home(world);
+	assert_string_equal(medium_of(world, monday.id).lmid, monday.lmid);
+	assert_string_equal(medium_of(world, monday.id).volume_uuid, monday.volume_uuid);
+}
+
 /* A format had been begun on the cartridge that was thought to be here; what is here is another's
  * volume, one label of which has gone.
  */
@@ -476,6 +509,7 @@ static const struct CMUnitTest tests[] = {
 	T(the_label_is_read_and_compared_before_the_first_write_after_every_load),
 	T(no_free_label_is_written_on_a_medium_whose_label_was_not_just_read),
 	T(a_free_label_takes_nothing_from_an_owner_whose_staged_files_are_not_known),
+	T(a_free_label_takes_nothing_from_an_owner_who_is_writing),
 	T(half_a_volume_of_somebody_elses_is_no_remains_of_ours),
 	T(deallocation_while_off_line_succeeds_and_what_returns_is_free),
 };
