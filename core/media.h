@@ -251,6 +251,10 @@ struct rsm_identification {
 	 */
 	int64_t library;
 	uint32_t drive;
+	/* Whoever has the volume lies in another drive, which has read his label: this one is a
+	 * copy, they have not changed places.
+	 */
+	bool owner_is_sure;
 };
 /* Moves the medium to where it belongs, in one transaction; pools that its vendor keys name are
  * made again if they are gone (application pools). The label of an allocated medium that should

@@ -128,6 +128,7 @@ static void given_two_without_barcodes(struct world *world, struct rsm_medium me
 	assert_done(rsm_file_remove_tree(world->err.msg, &world->err), &world->err);
 	move_folder(world, "slots/1001/A00001L8", "slots/1001/no label 1");
 	move_folder(world, "slots/1002/A00002L8", "slots/1002/no label 2");
+	move_folder(world, "slots/1003/A00003L8", "slots/1003/no label 3");
 	world_start(world);
 	allocation.pool = given_pool(world, "Backup");
 	wait_until_identified(world);
@@ -181,6 +182,54 @@ FAST_inventory_after_two_without_barcodes_changed_places_the_label_check_finds_b
 	assert_int_equal(count_events(world, "event=wrong_label", media[1].volume_uuid) > 0, 1);
 	expect_file(world, media[1].id, "file", 5000, 2);
 	expect_exchanged(world, media);
+}
+
+static void copy_tape(struct world *world, const char *from, const char *to)
+{
+	char command[400];
+
+	snprintf(command, sizeof command, "cd %s && cp '%s'/partition* '%s'/", world->folder, from,
+		 to);
+	assert_int_equal(system(command), 0);
+}
+
+/* They have not changed places: the one that is written to is where it is. */
+static void a_copy_takes_nothing_from_its_owner_in_another_drive(void **state)
+{
+	struct world *world = *state;
+	struct rsm_medium media[2], now, other;
+	char folders[2][64];
+
+	given_two_without_barcodes(world, media, folders);
+	copy_tape(world, folders[0], folders[1]);
+	copy_tape(world, folders[0], "slots/1003/no label 3"); /* a free one, as far as known */
+	assert_done(rsm_manager_mount_wait(world->manager, &media[0].id, 1, RSM_MOUNT_HOLD, 0, 0,
+					   10000, 0, NULL, &world->err),
+		    &world->err);
+	now = medium_of(world, media[0].id);
+	assert_int_equal(now.location, RSM_AT_DRIVE);
+	assert_true(try_read(world->manager, media[1].id, "file", 5000, 2, &world->err) < 0);
+	assert_done(rsm_manager_identify_slot(world->manager, 0, 1003, NULL, &other, &world->err),
+		    &world->err);
+	assert_int_equal(other.state, RSM_MEDIUM_IMPORT);
+	assert_true(other.duplicate);
+	wait_until_identified(world);
+
+	write_file(world, media[0].id, "later", 3000, 3);
+	assert_done(
+		rsm_manager_sync_wait(world->manager, media[0].id, NULL, NULL, NULL, &world->err),
+		&world->err);
+	other = medium_of(world, media[0].id);
+	assert_int_equal(other.location, RSM_AT_DRIVE);
+	assert_int_equal(other.element, now.element);
+	assert_done(
+		rsm_manager_dismount_wait(world->manager, media[0].id, false, NULL, &world->err),
+		&world->err);
+	wait_until_home(world);
+	assert_int_equal(medium_of(world, media[0].id).element, media[0].element);
+	expect_file(world, media[0].id, "later", 3000, 3);
+	assert_int_equal(medium_of(world, media[1].id).location, RSM_AT_OFFLINE);
+	assert_string_equal(medium_of(world, media[1].id).lmid, media[1].lmid);
 }
 
 /* Promise 11, with barcodes. */
@@ -503,6 +552,7 @@ static const struct CMUnitTest tests[] = {
 	T(two_with_exchanged_barcodes_are_found_again),
 	T(a_stranger_in_the_place_of_a_cartridge_is_known_as_what_it_is),
 	T(FAST_inventory_after_two_without_barcodes_changed_places_the_label_check_finds_both),
+	T(a_copy_takes_nothing_from_its_owner_in_another_drive),
 	T(FAST_inventory_after_two_with_barcodes_changed_places_mounts_nothing),
 	T(two_drives_that_find_out_together_put_it_right_once),
 	T(a_barcode_alone_never_makes_rsmfs_write),
