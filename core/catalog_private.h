@@ -154,6 +154,13 @@ int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm
 /* A drive sees a medium that an import has added: what it was believed to be is forgotten where it
  * tells something itself (a volume of its own, or the vendor keys of the one that is expected).
  */
+int rsm_medium_set_cleaner_locked(struct rsm_catalog *catalog, int64_t id,
+				  struct rsm_medium *medium, struct rsm_err *err);
+/* 0: the library has none. */
+RSM_MUST_CHECK
+int rsm_cleaner_slot_locked(struct rsm_catalog *catalog, int64_t library, uint32_t *ret_slot,
+			    struct rsm_err *err);
+RSM_MUST_CHECK
 int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_medium *medium,
 				   const char *uuid, bool has_keys, struct rsm_err *err);
 /* ---- side.c: the other side of a cartridge, if it has one ---- */

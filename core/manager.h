@@ -361,6 +361,14 @@ RSM_MUST_CHECK int rsm_manager_eject_all_wait(
 RSM_MUST_CHECK int rsm_manager_cancel_eject(struct rsm_manager *manager, int64_t medium,
 					    unsigned *ret_count, struct rsm_err *err);
 
+/* That slot is the cleaner's, or is it no more (cleaner.h, where what is refused stands). -ENXIO.
+ */
+RSM_MUST_CHECK int rsm_manager_set_cleaner_slot(struct rsm_manager *manager, int64_t library,
+						uint32_t slot, bool is, struct rsm_err *err);
+/* As rsm_medium_set_type. */
+RSM_MUST_CHECK int rsm_manager_set_media_type(struct rsm_manager *manager, int64_t medium,
+					      const char *type, struct rsm_err *err);
+
 /* Cleans a drive when it is empty, with any cleaning cartridge of its library that is not spent; an
  * idle cartridge leaves for that. A drive without a robot: notes that a person did it. -ENXIO;
  * -ENODEV: disabled; -ENOMEDIUM: no cleaner, or it is spent (a person is asked for one); -EBUSY: is

@@ -225,6 +225,12 @@ RSM_MUST_CHECK int rsm_medium_note_facts(struct rsm_catalog *catalog, int64_t id
  */
 RSM_MUST_CHECK int rsm_medium_set_cleaner(struct rsm_catalog *catalog, int64_t id,
 					  struct rsm_medium *ret_medium, struct rsm_err *err);
+/* A person says of what type it is (ntmsapi ChangeNtmsMediaType), where nothing else tells; a drive
+ * that does later has the last word. It goes to the system pool of that type. -EINVAL: no such
+ * type; -EBUSY: allocated; -EMEDIUMTYPE: its barcode or a drive tells, or it is in a pool of media.
+ */
+RSM_MUST_CHECK int rsm_medium_set_type(struct rsm_catalog *catalog, int64_t id, const char *type,
+				       struct rsm_medium *ret_medium, struct rsm_err *err);
 
 /* What identification found (rsm-model.md 5). */
 enum rsm_identity {

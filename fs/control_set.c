@@ -17,7 +17,7 @@ enum { CLEANER_USES_MOST = 1000000 };
 
 /* What is to be set: one of these is it. */
 struct target {
-	char kind; /* 'c' computer, 'l' library, 'd' drive, 'p' pool, 'm' medium */
+	char kind; /* 'c' computer, 'l' library, 'd' drive, 'p' pool, 'm' medium, 's' empty slot */
 	const char *operand;
 	int64_t library;
 	struct rsm_drive_status drive;
@@ -201,9 +201,18 @@ static int set_holds(struct rsmfs_request *request, struct target *target, const
 	return store_pool(request, target, RSM_POOL_SET_HOLDS, err);
 }
 
+/* Of a cartridge: where nothing else tells it. */
 static int set_type(struct rsmfs_request *request, struct target *target, const char *name,
 		    const char *value, struct rsm_err *err)
 {
+	int r;
+
+	if (target->kind == 'm') {
+		r = rsmfs_request_need_admin(request, err);
+		return r < 0 ? r
+			     : rsm_manager_set_media_type(request->manager, target->medium.id,
+							  value, err);
+	}
 	if (strlen(value) >= sizeof(target->pool.media_type))
 		return rsm_err_set(err, EINVAL, "%s=%s: no such media type", name, value);
 	strcpy(target->pool.media_type, value);
@@ -273,6 +282,25 @@ static int set_uses(struct rsmfs_request *request, struct target *target, const 
 		     : rsm_cleaner_set_uses(request->catalog, &target->medium, (uint32_t)uses, err);
 }
 
+/* What lies in the slot, and what comes there, cleans, although its barcode does not say so. */
+static int set_cleaner(struct rsmfs_request *request, struct target *target, const char *name,
+		       const char *value, struct rsm_err *err)
+{
+	int64_t library;
+	uint32_t slot;
+	bool is = false;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0)
+		r = parse_bool(name, value, &is, err);
+	if (r == 0 && strncmp(target->operand, "slot:", 5) != 0)
+		return rsm_err_set(err, EINVAL, "%s: it is a slot that is the cleaner's: slot:N",
+				   target->operand);
+	if (r == 0)
+		r = rsmfs_object_slot(request, target->operand, &library, &slot, err);
+	return r < 0 ? r : rsm_manager_set_cleaner_slot(request->manager, library, slot, is, err);
+}
+
 static const struct attribute attributes[] = {
 	{ "c", "keep_items", NULL, set_kept },
 	{ "c", "keep_failed_items", NULL, set_kept },
@@ -284,12 +312,13 @@ static const struct attribute attributes[] = {
 	{ "p", "allocation_limit", "limit", set_limit },
 	{ "p", "max_allocations", NULL, set_limit },
 	{ "p", "holds", NULL, set_holds },
-	{ "p", "media_type", "type", set_type },
+	{ "pm", "media_type", "type", set_type },
 	{ "p", "copies", NULL, set_copies },
 	{ "m", "priority", NULL, set_priority },
 	{ "m", "vault", NULL, set_vault },
 	{ "m", "return", NULL, set_vault },
 	{ "m", "uses", NULL, set_uses },
+	{ "ms", "cleaner", NULL, set_cleaner },
 };
 
 static const char *kind_word(char kind)
@@ -299,6 +328,7 @@ static const char *kind_word(char kind)
 	case 'l': return "a library";
 	case 'd': return "a drive";
 	case 'p': return "a pool";
+	case 's': return "an empty slot";
 	default: return "a cartridge";
 	}
 }
@@ -323,6 +353,10 @@ static int find_target(struct rsmfs_request *request, struct target *target, str
 		return rsmfs_object_drive(request, target->operand, &target->drive, err);
 	}
 	r = rsmfs_object_find(request, target->operand, &object, err);
+	if (r == -ENOMEDIUM && !strncmp(target->operand, "slot:", 5)) {
+		target->kind = 's';
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	if (object.is_pool) {
