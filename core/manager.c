@@ -470,6 +470,9 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 		rsm_manager_restore_catalog(manager);
 	if (r == 0)
 		r = rsm_manager_take_up_labels(manager, err);
+	/* before the first of them looks for work: it would fetch what lies in another's drive */
+	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)
+		rsm_drive_adopt(manager->workers[i]);
 	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)
 		r = rsm_drive_worker_start(manager->workers[i], err);
 	if (r < 0)
