@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
 
@@ -238,18 +239,44 @@ static void make_missing(struct rsm_copy_keeper *keeper)
 
 /* ---- keeping one in step ---- */
 
-/* Contents that have to be read from the medium once are. */
-static int open_contents(struct rsm_copy_keeper *keeper, int64_t medium,
-			 struct rsm_content **ret_content, struct rsm_err *err)
+/* A tree that is being read from its medium just now has nothing in it yet, or not all. One that is
+ * to be made on the medium is whole.
+ */
+static bool is_read(struct rsm_copy_keeper *keeper, int64_t id, struct rsm_content *content)
+{
+	RSM_FREE char *uuid = NULL;
+	struct rsm_medium medium;
+
+	if (rsm_medium_get(catalog_of(keeper), id, &medium, NULL) != 0 ||
+	    rsm_volume_index_get_fact(rsm_content_index(content), "uuid", &uuid, NULL) < 0)
+		return false;
+	return medium.label_work == RSM_LABEL_FORMAT ||
+	       (uuid && strcasecmp(uuid, medium.volume_uuid) == 0);
+}
+
+/* Outcome MUST_MOUNT: they have to be read from the medium once. */
+static int get_contents(struct rsm_copy_keeper *keeper, int64_t medium,
+			struct rsm_content **ret_content, struct rsm_err *err)
 {
 	struct rsm_manager *manager = keeper->manager;
 	int r = rsm_manager_content(manager, medium, ret_content, err);
 
+	if (r != 0 || is_read(keeper, medium, *ret_content))
+		return r;
+	rsm_manager_content_unref(manager, *ret_content);
+	return RSM_MANAGER_MUST_MOUNT;
+}
+
+static int open_contents(struct rsm_copy_keeper *keeper, int64_t medium,
+			 struct rsm_content **ret_content, struct rsm_err *err)
+{
+	int r = get_contents(keeper, medium, ret_content, err);
+
 	if (r == RSM_MANAGER_MUST_MOUNT) {
-		r = rsm_manager_mount_wait(manager, &medium, 1, RSM_MOUNT_IF_ONLINE, 0, -10, 0, 0,
-					   &keeper->cancel, err);
+		r = rsm_manager_mount_wait(keeper->manager, &medium, 1, RSM_MOUNT_IF_ONLINE, 0, -10,
+					   0, 0, &keeper->cancel, err);
 		if (r == 0)
-			r = rsm_manager_content(manager, medium, ret_content, err);
+			r = get_contents(keeper, medium, ret_content, err);
 	}
 	return r > 0 ? rsm_err_set(err, ENOENT, "the cartridge has no contents") : r;
 }
