@@ -214,7 +214,9 @@ static int begin_logical(struct rsm_importing *it, const struct line *line, int6
 	return rsm_logical_begin_locked(it->catalog, &medium, pool, ret_logical, err);
 }
 
-/* A volume in Import that was allocated: it is its owner's again. Nothing on it says otherwise. */
+/* A volume in Import that was allocated: it is its owner's again. Nothing on it says otherwise. Its
+ * files are the same under their numbers, so their generation stays.
+ */
 static int take_import(struct rsm_importing *it, const struct line *line,
 		       const struct rsm_medium *here, struct rsm_err *err)
 {
@@ -232,8 +234,7 @@ static int take_import(struct rsm_importing *it, const struct line *line,
 	}
 	r = rsm_catalog_run(it->catalog, err,
 			    "UPDATE side SET pool = ?2, state = ?3, logical = ?4, label_work = 2, "
-			    "format_generation = format_generation + 1, allocations = "
-			    "max(allocations, ?5, 1) WHERE id = ?1",
+			    "allocations = max(allocations, ?5, 1) WHERE id = ?1",
 			    "iidiu", here->id, pool, (int)line->medium.state, logical,
 			    line->medium.allocations);
 	if (r == 0)

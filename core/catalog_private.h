@@ -81,6 +81,14 @@ int rsm_pool_get_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_pool
 /* -ENOENT instead of an outcome. */
 int rsm_pool_need_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_pool *ret_pool,
 			 struct rsm_err *err);
+/* -ENOENT, -EPERM for a system pool. */
+RSM_MUST_CHECK
+int rsm_pool_need_application_locked(struct rsm_catalog *catalog, int64_t id,
+				     struct rsm_pool *ret_pool, struct rsm_err *err);
+/* Of a type that no library here has, too: it may come. */
+RSM_MUST_CHECK
+int rsm_pool_check_type(const char *media_type, struct rsm_err *err);
+RSM_MUST_CHECK
 int rsm_pool_find_locked(struct rsm_catalog *catalog, int64_t parent, const char *name,
 			 struct rsm_pool *ret_pool, struct rsm_err *err);
 int rsm_pool_path_locked(struct rsm_catalog *catalog, int64_t id, char **ret_path,
@@ -146,6 +154,13 @@ int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm
 /* A drive sees a medium that an import has added: what it was believed to be is forgotten where it
  * tells something itself (a volume of its own, or the vendor keys of the one that is expected).
  */
+int rsm_medium_set_cleaner_locked(struct rsm_catalog *catalog, int64_t id,
+				  struct rsm_medium *medium, struct rsm_err *err);
+/* 0: the library has none. */
+RSM_MUST_CHECK
+int rsm_cleaner_slot_locked(struct rsm_catalog *catalog, int64_t library, uint32_t *ret_slot,
+			    struct rsm_err *err);
+RSM_MUST_CHECK
 int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_medium *medium,
 				   const char *uuid, bool has_keys, struct rsm_err *err);
 /* ---- side.c: the other side of a cartridge, if it has one ---- */

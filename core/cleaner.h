@@ -27,4 +27,22 @@ RSM_MUST_CHECK int rsm_cleaner_note_use(struct rsm_catalog *catalog, int64_t dri
 RSM_MUST_CHECK int rsm_cleaner_last(struct rsm_catalog *catalog, int64_t drive, int64_t *ret_time,
 				    struct rsm_err *err);
 
+/* ---- the cleaner's slot of a library (ntmsapi ReserveNtmsCleanerSlot) ----
+ *
+ * For cleaning cartridges whose barcode does not tell: what lies there, and what comes there and is
+ * known to nobody, is one. Others are not put there.
+ */
+
+/* 0: there is none. */
+RSM_MUST_CHECK int rsm_cleaner_slot(struct rsm_catalog *catalog, int64_t library,
+				    uint32_t *ret_slot, struct rsm_err *err);
+/* -EEXIST: another slot is it. -EBUSY: what lies there is allocated. -EMEDIUMTYPE: it bears a
+ * label. Not `is`: what lies there is to be looked at, unless its barcode tells. -ENOENT: it was
+ * not it. *ret_medium: what lies there, id 0 if nothing does; *ret_changed: it is one now, or none
+ * any more.
+ */
+RSM_MUST_CHECK int rsm_cleaner_set_slot(struct rsm_catalog *catalog, int64_t library, uint32_t slot,
+					bool is, struct rsm_medium *ret_medium, bool *ret_changed,
+					struct rsm_err *err);
+
 #endif

@@ -164,6 +164,12 @@ void rsm_content_hold_changes(struct rsm_content *content, const char *why)
 	rsm_mutex_unlock(&content->commit_lock);
 }
 
+void rsm_content_let_changes(struct rsm_content *content, const char *why)
+{
+	if (content->held_why == why)
+		content->held_why = NULL;
+}
+
 int rsm_content_check_held(const struct rsm_content *content, struct rsm_err *err)
 {
 	const char *held_why = content->held_why;

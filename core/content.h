@@ -114,6 +114,8 @@ RSM_MUST_CHECK int rsm_content_check_enabled(const struct rsm_content *content,
  * no more. What is in the tree when it returns is all that comes into it.
  */
 void rsm_content_hold_changes(struct rsm_content *content, const char *why);
+/* No more for that reason; another one, which came since, stays. */
+void rsm_content_let_changes(struct rsm_content *content, const char *why);
 /* Are they? Once more with commit_lock, for what makes a node. */
 RSM_MUST_CHECK int rsm_content_check_held(const struct rsm_content *content, struct rsm_err *err);
 

@@ -54,9 +54,10 @@ RSM_MUST_CHECK int rsm_copy_next_missing(struct rsm_catalog *catalog, int64_t af
 /* Allocates a copy for a medium: from its pool, or from Free if that draws. -ENOSPC. */
 RSM_MUST_CHECK int rsm_copy_allocate(struct rsm_catalog *catalog, int64_t first, uint32_t owner,
 				     struct rsm_medium *ret_copy, struct rsm_err *err);
-/* The tree of the volume has this version now. */
+/* The tree of the volume has this version now, and is followed by that volume ("" by none). */
 RSM_MUST_CHECK int rsm_copy_note_seen(struct rsm_catalog *catalog, const char *volume,
-				      int64_t version, struct rsm_err *err);
+				      int64_t version, const char *followed_by,
+				      struct rsm_err *err);
 RSM_MUST_CHECK int rsm_copy_note_done(struct rsm_catalog *catalog, int64_t copy, int64_t version,
 				      struct rsm_err *err);
 /* At start: what a death between two steps of an allocation or deallocation left. */

@@ -265,13 +265,20 @@ int rsm_copy_of_first_locked(struct rsm_catalog *catalog, int64_t first, int64_t
 /* ---- versions ---- */
 
 int rsm_copy_note_seen(struct rsm_catalog *catalog, const char *volume, int64_t version,
-		       struct rsm_err *err)
+		       const char *followed_by, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_run(catalog, err,
+				"UPDATE medium_copy SET seen = ?2 WHERE of = ?1 AND seen <> ?2",
+				"si", volume, version);
 
-	return rsm_catalog_run(catalog, err,
-			       "UPDATE medium_copy SET seen = ?2 WHERE of = ?1 AND seen <> ?2",
-			       "si", volume, version);
+	/* versions of a tree that began anew say nothing beside those of the one before */
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "UPDATE medium_copy SET done = 0 WHERE of = ?1 AND done <> 0 "
+				    "AND side NOT IN (SELECT id FROM side WHERE volume_uuid = ?2)",
+				    "ss", volume, followed_by);
+	return r;
 }
 
 int rsm_copy_note_done(struct rsm_catalog *catalog, int64_t copy, int64_t version,

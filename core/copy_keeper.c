@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
 
@@ -78,18 +79,31 @@ static bool is_put_off(const struct rsm_copy_keeper *keeper, int64_t copy)
 
 /* ---- noting versions ---- */
 
-static int note_version(struct rsm_copy_keeper *keeper, struct rsm_content *content,
-			const char *volume)
-{
-	uint64_t version = rsm_volume_index_tree_version(rsm_content_index(content));
-
-	return rsm_copy_note_seen(catalog_of(keeper), volume, (int64_t)version, NULL);
-}
-
 struct open_tree {
 	char uuid[RSM_GUID_SIZE];
 	int64_t version;
+	char followed_by[RSM_GUID_SIZE]; /* "" when it began anew */
 };
+
+static void look_at_tree(struct rsm_content *content, struct open_tree *tree)
+{
+	struct rsm_volume_index *index = rsm_content_index(content);
+	RSM_FREE char *by = NULL;
+
+	tree->version = (int64_t)rsm_volume_index_tree_version(index);
+	if (rsm_volume_index_get_fact(index, RSM_INDEX_FACT_FOLLOWED, &by, NULL) < 0)
+		by = NULL;
+	snprintf(tree->followed_by, sizeof tree->followed_by, "%s", by ? by : "");
+}
+
+static int note_version(struct rsm_copy_keeper *keeper, struct rsm_content *content,
+			const char *volume)
+{
+	struct open_tree tree;
+
+	look_at_tree(content, &tree);
+	return rsm_copy_note_seen(catalog_of(keeper), volume, tree.version, tree.followed_by, NULL);
+}
 
 /* Trees that are open and have another version than was noted. The manager's lock permits looking
  * at contents.
@@ -112,6 +126,7 @@ static size_t changed_trees(struct rsm_copy_keeper *keeper, struct open_tree *tr
 		if (version == cartridge->copy_version)
 			continue;
 		cartridge->copy_version = version;
+		look_at_tree(cartridge->content, &trees[count]);
 		memcpy(trees[count].uuid, cartridge->uuid, sizeof trees[count].uuid);
 		trees[count++].version = version;
 	}
@@ -125,8 +140,8 @@ static void note_versions(struct rsm_copy_keeper *keeper)
 	struct rsm_err err;
 
 	for (size_t i = 0; i < count; i++)
-		if (rsm_copy_note_seen(catalog_of(keeper), trees[i].uuid, trees[i].version, &err) <
-		    0)
+		if (rsm_copy_note_seen(catalog_of(keeper), trees[i].uuid, trees[i].version,
+				       trees[i].followed_by, &err) < 0)
 			rsm_log_warning("copies: %s", err.msg);
 }
 
@@ -224,20 +239,72 @@ static void make_missing(struct rsm_copy_keeper *keeper)
 
 /* ---- keeping one in step ---- */
 
-/* Contents that have to be read from the medium once are. */
-static int open_contents(struct rsm_copy_keeper *keeper, int64_t medium,
-			 struct rsm_content **ret_content, struct rsm_err *err)
+/* A tree that is being read from its medium just now has nothing in it yet, or not all. One that is
+ * to be made on the medium is whole.
+ */
+static bool is_read(struct rsm_copy_keeper *keeper, int64_t id, struct rsm_content *content)
+{
+	RSM_FREE char *uuid = NULL;
+	struct rsm_medium medium;
+
+	if (rsm_medium_get(catalog_of(keeper), id, &medium, NULL) != 0 ||
+	    rsm_volume_index_get_fact(rsm_content_index(content), "uuid", &uuid, NULL) < 0)
+		return false;
+	return medium.label_work == RSM_LABEL_FORMAT ||
+	       (uuid && strcasecmp(uuid, medium.volume_uuid) == 0);
+}
+
+/* Outcome MUST_MOUNT: they have to be read from the medium once. */
+static int get_contents(struct rsm_copy_keeper *keeper, int64_t medium,
+			struct rsm_content **ret_content, struct rsm_err *err)
 {
 	struct rsm_manager *manager = keeper->manager;
 	int r = rsm_manager_content(manager, medium, ret_content, err);
 
+	if (r != 0 || is_read(keeper, medium, *ret_content))
+		return r;
+	rsm_manager_content_unref(manager, *ret_content);
+	return RSM_MANAGER_MUST_MOUNT;
+}
+
+static int open_contents(struct rsm_copy_keeper *keeper, int64_t medium,
+			 struct rsm_content **ret_content, struct rsm_err *err)
+{
+	int r = get_contents(keeper, medium, ret_content, err);
+
 	if (r == RSM_MANAGER_MUST_MOUNT) {
-		r = rsm_manager_mount_wait(manager, &medium, 1, RSM_MOUNT_IF_ONLINE, 0, -10, 0, 0,
-					   &keeper->cancel, err);
+		r = rsm_manager_mount_wait(keeper->manager, &medium, 1, RSM_MOUNT_IF_ONLINE, 0, -10,
+					   0, 0, &keeper->cancel, err);
 		if (r == 0)
-			r = rsm_manager_content(manager, medium, ret_content, err);
+			r = get_contents(keeper, medium, ret_content, err);
 	}
 	return r > 0 ? rsm_err_set(err, ENOENT, "the cartridge has no contents") : r;
+}
+
+/* A tree of the first one that began anew may be older than what the copy has. */
+static int follow_anew(struct rsm_copy_keeper *keeper, const struct rsm_copy *pair,
+		       struct rsm_mirror *mirror, struct rsm_err *err)
+{
+	struct rsm_medium first, copy;
+	char kept[24];
+	int r = rsm_medium_get(catalog_of(keeper), pair->copy, &copy, err);
+
+	if (r == 0)
+		r = rsm_medium_get(catalog_of(keeper), pair->first, &first, err);
+	if (r != 0)
+		return r < 0 ? r : rsm_err_set(err, ENOENT, "the pair is gone");
+	r = rsm_mirror_is_followed(mirror->from, copy.volume_uuid, err);
+	if (r > 0)
+		r = rsm_mirror_survey(mirror, copy.volume_uuid, err);
+	if (r < 0 || !mirror->kept)
+		return r;
+	rsm_log_warning("copy %s has %" PRIu64 " files and folders that %s has not, or older; it "
+			"keeps them: \"rsm move %s POOL\" makes it a cartridge of its own",
+			copy.shown, mirror->kept, first.shown, copy.shown);
+	snprintf(kept, sizeof kept, "%" PRIu64, mirror->kept);
+	rsm_event_add(catalog_of(keeper), "copy-ahead", "medium", first.shown, "copy", copy.shown,
+		      "kept", kept, NULL);
+	return 0;
 }
 
 static int bring_into_step(struct rsm_copy_keeper *keeper, const struct rsm_copy *pair,
@@ -257,7 +324,9 @@ static int bring_into_step(struct rsm_copy_keeper *keeper, const struct rsm_copy
 	r = open_contents(keeper, pair->copy, &mirror.to, err);
 	if (r == 0) {
 		version = rsm_volume_index_tree_version(rsm_content_index(mirror.from));
-		r = rsm_mirror_run(&mirror, err);
+		r = follow_anew(keeper, pair, &mirror, err);
+		if (r == 0)
+			r = rsm_mirror_run(&mirror, err);
 		*ret_whole = r == 0 && mirror.waiting == 0;
 		if (*ret_whole)
 			r = rsm_copy_note_done(catalog_of(keeper), pair->copy, (int64_t)version,

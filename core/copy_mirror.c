@@ -15,29 +15,14 @@
 #include "core/manager_private.h"
 
 #define KEY_VENDOR "ltfs.vendor.rsmfs."
-#define KEY_OF	   KEY_VENDOR "of"
-#define LOOK_NS	   (RSM_SECOND_NS / 10)
-enum { PAGE = 128, CHUNK = 1 << 20, DEPTH_MAX = 512, LOW_PRIORITY = -10 };
-
-struct entry {
-	struct rsm_node node;
-	char *name, *key;
-};
+#define BEING_MADE ".rsmfs-copy-" /* and the number of the node that it is of */
+enum { PAGE = 128 };
 
 struct page {
-	struct entry entries[PAGE];
+	struct rsm_mirror_entry entries[PAGE];
 	size_t count;
 	bool failed;
 };
-
-static int check_cancel(const struct rsm_mirror *mirror, struct rsm_err *err)
-{
-	if (mirror->tick)
-		mirror->tick(mirror->manager);
-	if (atomic_load(mirror->cancel))
-		return rsm_err_set(err, EINTR, "interrupted");
-	return 0;
-}
 
 static bool is_equal(const struct timespec *a, const struct timespec *b)
 {
@@ -58,7 +43,7 @@ static bool take_entry(void *context, const struct rsm_node *node, const char *n
 		       const char *key)
 {
 	struct page *page = context;
-	struct entry *entry = &page->entries[page->count];
+	struct rsm_mirror_entry *entry = &page->entries[page->count];
 
 	entry->node = *node;
 	entry->name = strdup(name);
@@ -82,12 +67,8 @@ static void page_free(struct page *page)
 }
 RSM_DEFINE_CLEANUP(page_free, struct page)
 
-/* Each child of a folder, a page at a time; `each` may change the folder. */
-typedef int visit(struct rsm_mirror *mirror, uint64_t from, uint64_t to, const struct entry *entry,
-		  unsigned depth, struct rsm_err *err);
-
-static int each_child(struct rsm_mirror *mirror, struct rsm_content *content, uint64_t from,
-		      uint64_t to, visit *each, unsigned depth, struct rsm_err *err)
+int rsm_mirror_each_child(struct rsm_mirror *mirror, struct rsm_content *content, uint64_t from,
+			  uint64_t to, rsm_mirror_visit *each, unsigned depth, struct rsm_err *err)
 {
 	RSM_FREE char *after = NULL;
 	bool more = true;
@@ -103,7 +84,7 @@ static int each_child(struct rsm_mirror *mirror, struct rsm_content *content, ui
 		if (r == 0 && page->failed)
 			r = rsm_err_oom(err);
 		for (size_t i = 0; r == 0 && i < page->count; i++) {
-			r = check_cancel(mirror, err);
+			r = rsm_mirror_check(mirror, err);
 			if (r == 0)
 				r = each(mirror, from, to, &page->entries[i], depth, err);
 		}
@@ -116,149 +97,6 @@ static int each_child(struct rsm_mirror *mirror, struct rsm_content *content, ui
 		}
 	}
 	return 0;
-}
-
-/* ---- reading a file of the first one ---- */
-
-struct wait {
-	struct rsm_content_read request;
-	struct rsm_mutex lock;
-	pthread_cond_t changed;
-	bool ended; /* [lock] */
-	int r;
-	size_t length;
-	char *data;
-	struct rsm_err err;
-};
-
-static void read_done(struct rsm_content_read *request, int r, const struct iovec *iov,
-		      int iov_count, const struct rsm_err *err)
-{
-	struct wait *wait = request->context;
-
-	wait->length = 0;
-	for (int i = 0; r == 0 && i < iov_count; i++) {
-		memcpy(wait->data + wait->length, iov[i].iov_base, iov[i].iov_len);
-		wait->length += iov[i].iov_len;
-	}
-	wait->r = r;
-	if (r < 0)
-		wait->err = *err;
-	RSM_LOCK_SCOPE(&wait->lock);
-	wait->ended = true;
-	pthread_cond_signal(&wait->changed);
-}
-
-/* CHUNK bytes at most; fewer at the end of the file. */
-static int read_chunk(struct rsm_mirror *mirror, struct rsm_open_file *file, struct wait *wait,
-		      uint64_t offset, struct rsm_err *err)
-{
-	bool told = false;
-
-	wait->ended = false;
-	wait->request = (struct rsm_content_read){
-		.offset = offset, .size = CHUNK, .done = read_done, .context = wait
-	};
-	rsm_content_read_file(file, &wait->request);
-	rsm_mutex_lock(&wait->lock);
-	while (!wait->ended) {
-		rsm_cond_wait_until(&wait->changed, &wait->lock,
-				    rsm_clock_now_ns(rsm_clock_real()) + LOOK_NS);
-		if (wait->ended || told || !atomic_load(mirror->cancel))
-			continue;
-		told = true;
-		rsm_mutex_unlock(&wait->lock);
-		rsm_content_interrupt(file, &wait->request);
-		rsm_mutex_lock(&wait->lock);
-	}
-	rsm_mutex_unlock(&wait->lock);
-	if (wait->r < 0)
-		*err = wait->err;
-	return wait->r;
-}
-
-static int wait_for_room(struct rsm_mirror *mirror, struct rsm_err *err)
-{
-	rsm_clock_sleep_ns(rsm_clock_real(), LOOK_NS);
-	return check_cancel(mirror, err);
-}
-
-static int write_chunk(struct rsm_mirror *mirror, struct rsm_open_file *file, const char *data,
-		       size_t length, uint64_t offset, struct rsm_err *err)
-{
-	int r;
-
-	while ((r = rsm_content_write_file(file, data, length, offset, err)) == RSM_CONTENT_WAIT) {
-		r = wait_for_room(mirror, err);
-		if (r < 0)
-			return r;
-	}
-	return r;
-}
-
-/* Its bytes are on the medium: that is brought, behind all who want something themselves. */
-static int bring(struct rsm_mirror *mirror, uint64_t id, struct rsm_err *err)
-{
-	enum rsm_residency residency;
-	struct rsm_extent first;
-	int r = rsm_content_residency(mirror->from, id, &residency, &first, err);
-
-	if (r != 0 || residency == RSM_RESIDENT_STAGED || !first.partition)
-		return r < 0 ? r : 0;
-	return rsm_manager_mount_wait(mirror->manager, &mirror->first, 1, RSM_MOUNT_IF_ONLINE, 0,
-				      LOW_PRIORITY, 0, 0, mirror->cancel, err);
-}
-
-static int copy_bytes(struct rsm_mirror *mirror, struct rsm_open_file *from,
-		      struct rsm_open_file *to, struct wait *wait, uint64_t size,
-		      struct rsm_err *err)
-{
-	uint64_t offset = 0;
-	int r = 0;
-
-	do {
-		r = check_cancel(mirror, err);
-		if (r == 0 && offset < size)
-			r = read_chunk(mirror, from, wait, offset, err);
-		if (r < 0 || offset >= size || wait->length == 0)
-			break;
-		r = write_chunk(mirror, to, wait->data, wait->length, offset, err);
-		offset += wait->length;
-	} while (r == 0);
-	while (r == 0 && (r = rsm_content_flush_file(to, err)) == RSM_CONTENT_WAIT)
-		r = wait_for_room(mirror, err);
-	mirror->bytes += offset;
-	return r;
-}
-
-static void wait_fini(struct wait *wait)
-{
-	free(wait->data);
-	pthread_cond_destroy(&wait->changed);
-	rsm_mutex_fini(&wait->lock);
-}
-
-static int copy_data(struct rsm_mirror *mirror, const struct rsm_node *node,
-		     struct rsm_open_file *to, struct rsm_err *err)
-{
-	struct wait wait = { .data = malloc(CHUNK) };
-	struct rsm_open_file *from;
-	bool keep;
-	int r;
-
-	if (!wait.data)
-		return rsm_err_oom(err);
-	rsm_mutex_init(&wait.lock);
-	rsm_cond_init(&wait.changed);
-	r = bring(mirror, node->id, err);
-	if (r == 0)
-		r = rsm_content_open(mirror->from, node->id, O_RDONLY, &from, &keep, err);
-	if (r == 0) {
-		r = copy_bytes(mirror, from, to, &wait, node->size, err);
-		rsm_content_release(from);
-	}
-	wait_fini(&wait);
-	return r;
 }
 
 /* ---- attributes ---- */
@@ -322,7 +160,7 @@ static int has_same_bytes(struct rsm_mirror *mirror, const struct rsm_node *from
 	    !is_equal(&from->times.created, &to->times.created))
 		return 0;
 	length = format_of(mirror, from, expected);
-	r = rsm_content_get_xattr(mirror->to, to->id, KEY_OF, &of, err);
+	r = rsm_content_get_xattr(mirror->to, to->id, RSM_MIRROR_KEY_OF, &of, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	return of.length == (size_t)length && memcmp(of.data, expected, of.length) == 0;
@@ -354,7 +192,7 @@ static int copy_xattrs(struct rsm_mirror *mirror, const struct rsm_node *node, u
 	if (r == 0 && from != RSM_NODE_ROOT) {
 		int length = format_of(mirror, node, of);
 
-		r = set_one(mirror, to, KEY_OF, of, (size_t)length, err);
+		r = set_one(mirror, to, RSM_MIRROR_KEY_OF, of, (size_t)length, err);
 	}
 	return r;
 }
@@ -375,29 +213,39 @@ static int copy_attributes(struct rsm_mirror *mirror, const struct rsm_node *fro
 
 /* ---- what is not there any more, or elsewhere ---- */
 
-static int remove_tree(struct rsm_mirror *mirror, uint64_t parent, const struct entry *entry,
-		       unsigned depth, struct rsm_err *err);
+static int remove_tree(struct rsm_mirror *mirror, uint64_t parent,
+		       const struct rsm_mirror_entry *entry, unsigned depth, struct rsm_err *err);
 
 static int remove_child(struct rsm_mirror *mirror, uint64_t from, uint64_t to,
-			const struct entry *entry, unsigned depth, struct rsm_err *err)
+			const struct rsm_mirror_entry *entry, unsigned depth, struct rsm_err *err)
 {
 	(void)from;
 	return remove_tree(mirror, to, entry, depth, err);
 }
 
-static int remove_tree(struct rsm_mirror *mirror, uint64_t parent, const struct entry *entry,
-		       unsigned depth, struct rsm_err *err)
+static int remove_tree(struct rsm_mirror *mirror, uint64_t parent,
+		       const struct rsm_mirror_entry *entry, unsigned depth, struct rsm_err *err)
 {
 	bool folder = entry->node.kind == RSM_NODE_FOLDER;
-	int r = 0;
+	struct rsm_err why = { 0 };
+	int r = 0, kept;
 
-	if (depth > DEPTH_MAX)
+	if (depth > RSM_MIRROR_DEPTH_MAX)
 		return rsm_err_set(err, ELOOP, "the copy's folders are nested too deeply");
 	if (folder)
-		r = each_child(mirror, mirror->to, 0, entry->node.id, remove_child, depth + 1, err);
-	if (r == 0)
-		r = rsm_content_remove(mirror->to, parent, entry->name, folder, err);
+		r = rsm_mirror_each_child(mirror, mirror->to, 0, entry->node.id, remove_child,
+					  depth + 1, err);
+	if (r)
+		return r;
+	kept = rsm_mirror_is_kept(mirror, &entry->node, err);
+	if (kept <= 0)
+		return kept;
+	r = rsm_content_remove(mirror->to, parent, entry->name, folder, &why);
 	mirror->removed += r == 0;
+	if (r == -ENOTEMPTY) /* of what is kept */
+		return 0;
+	if (r < 0 && err)
+		*err = why;
 	return r;
 }
 
@@ -433,13 +281,12 @@ static int counterpart(struct rsm_mirror *mirror, uint64_t from, uint64_t *ret_t
 	return 0;
 }
 
-/* Where the first one has by now what a node of the copy is of. Outcome ABSENT: nowhere. */
-static int find_origin(struct rsm_mirror *mirror, const struct rsm_node *node,
-		       struct rsm_node *ret_origin, struct rsm_err *err)
+int rsm_mirror_find_origin(struct rsm_mirror *mirror, const struct rsm_node *node,
+			   struct rsm_node *ret_origin, struct rsm_err *err)
 {
 	RSM_TEXT struct rsm_text of = { 0 };
 	char *end;
-	int r = rsm_content_get_xattr(mirror->to, node->id, KEY_OF, &of, err);
+	int r = rsm_content_get_xattr(mirror->to, node->id, RSM_MIRROR_KEY_OF, &of, err);
 
 	if (r != 0)
 		return r;
@@ -447,20 +294,22 @@ static int find_origin(struct rsm_mirror *mirror, const struct rsm_node *node,
 	if (of.failed)
 		return rsm_err_oom(err);
 	r = rsm_content_get(mirror->from, strtoull(of.data, &end, 10), ret_origin, err);
-	if (r == 0 && (*end != ' ' || end == of.data || ret_origin->kind != node->kind))
+	/* after a loss the first one gives numbers again that others had on the copy */
+	if (r == 0 && (*end != ' ' || end == of.data || ret_origin->kind != node->kind ||
+		       !is_equal(&ret_origin->times.created, &node->times.created)))
 		r = RSM_NODE_ABSENT;
 	return r;
 }
 
 /* Moves it there. Outcome 1: it cannot be moved now. */
-static int follow_move(struct rsm_mirror *mirror, uint64_t to_parent, const struct entry *entry,
-		       struct rsm_err *err)
+static int follow_move(struct rsm_mirror *mirror, uint64_t to_parent,
+		       const struct rsm_mirror_entry *entry, struct rsm_err *err)
 {
 	RSM_FREE char *name = NULL;
 	struct rsm_node origin, there;
 	uint64_t parent, target;
 	struct rsm_err why;
-	int r = find_origin(mirror, &entry->node, &origin, err);
+	int r = rsm_mirror_find_origin(mirror, &entry->node, &origin, err);
 
 	if (r == 0)
 		r = rsm_volume_index_name(rsm_content_index(mirror->from), origin.id, &parent,
@@ -478,34 +327,43 @@ static int follow_move(struct rsm_mirror *mirror, uint64_t to_parent, const stru
 }
 
 static int settle_child(struct rsm_mirror *mirror, uint64_t from, uint64_t to,
-			const struct entry *entry, unsigned depth, struct rsm_err *err)
+			const struct rsm_mirror_entry *entry, unsigned depth, struct rsm_err *err)
 {
 	struct rsm_node node;
 	int r = rsm_content_lookup(mirror->from, from, entry->name, &node, err);
 
 	if (r < 0 || (r == 0 && node.kind == entry->node.kind))
 		return r < 0 ? r : 0;
-	r = follow_move(mirror, to, entry, err);
-	return r <= 0 ? r : remove_tree(mirror, to, entry, depth, err);
+	r = rsm_mirror_is_kept(mirror, &entry->node, err);
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		r = follow_move(mirror, to, entry, err);
+		if (r <= 0)
+			return r;
+	}
+	return remove_tree(mirror, to, entry, depth, err);
 }
 
 /* Moves first, all over the tree: what a folder lacks may be in one that is looked at later. */
 static int move_child(struct rsm_mirror *mirror, uint64_t from, uint64_t to,
-		      const struct entry *entry, unsigned depth, struct rsm_err *err)
+		      const struct rsm_mirror_entry *entry, unsigned depth, struct rsm_err *err)
 {
 	struct rsm_node node;
 	int r = rsm_content_lookup(mirror->from, from, entry->name, &node, err);
 
-	if (r < 0 || depth > DEPTH_MAX)
+	if (r < 0 || depth > RSM_MIRROR_DEPTH_MAX)
 		return r < 0 ? r : 0;
 	if (r == 0 && node.kind == entry->node.kind)
 		return node.kind == RSM_NODE_FOLDER
-			       ? each_child(mirror, mirror->to, node.id, entry->node.id, move_child,
-					    depth + 1, err)
+			       ? rsm_mirror_each_child(mirror, mirror->to, node.id, entry->node.id,
+						       move_child, depth + 1, err)
 			       : 0;
-	r = entry->node.kind == RSM_NODE_FOLDER || mirror->files_move
-		    ? follow_move(mirror, to, entry, err)
-		    : 0;
+	if (entry->node.kind != RSM_NODE_FOLDER && !mirror->files_move)
+		return 0;
+	r = rsm_mirror_is_kept(mirror, &entry->node, err);
+	if (r > 0)
+		r = follow_move(mirror, to, entry, err);
 	return r < 0 ? r : 0;
 }
 
@@ -516,8 +374,8 @@ static int follow_moves(struct rsm_mirror *mirror, struct rsm_err *err)
 
 	for (int i = 0; r == 0 && i < 2; i++) {
 		mirror->files_move = i;
-		r = each_child(mirror, mirror->to, RSM_NODE_ROOT, RSM_NODE_ROOT, move_child, 0,
-			       err);
+		r = rsm_mirror_each_child(mirror, mirror->to, RSM_NODE_ROOT, RSM_NODE_ROOT,
+					  move_child, 0, err);
 	}
 	return r;
 }
@@ -538,38 +396,73 @@ static bool is_being_written(const struct rsm_mirror *mirror, const struct rsm_n
 }
 
 static int write_file(struct rsm_mirror *mirror, const struct rsm_node *node, uint64_t to_parent,
-		      const char *name, uint64_t *id, struct rsm_err *err)
+		      const char *name, uint64_t *ret_id, struct rsm_err *err)
 {
 	struct rsm_node made = *node;
 	struct rsm_open_file *file;
-	bool keep;
 	int r;
 
-	if (*id) {
-		r = rsm_content_open(mirror->to, *id, O_WRONLY | O_TRUNC, &file, &keep, err);
-	} else {
-		made.flags &= RSM_NODE_HAS_UNIX | RSM_NODE_READONLY;
-		made.size = made.data_version = 0;
-		while ((r = rsm_content_create(mirror->to, to_parent, name, &made, O_WRONLY, &file,
-					       err)) == RSM_CONTENT_WAIT) {
-			r = wait_for_room(mirror, err);
-			if (r < 0)
-				break;
-		}
+	made.flags &= RSM_NODE_HAS_UNIX | RSM_NODE_READONLY;
+	made.size = made.data_version = 0;
+	while ((r = rsm_content_create(mirror->to, to_parent, name, &made, O_WRONLY, &file, err)) ==
+	       RSM_CONTENT_WAIT) {
+		r = rsm_mirror_wait_for_room(mirror, err);
+		if (r < 0)
+			break;
 	}
 	if (r != 0)
 		return r;
-	*id = rsm_content_file_id(file);
-	r = copy_data(mirror, node, file, err);
+	*ret_id = rsm_content_file_id(file);
+	r = rsm_mirror_copy_data(mirror, node, file, err);
 	rsm_content_release(file);
 	mirror->files += r == 0;
 	return r;
 }
 
-static int mirror_file(struct rsm_mirror *mirror, uint64_t to_parent, const struct entry *entry,
-		       struct rsm_node *there, bool exists, struct rsm_err *err)
+/* What it was meanwhile. Outcome 1: it has changed, or is not there any more. */
+static int check_unchanged(struct rsm_mirror *mirror, const struct rsm_node *node,
+			   struct rsm_err *err)
 {
 	struct rsm_node now;
+	int r = rsm_content_get(mirror->from, node->id, &now, err);
+
+	if (r < 0 || (r == 0 && rsm_mirror_is_same(node, &now)))
+		return r;
+	mirror->waiting += r == 0;
+	return 1;
+}
+
+/* Beside the one that is there, which goes when there is something better: perhaps the first one
+ * cannot be read. A death leaves a file that the first one has not.
+ */
+static int rewrite_file(struct rsm_mirror *mirror, uint64_t to_parent,
+			const struct rsm_mirror_entry *entry, struct rsm_err *err)
+{
+	char name[48];
+	uint64_t id = 0;
+	int r;
+
+	snprintf(name, sizeof name, BEING_MADE "%" PRIu64, entry->node.id);
+	r = rsm_content_remove(mirror->to, to_parent, name, false, err);
+	if (r == 0 || r == -ENOENT)
+		r = write_file(mirror, &entry->node, to_parent, name, &id, err);
+	if (r == 0)
+		r = check_unchanged(mirror, &entry->node, err);
+	if (r == 0)
+		r = copy_attributes(mirror, &entry->node, id, err);
+	if (r == 0)
+		r = rsm_content_rename(mirror->to, to_parent, name, to_parent, entry->name, 0, err);
+	if (r == 0) /* the rename was a change of it */
+		r = copy_attributes(mirror, &entry->node, id, err);
+	else if (id)
+		(void)!rsm_content_remove(mirror->to, to_parent, name, false, NULL);
+	return r < 0 ? r : 0;
+}
+
+static int mirror_file(struct rsm_mirror *mirror, uint64_t to_parent,
+		       const struct rsm_mirror_entry *entry, const struct rsm_node *there,
+		       bool exists, struct rsm_err *err)
+{
 	uint64_t id = exists ? there->id : 0;
 	int r = 0;
 
@@ -579,23 +472,23 @@ static int mirror_file(struct rsm_mirror *mirror, uint64_t to_parent, const stru
 		mirror->waiting++;
 		return 0;
 	}
-	if (exists)
+	if (exists) {
 		r = has_same_bytes(mirror, &entry->node, there, err);
-	if (r >= 0)
-		r = r ? 0 : write_file(mirror, &entry->node, to_parent, entry->name, &id, err);
-	if (r == 0)
-		r = rsm_content_get(mirror->from, entry->node.id, &now, err);
-	if (r == 0 && !rsm_mirror_is_same(&entry->node, &now)) {
-		mirror->waiting++; /* it changed meanwhile */
-		return 0;
+		if (r == 0)
+			return rewrite_file(mirror, to_parent, entry, err);
+	} else {
+		r = write_file(mirror, &entry->node, to_parent, entry->name, &id, err);
 	}
-	if (r == RSM_NODE_ABSENT)
-		return 0;
-	return r ? r : copy_attributes(mirror, &entry->node, id, err);
+	if (r >= 0)
+		r = check_unchanged(mirror, &entry->node, err);
+	if (r == 0)
+		r = copy_attributes(mirror, &entry->node, id, err);
+	return r < 0 ? r : 0;
 }
 
-static int mirror_link(struct rsm_mirror *mirror, uint64_t to_parent, const struct entry *entry,
-		       const struct rsm_node *there, bool exists, struct rsm_err *err)
+static int mirror_link(struct rsm_mirror *mirror, uint64_t to_parent,
+		       const struct rsm_mirror_entry *entry, const struct rsm_node *there,
+		       bool exists, struct rsm_err *err)
 {
 	RSM_FREE char *target = NULL;
 	struct rsm_node made = entry->node;
@@ -617,8 +510,22 @@ static int mirror_link(struct rsm_mirror *mirror, uint64_t to_parent, const stru
 static int mirror_folder(struct rsm_mirror *mirror, uint64_t from, uint64_t to, unsigned depth,
 			 struct rsm_err *err);
 
+/* What is there is kept, and not what the first one has. */
+static int is_in_the_way(struct rsm_mirror *mirror, const struct rsm_node *node,
+			 const struct rsm_node *there, struct rsm_err *err)
+{
+	int r;
+
+	if (node->kind != there->kind)
+		return 1;
+	if (node->kind == RSM_NODE_FOLDER || rsm_mirror_is_same(node, there))
+		return 0;
+	r = rsm_mirror_is_kept(mirror, there, err);
+	return r < 0 ? r : r == 0;
+}
+
 static int mirror_child(struct rsm_mirror *mirror, uint64_t from, uint64_t to,
-			const struct entry *entry, unsigned depth, struct rsm_err *err)
+			const struct rsm_mirror_entry *entry, unsigned depth, struct rsm_err *err)
 {
 	struct rsm_node there, made = entry->node, now;
 	bool exists;
@@ -628,6 +535,16 @@ static int mirror_child(struct rsm_mirror *mirror, uint64_t from, uint64_t to,
 	if (r < 0)
 		return r;
 	exists = r == 0;
+	if (exists) {
+		r = is_in_the_way(mirror, &entry->node, &there, err);
+		if (r > 0)
+			r = rsm_mirror_set_aside(mirror, to, entry->name, err);
+		else if (r == 0)
+			r = 1;
+		if (r < 0)
+			return r;
+		exists = r > 0;
+	}
 	if (entry->node.kind == RSM_NODE_FILE)
 		return mirror_file(mirror, to, entry, &there, exists, err);
 	if (entry->node.kind == RSM_NODE_LINK)
@@ -656,10 +573,11 @@ static int mirror_folder(struct rsm_mirror *mirror, uint64_t from, uint64_t to, 
 {
 	int r;
 
-	if (depth > DEPTH_MAX)
+	if (depth > RSM_MIRROR_DEPTH_MAX)
 		return rsm_err_set(err, ELOOP, "folders are nested too deeply for a copy");
-	r = each_child(mirror, mirror->to, from, to, settle_child, depth, err);
-	return r ? r : each_child(mirror, mirror->from, from, to, mirror_child, depth, err);
+	r = rsm_mirror_each_child(mirror, mirror->to, from, to, settle_child, depth, err);
+	return r ? r
+		 : rsm_mirror_each_child(mirror, mirror->from, from, to, mirror_child, depth, err);
 }
 
 int rsm_mirror_run(struct rsm_mirror *mirror, struct rsm_err *err)

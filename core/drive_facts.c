@@ -31,7 +31,7 @@ void rsm_drive_read_serial(struct rsm_drive_worker *worker, char *ret_serial, si
 	rsm_drive_read_text(worker, RSM_MAM_MANUFACTURER, maker, sizeof maker);
 	rsm_drive_read_text(worker, RSM_MAM_SERIAL_NUMBER, number, sizeof number);
 	ret_serial[0] = '\0';
-	if (number[0])
+	if (number[strspn(number, " 0")]) /* nothing but noughts is none */
 		snprintf(ret_serial, size, "%s|%s", maker, number);
 }
 

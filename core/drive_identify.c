@@ -148,15 +148,32 @@ static void note_copy(struct rsm_drive_worker *worker, struct rsm_cartridge *car
 		      "two cartridges bear one volume; this one is read-only", NULL);
 }
 
+/* Another drive has read that label just before, and has the cartridge yet. */
+static bool is_in_another_drive(struct rsm_drive_worker *worker, int64_t medium)
+{
+	const struct rsm_cartridge *cartridge;
+
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	cartridge = rsm_cartridge_find_locked(worker->manager, medium);
+	return cartridge && cartridge->worker && cartridge->worker != worker &&
+	       cartridge->state == RSM_CARTRIDGE_LOADED;
+}
+
 /* By its volume it may be another one: neither of the two is in the robot's hand meanwhile. */
 static int note(struct rsm_drive_worker *worker, int64_t medium,
-		const struct rsm_identification *found, struct rsm_medium *ret_medium,
+		const struct rsm_identification *read, struct rsm_medium *ret_medium,
 		struct rsm_err *err)
 {
-	if (found->identity != RSM_IS_LTFS)
-		return rsm_medium_identified(catalog_of(worker), medium, found, ret_medium, err);
+	struct rsm_identification found = *read;
+	struct rsm_medium owner;
+
+	if (found.identity != RSM_IS_LTFS)
+		return rsm_medium_identified(catalog_of(worker), medium, &found, ret_medium, err);
 	RSM_LOCK_SCOPE(&worker->library->inventory);
-	return rsm_medium_identified(catalog_of(worker), medium, found, ret_medium, err);
+	found.owner_is_sure =
+		rsm_medium_find_uuid(catalog_of(worker), found.volume_uuid, &owner, NULL) == 0 &&
+		is_in_another_drive(worker, owner.id);
+	return rsm_medium_identified(catalog_of(worker), medium, &found, ret_medium, err);
 }
 
 int rsm_drive_note_identification(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -256,21 +273,45 @@ static bool is_owned(const struct rsm_medium *medium)
 	return medium->state == RSM_MEDIUM_ALLOCATED || medium->state == RSM_MEDIUM_COMPLETE;
 }
 
-/* What was written and is on local disk only must keep its place in the tree; if nobody can tell,
- * there may be such.
- */
-static bool has_staged(struct rsm_cartridge *cartridge, const struct rsm_medium *medium)
-{
-	struct rsm_content_use use = { 0 };
+static const char being_identified[] = "the cartridge is being identified";
 
+/* What was written and is on local disk only must keep its place in the tree; if nobody can tell,
+ * there may be such. If there is none, none comes until it is known whose the medium is: between
+ * the look and the end of the allocation it would be lost.
+ */
+static bool has_staged(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		       const struct rsm_medium *medium)
+{
+	struct rsm_content *content = NULL;
+	struct rsm_content_use use;
 	int r = rsm_cartridge_open_content(cartridge, medium->volume_uuid, false, NULL);
 
 	if (r != 0)
 		return r < 0;
+	rsm_mutex_lock(&cartridge->manager->lock);
+	if (cartridge->content && !cartridge->detached)
+		content = cartridge->content;
+	rsm_mutex_unlock(&cartridge->manager->lock);
+	if (!content) /* deallocated just now */
+		return false;
+	if (rsm_content_check_held(content, NULL) < 0)
+		return true; /* somebody else has it to himself just now */
+	rsm_content_hold_changes(content, being_identified);
+	rsm_content_use(content, &use);
+	if (use.staged_files || use.writers) {
+		rsm_content_let_changes(content, being_identified);
+		return true;
+	}
+	worker->held = content;
+	return false;
+}
+
+void rsm_drive_let_write(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
 	RSM_LOCK_SCOPE(&cartridge->manager->lock);
-	if (cartridge->content)
-		rsm_content_use(cartridge->content, &use);
-	return use.staged_files > 0;
+	if (worker->held && cartridge->content == worker->held)
+		rsm_content_let_changes(worker->held, being_identified);
+	worker->held = NULL;
 }
 
 /* Whose volume it is, if that is another one's than the cartridge that was fetched. */
@@ -290,14 +331,16 @@ static bool is_displaced(const struct rsm_medium *medium)
 /* By its volume it is just that one, whom the catalogue has somewhere else. A copy stays one while
  * its owner is on a shelf.
  */
-static bool is_really(const struct rsm_medium *taken_for, const struct rsm_medium *owner)
+static bool is_really(struct rsm_drive_worker *worker, const struct rsm_medium *taken_for,
+		      const struct rsm_medium *owner)
 {
 	bool may_trade = is_owned(taken_for) || taken_for->state == RSM_MEDIUM_AVAILABLE ||
 			 taken_for->state == RSM_MEDIUM_UNPREPARED;
 
 	if (owner->location == RSM_AT_OFFLINE)
 		return !taken_for->duplicate || is_displaced(owner);
-	return may_trade && !taken_for->barcode[0] && !owner->barcode[0];
+	return may_trade && !taken_for->barcode[0] && !owner->barcode[0] &&
+	       !is_in_another_drive(worker, owner->id);
 }
 
 bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
@@ -306,7 +349,7 @@ bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge
 	const struct rsm_medium *m = &worker->medium;
 	struct rsm_medium owner;
 
-	if (find_owner(worker, probe, &owner) && is_really(m, &owner))
+	if (find_owner(worker, probe, &owner) && is_really(worker, m, &owner))
 		return true;
 	/* what a backup of the catalogue told is not expected, only thought */
 	if (!is_owned(m) || rsm_medium_is_doubtful(catalog_of(worker), m->id))
@@ -319,7 +362,7 @@ bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge
 		/* its own label may be what is damaged */
 		return strcmp(probe->label_type, "damaged LTFS") != 0;
 	case RSM_PROBE_FREE: /* given back on another system, or in a newer catalogue */
-		return !m->barcode[0] || has_staged(cartridge, m);
+		return !m->barcode[0] || has_staged(worker, cartridge, m);
 	case RSM_PROBE_BLANK: return !m->barcode[0];
 	}
 	return false;
@@ -424,7 +467,7 @@ int rsm_drive_turn_away(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		      worker->name, "expected", m.volume_uuid, "found", found, NULL);
 	rsm_log_warning("%s in %s: it holds %s where volume %s was expected", cartridge->barcode,
 			worker->name, found, m.volume_uuid);
-	really = has_owner && is_really(&m, &owner);
+	really = has_owner && is_really(worker, &m, &owner);
 	if (really && owner.location != RSM_AT_OFFLINE) {
 		RSM_LOCK_SCOPE(&worker->manager->lock);
 		really = cartridge->strays++ < STRAYS_MOST;

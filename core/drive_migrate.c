@@ -470,6 +470,16 @@ static bool takes_label(const struct rsm_cartridge *cartridge, const struct rsm_
 	return rsm_drive_fit_has_label_work_locked(cartridge, medium);
 }
 
+/* An imported volume is not ours to write to. Nor is one that was deallocated while it was on its
+ * way out: the medium may have its next owner by now, whose name the index would bear, with what
+ * the one before had.
+ */
+static bool is_owners(const struct rsm_cartridge *cartridge, const struct rsm_medium *medium)
+{
+	RSM_LOCK_SCOPE(&cartridge->manager->lock);
+	return medium->lmid[0] && medium->label_work != RSM_LABEL_FORMAT && !cartridge->abandoned;
+}
+
 int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		     enum rsm_volume_commit what, struct rsm_err *err)
 {
@@ -483,8 +493,7 @@ int rsm_drive_commit(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 	r = rsm_drive_identity(worker, cartridge->id, &identity, err);
 	update = r == 0 && identity.medium.label_work == RSM_LABEL_UPDATE &&
 		 takes_label(cartridge, &identity.medium);
-	if (r == 0 && !identity.medium.lmid[0]) {
-		/* an imported volume is not ours to write to */
+	if (r == 0 && !is_owners(cartridge, &identity.medium)) {
 		rsm_drive_identity_fini(&identity);
 		return 0;
 	}

@@ -340,8 +340,8 @@ static int look_again(struct rsm_drive_worker *worker, const struct rsm_cartridg
 	return r > 0 ? rsm_err_set(err, ENOENT, "it is not in the catalogue any more") : r;
 }
 
-static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		       struct rsm_err *err)
+static int look_into(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		     struct rsm_err *err)
 {
 	struct rsm_medium *m = &worker->medium;
 	struct rsm_ltfs_probe probe;
@@ -414,6 +414,15 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	/* whoever waits for its new label holds on to what it was before */
 	if (r == -EBUSY && has_label_work(worker))
 		r = 0;
+	return r;
+}
+
+static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		       struct rsm_err *err)
+{
+	int r = look_into(worker, cartridge, err);
+
+	rsm_drive_let_write(worker, cartridge);
 	return r;
 }
 

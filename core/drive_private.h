@@ -76,6 +76,7 @@ struct rsm_drive_worker {
 	/* the thread's own */
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
 	struct rsm_medium medium;  /* as of the load */
+	struct rsm_content *held;  /* nothing is written to it until it is known whose it is */
 	bool prevented;		   /* removal is */
 	enum {
 		RSM_ANOTHER_NONE,
@@ -207,8 +208,10 @@ RSM_MUST_CHECK int rsm_drive_note_identification(struct rsm_drive_worker *worker
 void rsm_drive_note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			       const struct rsm_err *failure);
 /* Does it bear the label of somebody else than who it was taken for? */
+/* Also: it may keep what is written to it from coming in, until _let_write. */
 bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			   const struct rsm_ltfs_probe *probe);
+void rsm_drive_let_write(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* Then the catalogue learns it, and the one that was meant is looked for. -EMEDIUMTYPE; nothing is
  * read from or written to the medium.
  */

@@ -53,6 +53,17 @@ static bool may_be_here(const struct rsm_drive_worker *worker, const struct rsm_
 	return medium->location == RSM_AT_OFFLINE || medium->library == worker->library->id;
 }
 
+/* Some makers write the same number into many, or none that is one. A volume that is not the one
+ * which that medium bears, or bore last, tells that it is another.
+ */
+static bool bears_another(const struct rsm_ltfs_probe *probe, const struct rsm_medium *medium)
+{
+	if (probe->kind != RSM_PROBE_LTFS || !(medium->volume_uuid[0] || medium->old_uuid[0]))
+		return false;
+	return strcasecmp(probe->label.uuid, medium->volume_uuid) != 0 &&
+	       strcasecmp(probe->label.uuid, medium->old_uuid) != 0;
+}
+
 /* By its label, else by what the maker wrote into it; 0: neither is known. *ret_stranger: it is
  * certainly not the one that was here before.
  */
@@ -87,7 +98,7 @@ static int64_t recognise(struct rsm_drive_worker *worker, bool *ret_stranger)
 					strcasecmp(medium.volume_uuid, probe.label.uuid) != 0;
 	}
 	if (!found && rsm_medium_find_serial(catalog_of(worker), serial, &medium, NULL) == 0 &&
-	    may_be_here(worker, &medium))
+	    may_be_here(worker, &medium) && !(r == 0 && bears_another(&probe, &medium)))
 		found = medium.id;
 	return found;
 }

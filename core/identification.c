@@ -21,8 +21,9 @@
 struct identifying {
 	struct rsm_catalog *catalog;
 	const struct rsm_identification *found;
-	char uuid[RSM_GUID_SIZE]; /* of the volume found, lower case; "" if none */
-	struct rsm_medium medium; /* as the catalogue has it */
+	char uuid[RSM_GUID_SIZE];   /* of the volume found, lower case; "" if none */
+	char before[RSM_GUID_SIZE]; /* of the volume that it was thought to be; "" if none */
+	struct rsm_medium medium;   /* as the catalogue has it */
 };
 
 static const char *text_of(const char *text)
@@ -369,14 +370,16 @@ static int restore(struct identifying *it, struct rsm_err *err)
 			it->catalog, err,
 			"UPDATE side SET pool = ?2, state = ?3, logical = ?4, volume_uuid = ?5, "
 			"old_uuid = '', restorable = 0, duplicate = 0, label_work = ?6, "
-			"index_generation = ?7, format_generation = format_generation + 1, "
+			"index_generation = ?7, format_generation = format_generation + ?8, "
 			"allocations = max(allocations, 1) WHERE id = ?1",
-			"iidisdU", medium.id, pool.id,
+			"iidisdUd", medium.id, pool.id,
 			(int)(strcmp(text_of(found->state), "complete") == 0
 				      ? RSM_MEDIUM_COMPLETE
 				      : RSM_MEDIUM_ALLOCATED),
 			logical, it->uuid, (int)(renamed ? RSM_LABEL_UPDATE : RSM_LABEL_NONE),
-			found->index_generation);
+			found->index_generation,
+			/* of the same volume the files are the same under their numbers */
+			(int)(strcmp(it->before, it->uuid) != 0));
 	if (r == 0)
 		r = restore_side(it, err);
 	if (r == 0)
@@ -568,7 +571,7 @@ static int found_ltfs(struct identifying *it, struct rsm_err *err)
 		if (known.location == RSM_AT_OFFLINE)
 			return come_home(it, &known, err);
 		if (!is_passing(&it->medium) && it->medium.location != RSM_AT_OFFLINE &&
-		    !it->medium.barcode[0] && !known.barcode[0])
+		    !it->medium.barcode[0] && !known.barcode[0] && !it->found->owner_is_sure)
 			return trade_places(it, &known, err);
 		r = note_contents(it, err);
 		return r < 0 ? r : found_copy(it, err);
@@ -600,6 +603,7 @@ static int identify_locked(struct identifying *it, int64_t id, struct rsm_err *e
 		r = look_into_drive(it, err);
 	if (r < 0)
 		return r;
+	memcpy(it->before, it->medium.volume_uuid, sizeof it->before);
 	if (it->medium.cleaner)
 		return rsm_err_set(err, EINVAL, "%s is a cleaning cartridge",
 				   rsm_medium_words(&it->medium));

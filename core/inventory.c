@@ -463,10 +463,22 @@ static int insert_side(struct reconciling *it, const struct place *place, int64_
 	return r;
 }
 
+/* Whose barcode does not tell, a person said so of the slot. */
+static int is_cleaner(struct reconciling *it, const struct place *place, bool *ret_is,
+		      struct rsm_err *err)
+{
+	uint32_t slot = 0;
+	int r = rsm_cleaner_slot_locked(it->catalog, it->library, &slot, err);
+
+	*ret_is = rsm_barcode_is_cleaner(place->barcode) ||
+		  (slot && place->location == RSM_AT_SLOT && place->element == slot);
+	return r;
+}
+
 static int welcome(struct reconciling *it, struct place *place, struct rsm_err *err)
 {
 	char guid[RSM_GUID_SIZE], media_type[RSM_TYPE_SIZE], shown[RSM_NAME_SIZE] = "";
-	bool cleaner = rsm_barcode_is_cleaner(place->barcode);
+	bool cleaner = false;
 	uint32_t home = place->location == RSM_AT_SLOT ? place->element : place->source;
 	struct rsm_pool pool = { 0 };
 	struct timespec now;
@@ -475,7 +487,9 @@ static int welcome(struct reconciling *it, struct place *place, struct rsm_err *
 
 	rsm_catalog_new_guid(guid);
 	rsm_catalog_now(it->catalog, &now);
-	r = type_of(it, place->barcode, media_type, err);
+	r = is_cleaner(it, place, &cleaner, err);
+	if (r == 0)
+		r = type_of(it, place->barcode, media_type, err);
 	if (r == 0 && !cleaner)
 		r = rsm_pool_system_locked(it->catalog, RSM_POOL_FOREIGN, media_type, &pool, err);
 	if (r == 0 && place->barcode[0])

@@ -345,53 +345,6 @@ void rsm_manager_content_unref(struct rsm_manager *manager, struct rsm_content *
 
 /* ---- start ---- */
 
-struct label_work {
-	struct rsm_manager *manager;
-	int64_t media[4096];
-	size_t count;
-};
-
-static bool gather_label_work(void *context, const struct rsm_medium *medium)
-{
-	struct label_work *work = context;
-
-	if (work->count < sizeof work->media / sizeof work->media[0])
-		work->media[work->count++] = medium->id;
-	return true;
-}
-
-void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms)
-{
-	struct rsm_cartridge *cartridge;
-	struct rsm_medium m;
-
-	if (rsm_medium_get(manager->catalog, medium, &m, NULL) != 0 ||
-	    rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
-		return;
-	rsm_mutex_lock(&manager->lock);
-	if (rsm_drive_fit_has_label_work_locked(cartridge, &m)) {
-		cartridge->label_at_ns = rsm_manager_now(manager) + (int64_t)delay_ms * 1000000 + 1;
-		rsm_cartridge_wanted_locked(cartridge);
-	}
-	rsm_mutex_unlock(&manager->lock);
-	rsm_cartridge_unref(cartridge);
-}
-
-/* Label work and staged data that the last run left. */
-static int resume_work(struct rsm_manager *manager, struct rsm_err *err)
-{
-	struct label_work *work = calloc(1, sizeof *work);
-	int r;
-
-	if (!work)
-		return rsm_err_oom(err);
-	r = rsm_medium_list_label_work(manager->catalog, gather_label_work, work, err);
-	for (size_t i = 0; r == 0 && i < work->count; i++)
-		rsm_manager_want_label(manager, work->media[i], manager->options.label_delay_ms);
-	free(work);
-	return r;
-}
-
 bool rsm_manager_is_identifying(struct rsm_manager *manager)
 {
 	RSM_LOCK_SCOPE(&manager->lock);
@@ -444,6 +397,15 @@ static void purge_now_and_then(struct rsm_manager *manager, int64_t *purged_ns)
 		rsm_log_warning("what has ended long ago is not purged: %s", err.msg);
 }
 
+/* A start does not wait for thousands. */
+static void take_up_more(struct rsm_manager *manager)
+{
+	struct rsm_err err;
+
+	if (!manager->labels_taken_up && rsm_manager_take_up_labels(manager, &err) < 0)
+		rsm_log_warning("labels that are to be written: %s", err.msg);
+}
+
 static void *keep_house(void *argument)
 {
 	struct rsm_manager *manager = argument;
@@ -462,6 +424,7 @@ static void *keep_house(void *argument)
 		for (size_t i = 0; i < manager->library_count; i++)
 			rsm_library_poll(&manager->libraries[i]);
 		rsm_manager_adopt_staged(manager);
+		take_up_more(manager);
 		rsm_manager_expire(manager);
 		rsm_cartridge_tidy(manager);
 		watch_room(manager);
@@ -524,7 +487,7 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 	if (r == 0)
 		rsm_manager_restore_catalog(manager);
 	if (r == 0)
-		r = resume_work(manager, err);
+		r = rsm_manager_take_up_labels(manager, err);
 	/* before the first of them looks for work: it would fetch what lies in another's drive */
 	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)
 		rsm_drive_adopt(manager->workers[i]);

@@ -48,6 +48,7 @@ struct rsm_manager_options {
 	unsigned mount_timeout_s;  /* who waits for a drive gets -ETIMEDOUT then; 0: never */
 	unsigned migrate_delay_ms; /* quiet time after a close before writing to the medium; 2000 */
 	unsigned label_delay_ms;   /* quiet time after an allocation before label work; 10000 */
+	unsigned label_page;	   /* so much label work is taken up at one time; 0: 4096 */
 	unsigned index_interval_s; /* 300; 0: only at dismount */
 	uint64_t index_bytes;	   /* an index after so much data, too; 0: however much it is */
 	bool no_recovery; /* a wrong label is no reason to look through the whole library */
@@ -213,8 +214,9 @@ RSM_MUST_CHECK int rsm_manager_complete(struct rsm_manager *manager, int64_t med
 					struct rsm_err *err); /* -EBUSY: open writers */
 RSM_MUST_CHECK int rsm_manager_decommission(struct rsm_manager *manager, int64_t medium,
 					    struct rsm_err *err);
-RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager,
-					     const struct rsm_medium *medium, struct rsm_err *err);
+/* `what`: RSM_MEDIUM_SET_* (media.h). */
+RSM_MUST_CHECK int rsm_manager_update_medium(struct rsm_manager *manager, struct rsm_medium *medium,
+					     unsigned what, struct rsm_err *err);
 /* Free: queues the writing of the free label. */
 RSM_MUST_CHECK int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium,
 					   struct rsm_err *err);
@@ -358,6 +360,14 @@ RSM_MUST_CHECK int rsm_manager_eject_all_wait(
  */
 RSM_MUST_CHECK int rsm_manager_cancel_eject(struct rsm_manager *manager, int64_t medium,
 					    unsigned *ret_count, struct rsm_err *err);
+
+/* That slot is the cleaner's, or is it no more (cleaner.h, where what is refused stands). -ENXIO.
+ */
+RSM_MUST_CHECK int rsm_manager_set_cleaner_slot(struct rsm_manager *manager, int64_t library,
+						uint32_t slot, bool is, struct rsm_err *err);
+/* As rsm_medium_set_type. */
+RSM_MUST_CHECK int rsm_manager_set_media_type(struct rsm_manager *manager, int64_t medium,
+					      const char *type, struct rsm_err *err);
 
 /* Cleans a drive when it is empty, with any cleaning cartridge of its library that is not spent; an
  * idle cartridge leaves for that. A drive without a robot: notes that a person did it. -ENXIO;

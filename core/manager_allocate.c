@@ -7,15 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "core/manager_private.h"
 
 #define LOOK_NS	 (RSM_SECOND_NS / 10) /* for a cancel */
 #define RETRY_NS (RSM_SECOND_NS / 4)
 
-/* One request a pool, however many wait: the last of them ends it. */
+/* One request a pool, however many wait: the last of them ends what is open, also what another one
+ * raised who has gone since. Whoever comes just then waits for that, and asks anew: else he would
+ * share the request, and take its end for an answer.
+ */
 struct waiter {
 	struct rsm_list link; /* [lock] in manager->allocations */
 	int64_t pool;	      /* [const] */
+	bool ends;	      /* [lock] it is the last one, and about to end what is open */
 };
 
 static int ask(struct rsm_manager *manager, const struct rsm_allocation *allocation,
@@ -30,23 +35,54 @@ static int ask(struct rsm_manager *manager, const struct rsm_allocation *allocat
 
 /* ---- waiting ---- */
 
+static bool somebody_ends_locked(struct rsm_manager *manager, int64_t pool)
+{
+	RSM_LIST_FOR_EACH (item, &manager->allocations) {
+		const struct waiter *other = RSM_CONTAINER_OF(item, struct waiter, link);
+
+		if (other->pool == pool && other->ends)
+			return true;
+	}
+	return false;
+}
+
 static void join(struct rsm_manager *manager, struct waiter *waiter)
 {
 	RSM_LOCK_SCOPE(&manager->lock);
+	while (somebody_ends_locked(manager, waiter->pool))
+		rsm_cond_wait(&manager->changed, &manager->lock);
 	rsm_list_append(&manager->allocations, &waiter->link);
 }
 
 /* Does nobody else wait for the pool? */
-static bool part(struct rsm_manager *manager, struct waiter *waiter)
+static bool is_last(struct rsm_manager *manager, struct waiter *waiter)
 {
-	bool last = true;
+	RSM_LOCK_SCOPE(&manager->lock);
+	RSM_LIST_FOR_EACH (item, &manager->allocations) {
+		const struct waiter *other = RSM_CONTAINER_OF(item, struct waiter, link);
 
+		if (other != waiter && other->pool == waiter->pool) {
+			rsm_list_remove(&waiter->link);
+			return false;
+		}
+	}
+	waiter->ends = true;
+	return true;
+}
+
+static void part(struct rsm_manager *manager, struct waiter *waiter, bool satisfied)
+{
+	struct rsm_err err;
+
+	if (!is_last(manager, waiter))
+		return;
+	if (rsm_operator_request_end_pool(manager->catalog, waiter->pool,
+					  satisfied ? RSM_REQUEST_COMPLETE : RSM_REQUEST_REFUSED,
+					  &err) < 0)
+		rsm_log_warning("a request that nobody waits for stays open: %s", err.msg);
 	RSM_LOCK_SCOPE(&manager->lock);
 	rsm_list_remove(&waiter->link);
-	RSM_LIST_FOR_EACH (item, &manager->allocations)
-		if (RSM_CONTAINER_OF(item, struct waiter, link)->pool == waiter->pool)
-			last = false;
-	return last;
+	pthread_cond_broadcast(&manager->changed);
 }
 
 static bool is_cancelled(const atomic_bool *cancel)
@@ -72,15 +108,16 @@ static int pause_a_while(struct rsm_manager *manager, int64_t until, const char 
 
 static int wait_for_one(struct rsm_manager *manager, const struct rsm_allocation *allocation,
 			const char *words, int64_t until, const atomic_bool *cancel,
-			int64_t *ret_asked, struct rsm_medium *ret_medium, struct rsm_err *err)
+			struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	struct rsm_operator_request request;
-	int r = ask(manager, allocation, words, ret_asked, err);
+	int64_t asked = 0;
+	int r = ask(manager, allocation, words, &asked, err);
 
 	while (r >= 0) {
 		r = pause_a_while(manager, until, words, cancel, err);
 		if (r == 0) /* before the try: one that is satisfied is to be followed by one */
-			r = rsm_operator_request_get(manager->catalog, *ret_asked, &request, err);
+			r = rsm_operator_request_get(manager->catalog, asked, &request, err);
 		if (r == RSM_REQUEST_ABSENT) /* purged */
 			request.state = RSM_REQUEST_COMPLETE;
 		if (r >= 0)
@@ -92,7 +129,7 @@ static int wait_for_one(struct rsm_manager *manager, const struct rsm_allocation
 					   words);
 		r = 0;
 		if (request.state == RSM_REQUEST_COMPLETE) /* somebody else has won what came */
-			r = ask(manager, allocation, words, ret_asked, err);
+			r = ask(manager, allocation, words, &asked, err);
 	}
 	return r;
 }
@@ -102,7 +139,7 @@ int rsm_manager_allocate_wait(struct rsm_manager *manager, const struct rsm_allo
 			      struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	struct waiter waiter = { .pool = allocation->pool };
-	int64_t until = 0, asked = 0;
+	int64_t until = 0;
 	int r = rsm_manager_allocate(manager, allocation, ret_medium, err);
 
 	if (r != -ENOSPC)
@@ -110,11 +147,7 @@ int rsm_manager_allocate_wait(struct rsm_manager *manager, const struct rsm_allo
 	if (timeout_ms)
 		until = rsm_manager_now(manager) + (int64_t)timeout_ms * (RSM_SECOND_NS / 1000);
 	join(manager, &waiter);
-	r = wait_for_one(manager, allocation, words, until, cancel, &asked, ret_medium, err);
-	/* somebody may have ended it already */
-	if (part(manager, &waiter) && asked)
-		(void)!rsm_operator_request_end(manager->catalog, asked,
-						r == 0 ? RSM_REQUEST_COMPLETE : RSM_REQUEST_REFUSED,
-						NULL);
+	r = wait_for_one(manager, allocation, words, until, cancel, ret_medium, err);
+	part(manager, &waiter, r == 0);
 	return r;
 }

@@ -103,41 +103,6 @@ static void tell(struct rsm_manager *manager, const struct rsm_catalog_import *i
 		      numbers[2], NULL);
 }
 
-struct label_work {
-	int64_t media[1024];
-	size_t count;
-};
-
-static bool gather(void *context, const struct rsm_medium *medium)
-{
-	struct label_work *work = context;
-
-	work->media[work->count++] = medium->id;
-	return work->count < sizeof work->media / sizeof work->media[0];
-}
-
-/* What was taken out of Import is to bear its owner; its contents accept changes from now on. */
-static void apply(struct rsm_manager *manager)
-{
-	struct label_work *work = calloc(1, sizeof *work);
-	struct rsm_err err;
-
-	if (!work || rsm_medium_list_label_work(manager->catalog, gather, work, &err) < 0) {
-		free(work); /* the next mount does it */
-		return;
-	}
-	for (size_t i = 0; i < work->count; i++) {
-		struct rsm_cartridge *cartridge;
-
-		rsm_manager_want_label(manager, work->media[i], manager->options.label_delay_ms);
-		if (rsm_cartridge_ref(manager, work->media[i], &cartridge, NULL) != 0)
-			continue;
-		rsm_manager_apply_state(manager, cartridge);
-		rsm_cartridge_unref(cartridge);
-	}
-	free(work);
-}
-
 /* What the caller's file says now is what is looked at: he may go on writing to it. */
 static int copy_file(int fd, const char *file, struct rsm_err *err)
 {
@@ -188,7 +153,7 @@ int rsm_manager_import(struct rsm_manager *manager, int fd, struct rsm_catalog_i
 	if (rsm_file_remove_tree(folder, &ignored) < 0)
 		rsm_log_warning("%s", ignored.msg);
 	/* also when it was cut short: what was taken is here */
-	apply(manager);
+	rsm_manager_apply_labels(manager);
 	rsm_manager_pools_changed(manager);
 	rsm_manager_names_changed(manager, RSM_POOL_TOP);
 	if (r == 0)

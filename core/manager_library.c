@@ -1,4 +1,5 @@
 /* Libraries: opening them, looking what is where, moving cartridges, ports. */
+#include "core/cleaner.h"
 #include "core/manager_private.h"
 
 #include <inttypes.h>
@@ -509,9 +510,11 @@ int rsm_library_choose_slot(struct rsm_library *library, const struct rsm_medium
 	struct rsm_manager *manager = library->manager;
 	uint32_t reserved[256];
 	struct homes homes = { library, medium, reserved, 0, 256 };
-	uint32_t found = 0;
+	uint32_t found = 0, cleaners = 0;
 	int r = rsm_medium_list_in_drives(manager->catalog, library->id, gather_home, &homes, err);
 
+	if (r == 0)
+		r = rsm_cleaner_slot(manager->catalog, library->id, &cleaners, err);
 	if (r < 0)
 		return r;
 	RSM_LOCK_SCOPE(&manager->lock);
@@ -521,6 +524,8 @@ int rsm_library_choose_slot(struct rsm_library *library, const struct rsm_medium
 
 		if (element->type != RSM_ELEMENT_STORAGE || element->full ||
 		    !rsm_element_is_present(element))
+			continue;
+		if (element->address == cleaners && !medium->cleaner)
 			continue;
 		if (element->address == medium->home_slot) {
 			*ret_slot = element->address;

@@ -353,10 +353,10 @@ int rsm_manager_deallocate(struct rsm_manager *manager, int64_t id, bool force, 
 	return r;
 }
 
-int rsm_manager_update_medium(struct rsm_manager *manager, const struct rsm_medium *medium,
+int rsm_manager_update_medium(struct rsm_manager *manager, struct rsm_medium *medium, unsigned what,
 			      struct rsm_err *err)
 {
-	int r = rsm_medium_update_logical(manager->catalog, medium, err);
+	int r = rsm_medium_change_logical(manager->catalog, medium, what, err);
 
 	if (r == 0) {
 		struct rsm_cartridge *cartridge;

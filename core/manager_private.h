@@ -85,6 +85,8 @@ struct rsm_manager {
 	int64_t room_request; /* the housekeeper's: of an operator, for staging room; or 0 */
 	bool due_asked;	      /* the housekeeper's: since the start */
 	bool staged_adopted;  /* the starting thread's, then the housekeeper's */
+	int64_t labels_after; /* the same: label work up to this medium is taken up */
+	bool labels_taken_up; /* the same: all of it */
 };
 
 /* The medium, or the library where it is. */
@@ -268,6 +270,11 @@ RSM_MUST_CHECK int rsm_manager_send_home(struct rsm_manager *manager, int64_t me
 /* Staged data and label work of the medium are due at once. */
 void rsm_manager_want_work_now(struct rsm_manager *manager, int64_t medium);
 void rsm_manager_want_label(struct rsm_manager *manager, int64_t medium, unsigned delay_ms);
+/* Label work that the last run left: the next so many. labels_taken_up: that was all. */
+RSM_MUST_CHECK int rsm_manager_take_up_labels(struct rsm_manager *manager, struct rsm_err *err);
+/* What an import took out of Import is to bear its owner; its contents accept changes from now on.
+ */
+void rsm_manager_apply_labels(struct rsm_manager *manager);
 /* Staging folders that an earlier run left: their media are wanted for writing. Once. */
 void rsm_manager_adopt_staged(struct rsm_manager *manager);
 /* In use: an open file, or bytes on their way. Label work is not a use, nor is lying in a drive. */

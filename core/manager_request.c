@@ -11,18 +11,28 @@
  */
 #define REFUSED_NS (2 * RSM_SECOND_NS)
 
-/* What was put in just now may not have been noticed yet, or not been identified. */
-static int look_around(struct rsm_manager *manager, const atomic_bool *cancel, struct rsm_err *err)
+/* What was put in just now may not have been noticed yet, or not been identified. A library that
+ * does not answer has no say in what others have: *ret_blind tells of it, "" none.
+ */
+static int look_around(struct rsm_manager *manager, const atomic_bool *cancel,
+		       struct rsm_err *ret_blind, struct rsm_err *err)
 {
 	int64_t until = rsm_manager_now(manager) + PATIENCE_NS;
 
 	for (size_t i = 0; i < manager->library_count; i++) {
 		struct rsm_library *library = &manager->libraries[i];
-		int r = rsm_hand_is(library) ? rsm_hand_look_now(library, cancel, err)
-					     : rsm_library_inventory(library, err);
+		struct rsm_err own;
+		int r = rsm_hand_is(library) ? rsm_hand_look_now(library, cancel, &own)
+					     : rsm_library_inventory(library, &own);
 
-		if (r < 0)
+		if (r == -EINTR || r == -ENOMEM) {
+			*err = own;
 			return r;
+		}
+		if (r < 0) {
+			rsm_log_warning("%s", own.msg);
+			*ret_blind = own;
+		}
 	}
 	while (rsm_manager_is_identifying(manager) && rsm_manager_now(manager) < until) {
 		if (cancel && atomic_load(cancel))
@@ -53,6 +63,7 @@ int rsm_manager_satisfy_request(struct rsm_manager *manager, int64_t id, const a
 {
 	char found[RSM_REQUEST_FOUND_SIZE];
 	struct rsm_operator_request request;
+	struct rsm_err blind = { 0 };
 	bool is = false;
 	int r = rsm_operator_request_get(manager->catalog, id, &request, err);
 
@@ -65,7 +76,7 @@ int rsm_manager_satisfy_request(struct rsm_manager *manager, int64_t id, const a
 				   (long long)id);
 	if (request.kind == RSM_REQUEST_MOVE_MEDIA || request.kind == RSM_REQUEST_NEW_MEDIA ||
 	    request.kind == RSM_REQUEST_CLEANER)
-		r = look_around(manager, cancel, err);
+		r = look_around(manager, cancel, &blind, err);
 	if (r == 0)
 		r = rsm_operator_request_get(manager->catalog, id, &request, err);
 	if (r < 0)
@@ -80,8 +91,9 @@ int rsm_manager_satisfy_request(struct rsm_manager *manager, int64_t id, const a
 		r = rsm_operator_request_repeat(manager->catalog, id, found, err);
 		if (r < 0)
 			return r;
-		return rsm_err_set(err, EAGAIN, "operator request %lld: it is not so, %s: %s",
-				   (long long)id, found, request.text);
+		return rsm_err_set(
+			err, EAGAIN, "operator request %lld: it is not so, %s%s%.200s: %s",
+			(long long)id, found, blind.msg[0] ? "; " : "", blind.msg, request.text);
 	}
 	if (request.kind == RSM_REQUEST_DEVICE_SERVICE) {
 		r = try_drive_again(manager, &request, err);

@@ -270,7 +270,7 @@ static bool gather_label_work(void *context, const struct rsm_medium *medium)
  */
 static int gather(struct rsm_manager *manager, struct media_list *list, struct rsm_err *err)
 {
-	int r = rsm_medium_list_label_work(manager->catalog, gather_label_work, list, err);
+	int r = rsm_medium_list_label_work(manager->catalog, 0, gather_label_work, list, err);
 	size_t labels = list->count;
 
 	if (r < 0)

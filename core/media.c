@@ -369,40 +369,63 @@ int rsm_medium_set_location(struct rsm_catalog *catalog, int64_t id, int64_t lib
 	return rsm_catalog_end_locked(catalog, r, err);
 }
 
-static int update_logical_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
-				 struct rsm_err *err)
+static void take(struct rsm_medium *row, const struct rsm_medium *wanted, unsigned what)
 {
-	int32_t priority = medium->priority;
-	int r;
+	if (what & RSM_MEDIUM_SET_MODE)
+		row->mode = wanted->mode;
+	if (what & RSM_MEDIUM_SET_OWNER)
+		row->owner = wanted->owner;
+	if (what & RSM_MEDIUM_SET_GROUP)
+		row->group = wanted->group;
+	if (what & RSM_MEDIUM_SET_PRIORITY)
+		row->priority = wanted->priority;
+	if (what & RSM_MEDIUM_SET_MODIFIED)
+		row->modified = wanted->modified;
+}
 
-	if (priority < -15 || priority > 15)
+static int change_logical_locked(struct rsm_catalog *catalog, struct rsm_medium *medium,
+				 unsigned what, struct rsm_err *err)
+{
+	struct rsm_medium row;
+	int r = rsm_medium_need_locked(catalog, medium->id, &row, err);
+
+	if (r < 0)
+		return r;
+	if (!row.lmid[0] || strcmp(row.lmid, medium->lmid) != 0)
+		return rsm_err_set(err, EINVAL, "%s is not allocated%s", rsm_medium_words(medium),
+				   row.lmid[0] ? " to that owner any more" : "");
+	rsm_catalog_now(catalog, &row.changed);
+	take(&row, medium, what);
+	if (row.priority < -15 || row.priority > 15)
 		return rsm_err_set(err, EINVAL, "a priority is between -15 and 15");
 	r = rsm_catalog_run(catalog, err,
 			    "UPDATE logical_medium SET mode = ?2, owner = ?3, \"group\" = ?4, "
-			    "priority = ?5, created = ?6, modified = ?7, changed = ?8 WHERE id = "
-			    "(SELECT logical FROM side WHERE id = ?1)",
-			    "iuuudttt", medium->id, medium->mode & 07777, medium->owner,
-			    medium->group, (int)priority, &medium->created, &medium->modified,
-			    &medium->changed);
-	if (r < 0)
-		return r;
-	if (sqlite3_changes(catalog->db) == 0)
-		return rsm_err_set(err, EINVAL, "%s is not allocated", rsm_medium_words(medium));
-	return rsm_catalog_run(catalog, err,
-			       "UPDATE side SET label_work = 2 WHERE id = ?1 AND label_work = 0",
-			       "i", medium->id);
+			    "priority = ?5, modified = ?6, changed = ?7 WHERE id = (SELECT logical "
+			    "FROM side WHERE id = ?1)",
+			    "iuuudtt", row.id, row.mode & 07777, row.owner, row.group,
+			    (int)row.priority, &row.modified, &row.changed);
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "UPDATE side SET label_work = 2 WHERE id = ?1 AND label_work = "
+				    "0",
+				    "i", row.id);
+	return r < 0 ? r : rsm_medium_need_locked(catalog, row.id, medium, err);
 }
 
-int rsm_medium_update_logical(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+int rsm_medium_change_logical(struct rsm_catalog *catalog, struct rsm_medium *medium, unsigned what,
 			      struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
+	struct rsm_medium changed = *medium;
 	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_NORMAL, err);
 
 	if (r < 0)
 		return r;
-	r = update_logical_locked(catalog, medium, err);
-	return rsm_catalog_end_locked(catalog, r, err);
+	r = change_logical_locked(catalog, &changed, what, err);
+	r = rsm_catalog_end_locked(catalog, r, err);
+	if (r == 0)
+		*medium = changed;
+	return r;
 }
 
 static int set_contents_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,

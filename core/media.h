@@ -129,14 +129,23 @@ RSM_MUST_CHECK int rsm_medium_list_named(struct rsm_catalog *catalog, const char
 /* By the LMID of an allocated one, or a side's id. Outcome RSM_MEDIUM_ABSENT. */
 RSM_MUST_CHECK int rsm_medium_find_id(struct rsm_catalog *catalog, const char *id,
 				      struct rsm_medium *ret_medium, struct rsm_err *err);
-/* Media that have label work to be done and are in the library. */
-RSM_MUST_CHECK int rsm_medium_list_label_work(struct rsm_catalog *catalog, rsm_medium_each *each,
-					      void *context, struct rsm_err *err);
+/* Media that have label work to be done and are in the library, by id behind `after` (0: all). */
+RSM_MUST_CHECK int rsm_medium_list_label_work(struct rsm_catalog *catalog, int64_t after,
+					      rsm_medium_each *each, void *context,
+					      struct rsm_err *err);
 
-/* Writes mode, owner, group, priority, times of an allocated medium, and label work UPDATE unless
- * FORMAT waits. */
-RSM_MUST_CHECK int rsm_medium_update_logical(struct rsm_catalog *catalog,
-					     const struct rsm_medium *medium, struct rsm_err *err);
+enum {
+	RSM_MEDIUM_SET_MODE = 1 << 0,
+	RSM_MEDIUM_SET_OWNER = 1 << 1,
+	RSM_MEDIUM_SET_GROUP = 1 << 2,
+	RSM_MEDIUM_SET_PRIORITY = 1 << 3,
+	RSM_MEDIUM_SET_MODIFIED = 1 << 4,
+};
+/* Writes what `what` names, and when it was changed, of an allocated medium, and label work UPDATE
+ * unless FORMAT waits. *medium is the row then. -EINVAL: that allocation has ended.
+ */
+RSM_MUST_CHECK int rsm_medium_change_logical(struct rsm_catalog *catalog, struct rsm_medium *medium,
+					     unsigned what, struct rsm_err *err);
 
 /* Where it is now; a move into a slot makes that its home. */
 RSM_MUST_CHECK int rsm_medium_set_location(struct rsm_catalog *catalog, int64_t id, int64_t library,
@@ -216,6 +225,12 @@ RSM_MUST_CHECK int rsm_medium_note_facts(struct rsm_catalog *catalog, int64_t id
  */
 RSM_MUST_CHECK int rsm_medium_set_cleaner(struct rsm_catalog *catalog, int64_t id,
 					  struct rsm_medium *ret_medium, struct rsm_err *err);
+/* A person says of what type it is (ntmsapi ChangeNtmsMediaType), where nothing else tells; a drive
+ * that does later has the last word. It goes to the system pool of that type. -EINVAL: no such
+ * type; -EBUSY: allocated; -EMEDIUMTYPE: its barcode or a drive tells, or it is in a pool of media.
+ */
+RSM_MUST_CHECK int rsm_medium_set_type(struct rsm_catalog *catalog, int64_t id, const char *type,
+				       struct rsm_medium *ret_medium, struct rsm_err *err);
 
 /* What identification found (rsm-model.md 5). */
 enum rsm_identity {
@@ -242,6 +257,10 @@ struct rsm_identification {
 	 */
 	int64_t library;
 	uint32_t drive;
+	/* Whoever has the volume lies in another drive, which has read his label: this one is a
+	 * copy, they have not changed places.
+	 */
+	bool owner_is_sure;
 };
 /* Moves the medium to where it belongs, in one transaction; pools that its vendor keys name are
  * made again if they are gone (application pools). The label of an allocated medium that should

@@ -17,15 +17,38 @@ static bool is_same_type(const char *known, const char *told)
 	       (strcmp(known, "LTO-M8") == 0 && strcmp(told, "LTO-7") == 0);
 }
 
+/* By its barcode; "" if that does not tell. */
+static const char *marked_type(const struct rsm_medium *medium)
+{
+	const char *type = medium->barcode[0] ? rsm_media_type_of_barcode(medium->barcode) : NULL;
+
+	return type ? type : "";
+}
+
+/* A person need not, and cannot, say it then. */
+static int note_told(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+		     struct rsm_err *err)
+{
+	if (*marked_type(medium))
+		return 0;
+	return rsm_catalog_run(catalog, err,
+			       "INSERT OR IGNORE INTO setting (key, value) SELECT 'type-told:' || "
+			       "m.guid, '1' FROM medium m JOIN side s ON s.medium = m.id WHERE "
+			       "s.id = ?1",
+			       "i", medium->id);
+}
+
 static int retype(struct rsm_catalog *catalog, const struct rsm_medium *medium, const char *told,
 		  struct rsm_err *err)
 {
 	struct rsm_pool from, to;
 	int r;
 
-	if (!rsm_media_type_is_known(told) || is_same_type(medium->media_type, told) ||
-	    medium->cleaner)
+	if (!rsm_media_type_is_known(told) || medium->cleaner)
 		return 0;
+	r = note_told(catalog, medium, err);
+	if (r < 0 || is_same_type(medium->media_type, told))
+		return r;
 	r = rsm_pool_need_locked(catalog, medium->pool, &from, err);
 	if (r < 0 || from.kind == RSM_POOL_APPLICATION)
 		return r;
@@ -140,8 +163,8 @@ int rsm_medium_check_writers_locked(struct rsm_catalog *catalog, const struct rs
 				   medium->media_type);
 }
 
-static int set_cleaner_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_medium *medium,
-			      struct rsm_err *err)
+int rsm_medium_set_cleaner_locked(struct rsm_catalog *catalog, int64_t id,
+				  struct rsm_medium *medium, struct rsm_err *err)
 {
 	int64_t pool;
 	int r = rsm_medium_need_locked(catalog, id, medium, err);
@@ -173,7 +196,80 @@ int rsm_medium_set_cleaner(struct rsm_catalog *catalog, int64_t id, struct rsm_m
 
 	if (r < 0)
 		return r;
-	r = set_cleaner_locked(catalog, id, &medium, err);
+	r = rsm_medium_set_cleaner_locked(catalog, id, &medium, err);
+	r = rsm_catalog_end_locked(catalog, r, err);
+	if (r == 0)
+		*ret_medium = medium;
+	return r;
+}
+
+/* ---- what a person says ---- */
+
+static int check_said(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+		      const char *type, struct rsm_err *err)
+{
+	int64_t told;
+	int r;
+
+	if (!rsm_media_type_is_known(type))
+		return rsm_err_set(err, EINVAL, "%s is no media type", type);
+	if (medium->cleaner)
+		return rsm_err_set(err, EMEDIUMTYPE, "%s is a cleaning cartridge",
+				   rsm_medium_words(medium));
+	if (rsm_medium_is_taken(medium))
+		return rsm_err_set(err, EBUSY, "%s is allocated", rsm_medium_words(medium));
+	if (*marked_type(medium))
+		return rsm_err_set(err, EMEDIUMTYPE, "%s: its barcode says that it is %s",
+				   rsm_medium_words(medium), marked_type(medium));
+	r = rsm_catalog_number(catalog, &told, err,
+			       "SELECT 1 FROM setting t JOIN medium m ON t.key = 'type-told:' || "
+			       "m.guid JOIN side s ON s.medium = m.id WHERE s.id = ?1",
+			       "i", medium->id);
+	if (r == 0)
+		return rsm_err_set(err, EMEDIUMTYPE, "%s: a drive says that it is %s",
+				   rsm_medium_words(medium), medium->media_type);
+	return r < 0 ? r : 0;
+}
+
+/* The constraint on sides moves it to the system pool of that type. */
+static int set_type_locked(struct rsm_catalog *catalog, int64_t id, const char *type,
+			   struct rsm_medium *medium, struct rsm_err *err)
+{
+	struct rsm_pool from, to;
+	int r = rsm_medium_need_locked(catalog, id, medium, err);
+
+	if (r == 0)
+		r = check_said(catalog, medium, type, err);
+	if (r < 0 || strcmp(medium->media_type, type) == 0)
+		return r;
+	r = rsm_pool_need_locked(catalog, medium->pool, &from, err);
+	if (r == 0 && from.kind == RSM_POOL_APPLICATION)
+		return rsm_err_set(err, EMEDIUMTYPE, "%s is in %s, which holds %s: free it first",
+				   rsm_medium_words(medium), from.name, from.media_type);
+	if (r == 0)
+		r = rsm_pool_system_locked(catalog, from.kind, type, &to, err);
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "UPDATE medium SET media_type = ?2 WHERE id = (SELECT medium "
+				    "FROM side WHERE id = ?1)",
+				    "is", id, type);
+	if (r == 0)
+		r = rsm_pool_touch_locked(catalog, from.id, err);
+	if (r == 0)
+		r = rsm_pool_touch_locked(catalog, to.id, err);
+	return r < 0 ? r : rsm_medium_need_locked(catalog, id, medium, err);
+}
+
+int rsm_medium_set_type(struct rsm_catalog *catalog, int64_t id, const char *type,
+			struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	struct rsm_medium medium;
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+
+	if (r < 0)
+		return r;
+	r = set_type_locked(catalog, id, type, &medium, err);
 	r = rsm_catalog_end_locked(catalog, r, err);
 	if (r == 0)
 		*ret_medium = medium;

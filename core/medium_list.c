@@ -66,16 +66,16 @@ int rsm_medium_list_pool(struct rsm_catalog *catalog, int64_t pool, const char *
 	return r < 0 ? r : step_media(rows, each, context, err);
 }
 
-int rsm_medium_list_label_work(struct rsm_catalog *catalog, rsm_medium_each *each, void *context,
-			       struct rsm_err *err)
+int rsm_medium_list_label_work(struct rsm_catalog *catalog, int64_t after, rsm_medium_each *each,
+			       void *context, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
 	sqlite3_stmt *rows;
 	int r = rsm_catalog_query(catalog, &rows, err,
 				  "SELECT " RSM_MEDIUM_COLUMNS RSM_MEDIUM_BY_SIDE
-				  "WHERE s.label_work <> 0 AND m.location <> 0 AND b.present = 1 "
-				  "ORDER BY s.id",
-				  "");
+				  "WHERE s.label_work <> 0 AND s.id > ?1 AND m.location <> 0 AND "
+				  "b.present = 1 ORDER BY s.id",
+				  "i", after);
 
 	return r < 0 ? r : step_media(rows, each, context, err);
 }

@@ -336,7 +336,9 @@ int rsm_operator_request_is_fulfilled(struct rsm_catalog *catalog,
 	return is ? 0 : found_locked(catalog, request, ret_found, err);
 }
 
-int rsm_operator_request_seen(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
+/* All that the statement names. */
+static int end_each(struct rsm_catalog *catalog, const char *sql, int64_t of,
+		    enum rsm_request_state state, struct rsm_err *err)
 {
 	for (;;) {
 		int64_t id = 0;
@@ -344,19 +346,33 @@ int rsm_operator_request_seen(struct rsm_catalog *catalog, int64_t medium, struc
 
 		{
 			RSM_LOCK_SCOPE(&catalog->lock);
-			r = rsm_catalog_number(catalog, &id, err,
-					       "SELECT id FROM operator_request WHERE kind = 4 AND "
-					       "medium = ?1 AND ended = 0",
-					       "i", medium);
+			r = rsm_catalog_number(catalog, &id, err, sql, "i", of);
 		}
 		if (r == RSM_SQLITE_DONE)
 			return 0;
 		if (r == 0)
-			r = rsm_operator_request_end(catalog, id, RSM_REQUEST_COMPLETE, err);
+			r = rsm_operator_request_end(catalog, id, state, err);
 		/* somebody may have been quicker */
 		if (r < 0 && r != -EINVAL && r != -ENOENT)
 			return r;
 	}
+}
+
+int rsm_operator_request_seen(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
+{
+	return end_each(catalog,
+			"SELECT id FROM operator_request WHERE kind = 4 AND medium = ?1 AND ended "
+			"= 0",
+			medium, RSM_REQUEST_COMPLETE, err);
+}
+
+int rsm_operator_request_end_pool(struct rsm_catalog *catalog, int64_t pool,
+				  enum rsm_request_state state, struct rsm_err *err)
+{
+	return end_each(catalog,
+			"SELECT id FROM operator_request WHERE kind = 1 AND pool = ?1 AND medium = "
+			"0 AND ended = 0",
+			pool, state, err);
 }
 
 int rsm_operator_request_withdraw_all(struct rsm_catalog *catalog, struct rsm_err *err)

@@ -334,8 +334,7 @@ int rsm_pool_create_locked(struct rsm_catalog *catalog, struct rsm_pool *pool, s
 	return r < 0 ? r : insert_pool(catalog, pool, nfc, err);
 }
 
-/* Of a type that no library here has, too: it may come. */
-static int check_media_type(const char *media_type, struct rsm_err *err)
+int rsm_pool_check_type(const char *media_type, struct rsm_err *err)
 {
 	if (media_type[0] && !rsm_media_type_is_known(media_type))
 		return rsm_err_set(err, EINVAL, "%s is no media type", media_type);
@@ -351,7 +350,7 @@ int rsm_pool_create_with_acls(struct rsm_catalog *catalog, struct rsm_pool *pool
 			      const struct rsm_text *access, const struct rsm_text *inherited,
 			      struct rsm_err *err)
 {
-	int r = check_media_type(pool->media_type, err);
+	int r = rsm_pool_check_type(pool->media_type, err);
 
 	if (r < 0)
 		return r;
@@ -432,9 +431,8 @@ int rsm_pool_take_type_locked(struct rsm_catalog *catalog, struct rsm_pool *pool
 
 /* ---- changing ---- */
 
-/* -ENOENT, -EPERM for a system pool. */
-static int need_application_pool(struct rsm_catalog *catalog, int64_t id, struct rsm_pool *ret_pool,
-				 struct rsm_err *err)
+int rsm_pool_need_application_locked(struct rsm_catalog *catalog, int64_t id,
+				     struct rsm_pool *ret_pool, struct rsm_err *err)
 {
 	int r = rsm_pool_need_locked(catalog, id, ret_pool, err);
 
@@ -448,7 +446,7 @@ static int remove_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err
 	struct rsm_pool pool, free_pool;
 	int r;
 
-	r = need_application_pool(catalog, id, &pool, err);
+	r = rsm_pool_need_application_locked(catalog, id, &pool, err);
 	if (r < 0)
 		return r;
 	if (pool.sub_pools)
@@ -511,7 +509,7 @@ static int rename_locked(struct rsm_catalog *catalog, int64_t id, int64_t new_pa
 	int64_t inside;
 	int r;
 
-	r = need_application_pool(catalog, id, &pool, err);
+	r = rsm_pool_need_application_locked(catalog, id, &pool, err);
 	if (r == 0)
 		r = rsm_pool_check_name(new_name, &nfc, err);
 	if (r < 0 || (new_parent == pool.parent && strcmp(new_name, pool.name) == 0))
@@ -558,52 +556,5 @@ int rsm_pool_rename(struct rsm_catalog *catalog, int64_t id, int64_t new_parent,
 	}
 	if (r == 0)
 		rsm_pool_tell(catalog, "renamepool", id, former);
-	return r;
-}
-
-static int update_locked(struct rsm_catalog *catalog, const struct rsm_pool *pool,
-			 struct rsm_err *err)
-{
-	const char *media_type = pool->holds == RSM_POOL_HOLDS_POOLS ? "" : pool->media_type;
-	struct rsm_pool old;
-	int r;
-
-	r = need_application_pool(catalog, pool->id, &old, err);
-	if (r < 0)
-		return r;
-	if (pool->holds != RSM_POOL_HOLDS_MEDIA && pool->holds != RSM_POOL_HOLDS_POOLS)
-		return rsm_err_set(err, EINVAL, "%s: a pool holds media or pools", old.name);
-	if ((pool->holds != old.holds || strcmp(media_type, old.media_type) != 0) &&
-	    (old.media || old.sub_pools))
-		return rsm_err_set(err, ENOTEMPTY,
-				   "%s is not empty: what it holds cannot be changed", old.name);
-	r = strcmp(media_type, old.media_type) ? check_media_type(media_type, err) : 0;
-	if (r < 0)
-		return r;
-	return rsm_catalog_run(
-		catalog, err,
-		"UPDATE pool SET holds = ?2, media_type = ?3, draw_from_free = ?4, return_to_free "
-		"= ?5, allocation_limit = ?6, max_allocations = ?7, mode = ?8, owner = ?9, "
-		"\"group\" = ?10, created = ?11, modified = ?12, changed = ?13 WHERE id = ?1",
-		"idsdduuuuuttt", pool->id, (int)pool->holds, media_type, (int)pool->draw_from_free,
-		(int)pool->return_to_free, pool->allocation_limit, pool->max_allocations,
-		pool->mode & 07777, pool->owner, pool->group, &pool->created, &pool->modified,
-		&pool->changed);
-}
-
-int rsm_pool_update(struct rsm_catalog *catalog, const struct rsm_pool *pool, struct rsm_err *err)
-{
-	int r;
-
-	{
-		RSM_LOCK_SCOPE(&catalog->lock);
-		r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
-		if (r < 0)
-			return r;
-		r = update_locked(catalog, pool, err);
-		r = rsm_catalog_end_locked(catalog, r, err);
-	}
-	if (r == 0)
-		rsm_pool_tell(catalog, "setpool", pool->id, NULL);
 	return r;
 }

@@ -86,6 +86,25 @@ RSM_MUST_CHECK int rsm_pool_rename(struct rsm_catalog *catalog, int64_t id, int6
 RSM_MUST_CHECK int rsm_pool_update(struct rsm_catalog *catalog, const struct rsm_pool *pool,
 				   struct rsm_err *err);
 
+/* Which of them are written; `changed` goes with each. */
+enum {
+	RSM_POOL_SET_HOLDS = 1 << 0,
+	RSM_POOL_SET_TYPE = 1 << 1,
+	RSM_POOL_SET_DRAW = 1 << 2,
+	RSM_POOL_SET_RETURN = 1 << 3,
+	RSM_POOL_SET_LIMIT = 1 << 4,
+	RSM_POOL_SET_MAX = 1 << 5,
+	RSM_POOL_SET_MODE = 1 << 6,
+	RSM_POOL_SET_OWNER = 1 << 7,
+	RSM_POOL_SET_GROUP = 1 << 8,
+	RSM_POOL_SET_MODIFIED = 1 << 9,
+};
+/* As _update, but only what `what` names: somebody else may have changed another one since the row
+ * was read. *pool is the row then.
+ */
+RSM_MUST_CHECK int rsm_pool_change(struct rsm_catalog *catalog, struct rsm_pool *pool,
+				   unsigned what, struct rsm_err *err);
+
 /* Stored xattrs of a pool (kind 'p') or a cartridge (kind 'm'): system.posix_acl_*, user.*. The key
  * is whole ("user.note"). As rsm_volume_index_*_xattr; outcome RSM_POOL_ABSENT.
  */

@@ -20,11 +20,15 @@ BEGIN
 	WHERE medium = NEW.id AND pool IS NOT NULL;
 END;
 
--- One that turns out to be a cleaner is in no pool.
-CREATE TRIGGER IF NOT EXISTS medium_cleans AFTER UPDATE OF cleaner ON medium
+-- One that turns out to be a cleaner is in no pool; one that is none after all is to be looked at.
+DROP TRIGGER IF EXISTS medium_cleans;
+CREATE TRIGGER IF NOT EXISTS medium_cleans_or_not AFTER UPDATE OF cleaner ON medium
 WHEN OLD.cleaner <> NEW.cleaner
 BEGIN
 	UPDATE side SET pool = NULL, state = 0 WHERE medium = NEW.id AND NEW.cleaner = 1;
+	UPDATE side SET pool = (SELECT n.id FROM pool o JOIN pool n ON n.parent = o.id
+		WHERE o.parent IS NULL AND o.kind = 2 AND n.media_type = NEW.media_type)
+	WHERE medium = NEW.id AND NEW.cleaner = 0;
 	SELECT RAISE(ABORT, 'a medium in a pool that cannot hold it')
 	WHERE EXISTS (SELECT 1 FROM side_misplaced x JOIN side s ON s.id = x.id
 		WHERE s.medium = NEW.id);

@@ -142,7 +142,7 @@ static void view_label(struct rsmfs_request *request, const struct label *label)
 static int view_labels(struct rsmfs_request *request, struct rsm_err *err)
 {
 	struct labels list = { .library = request->library };
-	int r = rsm_medium_list_label_work(request->catalog, take_label, &list, err);
+	int r = rsm_medium_list_label_work(request->catalog, 0, take_label, &list, err);
 
 	if (r >= 0 && list.failed)
 		r = rsm_err_oom(err);

@@ -51,24 +51,27 @@ static int why_not_there(struct rsmfs_request *request, const char *word,
 	return rsm_err_set(err, ENXIO, "there is no %s", word);
 }
 
-/* What lies in an element: "slot:1001", "drive:256", "port:10"; of several libraries with the
- * library's number before it: "slot:2:1001". Outcome ABSENT: that is no such word.
+struct element_word {
+	const char *word;
+	enum rsm_location_kind kind;
+	enum rsm_element_type type;
+};
+
+/* "slot:1001", "drive:256", "port:10"; of several libraries with the library's number before it:
+ * "slot:2:1001". *ret_library: 0, if it is not there. Outcome ABSENT: that is no such word.
  */
-static int find_by_element(struct rsmfs_request *request, const char *word,
-			   struct rsm_medium *ret_medium, struct rsm_err *err)
+static int parse_element(const char *word, const struct element_word **ret_kind,
+			 unsigned long *ret_library, unsigned long *ret_element,
+			 struct rsm_err *err)
 {
-	static const struct {
-		const char *word;
-		enum rsm_location_kind kind;
-		enum rsm_element_type type;
-	} kinds[] = { { "slot:", RSM_AT_SLOT, RSM_ELEMENT_STORAGE },
-		      { "drive:", RSM_AT_DRIVE, RSM_ELEMENT_DATA_TRANSFER },
-		      { "port:", RSM_AT_PORT, RSM_ELEMENT_IMPORT_EXPORT } };
-	RSM_FREE struct rsm_library_status *libraries = NULL;
+	static const struct element_word kinds[] = {
+		{ "slot:", RSM_AT_SLOT, RSM_ELEMENT_STORAGE },
+		{ "drive:", RSM_AT_DRIVE, RSM_ELEMENT_DATA_TRANSFER },
+		{ "port:", RSM_AT_PORT, RSM_ELEMENT_IMPORT_EXPORT },
+	};
 	unsigned long library = 0, element;
-	size_t count = 0, found = 0, kind = 0;
+	size_t kind = 0;
 	char *end;
-	int r;
 
 	while (kind < 3 && strncmp(word, kinds[kind].word, strlen(kinds[kind].word)) != 0)
 		kind++;
@@ -81,22 +84,86 @@ static int find_by_element(struct rsmfs_request *request, const char *word,
 	}
 	if (*end || element > UINT16_MAX || !end[-1] || end[-1] == ':')
 		return rsm_err_set(err, EINVAL, "%s: the number of an element is expected", word);
+	*ret_kind = &kinds[kind];
+	*ret_library = library;
+	*ret_element = element;
+	return 0;
+}
+
+/* What lies in an element. Outcome ABSENT: that is no such word. */
+static int find_by_element(struct rsmfs_request *request, const char *word,
+			   struct rsm_medium *ret_medium, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_library_status *libraries = NULL;
+	const struct element_word *kind;
+	unsigned long library, element;
+	size_t count = 0, found = 0;
+	int r = parse_element(word, &kind, &library, &element, err);
+
+	if (r != 0)
+		return r;
 	r = rsm_manager_libraries(request->manager, &libraries, &count, err);
 	for (size_t i = 0; r >= 0 && i < count; i++) {
 		if (library && libraries[i].id != (int64_t)library)
 			continue;
-		r = rsm_medium_at(request->catalog, libraries[i].id, kinds[kind].kind,
-				  (uint32_t)element, ret_medium, err);
+		r = rsm_medium_at(request->catalog, libraries[i].id, kind->kind, (uint32_t)element,
+				  ret_medium, err);
 		found += r == 0;
 	}
 	if (r < 0)
 		return r;
 	if (found > 1)
 		return rsm_err_set(err, EINVAL, "%s: several libraries have one, say %sLIBRARY:%lu",
-				   word, kinds[kind].word, element);
+				   word, kind->word, element);
 	return found ? 0
-		     : why_not_there(request, word, kinds[kind].type, (int64_t)library, element,
+		     : why_not_there(request, word, kind->type, (int64_t)library, element,
 				     libraries, count, err);
+}
+
+static int has_slot(struct rsmfs_request *request, int64_t library, unsigned long slot,
+		    struct rsm_err *err)
+{
+	RSM_FREE struct rsm_element *elements = NULL;
+	size_t count = 0;
+	int r = rsm_manager_elements(request->manager, library, &elements, &count, err);
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (elements[i].type == RSM_ELEMENT_STORAGE && elements[i].address == slot)
+			return 1;
+	return r;
+}
+
+int rsmfs_object_slot(struct rsmfs_request *request, const char *word, int64_t *ret_library,
+		      uint32_t *ret_slot, struct rsm_err *err)
+{
+	RSM_FREE struct rsm_library_status *libraries = NULL;
+	const struct element_word *kind;
+	unsigned long library, slot;
+	size_t count = 0, found = 0;
+	int r = parse_element(word, &kind, &library, &slot, err);
+
+	if (r == 0)
+		r = rsm_manager_libraries(request->manager, &libraries, &count, err);
+	if (r != 0)
+		return r < 0 ? r : rsm_err_set(err, EINVAL, "%s is no slot", word);
+	for (size_t i = 0; r >= 0 && i < count; i++) {
+		if (library && libraries[i].id != (int64_t)library)
+			continue;
+		r = has_slot(request, libraries[i].id, slot, err);
+		if (r > 0)
+			*ret_library = libraries[i].id;
+		found += r > 0;
+	}
+	if (r < 0)
+		return r;
+	if (found > 1)
+		return rsm_err_set(err, EINVAL,
+				   "%s: several libraries have one, say slot:LIBRARY:%lu", word,
+				   slot);
+	if (!found)
+		return rsm_err_set(err, ENXIO, "there is no %s", word);
+	*ret_slot = (uint32_t)slot;
+	return 0;
 }
 
 struct by_name {

@@ -83,6 +83,9 @@ RSM_MUST_CHECK int rsmfs_object_library(struct rsmfs_request *request, const cha
 /* A drive: "256", "drive:256", its serial number; of several libraries with the library's number or
  * source before it: "2:256". -ENXIO; -EINVAL when there is more than one of them.
  */
+/* "slot:N", "slot:LIBRARY:N", whatever lies there. -ENXIO. */
+RSM_MUST_CHECK int rsmfs_object_slot(struct rsmfs_request *request, const char *word,
+				     int64_t *ret_library, uint32_t *ret_slot, struct rsm_err *err);
 RSM_MUST_CHECK int rsmfs_object_drive(struct rsmfs_request *request, const char *operand,
 				      struct rsm_drive_status *ret_drive, struct rsm_err *err);
 /* What a drive's description is stored by: its serial number, with which it may be moved. */

@@ -17,7 +17,7 @@ enum { CLEANER_USES_MOST = 1000000 };
 
 /* What is to be set: one of these is it. */
 struct target {
-	char kind; /* 'c' computer, 'l' library, 'd' drive, 'p' pool, 'm' medium */
+	char kind; /* 'c' computer, 'l' library, 'd' drive, 'p' pool, 'm' medium, 's' empty slot */
 	const char *operand;
 	int64_t library;
 	struct rsm_drive_status drive;
@@ -153,9 +153,10 @@ static int set_enabled(struct rsmfs_request *request, struct target *target, con
 
 /* ---- pools ---- */
 
-static int store_pool(struct rsmfs_request *request, struct target *target, struct rsm_err *err)
+static int store_pool(struct rsmfs_request *request, struct target *target, unsigned what,
+		      struct rsm_err *err)
 {
-	int r = rsm_pool_update(request->catalog, &target->pool, err);
+	int r = rsm_pool_change(request->catalog, &target->pool, what, err);
 
 	if (r == 0)
 		rsm_manager_pools_changed(request->manager);
@@ -171,7 +172,8 @@ static int set_policy(struct rsmfs_request *request, struct target *target, cons
 	if (r < 0)
 		return r;
 	*(name[0] == 'd' ? &target->pool.draw_from_free : &target->pool.return_to_free) = is;
-	return store_pool(request, target, err);
+	return store_pool(request, target, name[0] == 'd' ? RSM_POOL_SET_DRAW : RSM_POOL_SET_RETURN,
+			  err);
 }
 
 static int set_limit(struct rsmfs_request *request, struct target *target, const char *name,
@@ -184,7 +186,8 @@ static int set_limit(struct rsmfs_request *request, struct target *target, const
 		return r;
 	*(name[0] == 'm' ? &target->pool.max_allocations : &target->pool.allocation_limit) =
 		(uint32_t)number;
-	return store_pool(request, target, err);
+	return store_pool(request, target, name[0] == 'm' ? RSM_POOL_SET_MAX : RSM_POOL_SET_LIMIT,
+			  err);
 }
 
 static int set_holds(struct rsmfs_request *request, struct target *target, const char *name,
@@ -195,16 +198,25 @@ static int set_holds(struct rsmfs_request *request, struct target *target, const
 	if (!pools && strcmp(value, "media") != 0)
 		return rsm_err_set(err, EINVAL, "%s=%s: media or pools is expected", name, value);
 	target->pool.holds = pools ? RSM_POOL_HOLDS_POOLS : RSM_POOL_HOLDS_MEDIA;
-	return store_pool(request, target, err);
+	return store_pool(request, target, RSM_POOL_SET_HOLDS, err);
 }
 
+/* Of a cartridge: where nothing else tells it. */
 static int set_type(struct rsmfs_request *request, struct target *target, const char *name,
 		    const char *value, struct rsm_err *err)
 {
+	int r;
+
+	if (target->kind == 'm') {
+		r = rsmfs_request_need_admin(request, err);
+		return r < 0 ? r
+			     : rsm_manager_set_media_type(request->manager, target->medium.id,
+							  value, err);
+	}
 	if (strlen(value) >= sizeof(target->pool.media_type))
 		return rsm_err_set(err, EINVAL, "%s=%s: no such media type", name, value);
 	strcpy(target->pool.media_type, value);
-	return store_pool(request, target, err);
+	return store_pool(request, target, RSM_POOL_SET_TYPE, err);
 }
 
 static int set_copies(struct rsmfs_request *request, struct target *target, const char *name,
@@ -239,7 +251,8 @@ static int set_priority(struct rsmfs_request *request, struct target *target, co
 			return rsm_err_set(err, EACCES, "only an administrator raises a priority");
 	}
 	target->medium.priority = (int32_t)priority;
-	return rsm_manager_update_medium(request->manager, &target->medium, err);
+	return rsm_manager_update_medium(request->manager, &target->medium, RSM_MEDIUM_SET_PRIORITY,
+					 err);
 }
 
 static int set_vault(struct rsmfs_request *request, struct target *target, const char *name,
@@ -269,6 +282,25 @@ static int set_uses(struct rsmfs_request *request, struct target *target, const 
 		     : rsm_cleaner_set_uses(request->catalog, &target->medium, (uint32_t)uses, err);
 }
 
+/* What lies in the slot, and what comes there, cleans, although its barcode does not say so. */
+static int set_cleaner(struct rsmfs_request *request, struct target *target, const char *name,
+		       const char *value, struct rsm_err *err)
+{
+	int64_t library;
+	uint32_t slot;
+	bool is = false;
+	int r = rsmfs_request_need_admin(request, err);
+
+	if (r == 0)
+		r = parse_bool(name, value, &is, err);
+	if (r == 0 && strncmp(target->operand, "slot:", 5) != 0)
+		return rsm_err_set(err, EINVAL, "%s: it is a slot that is the cleaner's: slot:N",
+				   target->operand);
+	if (r == 0)
+		r = rsmfs_object_slot(request, target->operand, &library, &slot, err);
+	return r < 0 ? r : rsm_manager_set_cleaner_slot(request->manager, library, slot, is, err);
+}
+
 static const struct attribute attributes[] = {
 	{ "c", "keep_items", NULL, set_kept },
 	{ "c", "keep_failed_items", NULL, set_kept },
@@ -280,12 +312,13 @@ static const struct attribute attributes[] = {
 	{ "p", "allocation_limit", "limit", set_limit },
 	{ "p", "max_allocations", NULL, set_limit },
 	{ "p", "holds", NULL, set_holds },
-	{ "p", "media_type", "type", set_type },
+	{ "pm", "media_type", "type", set_type },
 	{ "p", "copies", NULL, set_copies },
 	{ "m", "priority", NULL, set_priority },
 	{ "m", "vault", NULL, set_vault },
 	{ "m", "return", NULL, set_vault },
 	{ "m", "uses", NULL, set_uses },
+	{ "ms", "cleaner", NULL, set_cleaner },
 };
 
 static const char *kind_word(char kind)
@@ -295,6 +328,7 @@ static const char *kind_word(char kind)
 	case 'l': return "a library";
 	case 'd': return "a drive";
 	case 'p': return "a pool";
+	case 's': return "an empty slot";
 	default: return "a cartridge";
 	}
 }
@@ -319,6 +353,10 @@ static int find_target(struct rsmfs_request *request, struct target *target, str
 		return rsmfs_object_drive(request, target->operand, &target->drive, err);
 	}
 	r = rsmfs_object_find(request, target->operand, &object, err);
+	if (r == -ENOMEDIUM && !strncmp(target->operand, "slot:", 5)) {
+		target->kind = 's';
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	if (object.is_pool) {

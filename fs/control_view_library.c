@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cleaner.h"
 #include "fs/control_request.h"
 
 int rsmfs_view_libraries(struct rsmfs_request *request, struct rsm_err *err)
@@ -146,7 +147,7 @@ int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err)
 }
 
 static int view_element(struct rsmfs_request *request, const struct rsm_library_status *library,
-			const struct rsm_element *element, struct rsm_err *err)
+			const struct rsm_element *element, uint32_t cleaners, struct rsm_err *err)
 {
 	bool port = element->type == RSM_ELEMENT_IMPORT_EXPORT;
 	RSM_FREE char *path = NULL;
@@ -171,6 +172,7 @@ static int view_element(struct rsmfs_request *request, const struct rsm_library_
 	rsmfs_row_text(request, path);
 	rsmfs_row_signed(request, library->id);
 	rsmfs_row_text(request, library->source);
+	rsmfs_row_number(request, medium.cleaner || (!port && element->address == cleaners));
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -179,13 +181,16 @@ static int view_elements(struct rsmfs_request *request, const struct rsm_library
 			 struct rsm_err *err)
 {
 	RSM_FREE struct rsm_element *elements = NULL;
+	uint32_t cleaners = 0;
 	size_t count = 0;
 	int r = rsm_manager_elements(request->manager, library->id, &elements, &count, err);
 
+	if (r == 0)
+		r = rsm_cleaner_slot(request->catalog, library->id, &cleaners, err);
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (elements[i].type == RSM_ELEMENT_STORAGE ||
 		    elements[i].type == RSM_ELEMENT_IMPORT_EXPORT)
-			r = view_element(request, library, &elements[i], err);
+			r = view_element(request, library, &elements[i], cleaners, err);
 	return r;
 }
 
@@ -199,9 +204,9 @@ int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err)
 		return r;
 	rsmfs_request_table(request, "table", "slots",
 			    count > 1 ? "element:n\ttype:s\tstate:s\tfull:B\tbarcode:s\tpath:"
-					"s\tlibrary:n\tsource:s"
+					"s\tlibrary:n\tsource:s\tcleaner:B"
 				      : "element:n\ttype:s\tstate:s\tfull:B\tbarcode:s\tpath:"
-					"s\tlibrary:N\tsource:S");
+					"s\tlibrary:N\tsource:S\tcleaner:B");
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (!request->library || libraries[i].id == request->library)
 			r = view_elements(request, &libraries[i], err);

@@ -434,9 +434,18 @@ static void set_times(const struct rsmfs_call *call, struct timespec *modified,
 		*modified = call->attr.st_mtim;
 }
 
+static bool sets_modified(const struct rsmfs_call *call)
+{
+	return call->flags & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW);
+}
+
 static int setattr_pool(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_pool *pool,
 			struct rsm_err *err)
 {
+	unsigned what = (call->flags & FUSE_SET_ATTR_MODE ? RSM_POOL_SET_MODE : 0) |
+			(call->flags & FUSE_SET_ATTR_UID ? RSM_POOL_SET_OWNER : 0) |
+			(call->flags & FUSE_SET_ATTR_GID ? RSM_POOL_SET_GROUP : 0) |
+			(sets_modified(call) ? RSM_POOL_SET_MODIFIED : 0);
 	int r = rsmfs_get_pool(fs, call->place.id, pool, err);
 
 	if (r < 0)
@@ -451,7 +460,7 @@ static int setattr_pool(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_po
 	if (call->flags & FUSE_SET_ATTR_GID)
 		pool->group = call->attr.st_gid;
 	set_times(call, &pool->modified, &pool->changed);
-	r = rsm_pool_update(rsm_manager_catalog(fs->manager), pool, err);
+	r = rsm_pool_change(rsm_manager_catalog(fs->manager), pool, what, err);
 	if (r == 0 && (call->flags & FUSE_SET_ATTR_MODE))
 		r = chmod_acl(fs, 'p', pool->id, pool->mode, err);
 	if (r == 0)
@@ -462,6 +471,10 @@ static int setattr_pool(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_po
 int rsmfs_medium_setattr(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_medium *medium,
 			 struct rsm_err *err)
 {
+	unsigned what = (call->flags & FUSE_SET_ATTR_MODE ? RSM_MEDIUM_SET_MODE : 0) |
+			(call->flags & FUSE_SET_ATTR_UID ? RSM_MEDIUM_SET_OWNER : 0) |
+			(call->flags & FUSE_SET_ATTR_GID ? RSM_MEDIUM_SET_GROUP : 0) |
+			(sets_modified(call) ? RSM_MEDIUM_SET_MODIFIED : 0);
 	int r;
 
 	if (!rsmfs_is_allocated(medium))
@@ -474,7 +487,7 @@ int rsmfs_medium_setattr(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_m
 	if (call->flags & FUSE_SET_ATTR_GID)
 		medium->group = call->attr.st_gid;
 	set_times(call, &medium->modified, &medium->changed);
-	r = rsm_manager_update_medium(fs->manager, medium, err);
+	r = rsm_manager_update_medium(fs->manager, medium, what, err);
 	if (r == 0 && (call->flags & FUSE_SET_ATTR_MODE))
 		r = chmod_acl(fs, 'm', medium->id, medium->mode, err);
 	return r;

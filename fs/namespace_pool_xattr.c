@@ -173,7 +173,7 @@ int rsmfs_medium_set_virtual(struct rsmfs *fs, struct rsmfs_call *call, struct r
 	if (priority > medium->priority && !rsmfs_is_admin(fs, call->req))
 		return rsm_err_set(err, EPERM, "only an administrator raises a priority");
 	medium->priority = (int32_t)priority;
-	return rsm_manager_update_medium(fs->manager, medium, err);
+	return rsm_manager_update_medium(fs->manager, medium, RSM_MEDIUM_SET_PRIORITY, err);
 }
 
 /* ---- ACLs of pools and cartridges, in the catalogue ---- */
@@ -218,8 +218,8 @@ int rsmfs_medium_set_acl(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_m
 	if (r < 0)
 		return r;
 	medium->mode = mode;
-	clock_gettime(CLOCK_REALTIME, &medium->changed);
-	return rsm_manager_update_medium(fs->manager, medium, err);
+	return rsm_manager_update_medium(fs->manager, medium, changed ? RSM_MEDIUM_SET_MODE : 0,
+					 err);
 }
 
 /* ---- pools ---- */
@@ -265,6 +265,7 @@ static bool value_is(const struct rsmfs_call *call, const char *word)
 static int set_virtual(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_pool *pool,
 		       struct rsm_err *err)
 {
+	unsigned what = 0;
 	int64_t number;
 	int r = 0, which = find_name(pool_names, P_COUNT, call->name + strlen("user.rsm."));
 
@@ -282,12 +283,14 @@ static int set_virtual(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_poo
 			return rsm_err_set(err, EINVAL, "%s: media or pools is expected",
 					   call->name);
 		pool->holds = value_is(call, "pools") ? RSM_POOL_HOLDS_POOLS : RSM_POOL_HOLDS_MEDIA;
+		what = RSM_POOL_SET_HOLDS;
 		break;
 	case P_MEDIA_TYPE:
 		if (call->size >= sizeof(pool->media_type) || memchr(call->data, '\0', call->size))
 			return rsm_err_set(err, EINVAL, "%s: no such media type", call->name);
 		snprintf(pool->media_type, sizeof(pool->media_type), "%.*s", (int)call->size,
 			 (const char *)call->data);
+		what = RSM_POOL_SET_TYPE;
 		break;
 	case P_DRAW:
 	case P_RETURN:
@@ -295,6 +298,7 @@ static int set_virtual(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_poo
 		if (r < 0)
 			return r;
 		*(which == P_DRAW ? &pool->draw_from_free : &pool->return_to_free) = number;
+		what = which == P_DRAW ? RSM_POOL_SET_DRAW : RSM_POOL_SET_RETURN;
 		break;
 	case P_COPIES:
 		r = parse_value(call, 1, RSM_COPIES_MOST, &number, err);
@@ -310,8 +314,9 @@ static int set_virtual(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_poo
 			return r;
 		*(which == P_LIMIT ? &pool->allocation_limit : &pool->max_allocations) =
 			(uint32_t)number;
+		what = which == P_LIMIT ? RSM_POOL_SET_LIMIT : RSM_POOL_SET_MAX;
 	}
-	r = rsm_pool_update(rsm_manager_catalog(fs->manager), pool, err);
+	r = rsm_pool_change(rsm_manager_catalog(fs->manager), pool, what, err);
 	if (r == 0)
 		rsm_manager_pools_changed(fs->manager);
 	return r;
@@ -351,8 +356,8 @@ static int change(struct rsmfs *fs, struct rsmfs_call *call, struct rsm_err *err
 		r = set_acl(fs, call, 'p', pool.id, &mode, &changed, err);
 		if (r == 0 && changed) {
 			pool.mode = mode;
-			clock_gettime(CLOCK_REALTIME, &pool.changed);
-			r = rsm_pool_update(rsm_manager_catalog(fs->manager), &pool, err);
+			r = rsm_pool_change(rsm_manager_catalog(fs->manager), &pool,
+					    RSM_POOL_SET_MODE, err);
 		}
 	}
 	if (r == 0)

@@ -111,10 +111,11 @@ _rsm()
 				words=$'computer\n'"$(_rsm_view pools 1)"$'\n'"$(_rsm_view media 1)"
 				words+=$'\n'"$(_rsm_view media 2)"$'\n'"$(_rsm_view drives 1 | sed 's/^/drive:/')"
 				words+=$'\n'"$(_rsm_view libraries 1 | sed 's/^/library:/')"
+				words+=$'\n'"$(_rsm_view slots 1 | sed 's/^/slot:/')"
 			else
 				words=$'description=\nenabled=\npriority=\ndraw_from_free=\nreturn_to_free='
 				words+=$'\nallocation_limit=\nmax_allocations=\nholds=\nmedia_type='
-				words+=$'\nkeep_items=\nkeep_failed_items=\nkeep_requests=\ncopies=\nvault=\nreturn=\nuses='
+				words+=$'\nkeep_items=\nkeep_failed_items=\nkeep_requests=\ncopies=\nvault=\nreturn=\nuses=\ncleaner='
 			fi
 			;;
 		refresh)

@@ -288,7 +288,7 @@ const struct rsmfs_verb rsmfs_verbs[] = {
 	  2,
 	  RSMFS_VERB_OPERANDS,
 	  false,
-	  "sets attributes of a pool, a cartridge, drive:N, library:N or computer",
+	  "sets attributes of a pool, a cartridge, drive:N, slot:N, library:N or computer",
 	  {} },
 	{ "refresh",
 	  "[PATH | library:N | TYPE]",

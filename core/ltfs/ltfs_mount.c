@@ -474,6 +474,20 @@ static int load_current(struct rsm_ltfs_volume *ltfs, int which, struct rsm_inde
 	return r > 0 ? -EBADMSG : r;
 }
 
+/* A tree that goes back to an older index: a copy may have what it has not (copy_survey.c). */
+static int note_going_back(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index_header *header,
+			   struct rsm_err *err)
+{
+	struct rsm_volume_index *index = rsm_content_index(ltfs->content);
+	uint64_t known;
+	int r = rsm_volume_index_get_number(index, "generation", &known, 0, err);
+
+	if (r < 0 || (is_of_volume(ltfs) && header->generation > known) ||
+	    same_index(index, "generation", "update_time", header))
+		return r;
+	return rsm_volume_index_set_fact(index, RSM_INDEX_FACT_FOLLOWED, NULL, err);
+}
+
 static int reload(struct rsm_ltfs_volume *ltfs, int which, struct rsm_ltfs_index_header *header,
 		  struct rsm_text *ret_conflicts, struct rsm_err *err)
 {
@@ -488,6 +502,8 @@ static int reload(struct rsm_ltfs_volume *ltfs, int which, struct rsm_ltfs_index
 	r = load_current(ltfs, which, loader, header, err);
 	if (r == 0)
 		r = rsm_index_loader_finish(loader, header->highest_uid, err);
+	if (r == 0)
+		r = note_going_back(ltfs, header, err);
 	if (r)
 		return r;
 	r = rsm_content_replace(ltfs->content, RSM_STEAL(loader), ret_conflicts, err);

@@ -22,6 +22,7 @@ struct world {
 	struct rsm_err err;
 	unsigned dismount_delay_s, migrate_delay_ms;	  /* 0, and 20 */
 	uint64_t staging_limit, stream_size, index_bytes; /* 0: the default */
+	unsigned label_page; /* 0: the default */
 	enum rsm_digest_kind hash;
 	atomic_uint rooms; /* how often there was room again */
 };
@@ -41,6 +42,7 @@ static inline void world_start(struct world *world)
 		.dismount_delay_s = world->dismount_delay_s,
 		.migrate_delay_ms = world->migrate_delay_ms ? world->migrate_delay_ms : 20,
 		.label_delay_ms = 600000,
+		.label_page = world->label_page,
 		.index_interval_s = 300,
 		.staging_limit = world->staging_limit,
 		.stream_size = world->stream_size,

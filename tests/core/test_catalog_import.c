@@ -143,6 +143,7 @@ static void a_medium_wins_over_an_old_backup(void **state)
 					    .name = "friday",
 					    .state = "complete",
 					    .lmid = LMID_A };
+	uint32_t generation;
 
 	given_free_cartridges(f, 2);
 	before = given_allocated(f, given_pool(f, "Backup").id, "monday");
@@ -154,10 +155,12 @@ static void a_medium_wins_over_an_old_backup(void **state)
 	after = medium_of(f, before.barcode);
 	assert_int_equal(after.location, RSM_AT_SLOT);
 	assert_true(rsm_medium_is_doubtful(f->catalog, after.id));
+	generation = after.format_generation;
 
 	found.volume_uuid = before.volume_uuid;
 	identify(f, after.id, &found, &after);
 
+	assert_int_equal(after.format_generation, generation); /* its files are the same */
 	assert_string_equal(after.name, "friday");
 	assert_string_equal(after.lmid, LMID_A);
 	assert_int_equal(after.state, RSM_MEDIUM_COMPLETE);
@@ -257,6 +260,7 @@ static void an_imported_volume_is_its_owners_again(void **state)
 	struct rsm_identification found = { .identity = RSM_IS_LTFS, .label_type = "LTFS" };
 	struct rsm_medium before, after;
 	struct rsm_catalog_import result;
+	uint32_t generation;
 
 	given_free_cartridges(f, 1);
 	before = given_allocated(f, given_pool(f, "Backup").id, "monday");
@@ -267,11 +271,14 @@ static void an_imported_volume_is_its_owners_again(void **state)
 	found.volume_uuid = before.volume_uuid;
 	identify(f, medium_of(f, "A00001L8").id, &found, &after);
 	assert_int_equal(after.state, RSM_MEDIUM_IMPORT);
+	generation = after.format_generation;
 
 	assert_done(import(f, "backup", &result), &f->err);
 
 	assert_int_equal(result.media_taken, 1);
 	after = medium_of(f, "A00001L8");
+	/* whoever walks through it just now goes on with the same files */
+	assert_int_equal(after.format_generation, generation);
 	assert_string_equal(after.lmid, before.lmid);
 	assert_string_equal(after.name, "monday");
 	assert_int_equal(after.label_work, RSM_LABEL_UPDATE);

@@ -82,7 +82,7 @@ static struct rsm_node node_of(struct world *world, int64_t medium, const char *
 		r = rsm_content_lookup(content, node.id, name, &node, &world->err);
 	rsm_manager_content_unref(world->manager, content);
 	if (r != 0)
-		node.id = 0;
+		node.id = node.size = 0;
 	return node;
 }
 
@@ -338,6 +338,140 @@ static void a_copy_is_one_again_when_the_catalogue_was_lost(void **state)
 	expect_file(world, first, "file", 1500000, 7);
 }
 
+/* The medium as it is now, beside the library; and back. Nothing has it open. */
+static void lay_by(struct world *world, const char *barcode, unsigned slot, bool back)
+{
+	char here[160], there[160], command[512];
+
+	snprintf(here, sizeof here, "%s/slots/%u/%s", world->folder, slot, barcode);
+	snprintf(there, sizeof there, "%s/laid-by", world->folder);
+	snprintf(command, sizeof command, "rm -rf %s && cp -a %s %s", back ? here : there,
+		 back ? there : here, back ? here : there);
+	assert_int_equal(system(command), 0);
+}
+
+/* As soon as the copy has that; before, nobody may have noticed that the first one has it. */
+static int64_t await_on_copy(struct world *world, int64_t first, const char *name, uint64_t size)
+{
+	struct rsm_copy pair = { 0 };
+
+	for (int i = 0; i < 500; i++) {
+		(void)state_of(world, first, &pair);
+		if (node_of(world, pair.copy, "", name).size == size)
+			return await_step(world, first);
+		usleep(10000);
+	}
+	fail_msg("the copy has no %s", name);
+	return 0;
+}
+
+static void remove_file(struct world *world, int64_t medium, const char *name)
+{
+	struct rsm_content *content = content_of(world, medium);
+
+	assert_done(rsm_content_remove(content, RSM_NODE_ROOT, name, false, &world->err),
+		    &world->err);
+	rsm_manager_content_unref(world->manager, content);
+}
+
+/* Its newest indexes cannot be read any more, as far as anybody can tell. */
+static void first_falls_back(struct world *world, bool staging_only)
+{
+	int64_t first = given_cartridge(world, given_doubled_pool(world, "Backup"), "monday");
+	struct rsm_medium medium;
+	struct rsm_content *content;
+	struct rsm_node folder = { .kind = RSM_NODE_FOLDER, .mode = 0755 };
+	char path[128];
+
+	write_file(world, first, "stays", 300000, 1);
+	write_file(world, first, "rewritten", 300000, 2);
+	await_step(world, first);
+	sync_all(world);
+	go_home(world, first);
+	medium = medium_of(world, first);
+	world_stop(world);
+	lay_by(world, medium.barcode, medium.element, false);
+	world_start(world);
+	content = content_of(world, first);
+	assert_done(rsm_content_make(content, RSM_NODE_ROOT, "folder", &folder, NULL, &world->err),
+		    &world->err);
+	rsm_manager_content_unref(world->manager, content);
+	write_file(world, first, "newer", 300000, 3);
+	remove_file(world, first, "rewritten");
+	write_file(world, first, "rewritten", 200000, 4);
+	await_on_copy(world, first, "rewritten", 200000);
+	sync_all(world);
+	go_home(world, first);
+	world_stop(world);
+	lay_by(world, medium.barcode, medium.element, true);
+	if (staging_only) {
+		snprintf(path, sizeof path, "%s/staging", world->folder);
+		assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
+	}
+	world_start(world);
+}
+
+static void expect_nothing_lost(struct world *world, int64_t first, int64_t copy)
+{
+	expect_file(world, first, "stays", 300000, 1);
+	expect_file(world, first, "rewritten", 300000, 2);
+	assert_int_equal(node_of(world, first, "", "newer").id, 0);
+	expect_file(world, copy, "stays", 300000, 1);
+	expect_file(world, copy, "newer", 300000, 3);
+	expect_file(world, copy, "rewritten~kept", 200000, 4);
+	expect_file(world, copy, "rewritten", 300000, 2);
+	assert_int_not_equal(node_of(world, copy, "", "folder").id, 0);
+}
+
+/* What the first one has lost is on the copy; what is done to the first one from now on follows. */
+static void a_first_that_lost_its_newest_index_takes_nothing_from_its_copy(void **state)
+{
+	struct world *world = *state;
+	int64_t first, copy;
+
+	first_falls_back(world, false);
+	lose_catalogue(world);
+	first = found(world, "monday");
+	copy = await_step(world, first);
+	expect_nothing_lost(world, first, copy);
+
+	/* its number is that of one that is on the copy only */
+	write_file(world, first, "later", 100000, 5);
+	remove_file(world, first, "stays");
+	write_file(world, first, "newer", 100000, 6);
+	copy = await_on_copy(world, first, "newer", 100000);
+	expect_file(world, copy, "later", 100000, 5);
+	expect_file(world, copy, "newer", 100000, 6);
+	expect_file(world, copy, "newer~kept", 300000, 3);
+	assert_int_equal(node_of(world, copy, "", "stays").id, 0);
+	assert_int_not_equal(node_of(world, copy, "", "folder").id, 0);
+
+	/* and once more */
+	sync_all(world);
+	lose_catalogue(world);
+	copy = await_step(world, found(world, "monday"));
+	expect_file(world, copy, "newer~kept", 300000, 3);
+	expect_file(world, copy, "rewritten~kept", 200000, 4);
+}
+
+static void a_lost_staging_area_takes_nothing_from_the_copy(void **state)
+{
+	struct world *world = *state;
+	struct rsm_copy pair;
+	int64_t first, both[2];
+
+	first_falls_back(world, true);
+	first = found(world, "monday");
+	assert_done(rsm_copy_find(catalog_of(world), first, &pair, &world->err), &world->err);
+	both[0] = first;
+	both[1] = pair.copy;
+	assert_done(rsm_manager_mount_wait(world->manager, both, 2, 0, 0, 0, 10000, 0, NULL,
+					   &world->err),
+		    &world->err);
+	await_on_copy(world, first, "rewritten", 300000);
+	expect_nothing_lost(world, first, pair.copy);
+}
+
 static void a_copy_stands_for_a_first_that_is_nowhere(void **state)
 {
 	struct world *world = *state;
@@ -533,6 +667,8 @@ int main(int argc, char **argv)
 		EACH(a_damaged_file_is_read_from_the_copy),
 		EACH(a_deallocation_releases_both),
 		EACH(a_copy_is_one_again_when_the_catalogue_was_lost),
+		EACH(a_first_that_lost_its_newest_index_takes_nothing_from_its_copy),
+		EACH(a_lost_staging_area_takes_nothing_from_the_copy),
 		EACH(a_copy_stands_for_a_first_that_is_nowhere),
 		EACH(a_death_between_the_two_is_caught_up_with),
 		EACH(a_first_that_is_ejected_in_the_midst_keeps_no_other_from_its_copy),

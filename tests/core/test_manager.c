@@ -140,6 +140,49 @@ static void what_comes_while_a_cartridge_is_deallocated_is_refused_or_keeps_it(v
 	assert_int_equal(kept + refused, 20);
 }
 
+/* The worker is about to write a last index when the medium gets its next owner. */
+static void what_one_owner_had_never_bears_the_name_of_the_next(void **state)
+{
+	struct world *world = *state;
+	struct rsm_allocation next = { .pool = given_pool(world, "Other"),
+				       .name = "next",
+				       .mode = 0755 };
+	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
+	struct rsm_catalog *catalog = rsm_manager_catalog(world->manager);
+	struct rsm_medium_use use = { .staged_files = 1 };
+	struct rsm_medium now;
+	struct rsm_pool pool;
+	char path[128];
+
+	assert_done(rsm_manager_mount_wait(world->manager, &medium, 1, RSM_MOUNT_HOLD, 0, 0, 10000,
+					   0, NULL, &world->err),
+		    &world->err);
+	write_file(world, medium, "secret", 3000, 1);
+	for (int i = 0; i < 500 && use.staged_files; i++) {
+		usleep(10000);
+		assert_done(rsm_manager_medium_use(world->manager, medium, &use, &world->err),
+			    &world->err);
+	}
+	assert_int_equal(use.staged_files, 0);
+	/* as it is in the catalogue before the worker hears of it */
+	assert_done(rsm_deallocate(catalog, medium, true, NULL, &world->err), &world->err);
+	next.medium = medium;
+	assert_done(rsm_allocate(catalog, &next, &now, &world->err), &world->err);
+	world_stop(world);
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", world->folder, i ? "catalog" : "staging");
+		assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
+	}
+	world_start(world);
+	assert_done(
+		rsm_manager_inventory_wait(world->manager, 0, true, NULL, NULL, NULL, &world->err),
+		&world->err);
+	catalog = rsm_manager_catalog(world->manager);
+	assert_int_equal(rsm_pool_find(catalog, RSM_POOL_TOP, "Other", &pool, &world->err),
+			 RSM_POOL_ABSENT);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_new_library_has_its_cartridges_in_free, world_new,
 					world_free),
@@ -154,5 +197,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		what_comes_while_a_cartridge_is_deallocated_is_refused_or_keeps_it, world_new,
 		world_free),
+	cmocka_unit_test_setup_teardown(what_one_owner_had_never_bears_the_name_of_the_next,
+					world_new, world_free),
 };
 RSM_TEST_MAIN(tests)

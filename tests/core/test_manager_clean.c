@@ -263,6 +263,49 @@ static void a_cleaner_left_in_a_drive_goes_home_at_the_next_start(void **state)
 	assert_int_equal(drive_of(world, 256).cleaned, 0);
 }
 
+/* Nobody else is put there, not even whose home it was. */
+static void the_cleaners_slot_is_left_to_it(void **state)
+{
+	struct world *world = *state;
+	struct rsm_library *library = &world->manager->libraries[0];
+	struct rsm_medium one, now;
+	uint32_t slot;
+
+	assert_done(rsm_medium_find_barcode(rsm_manager_catalog(world->manager), "A00001L8", &one,
+					    &world->err),
+		    &world->err);
+	/* it has been read: it is for data */
+	assert_int_equal(rsm_manager_set_cleaner_slot(world->manager, library->id, one.element,
+						      true, &world->err),
+			 -EMEDIUMTYPE);
+	mount_in(world, one.id, 256);
+	assert_done(rsm_manager_set_cleaner_slot(world->manager, library->id, one.home_slot, true,
+						 &world->err),
+		    &world->err);
+	assert_int_equal(
+		rsm_manager_set_cleaner_slot(world->manager, library->id, 1, true, &world->err),
+		-ENXIO);
+	dismount(world, one.id);
+	now = barcode_of(world, "A00001L8");
+	assert_int_equal(now.location, RSM_AT_SLOT);
+	assert_int_not_equal(now.element, one.home_slot);
+
+	/* over a restart as well, and until it is given up */
+	world_stop(world);
+	world_start(world);
+	library = &world->manager->libraries[0];
+	assert_done(rsm_cleaner_slot(rsm_manager_catalog(world->manager), library->id, &slot,
+				     &world->err),
+		    &world->err);
+	assert_int_equal(slot, one.home_slot);
+	assert_done(
+		rsm_manager_set_cleaner_slot(world->manager, library->id, slot, false, &world->err),
+		&world->err);
+	assert_int_equal(
+		rsm_manager_set_cleaner_slot(world->manager, library->id, slot, false, &world->err),
+		-ENOENT);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
 static const struct CMUnitTest tests[] = {
 	T(a_drive_is_cleaned_and_the_uses_are_counted),
@@ -271,6 +314,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_cleaning_that_waits_can_be_cancelled),
 	T(a_drive_that_asks_for_it_is_cleaned_by_itself),
 	T(without_autoclean_a_drive_only_says_so),
+	T(the_cleaners_slot_is_left_to_it),
 	T(a_cleaner_left_in_a_drive_goes_home_at_the_next_start),
 };
 RSM_TEST_MAIN(tests)

@@ -258,8 +258,8 @@ static void a_death_with_a_cartridge_in_the_drive_leaves_it_to_be_identified(voi
 	expect_file(world, a, "file", 5000, 7);
 }
 
-/* Its memory has neither barcode nor serial number any more: the volume's label is left. */
-static void forget_memory(struct world *world, const char *barcode)
+/* Its memory has them no more. */
+static void forget_memory(struct world *world, const char *barcode, const char *attributes)
 {
 	char command[512];
 
@@ -267,9 +267,9 @@ static void forget_memory(struct world *world, const char *barcode)
 		 "python3 -c \"p='shelf/%s/partition0.mam';d=open(p,'rb').read();o=b'';i=0\n"
 		 "while i+5<=len(d):\n"
 		 " n=5+d[i+3]*256+d[i+4];k=d[i]*256+d[i+1]\n"
-		 " o+=b'' if k in (0x806,0x401) else d[i:i+n];i+=n\n"
+		 " o+=b'' if k in (%s) else d[i:i+n];i+=n\n"
 		 "open(p,'wb').write(o)\"",
-		 barcode);
+		 barcode, attributes);
 	in_folder(world, command);
 }
 
@@ -282,7 +282,8 @@ static void who_has_no_barcode_is_known_by_its_label(void **state)
 
 	put_in(world, "A00002L8");
 	await(world, "A00001L8", RSM_AT_OFFLINE);
-	forget_memory(world, "A00001L8");
+	/* neither barcode nor serial number: the volume's label is left */
+	forget_memory(world, "A00001L8", "0x806,0x401");
 	begin(&mounting, world, a);
 	await_asked(world, a, 1);
 	put_in(world, "A00001L8");
@@ -319,6 +320,49 @@ static void another_label_under_the_right_barcode_is_asked_again(void **state)
 	expect_file(world, a, "file", 5000, 7);
 }
 
+/* A maker gave one number twice, or none: another volume, whatever the number says. */
+static void a_number_that_two_have_makes_no_volume_anothers(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup");
+	int64_t a = given_written(world, pool, "A00001L8", "a");
+	struct rsm_medium m;
+
+	put_in(world, "A00002L8");
+	await(world, "A00001L8", RSM_AT_OFFLINE);
+	await(world, "A00002L8", RSM_AT_DRIVE);
+	m = barcode_of(world, "A00001L8");
+	{
+		char command[512];
+
+		/* as LTFS has it in labels and indexes; the numbers in its memory stay */
+		snprintf(command, sizeof command,
+			 "cp -r shelf/A00001L8 shelf/TWIN && sed -i "
+			 "s/%s/12345678-1234-4234-8234-123456789abc/g shelf/TWIN/*.tap",
+			 m.volume_uuid);
+		in_folder(world, command);
+		forget_memory(world, "TWIN", "0x806,");
+	}
+	put_in(world, "TWIN");
+	for (int i = 0; i < 500; i++) {
+		if (rsm_medium_find_uuid(rsm_manager_catalog(world->manager),
+					 "12345678-1234-4234-8234-123456789abc", &m,
+					 &world->err) == 0 &&
+		    m.location == RSM_AT_DRIVE)
+			break;
+		usleep(10000);
+	}
+	assert_int_equal(m.location, RSM_AT_DRIVE);
+	assert_int_not_equal(m.id, a);
+	m = barcode_of(world, "A00001L8");
+	assert_int_equal(m.id, a);
+	assert_int_equal(m.location, RSM_AT_OFFLINE);
+	assert_string_equal(m.health, "good");
+	put_in(world, "A00001L8");
+	await(world, "A00001L8", RSM_AT_DRIVE);
+	expect_file(world, a, "file", 5000, 7);
+}
+
 static void what_was_ejected_is_off_line_until_it_is_put_in_again(void **state)
 {
 	struct world *world = *state;
@@ -344,6 +388,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_death_with_a_cartridge_in_the_drive_leaves_it_to_be_identified),
 	T(who_has_no_barcode_is_known_by_its_label),
 	T(another_label_under_the_right_barcode_is_asked_again),
+	T(a_number_that_two_have_makes_no_volume_anothers),
 	T(what_was_ejected_is_off_line_until_it_is_put_in_again),
 };
 RSM_TEST_MAIN(tests)

@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "changer/emulator/emulator.h"
 #include "core/manager_private.h"
+#include "core/operator_request.h"
 #include "tests/core/manager_fixture.h"
 
 static const char *other_of(struct world *world)
@@ -290,6 +292,46 @@ static void events_tell_which_library(void **state)
 	assert_string_equal(found, "");
 }
 
+static int64_t raised(struct world *world, const struct rsm_operator_request *request)
+{
+	int64_t id;
+
+	assert_done(rsm_operator_request_raise(rsm_manager_catalog(world->manager), request, &id,
+					       &world->err),
+		    &world->err);
+	return id;
+}
+
+static void a_library_that_does_not_answer_is_no_answer_for_another(void **state)
+{
+	struct world *world = *state;
+	const struct rsm_emulator_fault fault = {
+		.opcode = 0xB8, .times = 100, .key = 0x04, .asc = 0x44
+	};
+	struct rsm_operator_request wanted = { .kind = RSM_REQUEST_MOVE_MEDIA, .text = "bring it" };
+	struct rsm_medium medium;
+	int64_t there, not_there;
+
+	assert_done(rsm_medium_find_barcode(rsm_manager_catalog(world->manager), "B00001L8",
+					    &medium, &world->err),
+		    &world->err);
+	wanted.medium = medium.id;
+	there = raised(world, &wanted);
+	wanted = (struct rsm_operator_request){ .kind = RSM_REQUEST_CLEANER,
+						.library = library_at(world, 1) };
+	not_there = raised(world, &wanted);
+	assert_done(rsm_emulator_inject(world->manager->libraries[0].hardware->emulator, &fault,
+					&world->err),
+		    &world->err);
+
+	assert_done(rsm_manager_satisfy_request(world->manager, there, NULL, &world->err),
+		    &world->err);
+	assert_int_equal(rsm_manager_satisfy_request(world->manager, not_there, NULL, &world->err),
+			 -EAGAIN);
+	/* and it is not concealed that not all of it was seen */
+	assert_non_null(strstr(world->err.msg, world->libraries[0]));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, two_libraries, free_libraries)
 static const struct CMUnitTest tests[] = {
 	T(a_pool_draws_from_every_library),
@@ -299,5 +341,6 @@ static const struct CMUnitTest tests[] = {
 	T(what_was_ejected_here_is_injected_there),
 	T(a_library_that_is_not_in_the_mount_is_off_line),
 	T(events_tell_which_library),
+	T(a_library_that_does_not_answer_is_no_answer_for_another),
 };
 RSM_TEST_MAIN(tests)

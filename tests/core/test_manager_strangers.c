@@ -128,6 +128,7 @@ static void given_two_without_barcodes(struct world *world, struct rsm_medium me
 	assert_done(rsm_file_remove_tree(world->err.msg, &world->err), &world->err);
 	move_folder(world, "slots/1001/A00001L8", "slots/1001/no label 1");
 	move_folder(world, "slots/1002/A00002L8", "slots/1002/no label 2");
+	move_folder(world, "slots/1003/A00003L8", "slots/1003/no label 3");
 	world_start(world);
 	allocation.pool = given_pool(world, "Backup");
 	wait_until_identified(world);
@@ -181,6 +182,54 @@ FAST_inventory_after_two_without_barcodes_changed_places_the_label_check_finds_b
 	assert_int_equal(count_events(world, "event=wrong_label", media[1].volume_uuid) > 0, 1);
 	expect_file(world, media[1].id, "file", 5000, 2);
 	expect_exchanged(world, media);
+}
+
+static void copy_tape(struct world *world, const char *from, const char *to)
+{
+	char command[400];
+
+	snprintf(command, sizeof command, "cd %s && cp '%s'/partition* '%s'/", world->folder, from,
+		 to);
+	assert_int_equal(system(command), 0);
+}
+
+/* They have not changed places: the one that is written to is where it is. */
+static void a_copy_takes_nothing_from_its_owner_in_another_drive(void **state)
+{
+	struct world *world = *state;
+	struct rsm_medium media[2], now, other;
+	char folders[2][64];
+
+	given_two_without_barcodes(world, media, folders);
+	copy_tape(world, folders[0], folders[1]);
+	copy_tape(world, folders[0], "slots/1003/no label 3"); /* a free one, as far as known */
+	assert_done(rsm_manager_mount_wait(world->manager, &media[0].id, 1, RSM_MOUNT_HOLD, 0, 0,
+					   10000, 0, NULL, &world->err),
+		    &world->err);
+	now = medium_of(world, media[0].id);
+	assert_int_equal(now.location, RSM_AT_DRIVE);
+	assert_true(try_read(world->manager, media[1].id, "file", 5000, 2, &world->err) < 0);
+	assert_done(rsm_manager_identify_slot(world->manager, 0, 1003, NULL, &other, &world->err),
+		    &world->err);
+	assert_int_equal(other.state, RSM_MEDIUM_IMPORT);
+	assert_true(other.duplicate);
+	wait_until_identified(world);
+
+	write_file(world, media[0].id, "later", 3000, 3);
+	assert_done(
+		rsm_manager_sync_wait(world->manager, media[0].id, NULL, NULL, NULL, &world->err),
+		&world->err);
+	other = medium_of(world, media[0].id);
+	assert_int_equal(other.location, RSM_AT_DRIVE);
+	assert_int_equal(other.element, now.element);
+	assert_done(
+		rsm_manager_dismount_wait(world->manager, media[0].id, false, NULL, &world->err),
+		&world->err);
+	wait_until_home(world);
+	assert_int_equal(medium_of(world, media[0].id).element, media[0].element);
+	expect_file(world, media[0].id, "later", 3000, 3);
+	assert_int_equal(medium_of(world, media[1].id).location, RSM_AT_OFFLINE);
+	assert_string_equal(medium_of(world, media[1].id).lmid, media[1].lmid);
 }
 
 /* Promise 11, with barcodes. */
@@ -393,6 +442,39 @@ static void a_free_label_takes_nothing_from_an_owner_whose_staged_files_are_not_
 	assert_int_equal(count_events(world, "event=wrong_label", monday.volume_uuid), 1);
 }
 
+/* He has nothing staged yet; a moment later he may, and it would be lost with his allocation. */
+static void a_free_label_takes_nothing_from_an_owner_who_is_writing(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup");
+	struct rsm_medium monday = medium_of(world, given_written(world, pool, "monday", 1)), found;
+	struct rsm_content *content;
+	struct rsm_open_file *file;
+	struct rsm_node node;
+	char folder[64];
+	bool keep;
+
+	wait_until_home(world);
+	monday = medium_of(world, monday.id);
+	folder_of(world, monday.id, folder);
+	exchange_tapes(world, folder, "slots/1002/A00002L8");
+	assert_done(rsm_manager_content(world->manager, monday.id, &content, &world->err),
+		    &world->err);
+	assert_done(rsm_content_lookup(content, RSM_NODE_ROOT, "file", &node, &world->err),
+		    &world->err);
+	assert_done(rsm_content_open(content, node.id, O_WRONLY, &file, &keep, &world->err),
+		    &world->err);
+	(void)!rsm_manager_identify_slot(world->manager, 0, monday.element, NULL, &found,
+					 &world->err);
+	assert_done(rsm_content_write_file(file, "more", 4, 0, &world->err), &world->err);
+	assert_done(rsm_content_flush_file(file, &world->err), &world->err);
+	rsm_content_release(file);
+	rsm_manager_content_unref(world->manager, content);
+	wait_until_home(world);
+	assert_string_equal(medium_of(world, monday.id).lmid, monday.lmid);
+	assert_string_equal(medium_of(world, monday.id).volume_uuid, monday.volume_uuid);
+}
+
 /* A format had been begun on the cartridge that was thought to be here; what is here is another's
  * volume, one label of which has gone.
  */
@@ -470,12 +552,14 @@ static const struct CMUnitTest tests[] = {
 	T(two_with_exchanged_barcodes_are_found_again),
 	T(a_stranger_in_the_place_of_a_cartridge_is_known_as_what_it_is),
 	T(FAST_inventory_after_two_without_barcodes_changed_places_the_label_check_finds_both),
+	T(a_copy_takes_nothing_from_its_owner_in_another_drive),
 	T(FAST_inventory_after_two_with_barcodes_changed_places_mounts_nothing),
 	T(two_drives_that_find_out_together_put_it_right_once),
 	T(a_barcode_alone_never_makes_rsmfs_write),
 	T(the_label_is_read_and_compared_before_the_first_write_after_every_load),
 	T(no_free_label_is_written_on_a_medium_whose_label_was_not_just_read),
 	T(a_free_label_takes_nothing_from_an_owner_whose_staged_files_are_not_known),
+	T(a_free_label_takes_nothing_from_an_owner_who_is_writing),
 	T(half_a_volume_of_somebody_elses_is_no_remains_of_ours),
 	T(deallocation_while_off_line_succeeds_and_what_returns_is_free),
 };

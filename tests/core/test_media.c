@@ -230,6 +230,40 @@ static void a_medium_goes_to_the_pool_of_its_type(void **state)
 	assert_string_equal(side(f, medium.id).media_type, medium.media_type);
 }
 
+/* ntmsapi ChangeNtmsMediaType. */
+static void a_person_says_the_type_that_nothing_else_tells(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_medium medium;
+	struct rsm_pool pool;
+
+	given_free_cartridges(f, 2);
+	assert_int_equal(rsm_medium_set_type(f->catalog, medium_of(f, "A00001L8").id, "LTO-7",
+					     &medium, &f->err),
+			 -EMEDIUMTYPE);
+	assert_done(rsm_catalog_run(f->catalog, &f->err,
+				    "UPDATE medium SET barcode = 'PLAIN' || id", ""),
+		    &f->err);
+	medium = medium_of(f, "PLAIN1");
+	assert_int_equal(rsm_medium_set_type(f->catalog, medium.id, "LTO-99", &medium, &f->err),
+			 -EINVAL);
+	assert_done(rsm_medium_set_type(f->catalog, medium.id, "LTO-7", &medium, &f->err), &f->err);
+	assert_string_equal(medium.media_type, "LTO-7");
+	assert_done(rsm_pool_get(f->catalog, medium.pool, &pool, &f->err), &f->err);
+	assert_string_equal(pool.name, "LTO-7");
+	assert_int_equal(pool.kind, RSM_POOL_SCRATCH);
+
+	/* a drive has the last word */
+	note(f, medium.id, "LTO-8", "");
+	assert_string_equal(medium_of(f, "PLAIN1").media_type, "LTO-8");
+	assert_int_equal(rsm_medium_set_type(f->catalog, medium.id, "LTO-7", &medium, &f->err),
+			 -EMEDIUMTYPE);
+	/* what is somebody's stays where it is */
+	assert_done(take(f, given_pool(f, "Backup").id, "x", RSM_SIDES_ANY, 0, &medium), &f->err);
+	assert_int_equal(rsm_medium_set_type(f->catalog, medium.id, "LTO-7", &medium, &f->err),
+			 -EBUSY);
+}
+
 static void a_cartridge_for_the_dense_format_is_what_its_barcode_says(void **state)
 {
 	struct fixture *f = *state;
@@ -382,17 +416,18 @@ static void a_catalogue_of_before_learns_all_of_it(void **state)
 	given_free_cartridges(f, 1);
 	{
 		RSM_LOCK_SCOPE(&f->catalog->lock);
-		assert_done(rsm_sqlite_exec(
-				    f->catalog->db,
-				    "DROP TABLE library_limit; DROP TRIGGER medium_retyped; DROP "
-				    "TRIGGER medium_cleans; DROP TRIGGER sides_stay_together; "
-				    "CREATE TRIGGER medium_fits_update AFTER UPDATE OF media_type, "
-				    "cleaner ON medium WHEN EXISTS (SELECT 1 FROM side_misplaced x "
-				    "JOIN side s ON s.id = x.id WHERE s.medium = NEW.id) BEGIN "
-				    "SELECT RAISE(ABORT, 'a medium in a pool that cannot hold "
-				    "it'); END",
-				    &f->err),
-			    &f->err);
+		assert_done(
+			rsm_sqlite_exec(
+				f->catalog->db,
+				"DROP TABLE library_limit; DROP TRIGGER medium_retyped; DROP "
+				"TRIGGER medium_cleans_or_not; DROP TRIGGER sides_stay_together; "
+				"CREATE TRIGGER medium_fits_update AFTER UPDATE OF media_type, "
+				"cleaner ON medium WHEN EXISTS (SELECT 1 FROM side_misplaced x "
+				"JOIN side s ON s.id = x.id WHERE s.medium = NEW.id) BEGIN "
+				"SELECT RAISE(ABORT, 'a medium in a pool that cannot hold "
+				"it'); END",
+				&f->err),
+			&f->err);
 	}
 	reopen(f);
 	note(f, medium_of(f, "A00001L8").id, "LTO-7", "");
@@ -411,6 +446,7 @@ static const struct CMUnitTest tests[] = {
 	T(both_sides_stay_in_one_pool_while_one_is_owned),
 	T(the_other_side_of_an_import_stays_an_import),
 	T(a_medium_goes_to_the_pool_of_its_type),
+	T(a_person_says_the_type_that_nothing_else_tells),
 	T(a_cartridge_for_the_dense_format_is_what_its_barcode_says),
 	T(the_id_of_a_side_follows_from_the_serial_number),
 	T(what_no_drive_writes_is_not_allocated),

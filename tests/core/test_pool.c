@@ -193,6 +193,48 @@ static void a_listing_goes_on_behind_a_name(void **state)
 	assert_string_equal(names, "cd");
 }
 
+/* Two commands that read the row at one moment. */
+static void two_who_set_different_attributes_lose_neither(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_medium one, other;
+	struct rsm_pool mine, yours;
+
+	given_free_cartridges(f, 2);
+	mine = yours = given_pool(f, "Backup");
+	mine.allocation_limit = 7;
+	yours.draw_from_free = false;
+	yours.mode = 0700;
+	assert_done(rsm_pool_change(f->catalog, &mine, RSM_POOL_SET_LIMIT, &f->err), &f->err);
+	assert_done(rsm_pool_change(f->catalog, &yours, RSM_POOL_SET_DRAW, &f->err), &f->err);
+	mine = pool_at(f, "Backup");
+	assert_int_equal(mine.allocation_limit, 7);
+	assert_false(mine.draw_from_free);
+	assert_int_not_equal(mine.mode, 0700);
+	assert_int_equal(yours.allocation_limit, 7); /* whoever changed it knows it all */
+	/* nor is the type undone that an allocation gave it meanwhile */
+	yours.draw_from_free = true;
+	assert_done(rsm_pool_change(f->catalog, &yours, RSM_POOL_SET_DRAW, &f->err), &f->err);
+	yours.media_type[0] = '\0';
+	one = other = given_allocated(f, mine.id, "monday");
+	assert_done(rsm_pool_change(f->catalog, &yours, RSM_POOL_SET_MAX, &f->err), &f->err);
+	assert_string_equal(pool_at(f, "Backup").media_type, one.media_type);
+
+	one.priority = 5;
+	other.mode = 0711;
+	assert_done(rsm_medium_change_logical(f->catalog, &one, RSM_MEDIUM_SET_PRIORITY, &f->err),
+		    &f->err);
+	assert_done(rsm_medium_change_logical(f->catalog, &other, RSM_MEDIUM_SET_MODE, &f->err),
+		    &f->err);
+	assert_int_equal(other.priority, 5);
+	assert_int_equal(other.mode, 0711);
+	/* what was meant for one allocation does not befall the next one */
+	assert_done(rsm_deallocate(f->catalog, one.id, false, NULL, &f->err), &f->err);
+	assert_int_equal(
+		rsm_medium_change_logical(f->catalog, &other, RSM_MEDIUM_SET_OWNER, &f->err),
+		-EINVAL);
+}
+
 static void attributes_are_kept_as_setxattr_says(void **state)
 {
 	struct fixture *f = *state;
@@ -238,6 +280,7 @@ int main(int argc, char **argv)
 		EACH(removing_a_pool_sends_available_media_home_to_free),
 		EACH(what_a_pool_holds_changes_only_while_it_is_empty),
 		EACH(a_listing_goes_on_behind_a_name),
+		EACH(two_who_set_different_attributes_lose_neither),
 		EACH(attributes_are_kept_as_setxattr_says),
 	};
 

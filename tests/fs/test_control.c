@@ -202,7 +202,9 @@ static void find_shows_to_others_only_what_ls_would(void **state)
 	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), medium, &row, &world->err),
 		    &world->err);
 	row.mode = 0700;
-	assert_done(rsm_manager_update_medium(world->manager, &row, &world->err), &world->err);
+	assert_done(
+		rsm_manager_update_medium(world->manager, &row, RSM_MEDIUM_SET_MODE, &world->err),
+		&world->err);
 	char *reply = ask(control, 1000, "find *.jpg");
 
 	assert_null(strstr(reply, "holiday"));

@@ -206,6 +206,75 @@ def two_of_one_barcode_one_without_and_a_cleaner(bench):
     expect("CLN002L1" not in names and "X00001L8" not in names, "in no pool", names)
 
 
+def put_in(mount, library, slot, barcode, **memory):
+    """As a person does it: whole, and at once."""
+    os.makedirs(os.path.join(library, "shelf"), exist_ok=True)
+    blank(library, "../shelf", barcode, **memory)
+    os.rename(os.path.join(library, "shelf", barcode), os.path.join(library, "slots", str(slot), barcode))
+    mount.rsm("inventory", "--fast")
+
+
+def slots(mount):
+    return {row["element"]: row for row in json.loads(mount.rsm("--json", "view", "slots").stdout)["slots"]}
+
+
+def refused(mount, *arguments):
+    result = mount.rsm(*arguments, check=False)
+    expect(result.returncode == 1, f"{arguments} was not refused")
+    return result.stderr
+
+
+@test()
+def a_person_says_what_no_barcode_tells(bench):
+    """A slot is the cleaner's; a cartridge is of a type that neither barcode nor drive tell."""
+    library = bench.library(drives=1, slots=8, ports=2, cartridges=2, capacity="200M")
+    shutil.rmtree(cartridge_folder(library, "CLN001L1"))
+    mount = bench.mount(library)
+    expect(not slots(mount)[1007]["cleaner"], "none is to begin with")
+    expect("there is no slot:1099" in refused(mount, "set", "slot:1099", "cleaner=1"), "no such slot")
+    expect("a drive has read it" in refused(mount, "set", "slot:1001", "cleaner=1"), "for data")
+    expect("slot 1007 is not the cleaner's" in refused(mount, "set", "slot:1007", "cleaner=0"), "not yet")
+    mount.rsm("set", "slot:1007", "cleaner=1")
+    expect(slots(mount)[1007]["cleaner"] and not slots(mount)[1006]["cleaner"], "that one is", slots(mount))
+    expect("slot 1007 is the cleaner's already" in refused(mount, "set", "slot:1006", "cleaner=1"), "one only")
+    expect("empty slot has no 'uses'" in refused(mount, "set", "slot:1007", "uses=3"), "it is empty")
+    # what comes there cleans, and no drive has to find that out
+    put_in(mount, library, 1007, "X00002L8", medium_type=1)
+    expect(media(mount)["X00002L8"]["state"] == "cleaner", "it is a cleaner")
+    expect("event=move" not in mount.rsm("log", "X00002L8").stdout, "it was never brought anywhere")
+    mount.rsm("set", "X00002L8", "uses=2")
+    mount.rsm("clean", "256")
+    expect(media(mount)["X00002L8"]["uses"] == 1, "it has cleaned")
+    expect(places(library)["X00002L8"] == "slots/1007", "and is back", places(library))
+    mount.unmount()
+
+    # a cartridge for data, by mistake
+    mount = bench.mount(library)
+    expect(slots(mount)[1007]["cleaner"], "it is the cleaner's for good")
+    shutil.rmtree(cartridge_folder(library, "X00002L8"))
+    put_in(mount, library, 1007, "D00001L8", density=0x5E)
+    expect(media(mount)["D00001L8"]["state"] == "cleaner", "it is thought to be one")
+    mount.rsm("set", "slot:1007", "cleaner=0")
+    wait_until("it is none", lambda: media(mount)["D00001L8"]["state"] == "unrecognized")
+    expect(not slots(mount)[1007]["cleaner"], "nor is the slot")
+    expect(os.path.isdir(mount / "Unrecognized/LTO-8/D00001L8"), "it is listed")
+
+    # types
+    expect("its barcode says that it is LTO-8" in refused(mount, "set", "D00001L8", "media_type=LTO-7"), "L8")
+    mount.rsm("disable", "drive", "256")
+    put_in(mount, library, 1006, "no barcode", density=0x5E)
+    expect("LTO-99 is no media type" in refused(mount, "set", "slot:1006", "media_type=LTO-99"), "no such type")
+    mount.rsm("set", "slot:1006", "media_type=LTO-7")
+    number = os.listdir(mount / "Unrecognized/LTO-7")
+    expect(len(number) == 1, "it is of that type now", number)
+    expect(rsm_xattr(mount / f"Unrecognized/LTO-7/{number[0]}", "media_type") == "LTO-7", "and says so")
+    mount.rsm("set", f"Unrecognized/LTO-7/{number[0]}", "media_type=LTO-8")
+    expect(os.listdir(mount / "Unrecognized/LTO-7") == [], "back again")
+    mount.rsm("enable", "drive", "256")
+    wait_until("a drive has told", lambda: media(mount)[number[0]]["state"] == "unrecognized")
+    expect("a drive says that it is LTO-8" in refused(mount, "set", number[0], "media_type=LTO-7"), "told")
+
+
 @test()
 def a_copy_of_a_volume_is_read_only(bench):
     library = bench.library(drives=2, slots=8, ports=2, cartridges=1, capacity="200M")
