@@ -149,6 +149,8 @@ static int open_virtual(struct rsm_hardware *hardware, const char *folder,
 			r = trace_if(options->trace, &transport, err);
 		if (r == 0)
 			r = rsm_medium_changer_new(transport, &hardware->changer, err);
+		if (r == 0)
+			r = rsm_medium_changer_learn_rotation(hardware->changer, err);
 	}
 	if (r < 0)
 		return r;
@@ -372,6 +374,8 @@ static int open_changer(struct rsm_hardware *hardware, const struct rsm_hardware
 	int r;
 
 	r = rsm_medium_changer_new(transport, &hardware->changer, err);
+	if (r == 0)
+		r = rsm_medium_changer_learn_rotation(hardware->changer, err);
 	if (r == 0)
 		r = list_bays(hardware, &bays, &count, err);
 	if (r < 0)
