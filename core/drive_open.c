@@ -340,6 +340,7 @@ static int look_again(struct rsm_drive_worker *worker, const struct rsm_cartridg
 	return r > 0 ? rsm_err_set(err, ENOENT, "it is not in the catalogue any more") : r;
 }
 
+/* Outcome RSM_OTHER_SIDE. */
 static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       struct rsm_err *err)
 {
@@ -365,6 +366,9 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	}
 	r = look_again(worker, cartridge, err);
 	if (r < 0)
+		return r;
+	r = rsm_drive_check_side(worker, &probe, err);
+	if (r != 0)
 		return r;
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
 		return rsm_drive_do_label_work(worker, cartridge, &probe, err);
@@ -431,6 +435,13 @@ int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	r = rsm_drive_load(worker, cartridge, err);
 	if (r == 0)
 		r = open_volume(worker, cartridge, err);
+	if (r == RSM_OTHER_SIDE) {
+		r = rsm_drive_turn_over(worker, cartridge, err);
+		if (r == 0)
+			r = open_volume(worker, cartridge, err);
+	}
+	if (r == RSM_OTHER_SIDE)
+		r = rsm_err_set(err, EIO, "it was turned over, and lies the other way round still");
 	if (r == 0) {
 		rsm_event_add(catalog_of(worker), "load", "medium", cartridge->barcode, "drive",
 			      worker->name, NULL);
@@ -461,6 +472,8 @@ int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	}
 	if (r == 0)
 		r = open_volume(worker, cartridge, err);
+	if (r == RSM_OTHER_SIDE)
+		r = rsm_err_set(err, EIO, "its other side is under the head");
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s in %s", cartridge->barcode, worker->name);
 	rsm_drive_note_status(worker, cartridge, false);

@@ -1,7 +1,8 @@
 /* drive_private.h - what the files of a drive worker share: drive_worker.c (the loop),
  * drive_fetch.c (in and out), drive_choose.c (what next), drive_step.c (the doing), drive_open.c
- * (opening it), drive_label.c (labels), drive_identify.c (what is on it), drive_robot.c (robot and
- * loading), drive_read.c (reads), drive_migrate.c (migration, commits).
+ * (opening it), drive_turn.c (the other side), drive_label.c (labels), drive_identify.c (what is on
+ * it), drive_robot.c (robot and loading), drive_read.c (reads), drive_migrate.c (migration,
+ * commits).
  */
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
@@ -234,6 +235,18 @@ void rsm_drive_adopt(struct rsm_drive_worker *worker);
 /* What lies in it but is not `wanted` (0: whatever it is) goes home. */
 RSM_MUST_CHECK int rsm_drive_clear(struct rsm_drive_worker *worker, int64_t wanted,
 				   struct rsm_err *err);
+
+/* ---- drive_turn.c: cartridges with two sides ---- */
+
+enum { RSM_OTHER_SIDE = 1 };
+/* Outcome OTHER_SIDE: by its label, or else by its memory, that is what is under the head, and the
+ * catalogue knows it now.
+ */
+RSM_MUST_CHECK int rsm_drive_check_side(struct rsm_drive_worker *worker,
+					const struct rsm_ltfs_probe *probe, struct rsm_err *err);
+/* Has it turned over, and loads it again. Nothing was written to it. */
+RSM_MUST_CHECK int rsm_drive_turn_over(struct rsm_drive_worker *worker,
+				       struct rsm_cartridge *cartridge, struct rsm_err *err);
 
 /* ---- drive_clean.c ---- */
 
