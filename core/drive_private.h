@@ -227,11 +227,6 @@ RSM_MUST_CHECK int rsm_drive_load(struct rsm_drive_worker *worker, struct rsm_ca
 /* Unloads and has the robot take it to its slot. What should be on the medium is. */
 RSM_MUST_CHECK int rsm_drive_take_home(struct rsm_drive_worker *worker,
 				       struct rsm_cartridge *cartridge, struct rsm_err *err);
-/* At start, before the threads: a cartridge that lies in the drive becomes the worker's; its thread
- * loads it first of all.
- */
-void rsm_drive_adopt(struct rsm_drive_worker *worker);
-
 /* What lies in it but is not `wanted` (0: whatever it is) goes home. */
 RSM_MUST_CHECK int rsm_drive_clear(struct rsm_drive_worker *worker, int64_t wanted,
 				   struct rsm_err *err);

@@ -251,7 +251,6 @@ int rsm_drive_worker_start(struct rsm_drive_worker *worker, struct rsm_err *err)
 
 	if (r < 0)
 		return r;
-	rsm_drive_adopt(worker);
 	r = pthread_create(&worker->thread, NULL, run, worker);
 	if (r != 0)
 		return rsm_err_set(err, r, "thread of %s: %s", worker->name, strerror(r));

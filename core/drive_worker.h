@@ -31,6 +31,10 @@ RSM_MUST_CHECK int rsm_drive_worker_new(struct rsm_manager *manager, struct rsm_
 					struct rsm_hardware_drive *hardware_drive, int64_t row,
 					bool enabled, struct rsm_drive_worker **ret_worker,
 					struct rsm_err *err);
+/* At start, before the first thread: a cartridge that lies in the drive becomes the worker's; its
+ * thread loads it first of all.
+ */
+void rsm_drive_adopt(struct rsm_drive_worker *worker);
 RSM_MUST_CHECK int rsm_drive_worker_start(struct rsm_drive_worker *worker, struct rsm_err *err);
 /* After manager->stopping was set: waits until the drive is empty. */
 void rsm_drive_worker_join(struct rsm_drive_worker *worker);

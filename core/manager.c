@@ -204,7 +204,8 @@ static const char not_allocated[] = "the cartridge is not allocated";
 
 static void refuse_by_state_locked(struct rsm_cartridge *cartridge, const struct rsm_medium *m)
 {
-	bool away = cartridge->library == 0; /* gone, or in a port for a person to take */
+	/* gone, or in a port for a person to take */
+	bool away = cartridge->library == 0 || m->location == RSM_AT_OFFLINE;
 	char reason[sizeof cartridge->reason] = "";
 	struct rsm_content *content = cartridge->content;
 
@@ -257,12 +258,20 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 	rsm_content_set_index_room(cartridge->content, index_room);
 }
 
-/* The catalogue knows since a moment ago whose it is, and its drive has not come to say so. */
-static void note_allocation(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
-			    const struct rsm_medium *medium)
+/* The catalogue knows since a moment ago whose it is, or that it is gone, and nobody has come to
+ * say so.
+ */
+static void note_news(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+		      const struct rsm_medium *medium)
 {
-	if (medium->state == RSM_MEDIUM_ALLOCATED &&
-	    rsm_content_refuses_for(cartridge->content, not_allocated))
+	bool gone = false;
+
+	if (medium->location == RSM_AT_OFFLINE) {
+		RSM_LOCK_SCOPE(&manager->lock);
+		gone = cartridge->library != 0 && !rsm_hand_waits_locked(cartridge);
+	}
+	if (gone || (medium->state == RSM_MEDIUM_ALLOCATED &&
+		     rsm_content_refuses_for(cartridge->content, not_allocated)))
 		rsm_manager_apply_state(manager, cartridge);
 }
 
@@ -310,7 +319,7 @@ int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
 		       : cartridge->state != RSM_CARTRIDGE_FETCHING)) {
 		*ret_content = cartridge->content;
 		rsm_mutex_unlock(&manager->lock);
-		note_allocation(manager, cartridge, &m);
+		note_news(manager, cartridge, &m);
 		return 0;
 	}
 	rsm_mutex_unlock(&manager->lock);
@@ -498,6 +507,9 @@ static int start(struct rsm_manager *manager, struct rsm_err *err)
 		rsm_manager_restore_catalog(manager);
 	if (r == 0)
 		r = resume_work(manager, err);
+	/* before the first of them looks for work: it would fetch what lies in another's drive */
+	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)
+		rsm_drive_adopt(manager->workers[i]);
 	for (size_t i = 0; r == 0 && i < manager->worker_count; i++)
 		r = rsm_drive_worker_start(manager->workers[i], err);
 	if (r < 0)

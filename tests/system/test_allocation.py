@@ -239,8 +239,9 @@ def an_off_line_medium_that_nobody_owns_can_be_forgotten(bench):
     library = bench.library(cartridges=3)
     mount = bench.mount(library)
     os.makedirs(mount / "P/a")
-    result = mount.rsm("forget", "A00002L8", check=False)
-    expect(result.returncode == 1 and "in the library" in result.stderr, result.stderr)
+    wait_until("it is identified", lambda: len(os.listdir(mount / "Free/LTO-8")) == 2)
+    wait_until("what is in the library is not forgotten", lambda: "in the library" in mount.rsm(
+        "forget", "A00002L8", check=False).stderr)
     for barcode in ("A00002L8", rsm_xattr(mount / "P/a", "barcode")):
         given_one_on_the_shelf(bench, library, barcode)
     wait_until("they are off-line", lambda: rsm_xattr(mount / "P/a", "location") == "offline")

@@ -218,7 +218,7 @@ def things_that_do_not_belong(bench):
     write_file(f"{library}/readme", b"mine")
     before = digest(f"{library}/slots")
     mount = bench.mount(library)
-    expect(len(os.listdir(mount / "Free/LTO-8")) >= 15, os.listdir(mount / "Free/LTO-8"))
+    wait_until("all are identified", lambda: len(os.listdir(mount / "Free/LTO-8")) >= 15)
     mount.unmount()
     expect(digest(f"{library}/slots") == before, "something was changed")
 

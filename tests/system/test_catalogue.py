@@ -112,6 +112,7 @@ def an_export_brings_back_what_media_cannot_tell(bench):
     backup = bench.path("backup.db")
     mount.rsm("export", backup)
     mount.rsm("export", str(mount / "P/here/catalogue.db"))
+    mount.rsm("sync")
     for file in (backup, mount / "P/here/catalogue.db"):
         shutil.copy(file, bench.path("look.db"))
         with sqlite3.connect(bench.path("look.db")) as db:
