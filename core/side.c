@@ -13,7 +13,7 @@
 static int add_locked(struct rsm_catalog *catalog, int64_t id, bool unseen, int64_t *ret_side,
 		      struct rsm_err *err)
 {
-	char guid[RSM_GUID_SIZE], wanted[RSM_NAME_SIZE], first[RSM_NAME_SIZE], other[RSM_NAME_SIZE];
+	char guid[RSM_GUID_SIZE];
 	struct rsm_medium medium;
 	struct rsm_pool pool;
 	int64_t count;
@@ -35,24 +35,17 @@ static int add_locked(struct rsm_catalog *catalog, int64_t id, bool unseen, int6
 		return r;
 	/* what is to be free is; elsewhere nobody has looked at it yet */
 	labelled = pool.kind == RSM_POOL_SCRATCH || (!unseen && pool.kind == RSM_POOL_APPLICATION);
-	snprintf(wanted, sizeof wanted, "%.200s.A", medium.shown);
-	r = rsm_medium_free_shown_locked(catalog, wanted, first, err);
-	snprintf(wanted, sizeof wanted, "%.200s.B", medium.shown);
-	if (r == 0)
-		r = rsm_medium_free_shown_locked(catalog, wanted, other, err);
 	rsm_catalog_new_guid(guid);
-	if (r == 0)
-		r = rsm_catalog_run(catalog, err, "UPDATE side SET shown = ?2 WHERE id = ?1", "is",
-				    id, first);
-	if (r == 0)
-		r = rsm_catalog_run(catalog, err,
-				    "INSERT INTO side (guid, medium, side_number, shown, pool, "
-				    "state, label_type) SELECT ?2, medium, 1 - side_number, ?3, "
-				    "pool, ?4, '' FROM side WHERE id = ?1",
-				    "issd", id, guid, other,
-				    (int)(labelled ? RSM_MEDIUM_UNPREPARED : RSM_MEDIUM_UNKNOWN));
-	if (r == 0)
+	r = rsm_catalog_run(catalog, err,
+			    "INSERT INTO side (guid, medium, side_number, shown, pool, state, "
+			    "label_type) SELECT ?2, medium, 1 - side_number, ?2, pool, ?3, '' FROM "
+			    "side WHERE id = ?1",
+			    "isd", id, guid,
+			    (int)(labelled ? RSM_MEDIUM_UNPREPARED : RSM_MEDIUM_UNKNOWN));
+	if (r == 0) {
 		*ret_side = sqlite3_last_insert_rowid(catalog->db);
+		r = rsm_side_name_locked(catalog, id, medium.shown, err);
+	}
 	return r < 0 ? r : rsm_pool_touch_locked(catalog, medium.pool, err);
 }
 
@@ -85,6 +78,11 @@ int rsm_side_name_locked(struct rsm_catalog *catalog, int64_t id, const char *ba
 		r = rsm_catalog_number(catalog, &other, err,
 				       "SELECT id FROM side WHERE medium = ?1 AND id <> ?2", "ii",
 				       medium.physical, id);
+	if (r < 0)
+		return r;
+	/* what they are called now is not in their way */
+	r = rsm_catalog_run(catalog, err, "UPDATE side SET shown = guid WHERE medium = ?1", "i",
+			    medium.physical);
 	if (r < 0)
 		return r;
 	snprintf(number, sizeof number, "%lld", (long long)(other && other < id ? other : id));
