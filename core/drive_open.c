@@ -429,6 +429,7 @@ int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	struct rsm_err home_err;
 	int r;
 
+	worker->turned = false;
 	r = rsm_drive_bring(worker, cartridge, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s for %s", cartridge->barcode, worker->name);

@@ -78,6 +78,7 @@ struct rsm_drive_worker {
 	struct rsm_volume *volume; /* NULL: the loaded medium has none (free, foreign) */
 	struct rsm_medium medium;  /* as of the load */
 	bool prevented;		   /* removal is */
+	bool turned;		   /* it was turned over at this load */
 	enum {
 		RSM_ANOTHER_NONE,
 		RSM_ANOTHER_TRADED, /* it is fetched from where that one was */

@@ -23,13 +23,16 @@ int rsm_drive_check_side(struct rsm_drive_worker *worker, const struct rsm_ltfs_
 {
 	const char *uuid = probe->kind == RSM_PROBE_LTFS || probe->half ? probe->label.uuid : NULL;
 	const struct rsm_medium *m = &worker->medium;
-	char serial[64];
+	char serial[64] = "";
 	int64_t other;
 	int r = rsm_medium_other_side(catalog_of(worker), m->id, &other, err);
 
 	if (r != 0) /* it has one, as tapes do */
 		return r < 0 ? r : 0;
-	rsm_drive_read_serial(worker, serial, sizeof serial);
+	/* a memory that says the same on both sides, as one that somebody copied, is not believed
+	 */
+	if (!worker->turned)
+		rsm_drive_read_serial(worker, serial, sizeof serial);
 	r = rsm_medium_find_turned(catalog_of(worker), m->id, uuid, serial, &other, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -48,6 +51,7 @@ int rsm_drive_turn_over(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		     cartridge->barcode, worker->name);
 	rsm_event_add(catalog_of(worker), "turn", "medium", cartridge->barcode, "drive",
 		      worker->name, NULL);
+	worker->turned = true;
 	/* what lies in it is the other side, which goes home first */
 	r = rsm_drive_bring(worker, cartridge, err);
 	if (r == 0)

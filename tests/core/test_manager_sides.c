@@ -235,6 +235,27 @@ static void what_lies_the_wrong_way_round_is_turned_and_no_stranger(void **state
 	}
 }
 
+static void memories_that_are_alike_keep_nobody_out(void **state)
+{
+	struct world *world = *state;
+	int64_t pool, sides[2];
+
+	wait_until_identified(world);
+	wait_until_home(world);
+	restart_with(world, "cp side1/partition0.mam .");
+	pool = given_pool(world, "Backup");
+	sides[0] = given_side(world, pool, "A00001L8.A");
+	sides[1] = given_side(world, pool, "A00001L8.B");
+	for (unsigned i = 0; i < 2; i++)
+		write_file(world, sides[i], "file", 70000, 1 + i);
+	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	world_stop(world);
+	world_start(world);
+	for (unsigned i = 0; i < 2; i++)
+		expect_file(world, sides[i], "file", 70000, 1 + i);
+}
+
 static void a_full_inventory_reads_each_side(void **state)
 {
 	struct world *world = *state;
@@ -360,6 +381,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_side_and_another_cartridge_are_mounted_together),
 	T(the_catalogue_knows_which_side_is_under_the_head),
 	T(what_lies_the_wrong_way_round_is_turned_and_no_stranger),
+	T(memories_that_are_alike_keep_nobody_out),
 	T(a_full_inventory_reads_each_side),
 	T(a_death_while_it_is_turned_over_leaves_each_side_its_own),
 };
