@@ -178,6 +178,7 @@ def notifications_come_and_can_be_polled(bench):
 def several_threads_share_a_session(bench):
     """Eight threads allocate and deallocate; nobody gets what another has."""
     mount = bench.mount(bench.library())
+    wait_until("all are identified", lambda: len(os.listdir(mount / "Free/LTO-8")) >= 15)
     rsm = Library()
     session = rsm.session(mount.point)
     rsm("pool_open", session, b"P", 2, None)
