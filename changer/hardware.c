@@ -149,6 +149,8 @@ static int open_virtual(struct rsm_hardware *hardware, const char *folder,
 			r = trace_if(options->trace, &transport, err);
 		if (r == 0)
 			r = rsm_medium_changer_new(transport, &hardware->changer, err);
+		if (r == 0)
+			r = rsm_medium_changer_learn_rotation(hardware->changer, err);
 	}
 	if (r < 0)
 		return r;
@@ -371,6 +373,8 @@ static int open_changer(struct rsm_hardware *hardware, const struct rsm_hardware
 	size_t count = 0;
 	int r;
 
+	/* whether its robot rotates is not asked: the drives that are known here are for tapes with
+	 * one side, and one that turns such a cartridge over would jam */
 	r = rsm_medium_changer_new(transport, &hardware->changer, err);
 	if (r == 0)
 		r = list_bays(hardware, &bays, &count, err);

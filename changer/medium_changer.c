@@ -60,6 +60,7 @@ struct range {
 struct rsm_medium_changer {
 	struct rsm_scsi_transport *transport; /* [lock] */
 	struct rsm_device_identity identity;  /* [const] set by _new */
+	bool rotates;			      /* [const] set by _learn_rotation */
 	struct rsm_mutex lock;	    /* one command at a time; held while the robot moves */
 	struct range ranges[KINDS]; /* [lock] element addresses, as `kinds` */
 	size_t question[KINDS];	    /* [lock] the first of `questions` worth asking */
@@ -110,24 +111,34 @@ static int refuse(const struct rsm_medium_changer *changer, const struct rsm_scs
 
 /* ---- element addresses ---- */
 
+/* list: of RSM_MODE_LIST_SIZE bytes. */
+static int ask_page(struct rsm_medium_changer *changer, uint8_t page, uint8_t *list,
+		    size_t *ret_length, struct rsm_scsi_command *command, struct rsm_sense *sense,
+		    struct rsm_err *err)
+{
+	int r = 0;
+
+	/* some changers do not take DBD, though they have no block descriptors to disable */
+	for (int with_descriptor = 0; r == 0 && with_descriptor <= 1; with_descriptor++) {
+		rsm_mode_sense_command(command, false, with_descriptor, page, list);
+		r = run(changer, command, sense, ret_length, err);
+		if (sense->cause != RSM_CAUSE_ILLEGAL_REQUEST)
+			break;
+	}
+	return r;
+}
+
 static int read_ranges(struct rsm_medium_changer *changer, struct rsm_err *err)
 {
 	uint8_t list[RSM_MODE_LIST_SIZE];
 	struct rsm_scsi_command command;
-	struct rsm_sense sense;
+	struct rsm_sense sense = { 0 };
 	struct rsm_mode mode;
 	size_t length = 0;
-	int r;
+	int r = ask_page(changer, 0x1D, list, &length, &command, &sense, err);
 
-	/* some changers do not take DBD, though they have no block descriptors to disable */
-	for (int with_descriptor = 0; with_descriptor <= 1; with_descriptor++) {
-		rsm_mode_sense_command(&command, false, with_descriptor, 0x1D, list);
-		r = run(changer, &command, &sense, &length, err);
-		if (r < 0)
-			return r;
-		if (sense.cause != RSM_CAUSE_ILLEGAL_REQUEST)
-			break;
-	}
+	if (r < 0)
+		return r;
 	if (!is_good(&sense))
 		return refuse(changer, &command, &sense, err);
 	if (rsm_mode_parse(list, length, false, 0x1D, &mode) < 0 || mode.page_length < 18)
@@ -190,6 +201,7 @@ static void parse_element(const uint8_t *at, size_t length, enum rsm_element_typ
 		.ascq = at[5],
 		.source_valid = at[9] & 0x80,
 		.source = rsm_get_be16(at + 10),
+		.inverted = (at[9] & 0xC0) == 0xC0,
 	};
 	size_t id = DESCRIPTOR_SIZE;
 
@@ -440,9 +452,36 @@ int rsm_medium_changer_inventory(struct rsm_medium_changer *changer,
 		free(elements.items);
 		return r;
 	}
+	for (size_t i = 0; changer->rotates && i < elements.count; i++)
+		elements.items[i].two_sided = elements.items[i].full;
 	*ret_elements = elements.items;
 	*ret_count = elements.count;
 	return 0;
+}
+
+int rsm_medium_changer_learn_rotation(struct rsm_medium_changer *changer, struct rsm_err *err)
+{
+	uint8_t list[RSM_MODE_LIST_SIZE];
+	struct rsm_scsi_command command;
+	struct rsm_sense sense = { 0 };
+	struct rsm_mode mode;
+	size_t length = 0;
+	int r;
+
+	RSM_LOCK_SCOPE(&changer->lock);
+	r = ask_page(changer, 0x1E, list, &length, &command, &sense, err);
+	if (r < 0)
+		return r;
+	/* one transport element, two bytes: those of the default one come first */
+	changer->rotates = is_good(&sense) &&
+			   rsm_mode_parse(list, length, false, 0x1E, &mode) == 0 &&
+			   mode.page_length >= 4 && mode.page[2] & 0x01;
+	return 0;
+}
+
+bool rsm_medium_changer_rotates(const struct rsm_medium_changer *changer)
+{
+	return changer->rotates;
 }
 
 int rsm_medium_changer_initialize(struct rsm_medium_changer *changer, struct rsm_err *err)
@@ -469,8 +508,8 @@ static int no_such_element(const struct rsm_medium_changer *changer, uint16_t ad
 			   address);
 }
 
-int rsm_medium_changer_move(struct rsm_medium_changer *changer, uint16_t source,
-			    uint16_t destination, struct rsm_err *err)
+static int move(struct rsm_medium_changer *changer, uint16_t source, uint16_t destination,
+		bool invert, struct rsm_err *err)
 {
 	struct rsm_scsi_command command = {
 		.cdb = { 0xA5 },
@@ -483,6 +522,7 @@ int rsm_medium_changer_move(struct rsm_medium_changer *changer, uint16_t source,
 	/* transport element 0: the default one */
 	rsm_put_be16(command.cdb + 4, source);
 	rsm_put_be16(command.cdb + 6, destination);
+	command.cdb[10] = invert;
 
 	RSM_LOCK_SCOPE(&changer->lock);
 	/* devices spell this differently (21/01, 24/00): it is checked before they are asked */
@@ -505,6 +545,18 @@ int rsm_medium_changer_move(struct rsm_medium_changer *changer, uint16_t source,
 		return RSM_CHANGER_NOT_READY;
 	r = refuse(changer, &command, &sense, err);
 	return rsm_err_wrap(err, r, "move from element %u to %u", source, destination);
+}
+
+int rsm_medium_changer_move(struct rsm_medium_changer *changer, uint16_t source,
+			    uint16_t destination, struct rsm_err *err)
+{
+	return move(changer, source, destination, false, err);
+}
+
+int rsm_medium_changer_move_inverted(struct rsm_medium_changer *changer, uint16_t source,
+				     uint16_t destination, struct rsm_err *err)
+{
+	return move(changer, source, destination, true, err);
 }
 
 int rsm_medium_changer_prevent(struct rsm_medium_changer *changer, bool prevent,

@@ -29,6 +29,8 @@ struct rsm_element {
 	bool by_operator;  /* IMPEXP: placed in the port by a person */
 	bool source_valid; /* SVALID */
 	uint16_t source;   /* storage element that it was last moved from */
+	bool inverted;	   /* INVERT: turned over since; no more than source_valid */
+	bool two_sided;	   /* what is in it can be turned over */
 	uint8_t asc, ascq;
 	char volume_tag[RSM_VOLUME_TAG_SIZE]; /* trimmed, "" if none */
 	char serial[RSM_SERIAL_SIZE]; /* of the drive in a data transfer element, "" if unknown */
@@ -54,6 +56,14 @@ RSM_DEFINE_CLEANUP(rsm_medium_changer_free, struct rsm_medium_changer)
 /* Valid as long as the changer. */
 const struct rsm_device_identity *
 rsm_medium_changer_identity(const struct rsm_medium_changer *changer);
+
+/* Asks whether the transport can turn media over (transport geometry, mode page 1Eh; SMC-3 7.3.4).
+ * One that does not know the page cannot. To be called once, before the first inventory: then the
+ * elements that hold something say that it has two sides. No standard tells that of each cartridge.
+ */
+RSM_MUST_CHECK int rsm_medium_changer_learn_rotation(struct rsm_medium_changer *changer,
+						     struct rsm_err *err);
+bool rsm_medium_changer_rotates(const struct rsm_medium_changer *changer);
 
 enum rsm_changer_outcome {
 	RSM_CHANGER_CHANGED = 1, /* unit attention: a port or door was used; take an inventory */
@@ -83,6 +93,11 @@ RSM_MUST_CHECK int rsm_medium_changer_initialize(struct rsm_medium_changer *chan
  */
 RSM_MUST_CHECK int rsm_medium_changer_move(struct rsm_medium_changer *changer, uint16_t source,
 					   uint16_t destination, struct rsm_err *err);
+
+/* The same, and turns it over on the way (INVERT). */
+RSM_MUST_CHECK int rsm_medium_changer_move_inverted(struct rsm_medium_changer *changer,
+						    uint16_t source, uint16_t destination,
+						    struct rsm_err *err);
 
 /* PREVENT ALLOW MEDIUM REMOVAL: locks or unlocks doors and ports. -EOPNOTSUPP if it cannot. */
 RSM_MUST_CHECK int rsm_medium_changer_prevent(struct rsm_medium_changer *changer, bool prevent,

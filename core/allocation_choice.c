@@ -131,6 +131,16 @@ static int look_by_barcode(struct rsm_catalog *catalog, struct choice *choice, s
 		"ORDER BY s.side_number LIMIT 1",
 		"suids", choice->wanted->name, choice->pool.max_allocations, choice->pool.id,
 		(int)choice->pool.draw_from_free, choice->pool.media_type);
+	if (r == RSM_SQLITE_DONE) /* "BC.B" */
+		r = rsm_catalog_number(
+			catalog, &choice->side, err,
+			"SELECT s.id FROM side s CROSS JOIN medium m ON m.id = s.medium CROSS JOIN "
+			"library b ON b.id = m.library CROSS JOIN pool p ON p.id = s.pool WHERE "
+			"s.shown = ?1 AND EXISTS (SELECT 1 FROM side o WHERE o.medium = s.medium "
+			"AND o.id <> s.id) AND " IS_FREE_TO_TAKE
+			"AND (p.id = ?3 OR (p.kind = 1 AND ?4)) AND (?5 = '' OR ?5 = m.media_type)",
+			"suids", choice->wanted->name, choice->pool.max_allocations,
+			choice->pool.id, (int)choice->pool.draw_from_free, choice->pool.media_type);
 	choice->found = r == 0;
 	return r < 0 ? r : 0;
 }
@@ -251,7 +261,8 @@ static int check_exact(struct rsm_catalog *catalog, const struct choice *choice,
 		if (r < 0)
 			return r;
 	}
-	if (choice->wanted->sides == RSM_SIDES_NEW) {
+	/* both go to another pool together */
+	if (choice->wanted->sides == RSM_SIDES_NEW || medium->pool != choice->pool.id) {
 		r = rsm_side_check_other_locked(catalog, medium, err);
 		if (r < 0)
 			return r;

@@ -6,17 +6,26 @@
 
 /* ---- rsm free ---- */
 
+/* The cartridge is freed, so its other side is as well; but one that was given up for good. */
+#define ITS_SIDES "medium = (SELECT medium FROM side WHERE id = ?1) AND (id = ?1 OR state <> 3)"
+
 /* Until that is done. */
 static int note_erase(struct rsm_catalog *catalog, int64_t id, bool erase, struct rsm_err *err)
 {
 	if (erase)
 		return rsm_catalog_run(catalog, err,
-				       "INSERT OR REPLACE INTO setting (key, value) VALUES "
-				       "('erase ' || ?1, '1')",
+				       "INSERT OR REPLACE INTO setting (key, value) SELECT 'erase "
+				       "' || id, '1' FROM side WHERE " ITS_SIDES,
 				       "i", id);
-	return rsm_catalog_run(catalog, err, "DELETE FROM setting WHERE key = 'erase ' || ?1", "i",
-			       id);
+	return rsm_catalog_run(catalog, err,
+			       "DELETE FROM setting WHERE key IN (SELECT 'erase ' || id FROM side "
+			       "WHERE " ITS_SIDES ")",
+			       "i", id);
 }
+
+#define IS_TO_BE_FREE                                                                              \
+	"state = 1, label_work = 3, old_uuid = CASE volume_uuid WHEN '' THEN old_uuid ELSE "       \
+	"volume_uuid END, volume_uuid = '', restorable = 0, duplicate = 0 "
 
 static int free_locked(struct rsm_catalog *catalog, int64_t id, unsigned flags, struct rsm_err *err)
 {
@@ -51,13 +60,17 @@ static int free_locked(struct rsm_catalog *catalog, int64_t id, unsigned flags, 
 	if (r == 0)
 		r = rsm_pool_system_locked(catalog, RSM_POOL_SCRATCH, medium.media_type, &pool,
 					   err);
-	/* its volume stays known until the label is written: it may be seen once more before */
+	/* its volume stays known until the label is written: it may be seen once more before. The
+	 * other side first: a pool of free ones takes both at one time, and as such. */
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err,
-				    "UPDATE side SET pool = ?2, state = 1, label_work = 3, "
-				    "old_uuid = CASE volume_uuid WHEN '' THEN old_uuid ELSE "
-				    "volume_uuid END, volume_uuid = '', restorable = 0, duplicate "
-				    "= 0 WHERE medium = (SELECT medium FROM side WHERE id = ?1)",
+				    "UPDATE side SET " IS_TO_BE_FREE
+				    "WHERE medium = (SELECT medium FROM side WHERE id = ?1) AND id "
+				    "<> ?1 AND state <> 3",
+				    "i", id);
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "UPDATE side SET pool = ?2, " IS_TO_BE_FREE "WHERE id = ?1",
 				    "ii", id, pool.id);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, medium.pool, err);
@@ -98,7 +111,9 @@ int rsm_medium_note_erased(struct rsm_catalog *catalog, int64_t medium, struct r
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
 
-	return note_erase(catalog, medium, false, err);
+	/* this side */
+	return rsm_catalog_run(catalog, err, "DELETE FROM setting WHERE key = 'erase ' || ?1", "i",
+			       medium);
 }
 
 /* ---- rsm forget ---- */
@@ -123,18 +138,19 @@ static int forget_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_med
 	if (r == 0)
 		return rsm_err_set(err, EBUSY, "%s is allocated", rsm_medium_words(medium));
 	r = rsm_catalog_run(catalog, err,
-			    "DELETE FROM setting WHERE key IN ('ejected ' || ?1, 'erase ' || ?1) "
-			    "OR key GLOB 'labelling ' || ?1 || ' *'",
-			    "i", id);
+			    "DELETE FROM setting WHERE EXISTS (SELECT 1 FROM side WHERE medium = "
+			    "?1 AND (key IN ('ejected ' || id, 'erase ' || id) OR key GLOB "
+			    "'labelling ' || id || ' *'))",
+			    "i", medium->physical);
 	/* nothing was written when it was deallocated: what its volume says of an owner is over,
 	 * and nobody but this row knows that */
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err,
 				    "INSERT OR REPLACE INTO setting (key, value) SELECT "
 				    "'forgotten ' || uuid, '1' FROM (SELECT volume_uuid AS uuid "
-				    "FROM side WHERE id = ?1 UNION SELECT old_uuid FROM side WHERE "
-				    "id = ?1) WHERE uuid <> ''",
-				    "i", id);
+				    "FROM side WHERE medium = ?1 UNION SELECT old_uuid FROM side "
+				    "WHERE medium = ?1) WHERE uuid <> ''",
+				    "i", medium->physical);
 	if (r == 0)
 		r = rsm_medium_delete_locked(catalog, id, err);
 	return r < 0 || !medium->pool ? r : rsm_pool_touch_locked(catalog, medium->pool, err);

@@ -40,6 +40,8 @@ static struct rsm_cartridge *new_cartridge(struct rsm_manager *manager,
 		return NULL;
 	cartridge->manager = manager;
 	cartridge->id = medium->id;
+	cartridge->physical = medium->physical;
+	cartridge->side = medium->side;
 	snprintf(cartridge->barcode, sizeof cartridge->barcode, "%.64s", medium->shown);
 	cartridge->priority = medium->priority;
 	rsm_drive_fit_note_locked(cartridge, medium);
@@ -84,6 +86,17 @@ int rsm_cartridge_ref(struct rsm_manager *manager, int64_t medium,
 	if (r == 0)
 		(*ret_cartridge)->references++;
 	return r;
+}
+
+struct rsm_cartridge *rsm_cartridge_ref_other_side(const struct rsm_cartridge *cartridge)
+{
+	struct rsm_cartridge *found = NULL;
+	int64_t other;
+
+	if (rsm_medium_other_side(cartridge->manager->catalog, cartridge->id, &other, NULL) != 0 ||
+	    rsm_cartridge_ref(cartridge->manager, other, &found, NULL) != 0)
+		return NULL;
+	return found;
 }
 
 /* Nobody wants anything of it, and the catalogue knows all that the entry does: a library that is

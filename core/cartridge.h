@@ -29,7 +29,9 @@ struct rsm_cartridge {
 	struct rsm_list link;	   /* [lock] in the manager's table */
 	struct rsm_list by_medium; /* [lock] in its bucket there */
 	struct rsm_manager *manager;
-	int64_t id;			/* of the medium */
+	int64_t id;			/* of the medium: of one of its sides */
+	int64_t physical;		/* [const] of what both sides are on; 0: not known */
+	unsigned side;			/* [const] 0; 1: the robot turns it over for it */
 	char barcode[RSM_BARCODE_SIZE]; /* [const] for messages; the shown name */
 	int64_t library;		/* [lock] 0: off-line */
 	char media_type[RSM_TYPE_SIZE]; /* [lock] as the catalogue has it */
@@ -61,6 +63,7 @@ struct rsm_cartridge {
 	int64_t index_at_ns;	   /* [lock] 0: not dirty; else when the index is written */
 	bool identify;		   /* [lock] its label is to be read, whenever a drive has time */
 	bool counted;		   /* [lock] so a full inventory wants it */
+	unsigned counted_number;   /* [lock] which one wanted it last */
 	bool held;		   /* [lock] rsm mount: stays until rsm dismount */
 	bool leave;		   /* [lock] rsm dismount, eject: go home now */
 	bool give_out;		   /* [lock] out of a stand-alone drive, too */

@@ -107,10 +107,11 @@ static int open_file(struct rsm_importing *it, struct rsm_err *err)
 			"s.restorable, s.label_work, s.format_generation, s.index_generation, "
 			"s.capacity, s.remaining, s.mounts, s.allocations, m.write_protected, "
 			"s.health, l.lmid, l.name, l.mode, l.owner, l.\"group\", l.created, "
-			"l.modified, l.changed, l.priority FROM side s CROSS JOIN medium m ON m.id "
+			"l.modified, l.changed, l.priority, s.side_number FROM side s CROSS JOIN "
+			"medium m ON m.id "
 			"= s.medium CROSS JOIN pool p ON p.id = s.pool LEFT JOIN logical_medium l "
-			"ON l.id = s.logical WHERE s.side_number = 0 AND NOT m.cleaner AND "
-			"NOT s.duplicate AND s.state IN (1, 3, 4, 5, 6) ORDER BY s.id",
+			"ON l.id = s.logical WHERE NOT m.cleaner AND NOT s.duplicate AND s.state "
+			"IN (1, 3, 4, 5, 6) ORDER BY s.id",
 			&it->media, err);
 	if (r == 0)
 		r = rsm_sqlite_prepare(

@@ -41,7 +41,7 @@ static bool is_good(const struct line *line)
 	const struct rsm_medium *m = &line->medium;
 	RSM_FREE char *nfc = NULL;
 
-	if (!rsm_import_is_guid(m->guid) || !rsm_import_is_guid(line->medium_guid) ||
+	if (m->side > 1 || !rsm_import_is_guid(m->guid) || !rsm_import_is_guid(line->medium_guid) ||
 	    !is_plain(m->barcode) || m->barcode[0] == '.' || !m->media_type[0] ||
 	    !is_plain(m->media_type) || !is_text(m->label_type) || !is_text(m->label_info) ||
 	    !is_text(m->health) || (m->volume_uuid[0] && !rsm_import_is_guid(m->volume_uuid)) ||
@@ -104,6 +104,7 @@ static int read_line(const struct rsm_importing *it, struct line *line, struct r
 	m->modified = rsm_catalog_column_time(row, 28);
 	m->changed = rsm_catalog_column_time(row, 29);
 	m->priority = sqlite3_column_int(row, 30);
+	m->side = column_count(row, 31);
 	lower(m->volume_uuid);
 	lower(m->old_uuid);
 	lower(m->lmid);
@@ -226,6 +227,10 @@ static int take_import(struct rsm_importing *it, const struct line *line,
 
 	if (r == 0 && !pool)
 		r = 1;
+	/* its other side would have to come along */
+	if (r == 0 && pool != here->pool &&
+	    rsm_side_check_other_locked(it->catalog, here, NULL) < 0)
+		r = 1;
 	if (r == 0)
 		r = begin_logical(it, line, pool, &logical, &renamed, err);
 	if (r != 0) {
@@ -275,7 +280,7 @@ static int insert_side(struct rsm_importing *it, const struct line *line, int64_
 		   : m->label_work == RSM_LABEL_FREE ? RSM_LABEL_FREE
 						     : RSM_LABEL_NONE;
 	char shown[RSM_NAME_SIZE];
-	int64_t side;
+	int64_t side, other;
 	int r = rsm_medium_free_shown_locked(it->catalog, m->barcode[0] ? m->barcode : m->guid,
 					     shown, err);
 
@@ -285,13 +290,13 @@ static int insert_side(struct rsm_importing *it, const struct line *line, int64_
 			"INSERT INTO side (guid, medium, shown, pool, state, logical, label_type, "
 			"label_info, volume_uuid, old_uuid, restorable, label_work, "
 			"format_generation, index_generation, capacity, remaining, mounts, "
-			"allocations, health) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
-			"?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-			"sisidnssssdduUUUuus", m->guid, medium, shown, pool, (int)m->state, logical,
-			m->label_type, m->label_info, logical ? m->volume_uuid : "", m->old_uuid,
-			(int)line->restorable, logical || work == 3 ? work : 0,
+			"allocations, health, side_number) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+			"?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+			"sisidnssssdduUUUuusu", m->guid, medium, shown, pool, (int)m->state,
+			logical, m->label_type, m->label_info, logical ? m->volume_uuid : "",
+			m->old_uuid, (int)line->restorable, logical || work == 3 ? work : 0,
 			m->format_generation, m->index_generation, m->capacity, m->remaining,
-			m->mounts, m->allocations, m->health[0] ? m->health : "good");
+			m->mounts, m->allocations, m->health[0] ? m->health : "good", m->side);
 	if (r < 0)
 		return r;
 	side = sqlite3_last_insert_rowid(it->catalog->db);
@@ -305,27 +310,66 @@ static int insert_side(struct rsm_importing *it, const struct line *line, int64_
 					    "UPDATE side SET shown = ?2 WHERE id = ?1", "is", side,
 					    shown);
 	}
+	/* both are called by the barcode then; of a second side that comes alone, nobody knows what
+	 * the first one is */
+	if (r == 0 && m->side == 1)
+		r = rsm_side_make_second_locked(it->catalog, side, &other, err);
+	if (r == 0 && m->side == 1)
+		r = rsm_side_name_locked(it->catalog, side, m->barcode, err);
 	if (r == 0)
 		r = rsm_import_xattrs(it, "m", line->side, side, err);
 	return r < 0 ? r : take_record(it, line, side, true, err);
 }
 
+/* The cartridge whose second side it is. Outcome 1: there is none. -EEXIST: it cannot take it, as
+ * it is in another pool, or has another one.
+ */
+static int find_first_side(struct rsm_importing *it, const struct line *line, int64_t pool,
+			   int64_t *ret_medium, struct rsm_err *err)
+{
+	struct rsm_catalog *catalog = it->catalog;
+	int64_t fits = 0;
+	int r = rsm_catalog_number(catalog, ret_medium, err,
+				   "SELECT id FROM medium WHERE guid = ?1", "s", line->medium_guid);
+
+	if (r == RSM_SQLITE_DONE && line->medium.barcode[0])
+		r = rsm_catalog_number(catalog, ret_medium, err,
+				       "SELECT min(id) FROM medium WHERE barcode = ?1 AND barcode "
+				       "<> '' HAVING count(*) = 1",
+				       "s", line->medium.barcode);
+	if (r != 0)
+		return r < 0 ? r : 1;
+	r = rsm_catalog_number(catalog, &fits, err,
+			       "SELECT count(*) = 1 AND max(side_number) = 0 AND max(pool) = ?2 "
+			       "FROM side WHERE medium = ?1",
+			       "ii", *ret_medium, pool);
+	return r < 0 ? r : fits ? 0 : -EEXIST;
+}
+
 /* Nobody here knows it: it is off-line until it is seen. */
 static int add_line(struct rsm_importing *it, const struct line *line, struct rsm_err *err)
 {
-	int64_t pool, medium, logical = 0;
+	int64_t pool, medium = 0, logical = 0;
 	bool renamed = false;
 	int r = choose_pool(it, line, &pool, err);
 
 	if (r == 0 && !pool)
 		r = 1;
+	if (r == 0 && line->medium.side == 1) {
+		r = find_first_side(it, line, pool, &medium, err);
+		if (r == 1)
+			medium = r = 0;
+		else if (r == -EEXIST)
+			r = 1;
+	}
 	if (r == 0 && rsm_import_is_allocated(&line->medium))
 		r = begin_logical(it, line, pool, &logical, &renamed, err);
 	if (r != 0) {
 		it->import->media_passed += r > 0;
 		return r < 0 ? r : 0;
 	}
-	r = insert_medium(it, line, &medium, err);
+	if (!medium)
+		r = insert_medium(it, line, &medium, err);
 	if (r == 0)
 		r = insert_side(it, line, medium, pool, logical, renamed, err);
 	if (r == 0)
@@ -352,9 +396,9 @@ static int find_here(struct rsm_importing *it, const struct line *line,
 	if (r == RSM_SQLITE_DONE && line->medium.barcode[0])
 		r = rsm_catalog_number(catalog, &id, err,
 				       "SELECT s.id FROM medium m CROSS JOIN side s ON s.medium = "
-				       "m.id WHERE m.barcode = ?1 AND m.barcode <> '' ORDER BY "
-				       "m.location = 0, s.id LIMIT 1",
-				       "s", line->medium.barcode);
+				       "m.id WHERE m.barcode = ?1 AND m.barcode <> '' AND "
+				       "s.side_number = ?2 ORDER BY m.location = 0, s.id LIMIT 1",
+				       "su", line->medium.barcode, line->medium.side);
 	if (r != 0)
 		return r < 0 ? r : 1;
 	return rsm_medium_need_locked(catalog, id, ret_medium, err);

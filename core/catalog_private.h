@@ -165,6 +165,21 @@ int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_mediu
 				   const char *uuid, bool has_keys, struct rsm_err *err);
 /* ---- side.c: the other side of a cartridge, if it has one ---- */
 
+/* Of a medium m: its second side is under the head of the drive that it lies in. */
+#define RSM_IS_INVERTED "EXISTS (SELECT 1 FROM setting WHERE key = 'inverted ' || m.id) "
+
+/* The side was brought there: in a drive it is the one under the head. */
+int rsm_side_note_place_locked(struct rsm_catalog *catalog, int64_t id,
+			       enum rsm_location_kind location, struct rsm_err *err);
+/* Of a cartridge that the robot can turn over: it has two sides from now on, if it had one (of a
+ * library that turns nothing over, or of a copy of the catalogue). *ret_side: the second one, 0: it
+ * is a cleaner.
+ */
+int rsm_side_make_second_locked(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side,
+				struct rsm_err *err);
+/* Both sides (or the only one) are called by the barcode; "": by a number. */
+int rsm_side_name_locked(struct rsm_catalog *catalog, int64_t id, const char *barcode,
+			 struct rsm_err *err);
 /* It waits for whoever was given this one. */
 int rsm_side_reserve_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
 /* The one that waits. -ENOSPC: there is none. */

@@ -185,8 +185,10 @@ static int choose_locked(struct rsm_catalog *catalog, const struct rsm_medium *f
 	static const char sql[] =
 		"SELECT s.id FROM side s CROSS JOIN medium m ON m.id = s.medium JOIN library b ON "
 		"b.id = m.library WHERE s.pool = ?1 AND s.ready = 1 AND s.state IN (1, 4) AND "
-		"s.duplicate = 0 AND s.health = 'good' AND b.present = 1 AND b.enabled = 1 ORDER "
-		"BY "
+		"s.duplicate = 0 AND s.health = 'good' AND b.present = 1 AND b.enabled = 1 "
+		/* a copy on the other side would be no copy, and its pool is another one */
+		"AND NOT EXISTS (SELECT 1 FROM side o WHERE o.medium = s.medium AND o.id <> s.id "
+		"AND o.state NOT IN (1, 4)) ORDER BY "
 		"s.rank, m.library <> ?2, s.mounts, s.shown LIMIT 1";
 	struct rsm_pool scratch;
 	int r = rsm_catalog_number(catalog, ret_side, err, sql, "ii", pool->id, first->library);

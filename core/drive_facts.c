@@ -109,8 +109,16 @@ static int note_cleaner(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	int64_t pool = worker->medium.pool;
+	struct rsm_cartridge *other = rsm_cartridge_ref_other_side(cartridge);
 	int r = rsm_medium_set_cleaner(manager->catalog, cartridge->id, &worker->medium, err);
 
+	if (other && r == 0) { /* it was thought to have one */
+		RSM_LOCK_SCOPE(&manager->lock);
+		(void)rsm_identify_ended_locked(other, -ENOENT);
+		rsm_cartridge_unwanted_locked(other);
+	}
+	if (other)
+		rsm_cartridge_unref(other);
 	if (r < 0)
 		return r;
 	rsm_event_add(manager->catalog, "identify", "medium", cartridge->barcode, "label", "",

@@ -53,9 +53,19 @@ static enum rsm_media_access try_unknown(const struct rsm_drive_worker *worker,
 	return hinted ? by_type(worker, cartridge) : RSM_MEDIA_WRITES;
 }
 
+/* Its robot brings either side under the head. */
+static bool turns_over(const struct rsm_drive_worker *worker)
+{
+	const struct rsm_medium_changer *changer = worker->library->hardware->changer;
+
+	return changer && rsm_medium_changer_rotates(changer);
+}
+
 enum rsm_media_access rsm_drive_fit_locked(const struct rsm_drive_worker *worker,
 					   const struct rsm_cartridge *cartridge)
 {
+	if (cartridge->side && !turns_over(worker))
+		return RSM_MEDIA_NONE;
 	if (cartridge->unknown)
 		return try_unknown(worker, cartridge);
 	return cartridge->incompatible ? RSM_MEDIA_NONE : by_type(worker, cartridge);
@@ -167,6 +177,16 @@ static void list_drives(const struct rsm_cartridge *cartridge, char *ret_text, s
 	}
 }
 
+static bool is_turned_here(const struct rsm_cartridge *cartridge)
+{
+	const struct rsm_manager *manager = cartridge->manager;
+
+	for (size_t i = 0; i < manager->worker_count; i++)
+		if (is_here(manager->workers[i], cartridge) && turns_over(manager->workers[i]))
+			return true;
+	return false;
+}
+
 int rsm_drive_fit_check_locked(const struct rsm_cartridge *cartridge, uint32_t drive, bool write,
 			       struct rsm_err *err)
 {
@@ -175,6 +195,9 @@ int rsm_drive_fit_check_locked(const struct rsm_cartridge *cartridge, uint32_t d
 
 	if (!cartridge->library)
 		return 0;
+	if (cartridge->side && !is_turned_here(cartridge))
+		return rsm_err_set(err, EMEDIUMTYPE, "no robot here can turn %s over",
+				   cartridge->barcode);
 	if (rsm_drive_fit_best_locked(cartridge) == RSM_MEDIA_NONE) {
 		list_drives(cartridge, drives, sizeof drives);
 		return rsm_err_set(err, EMEDIUMTYPE, "no drive here can use %s (%s): they are %s",

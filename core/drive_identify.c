@@ -75,7 +75,7 @@ static void fill_vendor_keys(struct rsm_content *content, struct rsm_identificat
 }
 
 /* The table follows the catalogue. */
-static void follow_place(struct rsm_manager *manager, int64_t medium)
+static void follow_side(struct rsm_manager *manager, int64_t medium)
 {
 	struct rsm_cartridge *cartridge;
 	struct rsm_medium m;
@@ -98,6 +98,15 @@ static void follow_place(struct rsm_manager *manager, int64_t medium)
 		return;
 	rsm_manager_apply_state(manager, cartridge);
 	rsm_cartridge_unref(cartridge);
+}
+
+static void follow_place(struct rsm_manager *manager, int64_t medium)
+{
+	int64_t other;
+
+	follow_side(manager, medium);
+	if (rsm_medium_other_side(manager->catalog, medium, &other, NULL) == 0)
+		follow_side(manager, other);
 }
 
 /* Somebody who lies here is on his way home: nobody fetches him out of this drive before. */

@@ -340,6 +340,7 @@ static int look_again(struct rsm_drive_worker *worker, const struct rsm_cartridg
 	return r > 0 ? rsm_err_set(err, ENOENT, "it is not in the catalogue any more") : r;
 }
 
+/* Outcome RSM_OTHER_SIDE. */
 static int look_into(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		     struct rsm_err *err)
 {
@@ -365,6 +366,9 @@ static int look_into(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 	}
 	r = look_again(worker, cartridge, err);
 	if (r < 0)
+		return r;
+	r = rsm_drive_check_side(worker, &probe, err);
+	if (r != 0)
 		return r;
 	if (m->label_work == RSM_LABEL_FORMAT || m->label_work == RSM_LABEL_FREE)
 		return rsm_drive_do_label_work(worker, cartridge, &probe, err);
@@ -434,12 +438,20 @@ int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	struct rsm_err home_err;
 	int r;
 
+	worker->turned = false;
 	r = rsm_drive_bring(worker, cartridge, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s for %s", cartridge->barcode, worker->name);
 	r = rsm_drive_load(worker, cartridge, err);
 	if (r == 0)
 		r = open_volume(worker, cartridge, err);
+	if (r == RSM_OTHER_SIDE) {
+		r = rsm_drive_turn_over(worker, cartridge, err);
+		if (r == 0)
+			r = open_volume(worker, cartridge, err);
+	}
+	if (r == RSM_OTHER_SIDE)
+		r = rsm_err_set(err, EIO, "it was turned over, and lies the other way round still");
 	if (r == 0) {
 		rsm_event_add(catalog_of(worker), "load", "medium", cartridge->barcode, "drive",
 			      worker->name, NULL);
@@ -470,6 +482,8 @@ int rsm_drive_renew(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	}
 	if (r == 0)
 		r = open_volume(worker, cartridge, err);
+	if (r == RSM_OTHER_SIDE)
+		r = rsm_err_set(err, EIO, "its other side is under the head");
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s in %s", cartridge->barcode, worker->name);
 	rsm_drive_note_status(worker, cartridge, false);

@@ -1,7 +1,8 @@
 /* drive_private.h - what the files of a drive worker share: drive_worker.c (the loop),
  * drive_fetch.c (in and out), drive_choose.c (what next), drive_step.c (the doing), drive_open.c
- * (opening it), drive_label.c (labels), drive_identify.c (what is on it), drive_robot.c (robot and
- * loading), drive_read.c (reads), drive_migrate.c (migration, commits).
+ * (opening it), drive_turn.c (the other side), drive_label.c (labels), drive_identify.c (what is on
+ * it), drive_robot.c (robot and loading), drive_read.c (reads), drive_migrate.c (migration,
+ * commits).
  */
 #ifndef RSM_CORE_DRIVE_PRIVATE_H
 #define RSM_CORE_DRIVE_PRIVATE_H
@@ -78,6 +79,7 @@ struct rsm_drive_worker {
 	struct rsm_medium medium;  /* as of the load */
 	struct rsm_content *held;  /* nothing is written to it until it is known whose it is */
 	bool prevented;		   /* removal is */
+	bool turned;		   /* it was turned over at this load */
 	enum {
 		RSM_ANOTHER_NONE,
 		RSM_ANOTHER_TRADED, /* it is fetched from where that one was */
@@ -232,6 +234,18 @@ RSM_MUST_CHECK int rsm_drive_take_home(struct rsm_drive_worker *worker,
 /* What lies in it but is not `wanted` (0: whatever it is) goes home. */
 RSM_MUST_CHECK int rsm_drive_clear(struct rsm_drive_worker *worker, int64_t wanted,
 				   struct rsm_err *err);
+
+/* ---- drive_turn.c: cartridges with two sides ---- */
+
+enum { RSM_OTHER_SIDE = 1 };
+/* Outcome OTHER_SIDE: by its label, or else by its memory, that is what is under the head, and the
+ * catalogue knows it now.
+ */
+RSM_MUST_CHECK int rsm_drive_check_side(struct rsm_drive_worker *worker,
+					const struct rsm_ltfs_probe *probe, struct rsm_err *err);
+/* Has it turned over, and loads it again. Nothing was written to it. */
+RSM_MUST_CHECK int rsm_drive_turn_over(struct rsm_drive_worker *worker,
+				       struct rsm_cartridge *cartridge, struct rsm_err *err);
 
 /* ---- drive_clean.c ---- */
 

@@ -439,13 +439,14 @@ static int come_home(struct identifying *it, struct rsm_medium *known, struct rs
 {
 	struct rsm_medium here = it->medium;
 	char barcode[RSM_BARCODE_SIZE];
-	bool passing = is_passing(&here);
+	/* what is allocated on its other side is worth remembering */
+	bool owned = rsm_side_check_other_locked(it->catalog, &here, NULL) < 0;
 	int r;
 
 	memcpy(barcode, known->barcode, sizeof barcode);
-	if (passing)
+	if (is_passing(&here) && !owned)
 		r = rsm_medium_delete_locked(it->catalog, here.id, err);
-	else if (is_worthless(&here)) /* nothing would tell that it is the one */
+	else if (is_worthless(&here) && !owned) /* nothing would tell that it is the one */
 		r = rsm_medium_delete_locked(it->catalog, here.id, err);
 	else /* it was thought to be here, but its label is not: it is somewhere else */
 		r = rsm_medium_set_place_locked(it->catalog, here.id, 0, RSM_AT_OFFLINE, 0, err);
@@ -458,18 +459,12 @@ static int come_home(struct identifying *it, struct rsm_medium *known, struct rs
 				    "FROM side WHERE id = ?1)",
 				    "iu", known->id, here.home_slot);
 	if (r == 0 && here.barcode[0] && strcmp(here.barcode, barcode) != 0) {
-		char shown[RSM_NAME_SIZE];
-
-		r = rsm_medium_free_shown_locked(it->catalog, here.barcode, shown, err);
+		r = rsm_side_name_locked(it->catalog, known->id, here.barcode, err);
 		if (r == 0)
 			r = rsm_catalog_run(it->catalog, err,
 					    "UPDATE medium SET barcode = ?2 WHERE id = (SELECT "
 					    "medium FROM side WHERE id = ?1)",
 					    "is", known->id, here.barcode);
-		if (r == 0)
-			r = rsm_catalog_run(it->catalog, err,
-					    "UPDATE side SET shown = ?2 WHERE id = ?1", "is",
-					    known->id, shown);
 	}
 	if (r == 0)
 		r = rsm_medium_need_locked(it->catalog, known->id, &it->medium, err);
@@ -534,8 +529,8 @@ static int look_into_drive(struct identifying *it, struct rsm_err *err)
 		return 0;
 	r = rsm_catalog_number(it->catalog, &lying, err,
 			       "SELECT s.id FROM medium m CROSS JOIN side s ON s.medium = m.id "
-			       "WHERE m.library = ?1 AND m.location = ?2 AND m.element = ?3 AND "
-			       "s.side_number = 0",
+			       "WHERE m.library = ?1 AND m.location = ?2 AND m.element = ?3 "
+			       "ORDER BY s.side_number <> " RSM_IS_INVERTED "LIMIT 1",
 			       "idu", found->library, (int)RSM_AT_DRIVE, found->drive);
 	if (r < 0 || r == RSM_SQLITE_DONE)
 		return r < 0 ? r : 0;

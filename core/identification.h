@@ -42,9 +42,11 @@ RSM_MUST_CHECK int rsm_identification_next_unknown(struct rsm_catalog *catalog, 
 struct rsm_identification_place {
 	enum rsm_location_kind location;
 	uint32_t element;
+	int64_t side; /* that was found there; 0: none yet */
 };
 /* The next medium of the library behind *place, slots first, then drives, whatever is known of it;
- * *place becomes its own. Cleaners and what lies in a port are passed over. Outcome ABSENT.
+ * *place becomes its own. Its second side follows it, wherever that one is by then. Cleaners and
+ * what lies in a port are passed over. Outcome ABSENT.
  */
 RSM_MUST_CHECK int rsm_identification_next_place(struct rsm_catalog *catalog, int64_t library,
 						 struct rsm_identification_place *place,

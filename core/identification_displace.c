@@ -54,13 +54,17 @@ static int displace_locked(struct rsm_catalog *catalog, int64_t id, uint32_t dri
 	char health[RSM_NAME_SIZE];
 	struct rsm_medium was;
 	struct rsm_pool pool;
-	int64_t medium = 0, side = 0;
+	int64_t medium = 0, side = 0, other = 0, has_other = 0;
 	int r = rsm_medium_need_locked(catalog, id, &was, err);
 
 	if (r == 0 && (was.location != RSM_AT_DRIVE || was.element != drive))
 		return RSM_MEDIUM_ABSENT;
 	if (r == 0)
 		r = rsm_pool_system_locked(catalog, RSM_POOL_FOREIGN, was.media_type, &pool, err);
+	if (r == 0)
+		r = rsm_catalog_number(catalog, &has_other, err,
+				       "SELECT count(*) FROM side WHERE medium = ?1 AND id <> ?2",
+				       "ii", was.physical, id);
 	if (r == 0)
 		r = rsm_medium_set_place_locked(catalog, id, 0, RSM_AT_OFFLINE, 0, err);
 	if (r < 0)
@@ -72,6 +76,12 @@ static int displace_locked(struct rsm_catalog *catalog, int64_t id, uint32_t dri
 		r = insert_medium(catalog, &was, &medium, err);
 	if (r == 0)
 		r = insert_side(catalog, medium, was.barcode, pool.id, &side, err);
+	if (r == 0 && has_other)
+		r = rsm_side_make_second_locked(catalog, side, &other, err);
+	if (r == 0 && other && was.side == 1) { /* it lies as that one was put in */
+		side = other;
+		r = rsm_side_note_place_locked(catalog, side, was.location, err);
+	}
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, pool.id, err);
 	return r < 0 ? r : rsm_medium_need_locked(catalog, side, ret_medium, err);

@@ -44,6 +44,22 @@ static int next_at_locked(struct rsm_catalog *catalog, int64_t library,
 	return 0;
 }
 
+/* The first one may be in a drive by now, just because it is being looked at. */
+static int second_side_locked(struct rsm_catalog *catalog, int64_t library, int64_t first,
+			      int64_t *ret_id, struct rsm_err *err)
+{
+	int r = RSM_SQLITE_DONE;
+
+	if (first)
+		r = rsm_catalog_number(catalog, ret_id, err,
+				       "SELECT o.id FROM side s JOIN side o ON o.medium = s.medium "
+				       "AND o.side_number = 1 JOIN medium m ON m.id = s.medium "
+				       "WHERE s.id = ?1 AND s.side_number = 0 AND m.library = ?2 "
+				       "AND m.enabled = 1",
+				       "ii", first, library);
+	return r == RSM_SQLITE_DONE ? RSM_MEDIUM_ABSENT : r;
+}
+
 int rsm_identification_next_place(struct rsm_catalog *catalog, int64_t library,
 				  struct rsm_identification_place *place, int64_t *ret_id,
 				  struct rsm_err *err)
@@ -52,6 +68,11 @@ int rsm_identification_next_place(struct rsm_catalog *catalog, int64_t library,
 	int r;
 
 	RSM_LOCK_SCOPE(&catalog->lock);
+	r = second_side_locked(catalog, library, at.side, ret_id, err);
+	if (r == 0)
+		place->side = *ret_id;
+	if (r != RSM_MEDIUM_ABSENT)
+		return r;
 	if (at.location != RSM_AT_DRIVE)
 		at.location = RSM_AT_SLOT;
 	r = next_at_locked(catalog, library, &at, ret_id, &at.element, err);
@@ -59,8 +80,10 @@ int rsm_identification_next_place(struct rsm_catalog *catalog, int64_t library,
 		at = (struct rsm_identification_place){ .location = RSM_AT_DRIVE };
 		r = next_at_locked(catalog, library, &at, ret_id, &at.element, err);
 	}
-	if (r == 0)
+	if (r == 0) {
+		at.side = *ret_id;
 		*place = at;
+	}
 	return r;
 }
 
@@ -72,9 +95,9 @@ int rsm_identification_count(struct rsm_catalog *catalog, int64_t library, uint6
 
 	RSM_LOCK_SCOPE(&catalog->lock);
 	r = rsm_catalog_number(catalog, &count, err,
-			       "SELECT count(*) FROM medium INDEXED BY medium_place WHERE library "
-			       "= ?1 AND location IN (2, 4) AND location <> 0 AND cleaner = 0 AND "
-			       "enabled = 1",
+			       "SELECT count(*) FROM medium m INDEXED BY medium_place CROSS JOIN "
+			       "side s ON s.medium = m.id WHERE m.library = ?1 AND m.location IN "
+			       "(2, 4) AND m.location <> 0 AND m.cleaner = 0 AND m.enabled = 1",
 			       "i", library);
 	*ret_count = (uint64_t)count;
 	return r < 0 ? r : 0;

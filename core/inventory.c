@@ -28,6 +28,8 @@ struct place { /* a full element */
 	char barcode[RSM_BARCODE_SIZE];
 	int64_t side; /* who is there; 0: not known yet */
 	bool moved, arrived;
+	bool two_sided; /* the robot can turn it over */
+	bool inverted;	/* it says that it has, on the way to a drive */
 };
 
 struct reconciling {
@@ -80,7 +82,7 @@ static int make_room(void **array, size_t count, size_t *room, size_t size, stru
 	return 0;
 }
 
-static int add_change(struct reconciling *it, int what, int64_t side, struct rsm_err *err)
+static int add_one_change(struct reconciling *it, int what, int64_t side, struct rsm_err *err)
 {
 	void *array = it->result.changes;
 	struct rsm_medium medium = { 0 };
@@ -100,6 +102,22 @@ static int add_change(struct reconciling *it, int what, int64_t side, struct rsm
 		rsm_catalog_copy(change->shown, sizeof change->shown, medium.shown);
 	}
 	return r;
+}
+
+/* Of its other side as well. */
+static int add_change(struct reconciling *it, int what, int64_t side, struct rsm_err *err)
+{
+	int64_t other;
+	int r = add_one_change(it, what, side, err);
+
+	if (r == 0)
+		r = rsm_catalog_number(it->catalog, &other, err,
+				       "SELECT o.id FROM side s JOIN side o ON o.medium = s.medium "
+				       "AND o.id <> s.id WHERE s.id = ?1",
+				       "i", side);
+	if (r == RSM_SQLITE_DONE)
+		return 0;
+	return r < 0 ? r : add_one_change(it, what, other, err);
 }
 
 /* Barcodes become names of folders: bytes that cannot be in one are replaced. */
@@ -192,6 +210,8 @@ static int load_places(struct reconciling *it, const struct rsm_element *element
 		place->location = (enum rsm_location_kind)element->type;
 		place->element = element->address;
 		place->source = element->source_valid ? element->source : 0;
+		place->two_sided = element->two_sided;
+		place->inverted = element->inverted && element->type == RSM_ELEMENT_DATA_TRANSFER;
 		clean_barcode(place->barcode, element->volume_tag);
 		it->place_count++;
 	}
@@ -482,7 +502,7 @@ static int welcome(struct reconciling *it, struct place *place, struct rsm_err *
 	uint32_t home = place->location == RSM_AT_SLOT ? place->element : place->source;
 	struct rsm_pool pool = { 0 };
 	struct timespec now;
-	int64_t medium;
+	int64_t medium, other = 0;
 	int r;
 
 	rsm_catalog_new_guid(guid);
@@ -505,6 +525,10 @@ static int welcome(struct reconciling *it, struct place *place, struct rsm_err *
 		return r;
 	medium = sqlite3_last_insert_rowid(it->catalog->db);
 	r = insert_side(it, place, medium, pool.id, shown, &place->side, err);
+	if (r == 0 && place->two_sided)
+		r = rsm_side_make_second_locked(it->catalog, place->side, &other, err);
+	if (r == 0 && other && place->inverted)
+		r = rsm_side_note_place_locked(it->catalog, other, place->location, err);
 	if (r == 0 && place->barcode[0] && strcmp(shown, place->barcode) != 0)
 		r = note_twin(it, place, shown, err);
 	return r < 0 ? r : add_change(it, RSM_MEDIUM_ARRIVED, place->side, err);
@@ -512,14 +536,18 @@ static int welcome(struct reconciling *it, struct place *place, struct rsm_err *
 
 static int seat(struct reconciling *it, struct place *place, struct rsm_err *err)
 {
-	int r;
+	int64_t other = 0;
+	int r = 0;
 
 	if (!place->side)
 		return welcome(it, place, err);
-	if (!place->moved)
-		return 0;
-	r = rsm_medium_set_place_locked(it->catalog, place->side, it->library, place->location,
-					place->element, err);
+	if (place->two_sided)
+		r = rsm_side_make_second_locked(it->catalog, place->side, &other, err);
+	if (r < 0 || !place->moved)
+		return r;
+	/* where it was seen last, the catalogue knows better which side is under the head */
+	r = rsm_medium_set_place_locked(it->catalog, place->inverted && other ? other : place->side,
+					it->library, place->location, place->element, err);
 	if (r == 0 && place->location != RSM_AT_SLOT && place->source)
 		r = rsm_catalog_run(it->catalog, err,
 				    "UPDATE medium SET home_slot = ?2 WHERE home_slot = 0 AND id = "

@@ -50,12 +50,16 @@ static void tell(struct rsm_manager *manager, const char *event, int64_t id)
 int rsm_manager_move(struct rsm_manager *manager, int64_t medium, int64_t pool, const char *name,
 		     struct rsm_err *err)
 {
+	int64_t other;
 	int r = rsm_allocation_move(manager->catalog, medium, pool, name, err);
 
 	if (r < 0)
 		return r;
 	tell(manager, "rename", medium);
 	rsm_manager_label_changed(manager, medium);
+	/* the allocation of its other side has gone to the pool as well */
+	if (rsm_medium_other_side(manager->catalog, medium, &other, NULL) == 0)
+		rsm_manager_label_changed(manager, other);
 	return 0;
 }
 
@@ -148,12 +152,15 @@ int rsm_manager_decommission(struct rsm_manager *manager, int64_t medium, struct
 
 /* ---- the end ---- */
 
+/* other: NULL, or its other side, which goes along. */
 static int free_unused(struct rsm_manager *manager, const struct rsm_cartridge *cartridge,
-		       unsigned flags, struct rsm_err *err)
+		       const struct rsm_cartridge *other, unsigned flags, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&manager->lock);
 	if (rsm_manager_in_use_locked(cartridge))
 		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
+	if (other && rsm_manager_in_use_locked(other))
+		return rsm_err_set(err, EBUSY, "%s is in use", other->barcode);
 	return rsm_medium_free_with(manager->catalog, cartridge->id, flags, err);
 }
 
@@ -165,50 +172,76 @@ int rsm_manager_free_medium(struct rsm_manager *manager, int64_t medium, struct 
 int rsm_manager_free_medium_with(struct rsm_manager *manager, int64_t medium, unsigned flags,
 				 struct rsm_err *err)
 {
-	struct rsm_cartridge *cartridge;
+	struct rsm_cartridge *cartridge, *other;
 	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
 
 	if (r != 0)
 		return r < 0 ? r : absent(err);
-	r = free_unused(manager, cartridge, flags, err);
+	other = rsm_cartridge_ref_other_side(cartridge);
+	r = free_unused(manager, cartridge, other, flags, err);
+	if (r == 0)
+		tell(manager, "free", medium);
+	if (r == 0)
+		rsm_manager_want_label(manager, medium, 0);
+	if (r == 0 && other)
+		rsm_manager_want_label(manager, other->id, 0);
 	rsm_cartridge_unref(cartridge);
-	if (r < 0)
-		return r;
-	tell(manager, "free", medium);
-	rsm_manager_want_label(manager, medium, 0);
-	return 0;
+	if (other)
+		rsm_cartridge_unref(other);
+	return r;
 }
 
 /* Takes the entry out of the table, so that a cartridge that comes back is a new one. */
-static int forget_unused(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
-			 struct rsm_medium *ret_medium, struct rsm_err *err)
+static void leave_table_locked(struct rsm_cartridge *cartridge, const struct rsm_medium *medium)
 {
-	int r;
-
-	RSM_LOCK_SCOPE(&manager->lock);
-	if (cartridge->references > 1 || cartridge->state != RSM_CARTRIDGE_AWAY ||
-	    rsm_manager_in_use_locked(cartridge))
-		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
-	r = rsm_medium_forget(manager->catalog, cartridge->id, ret_medium, err);
-	if (r < 0)
-		return r;
 	if (!cartridge->uuid[0])
 		snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s",
-			 ret_medium->volume_uuid[0] ? ret_medium->volume_uuid : ret_medium->guid);
+			 medium->volume_uuid[0] ? medium->volume_uuid : medium->guid);
 	rsm_cartridge_detach_locked(cartridge);
+}
+
+static bool is_held_locked(const struct rsm_cartridge *cartridge)
+{
+	return cartridge->references > 1 || cartridge->state != RSM_CARTRIDGE_AWAY ||
+	       rsm_manager_in_use_locked(cartridge);
+}
+
+/* other: NULL, or its other side. */
+static int forget_unused(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
+			 struct rsm_cartridge *other, struct rsm_medium *ret_medium,
+			 struct rsm_err *err)
+{
+	struct rsm_medium second = { 0 };
+	int r = 0;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	if (is_held_locked(cartridge) || (other && is_held_locked(other)))
+		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
+	if (other)
+		r = rsm_medium_get(manager->catalog, other->id, &second, err);
+	if (r >= 0)
+		r = rsm_medium_forget(manager->catalog, cartridge->id, ret_medium, err);
+	if (r < 0)
+		return r;
+	leave_table_locked(cartridge, ret_medium);
+	if (other)
+		leave_table_locked(other, &second);
 	return 0;
 }
 
 int rsm_manager_forget(struct rsm_manager *manager, int64_t id, struct rsm_err *err)
 {
-	struct rsm_cartridge *cartridge;
+	struct rsm_cartridge *cartridge, *other;
 	struct rsm_medium medium;
 	int r = rsm_cartridge_ref(manager, id, &cartridge, err);
 
 	if (r != 0)
 		return r < 0 ? r : absent(err);
-	r = forget_unused(manager, cartridge, &medium, err);
+	other = rsm_cartridge_ref_other_side(cartridge);
+	r = forget_unused(manager, cartridge, other, &medium, err);
 	rsm_cartridge_unref(cartridge);
+	if (other)
+		rsm_cartridge_unref(other);
 	if (r < 0)
 		return r;
 	rsm_log_info("%s is forgotten", medium.shown);

@@ -49,8 +49,8 @@ static bool lies_in_drive_locked(struct rsm_manager *manager, const struct rsm_c
 	return false;
 }
 
-static int check_eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, bool force,
-		       struct rsm_err *err)
+static int check_side(struct rsm_manager *manager, struct rsm_cartridge *cartridge, bool force,
+		      struct rsm_err *err)
 {
 	struct rsm_content_use use = { 0 };
 
@@ -61,6 +61,20 @@ static int check_eject(struct rsm_manager *manager, struct rsm_cartridge *cartri
 	if ((use.open_files && !force) || lies_in_drive_locked(manager, cartridge))
 		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
 	return 0;
+}
+
+/* Who has a file of its other side open keeps it here as well. */
+static int check_eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, bool force,
+		       struct rsm_err *err)
+{
+	struct rsm_cartridge *other = rsm_cartridge_ref_other_side(cartridge);
+	int r = check_side(manager, cartridge, force, err);
+
+	if (r == 0 && other)
+		r = check_side(manager, other, force, err);
+	if (other)
+		rsm_cartridge_unref(other);
+	return r;
 }
 
 static int where_is(struct rsm_manager *manager, int64_t id, struct rsm_medium *ret_medium,
@@ -78,14 +92,22 @@ static int where_is(struct rsm_manager *manager, int64_t id, struct rsm_medium *
 		       : rsm_err_set(err, ENOMEDIUM, "%s is not in the library", ret_medium->shown);
 }
 
-static void set_ejected(struct rsm_cartridge *cartridge, bool ejected, int64_t library)
+/* What is to go, with its other side if it has one. */
+struct leaving {
+	struct rsm_cartridge *sides[2];
+	size_t count;
+};
+
+static void set_ejected(const struct leaving *leaving, bool ejected, int64_t library)
 {
-	RSM_LOCK_SCOPE(&cartridge->manager->lock);
-	cartridge->ejected = ejected;
-	cartridge->library = library; /* nothing is mounted from a port */
+	RSM_LOCK_SCOPE(&leaving->sides[0]->manager->lock);
+	for (size_t i = 0; i < leaving->count; i++) {
+		leaving->sides[i]->ejected = ejected;
+		leaving->sides[i]->library = library; /* nothing is mounted from a port */
+	}
 }
 
-static int move_out(struct rsm_library *library, struct rsm_cartridge *cartridge,
+static int move_out(struct rsm_library *library, const struct leaving *leaving,
 		    const struct rsm_medium *m, struct rsm_err *err)
 {
 	struct rsm_manager *manager = library->manager;
@@ -97,18 +119,19 @@ static int move_out(struct rsm_library *library, struct rsm_cartridge *cartridge
 		r = rsm_medium_set_ejected(manager->catalog, m->id, true, err);
 	if (r < 0)
 		return r;
-	set_ejected(cartridge, true, 0);
+	set_ejected(leaving, true, 0);
 	r = rsm_library_move(library, m, m->location, m->element, RSM_AT_PORT, port, err);
 	if (r == -EEXIST)
 		r = rsm_err_wrap(err, -ENOSPC, "port %u", port);
 	if (r < 0) {
-		set_ejected(cartridge, false, library->id);
+		set_ejected(leaving, false, library->id);
 		if (rsm_medium_set_ejected(manager->catalog, m->id, false, NULL) < 0)
 			rsm_log_debug(RSM_ROOM_DRIVE, "%s: still noted as ejected", m->shown);
 		return r;
 	}
 	rsm_library_found_room(library);
-	rsm_manager_note_presence(manager, cartridge);
+	for (size_t i = 0; i < leaving->count; i++)
+		rsm_manager_note_presence(manager, leaving->sides[i]);
 	rsm_event_add(manager->catalog, "eject", "medium", m->shown, "library", library->label,
 		      NULL);
 	return 0;
@@ -126,12 +149,34 @@ static int hand_out(struct rsm_library *library, const struct rsm_medium *m,
 	return r;
 }
 
-static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, bool force,
+/* Nothing fetches it meanwhile. The side that is in a drive, or NULL. */
+static struct rsm_cartridge *keep_home(const struct leaving *leaving)
+{
+	struct rsm_cartridge *mounted = NULL;
+
+	RSM_LOCK_SCOPE(&leaving->sides[0]->manager->lock);
+	for (size_t i = 0; i < leaving->count; i++) {
+		if (leaving->sides[i]->state != RSM_CARTRIDGE_AWAY)
+			mounted = leaving->sides[i];
+		leaving->sides[i]->kept_home++; /* nor does what was written meanwhile */
+	}
+	return mounted;
+}
+
+static void let_go(const struct leaving *leaving)
+{
+	RSM_LOCK_SCOPE(&leaving->sides[0]->manager->lock);
+	for (size_t i = 0; i < leaving->count; i++)
+		leaving->sides[i]->kept_home--;
+	rsm_manager_wake_locked(leaving->sides[0]->manager);
+}
+
+static int eject(struct rsm_manager *manager, const struct leaving *leaving, bool force,
 		 const atomic_bool *cancel, struct rsm_err *err)
 {
+	struct rsm_cartridge *cartridge = leaving->sides[0], *mounted;
 	struct rsm_library *library;
 	struct rsm_medium m;
-	bool mounted;
 	int r = check_eject(manager, cartridge, force, err);
 
 	if (r == 0)
@@ -139,14 +184,11 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 	if (r < 0)
 		return r;
 	if (m.location == RSM_AT_PORT) { /* it stays there */
-		set_ejected(cartridge, true, 0);
+		set_ejected(leaving, true, 0);
 		return rsm_medium_set_ejected(manager->catalog, m.id, true, err);
 	}
-	rsm_mutex_lock(&manager->lock);
-	mounted = cartridge->state != RSM_CARTRIDGE_AWAY;
-	cartridge->kept_home++; /* what was written meanwhile does not fetch it again */
-	rsm_mutex_unlock(&manager->lock);
-	r = mounted ? rsm_manager_send_home(manager, cartridge->id, false, true, cancel, err) : 0;
+	mounted = keep_home(leaving);
+	r = mounted ? rsm_manager_send_home(manager, mounted->id, false, true, cancel, err) : 0;
 	if (r == -EINVAL)
 		r = 0; /* it went home by itself meanwhile */
 	if (r == 0)
@@ -154,24 +196,24 @@ static int eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, b
 	if (r == 0 && rsm_hand_is(library))
 		r = hand_out(library, &m, cancel, err);
 	else if (r == 0)
-		r = move_out(library, cartridge, &m, err);
-	rsm_mutex_lock(&manager->lock);
-	cartridge->kept_home--;
-	rsm_manager_wake_locked(manager);
-	rsm_mutex_unlock(&manager->lock);
+		r = move_out(library, leaving, &m, err);
+	let_go(leaving);
 	return r;
 }
 
 static int eject_one(struct rsm_manager *manager, int64_t medium, bool force,
 		     const atomic_bool *cancel, struct rsm_err *err)
 {
-	struct rsm_cartridge *cartridge;
-	int r = rsm_cartridge_ref(manager, medium, &cartridge, err);
+	struct leaving leaving = { .count = 1 };
+	int r = rsm_cartridge_ref(manager, medium, &leaving.sides[0], err);
 
 	if (r != 0)
 		return r < 0 ? r : rsm_err_set(err, ENOENT, "there is no such cartridge");
-	r = eject(manager, cartridge, force, cancel, err);
-	rsm_cartridge_unref(cartridge);
+	leaving.sides[1] = rsm_cartridge_ref_other_side(leaving.sides[0]);
+	leaving.count += leaving.sides[1] != NULL;
+	r = eject(manager, &leaving, force, cancel, err);
+	for (size_t i = 0; i < leaving.count; i++)
+		rsm_cartridge_unref(leaving.sides[i]);
 	return r;
 }
 

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "core/copy.h"
 #include "core/drive_fit.h"
+#include "core/drive_private.h"
 #include "core/hand.h"
-#include "core/manager_private.h"
 
 #define LOOK_NS (RSM_SECOND_NS / 10)
 /* Cartridges that wait to be tried again; when there are so many, something is wrong with the
@@ -89,6 +89,20 @@ void rsm_identify_want(struct rsm_manager *manager, int64_t medium)
 	rsm_cartridge_unref(cartridge);
 }
 
+/* Its other side is in a drive: it waits in the mount queue until that one has left. */
+static const struct rsm_cartridge *other_side_locked(const struct rsm_cartridge *cartridge)
+{
+	const struct rsm_manager *manager = cartridge->manager;
+
+	for (size_t i = 0; i < manager->worker_count; i++) {
+		const struct rsm_cartridge *other = manager->workers[i]->cartridge;
+
+		if (other && rsm_mount_queue_is_other_side(cartridge, other))
+			return other;
+	}
+	return NULL;
+}
+
 /* It is on its way home, or its drive does not give it back. */
 static bool lies_in_busy_drive_locked(const struct rsm_library *library, int64_t medium)
 {
@@ -107,7 +121,9 @@ static bool lies_in_busy_drive_locked(const struct rsm_library *library, int64_t
 	return false;
 }
 
-/* NULL: a drive has it, or it has to wait, or cannot be had. */
+/* NULL: a drive has it, or it has to wait, or cannot be had. Who waits for his other side is found
+ * by the mount queue.
+ */
 static struct rsm_cartridge *want_locked(struct rsm_library *library, int64_t medium)
 {
 	struct rsm_cartridge *cartridge;
@@ -115,7 +131,8 @@ static struct rsm_cartridge *want_locked(struct rsm_library *library, int64_t me
 
 	if (rsm_cartridge_get_locked(library->manager, medium, &cartridge, &err) != 0 ||
 	    cartridge->state != RSM_CARTRIDGE_AWAY || cartridge->identify ||
-	    cartridge->library != library->id || lies_in_busy_drive_locked(library, medium) ||
+	    cartridge->library != library->id ||
+	    (!other_side_locked(cartridge) && lies_in_busy_drive_locked(library, medium)) ||
 	    rsm_drive_fit_best_locked(cartridge) == RSM_MEDIA_NONE)
 		return NULL;
 	cartridge->identify = true;
@@ -141,6 +158,25 @@ static void end_full_locked(struct rsm_library *library, bool stopped)
 	rsm_manager_wake_locked(library->manager);
 }
 
+/* It is met once more because its other side has been fetched from its slot meanwhile. */
+static bool is_done_locked(const struct rsm_library *library, int64_t medium)
+{
+	const struct rsm_identify_run *run = &library->identify;
+	const struct rsm_manager *manager = library->manager;
+	struct rsm_medium m;
+
+	if (run->after.location != RSM_AT_DRIVE ||
+	    rsm_medium_get(manager->catalog, medium, &m, NULL) != 0)
+		return false;
+	for (size_t i = 0; i < manager->worker_count; i++) {
+		const struct rsm_cartridge *in = manager->workers[i]->cartridge;
+
+		if (in && in->physical == m.physical && in->id != medium)
+			return in->counted_number == run->number;
+	}
+	return false;
+}
+
 static struct rsm_cartridge *next_of_full_locked(struct rsm_library *library)
 {
 	struct rsm_identify_run *run = &library->identify;
@@ -157,10 +193,14 @@ static struct rsm_cartridge *next_of_full_locked(struct rsm_library *library)
 			run->exhausted = true;
 			break;
 		}
-		cartridge = want_locked(library, medium);
+		cartridge = is_done_locked(library, medium) ? NULL : want_locked(library, medium);
 		if (cartridge) {
 			cartridge->counted = true;
-			return cartridge;
+			cartridge->counted_number = run->number;
+			if (!other_side_locked(cartridge))
+				return cartridge;
+			rsm_manager_wake_locked(library->manager);
+			continue;
 		}
 		run->done++; /* what is in a drive had its label read when it was loaded */
 	}
@@ -184,8 +224,10 @@ static struct rsm_cartridge *next_unknown_locked(struct rsm_library *library)
 		r = rsm_identification_next_unknown(library->manager->catalog, library->id,
 						    run->unknown_after, &run->unknown_after, &err);
 		cartridge = r == 0 ? want_locked(library, run->unknown_after) : NULL;
-		if (cartridge)
+		if (cartridge && !other_side_locked(cartridge))
 			return cartridge;
+		if (cartridge)
+			rsm_manager_wake_locked(library->manager);
 	} while (r == 0);
 	if (r < 0)
 		rsm_log_warning("%s: unknown cartridges are not looked at: %s",

@@ -402,21 +402,45 @@ static int is_still_there(struct rsm_library *library, const struct rsm_medium *
 	return 0;
 }
 
+/* In slots and ports a cartridge lies the right way round, so whoever finds it there without a
+ * catalogue has its first side under the head; in a drive it lies as it was put there.
+ */
+static int is_to_be_turned(struct rsm_library *library, const struct rsm_medium *medium,
+			   enum rsm_location_kind from, enum rsm_location_kind to, bool *ret_turn,
+			   struct rsm_err *err)
+{
+	bool wanted = to == RSM_AT_DRIVE && medium->side == 1, is = false;
+	int r = 0;
+
+	*ret_turn = false;
+	if (!rsm_medium_changer_rotates(library->hardware->changer))
+		return wanted ? rsm_err_set(err, EMEDIUMTYPE, "the robot cannot turn %s over",
+					    medium->shown)
+			      : 0;
+	if (from == RSM_AT_DRIVE)
+		r = rsm_medium_is_inverted(library->manager->catalog, medium->id, &is, err);
+	*ret_turn = is != wanted;
+	return r;
+}
+
 /* Outcomes of rsm_medium_changer_move. */
 static int move_once(struct rsm_library *library, const struct rsm_medium *medium,
 		     enum rsm_location_kind from, uint32_t source, enum rsm_location_kind to,
 		     uint32_t destination, struct rsm_err *err)
 {
 	struct rsm_manager *manager = library->manager;
+	bool turn = false;
 	int r;
 
 	/* an inventory that is under way must not report what was before the move */
 	RSM_LOCK_SCOPE(&library->inventory);
 	r = is_still_there(library, medium, from, source, err);
+	if (r == 0)
+		r = is_to_be_turned(library, medium, from, to, &turn, err);
 	if (r < 0)
 		return r;
-	r = rsm_medium_changer_move(library->hardware->changer, (uint16_t)source,
-				    (uint16_t)destination, err);
+	r = (turn ? rsm_medium_changer_move_inverted : rsm_medium_changer_move)(
+		library->hardware->changer, (uint16_t)source, (uint16_t)destination, err);
 	if (r != 0)
 		return r;
 	rsm_mutex_lock(&manager->lock);

@@ -372,23 +372,10 @@ int rsm_manager_update_medium(struct rsm_manager *manager, struct rsm_medium *me
 	return r;
 }
 
-int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool enabled,
-			      struct rsm_err *err)
+static void note_enabled(struct rsm_cartridge *cartridge, bool enabled)
 {
-	struct rsm_cartridge *cartridge;
-	struct rsm_medium m;
-	int r = get_medium(manager, medium, &m, err);
+	struct rsm_manager *manager = cartridge->manager;
 
-	if (r == 0 && m.enabled == enabled && !(enabled && rsm_medium_is_unwritable(&m)))
-		return rsm_err_set(err, EINVAL, "%s is %s already", m.shown,
-				   enabled ? "enabled" : "disabled");
-	if (r == 0)
-		r = rsm_medium_set_enabled(manager->catalog, medium, enabled, err);
-	if (r < 0)
-		return r;
-	rsm_event_add(manager->catalog, enabled ? "enable" : "disable", "medium", m.shown, NULL);
-	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
-		return 0;
 	rsm_mutex_lock(&manager->lock);
 	cartridge->disabled = !enabled;
 	rsm_cartridge_wanted_locked(cartridge);
@@ -404,6 +391,31 @@ int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool 
 	}
 	rsm_mutex_unlock(&manager->lock);
 	rsm_manager_apply_state(manager, cartridge);
+}
+
+int rsm_manager_enable_medium(struct rsm_manager *manager, int64_t medium, bool enabled,
+			      struct rsm_err *err)
+{
+	struct rsm_cartridge *cartridge, *other;
+	struct rsm_medium m;
+	int r = get_medium(manager, medium, &m, err);
+
+	if (r == 0 && m.enabled == enabled && !(enabled && rsm_medium_is_unwritable(&m)))
+		return rsm_err_set(err, EINVAL, "%s is %s already", m.shown,
+				   enabled ? "enabled" : "disabled");
+	if (r == 0)
+		r = rsm_medium_set_enabled(manager->catalog, medium, enabled, err);
+	if (r < 0)
+		return r;
+	rsm_event_add(manager->catalog, enabled ? "enable" : "disable", "medium", m.shown, NULL);
+	if (rsm_cartridge_ref(manager, medium, &cartridge, NULL) != 0)
+		return 0;
+	note_enabled(cartridge, enabled);
+	other = rsm_cartridge_ref_other_side(cartridge);
+	if (other) {
+		note_enabled(other, enabled);
+		rsm_cartridge_unref(other);
+	}
 	rsm_manager_note_failed_drive(manager); /* who waits for it waits no longer */
 	rsm_cartridge_unref(cartridge);
 	return 0;

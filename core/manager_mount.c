@@ -85,6 +85,17 @@ static bool drive_is_free_locked(struct rsm_manager *manager, int64_t library)
 	return false;
 }
 
+/* A drive has the other side of it. */
+static bool other_side_is_out_locked(struct rsm_manager *manager,
+				     const struct rsm_cartridge *cartridge)
+{
+	for (size_t i = 0; i < manager->worker_count; i++)
+		if (manager->workers[i]->cartridge &&
+		    rsm_mount_queue_is_other_side(cartridge, manager->workers[i]->cartridge))
+			return true;
+	return false;
+}
+
 /* library 0: in any. */
 static int check_request(struct rsm_manager *manager, const struct rsm_mount_request *request,
 			 struct rsm_medium *medium, struct rsm_err *err)
@@ -177,7 +188,8 @@ static int queue_locked(struct rsm_manager *manager, struct rsm_mount_request *r
 		return r;
 	if (!(request->flags & RSM_MOUNT_IF_AVAILABLE) ||
 	    cartridge->state == RSM_CARTRIDGE_LOADED ||
-	    drive_is_free_locked(manager, cartridge->library)) {
+	    (drive_is_free_locked(manager, cartridge->library) &&
+	     !other_side_is_out_locked(manager, cartridge))) {
 		append_locked(manager, request);
 		return 1;
 	}
@@ -356,6 +368,11 @@ static int queue_set(struct rsm_manager *manager, struct waiter *waiter, struct 
 		    cartridge->library != set->requests[0].cartridge->library)
 			r = rsm_err_set(err, EMEDIUMTYPE, "%s and %s are not in one library",
 					set->requests[0].cartridge->barcode, cartridge->barcode);
+		for (size_t k = 0; r == 0 && k < i; k++)
+			if (rsm_mount_queue_is_other_side(cartridge, set->requests[k].cartridge))
+				r = rsm_err_set(err, EINVAL, "%s and %s are sides of one cartridge",
+						set->requests[k].cartridge->barcode,
+						cartridge->barcode);
 	}
 	if (r < 0)
 		return r;

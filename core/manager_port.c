@@ -11,8 +11,7 @@
 
 /* ---- in ---- */
 
-/* From now on it can be mounted. */
-static void note_injected(struct rsm_library *library, int64_t medium)
+static void note_injected_side(struct rsm_library *library, int64_t medium)
 {
 	struct rsm_manager *manager = library->manager;
 	struct rsm_cartridge *cartridge;
@@ -34,6 +33,19 @@ static void note_injected(struct rsm_library *library, int64_t medium)
 	}
 }
 
+/* From now on it can be mounted; whether it is who it should be is looked at. */
+static void note_injected(struct rsm_library *library, int64_t medium)
+{
+	int64_t other;
+
+	note_injected_side(library, medium);
+	rsm_identify_want(library->manager, medium);
+	if (rsm_medium_other_side(library->manager->catalog, medium, &other, NULL) != 0)
+		return;
+	note_injected_side(library, other);
+	rsm_identify_want(library->manager, other);
+}
+
 int rsm_library_inject(struct rsm_library *library, struct rsm_medium *medium, struct rsm_err *err)
 {
 	uint32_t port = medium->element, slot;
@@ -51,7 +63,6 @@ int rsm_library_inject(struct rsm_library *library, struct rsm_medium *medium, s
 	rsm_event_add(library->manager->catalog, "inject", "medium", medium->shown, "to", where,
 		      "library", library->label, NULL);
 	note_injected(library, medium->id);
-	rsm_identify_want(library->manager, medium->id);
 	return 0;
 }
 

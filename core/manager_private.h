@@ -191,6 +191,8 @@ void rsm_cartridge_detach_locked(struct rsm_cartridge *cartridge);
 /* ---- cartridge_table.c ---- */
 
 void rsm_cartridge_table_init(struct rsm_manager *manager);
+/* The entry of the other side, with a reference; NULL: it has one side. */
+struct rsm_cartridge *rsm_cartridge_ref_other_side(const struct rsm_cartridge *cartridge);
 struct rsm_cartridge *rsm_cartridge_find_locked(struct rsm_manager *manager, int64_t medium);
 void rsm_cartridge_add_locked(struct rsm_cartridge *cartridge);
 /* Takes it out and frees it; its contents are closed. */

@@ -77,6 +77,8 @@ void rsm_medium_read_row(sqlite3_stmt *row, struct rsm_medium *medium)
 	medium->modified = rsm_catalog_column_time(row, 33);
 	medium->changed = rsm_catalog_column_time(row, 34);
 	medium->priority = sqlite3_column_int(row, 35);
+	medium->physical = sqlite3_column_int64(row, 36);
+	medium->side = column_u32(row, 37);
 }
 
 static int step_medium(sqlite3_stmt *statement, struct rsm_medium *ret_medium, struct rsm_err *err)
@@ -240,7 +242,8 @@ int rsm_medium_at(struct rsm_catalog *catalog, int64_t library, enum rsm_locatio
 	r = rsm_catalog_query(catalog, &row, err,
 			      "SELECT " RSM_MEDIUM_COLUMNS RSM_MEDIUM_BY_MEDIUM
 			      "WHERE m.library = ?1 AND m.location = ?2 AND m.element = ?3 AND "
-			      "m.location <> 0 ORDER BY s.side_number LIMIT 1",
+			      "m.location <> 0 ORDER BY s.side_number <> " RSM_IS_INVERTED
+			      "LIMIT 1",
 			      "idu", library, (int)location, element);
 	return r < 0 ? r : step_medium(row, ret_medium, err);
 }
@@ -294,12 +297,21 @@ int rsm_medium_free_shown_locked(struct rsm_catalog *catalog, const char *wanted
 
 int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
 {
+	int r = rsm_side_note_place_locked(catalog, id, RSM_AT_OFFLINE, err);
+
 	/* its sides go along */
-	return rsm_catalog_run(catalog, err,
+	return r < 0 ? r
+		     : rsm_catalog_run(
+			       catalog, err,
 			       "DELETE FROM medium WHERE id = (SELECT medium FROM side WHERE id = "
 			       "?1)",
 			       "i", id);
 }
+
+/* Both sides of a cartridge stand in one port. */
+#define FIRST_SIDE                                                                                 \
+	"ifnull((SELECT min(o.id) FROM side s JOIN side o ON o.medium = s.medium WHERE s.id = "    \
+	"?1), ?1)"
 
 static int set_ejected_locked(struct rsm_catalog *catalog, int64_t id, bool ejected,
 			      struct rsm_err *err)
@@ -307,10 +319,10 @@ static int set_ejected_locked(struct rsm_catalog *catalog, int64_t id, bool ejec
 	if (ejected)
 		return rsm_catalog_run(catalog, err,
 				       "INSERT OR REPLACE INTO setting (key, value) "
-				       "VALUES ('ejected ' || ?1, '1')",
+				       "VALUES ('ejected ' || " FIRST_SIDE ", '1')",
 				       "i", id);
-	return rsm_catalog_run(catalog, err, "DELETE FROM setting WHERE key = 'ejected ' || ?1",
-			       "i", id);
+	return rsm_catalog_run(
+		catalog, err, "DELETE FROM setting WHERE key = 'ejected ' || " FIRST_SIDE, "i", id);
 }
 
 int rsm_medium_set_ejected(struct rsm_catalog *catalog, int64_t id, bool ejected,
@@ -327,8 +339,8 @@ bool rsm_medium_is_ejected(struct rsm_catalog *catalog, int64_t id)
 
 	RSM_LOCK_SCOPE(&catalog->lock);
 	return rsm_catalog_number(catalog, &any, NULL,
-				  "SELECT 1 FROM setting WHERE key = 'ejected ' || ?1", "i",
-				  id) == 0;
+				  "SELECT 1 FROM setting WHERE key = 'ejected ' || " FIRST_SIDE,
+				  "i", id) == 0;
 }
 
 int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t library,
@@ -348,6 +360,8 @@ int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t
 				    "idui", library, (int)location, element, id);
 	if (r == 0 && location != RSM_AT_PORT)
 		r = set_ejected_locked(catalog, id, false, err);
+	if (r == 0)
+		r = rsm_side_note_place_locked(catalog, id, location, err);
 	if (r < 0)
 		return r;
 	return rsm_catalog_run(catalog, err,

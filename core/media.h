@@ -40,7 +40,9 @@ enum rsm_label_work {
 };
 
 struct rsm_medium {
-	int64_t id; /* the side's */
+	int64_t id;	  /* the side's */
+	int64_t physical; /* the cartridge's: its sides share it */
+	unsigned side;	  /* 0, or 1: the robot turns it over for that one */
 	char guid[RSM_GUID_SIZE];
 	char barcode[RSM_BARCODE_SIZE]; /* "" if none */
 	char shown[RSM_NAME_SIZE]; /* name in system pools and tables: barcode, BC~2, or a number */
@@ -207,6 +209,17 @@ RSM_MUST_CHECK int rsm_medium_add_side(struct rsm_catalog *catalog, int64_t id, 
 				       struct rsm_err *err);
 RSM_MUST_CHECK int rsm_medium_other_side(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side,
 					 struct rsm_err *err); /* ABSENT */
+/* It lies in a drive with its second side under the head, as far as is known. Who was put into a
+ * drive as a side (rsm_medium_set_location) has that one under the head.
+ */
+RSM_MUST_CHECK int rsm_medium_is_inverted(struct rsm_catalog *catalog, int64_t id, bool *ret_is,
+					  struct rsm_err *err);
+/* Is what is under the head, by the volume on it (NULL: it bears none) or else by the serial number
+ * in its memory, the other side of `id`, and which one is that? ABSENT: no, or nothing tells.
+ */
+RSM_MUST_CHECK int rsm_medium_find_turned(struct rsm_catalog *catalog, int64_t id,
+					  const char *volume_uuid, const char *serial,
+					  int64_t *ret_side, struct rsm_err *err);
 
 /* What the drive that it is in tells of it. */
 struct rsm_medium_facts {

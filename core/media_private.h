@@ -13,7 +13,8 @@
 	"s.remaining, s.mounts, s.allocations, m.write_protected, s.health, s.duplicate, "         \
 	"l.lmid, l.name, ifnull(l.mode, 511), l.owner, l.\"group\", ifnull(l.created, "            \
 	"m.created), "                                                                             \
-	"ifnull(l.modified, m.created), ifnull(l.changed, m.created), ifnull(l.priority, 0)"
+	"ifnull(l.modified, m.created), ifnull(l.changed, m.created), ifnull(l.priority, 0), "     \
+	"s.medium, s.side_number"
 #define RSM_MEDIUM_BY_SIDE                                                                         \
 	" FROM side s CROSS JOIN medium m ON m.id = s.medium LEFT JOIN library b ON b.id = "       \
 	"m.library LEFT JOIN logical_medium l ON l.id = s.logical "

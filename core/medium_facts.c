@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <uuid/uuid.h>
 
 #include "changer/media_type.h"
@@ -116,6 +117,44 @@ int rsm_medium_find_serial(struct rsm_catalog *catalog, const char *serial,
 	return rsm_medium_need_locked(catalog, id, ret_medium, err);
 }
 
+/* What a volume tells goes before what a memory does. */
+static bool is_other_side(const struct rsm_medium *side, const struct rsm_medium *other,
+			  const char *uuid, const char *serial)
+{
+	char guid[RSM_GUID_SIZE];
+
+	if (uuid &&
+	    (strcasecmp(uuid, side->volume_uuid) == 0 || strcasecmp(uuid, side->old_uuid) == 0))
+		return false;
+	if (uuid &&
+	    (strcasecmp(uuid, other->volume_uuid) == 0 || strcasecmp(uuid, other->old_uuid) == 0))
+		return true;
+	if (!*serial)
+		return false;
+	guid_of_serial(serial, (int)other->side, guid);
+	return strcmp(guid, other->guid) == 0;
+}
+
+int rsm_medium_find_turned(struct rsm_catalog *catalog, int64_t id, const char *volume_uuid,
+			   const char *serial, int64_t *ret_side, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	struct rsm_medium side, other;
+	int64_t other_id;
+	int r = rsm_medium_need_locked(catalog, id, &side, err);
+
+	if (r == 0)
+		r = rsm_catalog_number(catalog, &other_id, err,
+				       "SELECT id FROM side WHERE medium = ?1 AND id <> ?2", "ii",
+				       side.physical, id);
+	if (r == 0)
+		r = rsm_medium_need_locked(catalog, other_id, &other, err);
+	if (r != 0)
+		return r < 0 ? r : RSM_MEDIUM_ABSENT;
+	*ret_side = other_id;
+	return is_other_side(&side, &other, volume_uuid, serial) ? 0 : RSM_MEDIUM_ABSENT;
+}
+
 static int note_locked(struct rsm_catalog *catalog, int64_t id,
 		       const struct rsm_medium_facts *facts, struct rsm_medium *medium,
 		       struct rsm_err *err)
@@ -173,10 +212,18 @@ int rsm_medium_set_cleaner_locked(struct rsm_catalog *catalog, int64_t id,
 		return r;
 	if (medium->lmid[0])
 		return rsm_err_set(err, EBUSY, "%s is allocated", rsm_medium_words(medium));
+	r = rsm_side_check_other_locked(catalog, medium, err);
+	if (r < 0)
+		return r;
 	pool = medium->pool;
 	r = rsm_catalog_run(catalog, err,
 			    "UPDATE side SET label_work = 0 WHERE id = ?1 AND label_work <> 0", "i",
 			    id);
+	if (r == 0) /* and has one side */
+		r = rsm_catalog_run(catalog, err, "DELETE FROM side WHERE medium = ?1 AND id <> ?2",
+				    "ii", medium->physical, id);
+	if (r == 0 && sqlite3_changes(catalog->db))
+		r = rsm_side_name_locked(catalog, id, medium->barcode, err);
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err,
 				    "UPDATE medium SET cleaner = 1 WHERE id = (SELECT medium FROM "

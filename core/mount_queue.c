@@ -206,8 +206,15 @@ bool rsm_mount_queue_takes(const struct rsm_mount_queue *queue,
 	return wanted ? wanted == drive->element : !is_avoided(queue, cartridge, drive);
 }
 
+bool rsm_mount_queue_is_other_side(const struct rsm_cartridge *cartridge,
+				   const struct rsm_cartridge *other)
+{
+	return cartridge->physical && cartridge->physical == other->physical &&
+	       cartridge->id != other->id;
+}
+
 /* Its former entry (it was deallocated and is allocated again), or the one that it was taken for,
- * still has it in a drive.
+ * still has it in a drive; or its other side is in one.
  */
 static bool is_kept(const struct rsm_mount_queue *queue, const struct rsm_cartridge *cartridge)
 {
@@ -215,20 +222,44 @@ static bool is_kept(const struct rsm_mount_queue *queue, const struct rsm_cartri
 		const struct rsm_cartridge *other = queue->drives[i].cartridge;
 
 		if (other && other != cartridge &&
-		    (other->id == cartridge->id || queue->drives[i].lying == cartridge->id))
+		    (other->id == cartridge->id || queue->drives[i].lying == cartridge->id ||
+		     rsm_mount_queue_is_other_side(cartridge, other)))
 			return true;
 	}
 	return false;
 }
 
+static bool is_due(const struct rsm_mount_queue *queue, const struct rsm_cartridge *cartridge)
+{
+	return cartridge->state == RSM_CARTRIDGE_AWAY && cartridge->library &&
+	       !cartridge->kept_home &&
+	       rsm_mount_queue_due_ns(cartridge, queue->now_ns) <= queue->now_ns &&
+	       is_wanted_alone(cartridge, queue->now_ns);
+}
+
+/* It came due by the clock, and waits since it is looked at. */
+static void note_since(const struct rsm_mount_queue *queue, struct rsm_cartridge *cartridge)
+{
+	if (!cartridge->since_ns)
+		cartridge->since_ns = queue->now_ns;
+}
+
 bool rsm_mount_queue_waits(const struct rsm_mount_queue *queue, struct rsm_cartridge *cartridge)
 {
-	if (cartridge->state != RSM_CARTRIDGE_AWAY || !cartridge->library || cartridge->kept_home ||
-	    rsm_mount_queue_due_ns(cartridge, queue->now_ns) > queue->now_ns ||
-	    !is_wanted_alone(cartridge, queue->now_ns) || is_kept(queue, cartridge))
+	if (!is_due(queue, cartridge) || is_kept(queue, cartridge))
 		return false;
-	if (!cartridge->since_ns) /* it came due by the clock, and waits since it is looked at */
-		cartridge->since_ns = queue->now_ns;
+	note_since(queue, cartridge);
+	return true;
+}
+
+bool rsm_mount_queue_waits_for_turn(const struct rsm_mount_queue *queue,
+				    struct rsm_cartridge *cartridge,
+				    const struct rsm_queue_drive *drive)
+{
+	if (!drive->cartridge || !rsm_mount_queue_is_other_side(cartridge, drive->cartridge) ||
+	    !is_due(queue, cartridge))
+		return false;
+	note_since(queue, cartridge);
 	return true;
 }
 

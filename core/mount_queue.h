@@ -16,6 +16,9 @@
  * over and somebody waits who weighs more. Several media that are asked for together (a set) get
  * their drives all at once or not at all: as long as the set is first and cannot have them, those
  * behind it wait as well, unless it could not have them anyhow.
+ *
+ * The sides of a cartridge that has two are an entry each. One waits as long as the other is in a
+ * drive, which is given up for it as for one that wants just that drive.
  */
 #ifndef RSM_CORE_MOUNT_QUEUE_H
 #define RSM_CORE_MOUNT_QUEUE_H
@@ -50,6 +53,9 @@ struct rsm_mount_queue {
 	bool tight;   /* writers wait, or soon will, for what writing to a medium would give back */
 };
 
+/* Is it the other side of the same cartridge? */
+bool rsm_mount_queue_is_other_side(const struct rsm_cartridge *cartridge,
+				   const struct rsm_cartridge *other);
 /* When the cartridge next needs a drive: a time that has come, one to come, or RSM_NEVER_NS. */
 int64_t rsm_mount_queue_due_ns(const struct rsm_cartridge *cartridge, int64_t now_ns);
 /* Among those that wait the heaviest is first. */

@@ -156,13 +156,47 @@ static struct rsm_queue_drive *next_to_yield(struct rsm_mount_queue *queue,
 	return best;
 }
 
+static void keep_all(struct rsm_mount_queue *queue)
+{
+	for (size_t i = 0; i < queue->drive_count; i++)
+		queue->drives[i].yields = false;
+}
+
+/* The drives that hold other sides of what the set wants: all of them can be given up, and are to
+ * be
+ * (*ret_turns of them).
+ */
+static bool turns_over(struct rsm_mount_queue *queue, const struct rsm_mount_set *set,
+		       unsigned *ret_turns)
+{
+	*ret_turns = 0;
+	for (size_t i = 0; i < queue->drive_count; i++) {
+		struct rsm_queue_drive *drive = &queue->drives[i];
+
+		for (size_t k = 0; drive->cartridge && k < set->count; k++) {
+			if (!rsm_mount_queue_is_other_side(set->requests[k].cartridge,
+							   drive->cartridge))
+				continue;
+			if (!could_yield(drive))
+				return false;
+			drive->yields = true;
+			++*ret_turns;
+		}
+	}
+	return true;
+}
+
 static struct rsm_mount_set *grant_in(struct rsm_mount_queue *queue, int64_t library)
 {
 	struct rsm_mount_set *set = rsm_mount_queue_first_set(queue, library);
-	unsigned needs, empty = 0, others = 0;
+	unsigned needs, empty = 0, others = 0, turns;
 
 	if (!set)
 		return NULL;
+	if (!turns_over(queue, set, &turns)) {
+		keep_all(queue);
+		return NULL;
+	}
 	for (size_t i = 0; i < set->count; i++)
 		if (is_leaving(set->requests[i].cartridge))
 			return NULL;
@@ -176,9 +210,11 @@ static struct rsm_mount_set *grant_in(struct rsm_mount_queue *queue, int64_t lib
 			  !rsm_mount_queue_is_promised(drive->cartridge);
 	}
 	needs = rsm_mount_queue_set_needs(set) + needed_before(queue, set, library);
-	if (needs > empty + others)
+	if (needs > empty + others) {
+		keep_all(queue);
 		return NULL;
-	for (; needs > empty; empty++) {
+	}
+	for (empty += turns; needs > empty; empty++) {
 		struct rsm_queue_drive *drive = next_to_yield(queue, set, library);
 
 		if (drive)
@@ -195,8 +231,7 @@ bool rsm_mount_queue_keeps(const struct rsm_mount_queue *queue, int64_t library)
 
 struct rsm_mount_set *rsm_mount_queue_grant(struct rsm_mount_queue *queue)
 {
-	for (size_t i = 0; i < queue->drive_count; i++)
-		queue->drives[i].yields = false;
+	keep_all(queue);
 	for (size_t i = 0; i < queue->drive_count; i++) {
 		struct rsm_mount_set *set = grant_in(queue, queue->drives[i].library);
 
@@ -229,7 +264,9 @@ struct shortage {
 	int64_t heaviest_ns; /* of them */
 };
 
-/* Who wants a certain drive is dealt with first: it has no choice. */
+/* Who wants a certain drive is dealt with first: it has no choice. Nor has the other side of what
+ * is in it, whichever drive is to have that one then.
+ */
 static void count_waiting(struct rsm_mount_queue *queue, const struct rsm_queue_drive *at,
 			  bool urgent, bool certain, struct shortage *shortage)
 {
@@ -239,12 +276,15 @@ static void count_waiting(struct rsm_mount_queue *queue, const struct rsm_queue_
 		bool waits = cartridge->library == at->library
 				     ? rsm_mount_queue_waits(queue, cartridge)
 				     : rsm_mount_queue_waits_by_hand(queue, cartridge, at);
+		bool turns = rsm_mount_queue_waits_for_turn(queue, cartridge, at);
 		int64_t weight;
 
-		if (!waits || (rsm_mount_queue_wanted_drive(cartridge) != 0) != certain ||
+		if ((!waits && !turns) ||
+		    (turns || rsm_mount_queue_wanted_drive(cartridge) != 0) != certain ||
 		    (urgent && !rsm_mount_queue_is_urgent(queue, cartridge)))
 			continue;
-		if (finds_drive(queue, cartridge) || !rsm_mount_queue_takes(queue, cartridge, at))
+		if (!turns &&
+		    (finds_drive(queue, cartridge) || !rsm_mount_queue_takes(queue, cartridge, at)))
 			continue;
 		weight = rsm_mount_queue_is_promised(cartridge)
 				 ? INT64_MAX

@@ -8,6 +8,10 @@
 
 /* Waits now for any drive of the queue's, by itself: not as part of a set without drives. */
 bool rsm_mount_queue_waits(const struct rsm_mount_queue *queue, struct rsm_cartridge *cartridge);
+/* Waits now for the drive to give up the other side of it. */
+bool rsm_mount_queue_waits_for_turn(const struct rsm_mount_queue *queue,
+				    struct rsm_cartridge *cartridge,
+				    const struct rsm_queue_drive *drive);
 /* Off-line: waits for a person to put it into the drive. */
 bool rsm_mount_queue_waits_by_hand(const struct rsm_mount_queue *queue,
 				   const struct rsm_cartridge *cartridge,

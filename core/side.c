@@ -9,10 +9,11 @@
 #include "core/allocation.h"
 #include "core/catalog_private.h"
 
-static int add_locked(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side,
+/* unseen: nobody has looked at it, whatever is known of the first one. */
+static int add_locked(struct rsm_catalog *catalog, int64_t id, bool unseen, int64_t *ret_side,
 		      struct rsm_err *err)
 {
-	char guid[RSM_GUID_SIZE], wanted[RSM_NAME_SIZE], first[RSM_NAME_SIZE], other[RSM_NAME_SIZE];
+	char guid[RSM_GUID_SIZE];
 	struct rsm_medium medium;
 	struct rsm_pool pool;
 	int64_t count;
@@ -26,33 +27,77 @@ static int add_locked(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side
 				       "i", id);
 	if (r != 0)
 		return rsm_err_fold(err, r, "sides");
-	if (medium.cleaner || count != 1 || rsm_medium_is_taken(&medium))
+	if (medium.cleaner || count != 1 || (!unseen && rsm_medium_is_taken(&medium)))
 		return rsm_err_set(err, EINVAL, "%s cannot get a second side",
 				   rsm_medium_words(&medium));
 	r = rsm_pool_need_locked(catalog, medium.pool, &pool, err);
 	if (r < 0)
 		return r;
 	/* what is to be free is; elsewhere nobody has looked at it yet */
-	labelled = pool.kind == RSM_POOL_SCRATCH || pool.kind == RSM_POOL_APPLICATION;
-	snprintf(wanted, sizeof wanted, "%.200s.A", medium.shown);
-	r = rsm_medium_free_shown_locked(catalog, wanted, first, err);
-	snprintf(wanted, sizeof wanted, "%.200s.B", medium.shown);
-	if (r == 0)
-		r = rsm_medium_free_shown_locked(catalog, wanted, other, err);
+	labelled = pool.kind == RSM_POOL_SCRATCH || (!unseen && pool.kind == RSM_POOL_APPLICATION);
 	rsm_catalog_new_guid(guid);
-	if (r == 0)
-		r = rsm_catalog_run(catalog, err, "UPDATE side SET shown = ?2 WHERE id = ?1", "is",
-				    id, first);
-	if (r == 0)
-		r = rsm_catalog_run(catalog, err,
-				    "INSERT INTO side (guid, medium, side_number, shown, pool, "
-				    "state, label_type) SELECT ?2, medium, 1 - side_number, ?3, "
-				    "pool, ?4, '' FROM side WHERE id = ?1",
-				    "issd", id, guid, other,
-				    (int)(labelled ? RSM_MEDIUM_UNPREPARED : RSM_MEDIUM_UNKNOWN));
-	if (r == 0)
+	r = rsm_catalog_run(catalog, err,
+			    "INSERT INTO side (guid, medium, side_number, shown, pool, state, "
+			    "label_type) SELECT ?2, medium, 1 - side_number, ?2, pool, ?3, '' FROM "
+			    "side WHERE id = ?1",
+			    "isd", id, guid,
+			    (int)(labelled ? RSM_MEDIUM_UNPREPARED : RSM_MEDIUM_UNKNOWN));
+	if (r == 0) {
 		*ret_side = sqlite3_last_insert_rowid(catalog->db);
+		r = rsm_side_name_locked(catalog, id, medium.shown, err);
+	}
 	return r < 0 ? r : rsm_pool_touch_locked(catalog, medium.pool, err);
+}
+
+int rsm_side_make_second_locked(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side,
+				struct rsm_err *err)
+{
+	struct rsm_medium medium;
+	int r = rsm_catalog_number(catalog, ret_side, err,
+				   "SELECT o.id FROM side s JOIN side o ON o.medium = s.medium AND "
+				   "o.id <> s.id WHERE s.id = ?1",
+				   "i", id);
+
+	if (r != RSM_SQLITE_DONE)
+		return r;
+	*ret_side = 0;
+	r = rsm_medium_need_locked(catalog, id, &medium, err);
+	return r < 0 || medium.cleaner ? r : add_locked(catalog, id, true, ret_side, err);
+}
+
+int rsm_side_name_locked(struct rsm_catalog *catalog, int64_t id, const char *barcode,
+			 struct rsm_err *err)
+{
+	static const char *const ends[] = { ".A", ".B" };
+	char number[24], wanted[RSM_NAME_SIZE], shown[RSM_NAME_SIZE];
+	struct rsm_medium medium;
+	int64_t other = 0;
+	int r = rsm_medium_need_locked(catalog, id, &medium, err);
+
+	if (r == 0)
+		r = rsm_catalog_number(catalog, &other, err,
+				       "SELECT id FROM side WHERE medium = ?1 AND id <> ?2", "ii",
+				       medium.physical, id);
+	if (r < 0)
+		return r;
+	/* what they are called now is not in their way */
+	r = rsm_catalog_run(catalog, err, "UPDATE side SET shown = guid WHERE medium = ?1", "i",
+			    medium.physical);
+	if (r < 0)
+		return r;
+	snprintf(number, sizeof number, "%lld", (long long)(other && other < id ? other : id));
+	for (unsigned i = 0; i < (other ? 2u : 1u); i++) {
+		snprintf(wanted, sizeof wanted, "%.200s%s", barcode[0] ? barcode : number,
+			 other ? ends[i ? 1 - medium.side : medium.side] : "");
+		r = rsm_medium_free_shown_locked(catalog, wanted, shown, err);
+		if (r == 0)
+			r = rsm_catalog_run(catalog, err,
+					    "UPDATE side SET shown = ?2 WHERE id = ?1", "is",
+					    i ? other : id, shown);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 int rsm_medium_add_side(struct rsm_catalog *catalog, int64_t id, int64_t *ret_side,
@@ -64,7 +109,7 @@ int rsm_medium_add_side(struct rsm_catalog *catalog, int64_t id, int64_t *ret_si
 
 	if (r < 0)
 		return r;
-	r = add_locked(catalog, id, &side, err);
+	r = add_locked(catalog, id, false, &side, err);
 	r = rsm_catalog_end_locked(catalog, r, err);
 	if (r == 0)
 		*ret_side = side;
@@ -81,6 +126,39 @@ int rsm_medium_other_side(struct rsm_catalog *catalog, int64_t id, int64_t *ret_
 				   "i", id);
 
 	return r == RSM_SQLITE_DONE ? RSM_MEDIUM_ABSENT : r;
+}
+
+/* ---- which one is under the head ---- */
+
+int rsm_side_note_place_locked(struct rsm_catalog *catalog, int64_t id,
+			       enum rsm_location_kind location, struct rsm_err *err)
+{
+	int r = rsm_catalog_run(catalog, err,
+				"DELETE FROM setting WHERE key = 'inverted ' || (SELECT medium "
+				"FROM side WHERE id = ?1)",
+				"i", id);
+
+	if (r < 0 || location != RSM_AT_DRIVE)
+		return r;
+	return rsm_catalog_run(catalog, err,
+			       "INSERT OR REPLACE INTO setting (key, value) SELECT 'inverted ' || "
+			       "medium, '1' FROM side WHERE id = ?1 AND side_number = 1",
+			       "i", id);
+}
+
+int rsm_medium_is_inverted(struct rsm_catalog *catalog, int64_t id, bool *ret_is,
+			   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int64_t inverted = 0;
+	int r = rsm_catalog_number(catalog, &inverted, err,
+				   "SELECT " RSM_IS_INVERTED "FROM side s JOIN medium m ON m.id = "
+				   "s.medium WHERE s.id = ?1",
+				   "i", id);
+
+	if (r >= 0)
+		*ret_is = inverted;
+	return r < 0 ? r : 0;
 }
 
 /* ---- allocation ---- */

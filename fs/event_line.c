@@ -98,16 +98,23 @@ void rsmfs_event_line_field(const char *line, const char *key, struct rsm_text *
 bool rsmfs_event_is_known(const char *name)
 {
 	static const char *const names[] = {
-		"allocate",   "deallocate",	 "undelete",	  "rename",	 "pool",
-		"swap",	      "complete",	 "decommission",  "free",	 "erase",
-		"forget",     "format",		 "rollback",	  "verify",	 "damage",
-		"repair",     "conflict",	 "duplicate",	  "due",	 "move",
-		"load",	      "unload",		 "identify",	  "wrong_label", "type",
-		"arrive",     "relocate",	 "depart",	  "inject",	 "eject",
-		"clean",      "cleaning-needed", "cleaner-spent", "door",	 "import",
-		"copy",	      "copy-ahead",	 "copy-behind",	  "copy-read",	 "createpool",
-		"renamepool", "setpool",	 "deletepool",	  "enable",	 "disable",
-		"request",    "error",		 "lost",
+		"allocate",	 "deallocate",	 "undelete",
+		"rename",	 "pool",	 "swap",
+		"complete",	 "decommission", "free",
+		"erase",	 "forget",	 "format",
+		"rollback",	 "verify",	 "damage",
+		"repair",	 "conflict",	 "duplicate",
+		"due",		 "move",	 "load",
+		"unload",	 "turn",	 "identify",
+		"wrong_label",	 "type",	 "arrive",
+		"relocate",	 "depart",	 "inject",
+		"eject",	 "clean",	 "cleaning-needed",
+		"cleaner-spent", "door",	 "import",
+		"copy",		 "copy-ahead",	 "copy-behind",
+		"copy-read",	 "createpool",	 "renamepool",
+		"setpool",	 "deletepool",	 "enable",
+		"disable",	 "request",	 "error",
+		"lost",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -63,7 +63,7 @@ _rsm()
 	--next) words=$(_rsm_view media 1) ;;
 	--holds) words="media pools" ;;
 	--inventory) words="fast full none" ;;
-	--copies) words="1 2" ;;
+	--copies | --sides) words="1 2" ;;
 	--slot) words=$(_rsm_view slots 1) ;;
 	--type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9 LTO-5-WORM LTO-6-WORM LTO-7-WORM LTO-8-WORM LTO-9-WORM" ;;
 	--drive-type) words="LTO-5 LTO-6 LTO-7 LTO-8 LTO-9" ;;

@@ -143,6 +143,7 @@ static int run_library(const struct rsmfs_tool *tool, const struct rsmfs_verb_ca
 	shape.slots = (unsigned)rsmfs_verb_number(call, "slots", shape.slots);
 	shape.ports = (unsigned)rsmfs_verb_number(call, "ports", shape.ports);
 	shape.cartridges = (unsigned)rsmfs_verb_number(call, "cartridges", shape.cartridges);
+	shape.sides = (unsigned)rsmfs_verb_number(call, "sides", 1);
 	shape.capacity_bytes = rsmfs_verb_size(call, "capacity", shape.capacity_bytes);
 	shape.blank = rsmfs_verb_flag(call, "blank");
 	shape.standalone = rsmfs_verb_flag(call, "standalone");

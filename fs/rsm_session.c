@@ -193,6 +193,23 @@ static int resolve_operands(const char *mountpoint, const char *cwd,
 	return 0;
 }
 
+/* The value of an option that is a path (allocate --next). */
+static int resolve_option(const char *mountpoint, const char *cwd, struct rsmfs_verb_call *call,
+			  char **ret_name, struct rsm_err *err)
+{
+	const struct rsmfs_option *options = call->verb->options;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < RSMFS_VERB_OPTIONS && options[i].name; i++) {
+		if (!call->values[i] || !options[i].value || strcmp(options[i].value, "PATH") != 0)
+			continue;
+		r = rsmfs_mounts_operand(mountpoint, cwd, 'o', call->values[i], ret_name, err);
+		if (r == 0)
+			call->values[i] = *ret_name;
+	}
+	return r;
+}
+
 /* Nobody is asked about what cannot be done anyhow. */
 static int need_mount(const char *mountpoint, struct rsm_err *err)
 {
@@ -233,12 +250,15 @@ static int confirm(const struct rsmfs_tool *tool, const char *mountpoint,
 static int run_at(const struct rsmfs_tool *tool, const char *mountpoint, const char *cwd,
 		  struct rsmfs_verb_call *call, char **names, struct rsm_err *err)
 {
+	RSM_FREE char *option = NULL;
 	char mask[16];
 	int r;
 
 	if (!strcmp(call->verb->name, "events") && rsmfs_verb_flag(call, "follow"))
 		return rsmfs_follow_events(tool, mountpoint, call, err);
 	r = resolve_operands(mountpoint, cwd, call, names, err);
+	if (r == 0)
+		r = resolve_option(mountpoint, cwd, call, &option, err);
 	if (r == 0)
 		r = confirm(tool, mountpoint, call, names, err);
 	if (r != 0)

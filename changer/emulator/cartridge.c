@@ -160,6 +160,14 @@ static int set_reference(struct rsm_cartridge *cartridge, uint32_t reference)
 	return r;
 }
 
+void rsm_cartridge_serial(const char *barcode, unsigned side, char ret_padded[33])
+{
+	char text[40];
+
+	snprintf(text, sizeof text, side ? "%.30s.B" : "%.32s", barcode);
+	snprintf(ret_padded, 33, "%-32.32s", text);
+}
+
 /* What a drive always knows of a medium is in its memory from the beginning, though only a write
  * brings it to disk: reading changes no file.
  */
@@ -169,7 +177,7 @@ static int complete_memory(struct rsm_cartridge *cartridge, const char *barcode)
 	char padded[33];
 	int r = 0;
 
-	snprintf(padded, sizeof padded, "%-32.32s", barcode);
+	rsm_cartridge_serial(barcode, cartridge->side, padded);
 	if (!rsm_mam_file_find(mam, RSM_MAM_SERIAL_NUMBER))
 		r = rsm_mam_file_set(mam, RSM_MAM_SERIAL_NUMBER,
 				     RSM_MAM_FLAG_READ_ONLY | RSM_MAM_FLAG_ASCII, padded, 32);
@@ -194,13 +202,39 @@ static int complete_memory(struct rsm_cartridge *cartridge, const char *barcode)
 	return r;
 }
 
+static bool is_locked(const struct rsm_cartridge *cartridge)
+{
+	return is_there(cartridge->folder, "write-protect") ||
+	       faccessat(cartridge->folder, ".", W_OK, AT_EACCESS) < 0;
+}
+
+/* Its folder becomes that of the second side. */
+static int turn_to_other_side(struct rsm_cartridge *cartridge, struct rsm_err *err)
+{
+	int folder;
+
+	cartridge->side = 1;
+	if (mkdirat(cartridge->folder, RSM_CARTRIDGE_SIDE, 0777) < 0 && errno != EEXIST)
+		return rsm_err_errno(err, "%s: " RSM_CARTRIDGE_SIDE, cartridge->name);
+	/* what is synchronised in it must be found again */
+	if (cartridge->conf->sync && fsync(cartridge->folder) < 0)
+		return rsm_err_errno(err, "%s", cartridge->name);
+	folder = openat(cartridge->folder, RSM_CARTRIDGE_SIDE,
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (folder < 0)
+		return rsm_err_errno(err, "%s: " RSM_CARTRIDGE_SIDE, cartridge->name);
+	close(cartridge->folder);
+	cartridge->folder = folder;
+	return 0;
+}
+
 int rsm_cartridge_open(int library, const char *path, const char *barcode, const char *where,
 		       const struct rsm_library_conf *conf, struct rsm_cartridge **ret_cartridge,
 		       struct rsm_err *err)
 {
 	RSM_CLEANUP(rsm_cartridge_close)
 	struct rsm_cartridge *cartridge = calloc(1, sizeof *cartridge);
-	int r;
+	int r = 0;
 
 	if (!cartridge)
 		return rsm_err_oom(err);
@@ -209,6 +243,12 @@ int rsm_cartridge_open(int library, const char *path, const char *barcode, const
 	cartridge->folder = openat(library, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (cartridge->folder < 0)
 		return rsm_err_errno(err, "%s", cartridge->name);
+	cartridge->write_protected = is_locked(cartridge);
+	if (conf->sides == 2 && strncmp(barcode, "CLN", 3) != 0 &&
+	    is_there(cartridge->folder, RSM_CARTRIDGE_INVERTED))
+		r = turn_to_other_side(cartridge, err);
+	if (r < 0)
+		return r;
 	cartridge->partition_count = count_partitions(cartridge->folder);
 	r = load_memory(cartridge, err);
 	if (r < 0)
@@ -217,8 +257,7 @@ int rsm_cartridge_open(int library, const char *path, const char *barcode, const
 	find_capacities(cartridge);
 	if (complete_memory(cartridge, barcode) < 0)
 		return rsm_err_oom(err);
-	cartridge->write_protected = is_there(cartridge->folder, "write-protect") ||
-				     faccessat(cartridge->folder, ".", W_OK, AT_EACCESS) < 0;
+	cartridge->write_protected = cartridge->write_protected || is_locked(cartridge);
 	cartridge->reference_is_due = true;
 	*ret_cartridge = RSM_STEAL(cartridge);
 	return 0;

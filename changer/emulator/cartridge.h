@@ -2,6 +2,10 @@
  *
  * Keeps the rules of contract 7: what stands in which MAM file, when the volume change reference
  * moves, what a folder without images is.
+ *
+ * Where cartridges have two sides (library.conf: sides = 2), the second one's files stand in a
+ * folder side1/ of the cartridge's, made when a drive first looks at it; an empty file `inverted`
+ * says that it lies the other way round: a drive that it is put into has side 1 under its head.
  * Threads: the drive's.
  */
 #ifndef RSM_CHANGER_EMULATOR_CARTRIDGE_H
@@ -20,6 +24,9 @@ enum {
 	RSM_CARTRIDGE_WORM = 0x80,
 };
 
+#define RSM_CARTRIDGE_SIDE     "side1"
+#define RSM_CARTRIDGE_INVERTED "inverted"
+
 struct rsm_cartridge_partition {
 	struct rsm_mam_file mam;
 	struct rsm_tap_image *image; /* NULL while not threaded */
@@ -28,7 +35,8 @@ struct rsm_cartridge_partition {
 
 struct rsm_cartridge {
 	char name[64]; /* for the log: "A00001L8 in drive 256" */
-	int folder;
+	int folder;    /* of the side that is under the head */
+	unsigned side;
 	const struct rsm_library_conf *conf;
 	const struct rsm_lto *type; /* NULL: a density that is not known here */
 	uint8_t medium_type;
@@ -38,6 +46,11 @@ struct rsm_cartridge {
 	unsigned partition_count; /* 1 at least */
 	struct rsm_cartridge_partition partitions[RSM_CARTRIDGE_PARTITIONS];
 };
+
+/* What the maker has written into the memory of a side: the barcode, and of the second one another
+ * number, for each has a memory of its own.
+ */
+void rsm_cartridge_serial(const char *barcode, unsigned side, char ret_padded[33]);
 
 /* Reads the memory of the cartridge in folder `path` of the library; the tape stays in. Damaged
  * memory is warned of and is as if it were not there.

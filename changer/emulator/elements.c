@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
+#include "changer/emulator/cartridge.h"
 #include "changer/emulator/element_memo.h"
 #include "changer/emulator/elements_private.h"
 
@@ -402,18 +404,41 @@ static int rename_cartridge(int library, const char *from, const char *to)
 	return renameat(library, from, library, to) == 0 ? 0 : -errno;
 }
 
+/* A death behind it leaves a cartridge that lies the wrong way round: its label tells. */
+static int turn_over(struct rsm_elements *elements, const char *path, struct rsm_err *err)
+{
+	char marker[PATH_ROOM + NAME_MAX + 16];
+	RSM_CLOSE int fd = -1;
+
+	snprintf(marker, sizeof marker, "%s/" RSM_CARTRIDGE_INVERTED, path);
+	if (unlinkat(elements->library, marker, 0) < 0) {
+		if (errno == ENOENT)
+			fd = openat(elements->library, marker,
+				    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+		if (fd < 0)
+			return rsm_err_errno(err, "%s", marker);
+	}
+	return elements->sync ? sync_folder(elements, path, err) : 0;
+}
+
 int rsm_elements_carry(struct rsm_elements *elements, struct rsm_emulated_element *source,
-		       struct rsm_emulated_element *destination, struct rsm_err *err)
+		       struct rsm_emulated_element *destination, bool invert, struct rsm_err *err)
 {
 	char from[PATH_ROOM], to[PATH_ROOM];
 	char from_path[PATH_ROOM + NAME_MAX + 2], to_path[PATH_ROOM + NAME_MAX + 2];
-	int r;
+	int r = 0;
 
 	rsm_element_path(source, from);
 	rsm_element_path(destination, to);
 	snprintf(from_path, sizeof from_path, "%s/%s", from, source->cartridge);
 	snprintf(to_path, sizeof to_path, "%s/%s", to, source->cartridge);
+	if (invert)
+		r = turn_over(elements, from_path, err);
+	if (r < 0)
+		return r;
 	r = rename_cartridge(elements->library, from_path, to_path);
+	if (r < 0 && invert && turn_over(elements, from_path, NULL) < 0)
+		rsm_log_warning("%s lies the other way round now", from_path);
 	if (r < 0) {
 		errno = -r;
 		return rsm_err_errno(err, "move %s to %s", from_path, to);
@@ -425,9 +450,11 @@ int rsm_elements_carry(struct rsm_elements *elements, struct rsm_emulated_elemen
 	if (source->type == RSM_ELEMENT_STORAGE) {
 		destination->source_valid = true;
 		destination->source = source->address;
+		destination->inverted = invert;
 	} else {
 		destination->source_valid = source->source_valid;
 		destination->source = source->source;
+		destination->inverted = source->inverted != invert;
 	}
 	source->source_valid = false;
 	if (!elements->sync)

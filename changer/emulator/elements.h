@@ -22,6 +22,7 @@ struct rsm_emulated_element {
 	bool put_in; /* something was, by one rename, since who looks for that has cleared it */
 	bool source_valid; /* moved by the robot from `source` */
 	uint16_t source;
+	bool inverted; /* since it left that */
 
 	int watch;	      /* inotify's, -1: none */
 	int64_t folder_mtime; /* of an unwatched one, when it was looked at last */
@@ -64,12 +65,13 @@ unsigned rsm_elements_look(struct rsm_elements *elements, uint16_t first, size_t
 unsigned rsm_elements_look_into(struct rsm_elements *elements,
 				struct rsm_emulated_element *element);
 
-/* Carries the cartridge of `source` to the empty `destination`: one rename, both folders synced.
- * -ENOENT, -EEXIST: an operator was faster.
+/* Carries the cartridge of `source` to the empty `destination`: one rename, both folders synced;
+ * `invert`: turned over on the way, which its folder remembers (cartridge.h). -ENOENT, -EEXIST: an
+ * operator was faster.
  */
 RSM_MUST_CHECK int rsm_elements_carry(struct rsm_elements *elements,
 				      struct rsm_emulated_element *source,
-				      struct rsm_emulated_element *destination,
+				      struct rsm_emulated_element *destination, bool invert,
 				      struct rsm_err *err);
 
 #endif

@@ -233,7 +233,7 @@ static void put_descriptor(const struct status_request *request, struct rsm_devi
 		bytes[5] = 0x11;
 	}
 	if (element->source_valid && element->cartridge) {
-		bytes[9] = 0x80;
+		bytes[9] = (uint8_t)(0x80 | (element->inverted ? 0x40 : 0));
 		rsm_put_be16(bytes + 10, element->source);
 	}
 	if (request->tags) {
@@ -342,7 +342,8 @@ static bool destination_is_good(struct rsm_emulated_changer *changer, struct rsm
 }
 
 static void carry(struct rsm_emulated_changer *changer, struct rsm_device_job *job,
-		  struct rsm_emulated_element *source, struct rsm_emulated_element *destination)
+		  struct rsm_emulated_element *source, struct rsm_emulated_element *destination,
+		  bool invert)
 {
 	struct rsm_emulator *emulator = changer->device.emulator;
 	struct rsm_emulated_drive *from = NULL, *to = NULL;
@@ -357,7 +358,7 @@ static void carry(struct rsm_emulated_changer *changer, struct rsm_device_job *j
 		rsm_job_check(job, 0x05, 0x53, 0x02);
 		return;
 	}
-	r = rsm_elements_carry(changer->elements, source, destination, &err);
+	r = rsm_elements_carry(changer->elements, source, destination, invert, &err);
 	if (from && !source->cartridge)
 		rsm_emulated_drive_gone(from);
 	else if (from)
@@ -382,7 +383,9 @@ static void move_medium(struct rsm_device *device, struct rsm_device_job *job)
 	struct rsm_emulated_element *destination =
 		rsm_elements_find(changer->elements, rsm_get_be16(job->cdb + 6));
 
-	if (job->cdb[10] & 0x01) { /* INVERT */
+	bool invert = job->cdb[10] & 0x01;
+
+	if (invert && (emulator->conf.sides != 2 || source == destination)) {
 		rsm_job_bad_field(job);
 		return;
 	}
@@ -397,7 +400,7 @@ static void move_medium(struct rsm_device *device, struct rsm_device_job *job)
 	if (!destination_is_good(changer, job, destination))
 		return;
 	rsm_emulator_take_time(emulator, emulator->conf.robot_s);
-	carry(changer, job, source, destination);
+	carry(changer, job, source, destination, invert);
 }
 
 static void position_to_element(struct rsm_device *device, struct rsm_device_job *job)
@@ -438,10 +441,10 @@ static size_t element_addresses_page(struct rsm_emulated_changer *changer, uint8
 
 static size_t transport_geometry_page(struct rsm_emulated_changer *changer, uint8_t page[20])
 {
-	(void)changer;
 	memset(page, 0, 20);
 	page[0] = 0x1E;
 	page[1] = 2;
+	page[2] = changer->device.emulator->conf.sides == 2; /* ROTATE */
 	return 4;
 }
 

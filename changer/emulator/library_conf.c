@@ -178,6 +178,14 @@ static int parse_count(struct parser *p, const char *key, char *value)
 	return 0;
 }
 
+static int parse_sides(struct parser *p, const char *key, char *value)
+{
+	if (strcmp(value, "1") != 0 && strcmp(value, "2") != 0)
+		return expected(p, key, value, "1 or 2");
+	p->conf->sides = (unsigned)(*value - '0');
+	return 0;
+}
+
 static int parse_transport(struct parser *p, const char *key, char *value)
 {
 	unsigned number;
@@ -332,6 +340,7 @@ static const struct {
 } keys[] = {
 	{ "drive_type", parse_drive_type },
 	{ "capacity", parse_capacity },
+	{ "sides", parse_sides },
 	{ "early_warning", parse_early_warning },
 	{ "timing", parse_timing },
 	{ "robot_s", parse_number },
@@ -417,7 +426,7 @@ static int parse_line(struct parser *p, char *line, bool *seen)
 	return rsm_err_set(
 		p->err, EBADMSG,
 		"%s:%u: unknown key %.60s: expected drive_type, drive_type@ELEMENT, capacity, "
-		"early_warning, timing, robot_s, load_s, unload_s, locate_mb_s, "
+		"sides, early_warning, timing, robot_s, load_s, unload_s, locate_mb_s, "
 		"rate_mb_s, sync, barcodes, changer, clean_after, cleanings, transport, serial or "
 		"fail",
 		p->path, p->line, key);
@@ -453,12 +462,18 @@ int rsm_library_conf_load(struct rsm_library_conf *conf, const char *path, struc
 				   "%s:%u: the file ends without a drive_type: expected "
 				   "'drive_type = LTO-8' or another of LTO-5 to LTO-9",
 				   path, p.line);
+	if (conf->sides == 2 && conf->by_hand)
+		return rsm_err_set(err, EBADMSG,
+				   "%s:%u: sides = 2: expected a robot, which turns cartridges "
+				   "over, not changer = none",
+				   path, p.line);
 	return 0;
 }
 
 void rsm_library_conf_init(struct rsm_library_conf *conf)
 {
 	*conf = (struct rsm_library_conf){
+		.sides = 1,
 		.robot_s = 10,
 		.load_s = 12,
 		.unload_s = 17,
@@ -498,6 +513,9 @@ void rsm_library_conf_write(const struct rsm_library_conf *conf, struct rsm_text
 				(unsigned long long)conf->capacity_bytes);
 	else
 		rsm_text_add(text, "# capacity = 12T         bytes of a cartridge; native\n");
+	if (conf->sides == 2)
+		rsm_text_add(text, "sides = 2                # of a cartridge; the robot turns it "
+				   "over\n");
 	if (conf->has_early_warning)
 		rsm_text_printf(text, "early_warning = %llu\n",
 				(unsigned long long)conf->early_warning_bytes);

@@ -1,10 +1,11 @@
 /* library_conf.h - library.conf: what a virtual library imitates.
  *
  * "key = value" lines, '#' begins a comment. The keys are listed in library_folder.h; besides them
- * drive_type@ELEMENT, unload_s, sync (on | off: whether data are made durable on the host's disk),
- * barcodes (on | off: whether the robot reads them), changer (robot | none), clean_after (loads
- * until a drive wants to be cleaned), cleanings (that a cleaning cartridge is good for), transport
- * (address of the robot's arm) and serial (of the library; its drives' are made from it).
+ * drive_type@ELEMENT, sides (1 | 2: of a cartridge), unload_s, sync (on | off: whether data are
+ * made durable on the host's disk), barcodes (on | off: whether the robot reads them), changer
+ * (robot | none), clean_after (loads until a drive wants to be cleaned), cleanings (that a cleaning
+ * cartridge is good for), transport (address of the robot's arm) and serial (of the library; its
+ * drives' are made from it).
  */
 #ifndef RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
 #define RSM_CHANGER_EMULATOR_LIBRARY_CONF_H
@@ -25,7 +26,8 @@ struct rsm_library_conf {
 		const struct rsm_lto *type;
 	} * drives; /* that are of another type */
 	size_t drive_count;
-	uint64_t capacity_bytes; /* of a cartridge; 0: native */
+	uint64_t capacity_bytes; /* of a side of a cartridge; 0: native */
+	unsigned sides;		 /* of a cartridge: 1, or 2, and the robot turns it over */
 	bool real_timing;
 	double robot_s, load_s, unload_s;
 	double locate_mb_s, rate_mb_s;

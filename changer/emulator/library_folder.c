@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "changer/emulator/cartridge.h"
 #include "changer/emulator/library_conf.h"
 #include "changer/emulator/lto.h"
 #include "changer/emulator/mam_file.h"
@@ -154,6 +155,12 @@ static int check_shape(struct plan *plan, struct rsm_err *err)
 	if (shape->capacity_bytes && shape->capacity_bytes < (uint64_t)1 << 20)
 		return rsm_err_set(err, EINVAL, "a capacity of %llu bytes: expected at least 1 MiB",
 				   (unsigned long long)shape->capacity_bytes);
+	if (shape->sides > 2)
+		return rsm_err_set(err, EINVAL, "%u sides: expected 1 or 2", shape->sides);
+	if (shape->sides == 2 && shape->standalone)
+		return rsm_err_set(err, EINVAL,
+				   "a stand-alone drive: expected 1 side, for no robot turns it "
+				   "over");
 	return plan_drives(plan, err);
 }
 
@@ -218,23 +225,24 @@ static int write_free_label(int folder, const char *barcode, struct rsm_err *err
 	return write_file(folder, "partition0.tap", image, sizeof image, err);
 }
 
-static int write_mam(int folder, const char *barcode, const struct plan *plan,
+static int write_mam(int folder, const char *barcode, unsigned side, const struct plan *plan,
 		     uint64_t capacity_mib, bool cleaner, struct rsm_err *err)
 {
 	uint64_t medium_type = cleaner ? 1 : plan->worm ? 0x80 : 0;
 	struct rsm_mam_file mam = { 0 };
 	RSM_TEXT struct rsm_text text = { 0 };
-	char padded[33];
+	char padded[33], serial[33];
 	int r;
 
 	snprintf(padded, sizeof padded, "%-32.32s", barcode);
+	rsm_cartridge_serial(barcode, side, serial);
 	r = rsm_mam_file_set_number(&mam, RSM_MAM_MEDIUM_TYPE, medium_type, 1);
 	if (r == 0)
 		r = rsm_mam_file_set(&mam, RSM_MAM_MANUFACTURER, RSM_MAM_FLAG_READ_ONLY | 1,
 				     "RSMFS   ", 8);
 	if (r == 0)
 		r = rsm_mam_file_set(&mam, RSM_MAM_SERIAL_NUMBER, RSM_MAM_FLAG_READ_ONLY | 1,
-				     padded, 32);
+				     serial, 32);
 	if (r == 0)
 		r = rsm_mam_file_set(&mam, RSM_MAM_BARCODE, RSM_MAM_FLAG_ASCII, padded, 32);
 	if (r == 0 && !cleaner)
@@ -253,6 +261,29 @@ static int write_mam(int folder, const char *barcode, const struct plan *plan,
 	return write_file(folder, "partition0.mam", text.data, text.length, err);
 }
 
+/* What one side holds, or all of a cartridge that has one. */
+static int make_side(int folder, const char *barcode, unsigned side, const struct plan *plan,
+		     bool cleaner, struct rsm_err *err)
+{
+	const struct rsm_library_shape *shape = plan->shape;
+	uint64_t mib =
+		shape->capacity_bytes ? shape->capacity_bytes >> 20 : plan->type->capacity_mib;
+	int r = 0;
+
+	if (!shape->blank && !plan->worm && !cleaner)
+		r = write_free_label(folder, barcode, err);
+	return r < 0 ? r : write_mam(folder, barcode, side, plan, mib, cleaner, err);
+}
+
+static int make_other_side(int folder, const char *barcode, const struct plan *plan,
+			   struct rsm_err *err)
+{
+	RSM_CLOSE int side = -1;
+	int r = make_folder(folder, RSM_CARTRIDGE_SIDE, &side, err);
+
+	return r < 0 ? r : make_side(side, barcode, 1, plan, false, err);
+}
+
 static int make_cartridges(int library, const struct plan *plan, struct rsm_err *err)
 {
 	const struct rsm_library_shape *shape = plan->shape;
@@ -260,7 +291,6 @@ static int make_cartridges(int library, const struct plan *plan, struct rsm_err 
 	const char *suffix = plan->worm ? type->worm_suffix : type->suffix;
 	bool cleaner =
 		!shape->no_cleaner && (shape->standalone || shape->cartridges < shape->slots);
-	uint64_t mib = shape->capacity_bytes ? shape->capacity_bytes >> 20 : type->capacity_mib;
 
 	for (unsigned i = 0; i < shape->cartridges + cleaner; i++) {
 		bool is_cleaner = i == shape->cartridges;
@@ -277,10 +307,10 @@ static int make_cartridges(int library, const struct plan *plan, struct rsm_err 
 		else
 			snprintf(path, sizeof path, "slots/%u/%s", FIRST_SLOT + i, barcode);
 		r = make_folder(library, path, &folder, err);
-		if (r == 0 && !shape->blank && !plan->worm && !is_cleaner)
-			r = write_free_label(folder, barcode, err);
 		if (r == 0)
-			r = write_mam(folder, barcode, plan, mib, is_cleaner, err);
+			r = make_side(folder, barcode, 0, plan, is_cleaner, err);
+		if (r == 0 && shape->sides == 2 && !is_cleaner)
+			r = make_other_side(folder, barcode, plan, err);
 		if (r < 0)
 			return r;
 	}
@@ -295,6 +325,7 @@ static int write_conf(const char *path, struct plan *plan, struct rsm_err *err)
 	uint32_t number;
 
 	conf->capacity_bytes = plan->shape->capacity_bytes;
+	conf->sides = plan->shape->sides == 2 ? 2 : 1;
 	conf->by_hand = plan->shape->standalone;
 	if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
 		return rsm_err_errno(err, "random numbers");

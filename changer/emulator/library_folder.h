@@ -6,11 +6,12 @@
  * An element is a folder, a cartridge is a folder inside it, a move is one rename. library.conf is
  * "key = value" lines with '#' comments: drive_type (LTO-5..LTO-9), drive_type@ELEMENT
  * (of one drive), capacity (bytes or with K M G
- * T), timing (none | real), robot_s, load_s, unload_s, locate_mb_s, rate_mb_s, early_warning
- * (bytes), sync (on | off), barcodes (on | off), changer (robot | none), clean_after, cleanings,
- * transport (address of the robot's arm), serial, and any number of "fail = COMMAND[@ELEMENT]
- * COUNTDOWN [xREPEAT] [deferred] KEY/ASC/ASCQ" lines (the element folders themselves tell how many
- * slots, drives and ports there are). Unknown keys are an error that names file and line.
+ * T), sides (1 | 2), timing (none | real), robot_s, load_s, unload_s, locate_mb_s, rate_mb_s,
+ * early_warning (bytes), sync (on | off), barcodes (on | off), changer (robot | none), clean_after,
+ * cleanings, transport (address of the robot's arm), serial, and any number of "fail =
+ * COMMAND[@ELEMENT] COUNTDOWN [xREPEAT] [deferred] KEY/ASC/ASCQ" lines (the element folders
+ * themselves tell how many slots, drives and ports there are). Unknown keys are an error that names
+ * file and line.
  */
 #ifndef RSM_CHANGER_EMULATOR_LIBRARY_FOLDER_H
 #define RSM_CHANGER_EMULATOR_LIBRARY_FOLDER_H
@@ -25,7 +26,8 @@ struct rsm_library_shape {
 	const char *drive_types; /* "LTO-9,LTO-8": of the first drive, of the second and all behind
 				  * it; NULL: that of the media */
 	unsigned drives, slots, ports, cartridges;
-	uint64_t capacity_bytes; /* of each cartridge; 0: the type's native one (LTO-8: 12 TB) */
+	uint64_t capacity_bytes; /* of each side; 0: the type's native one (LTO-8: 12 TB) */
+	unsigned sides;		 /* of a cartridge; 0 is 1 */
 	bool blank;		 /* no free label on the cartridges; WORM ones never have one */
 	bool no_cleaner;
 	bool standalone; /* one drive, no robot and no slots: cartridges are made on the shelf */

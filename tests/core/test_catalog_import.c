@@ -466,6 +466,113 @@ static void figures_of_a_life_add_up_and_outlive_its_owners(void **state)
 	assert_true(record.verified.tv_sec > 1600000000);
 }
 
+/* ---- two sides ---- */
+
+static struct rsm_medium shown(struct fixture *f, const char *name)
+{
+	struct rsm_medium medium = { 0 };
+
+	if (rsm_medium_find_barcode(f->catalog, name, &medium, &f->err) != 0 ||
+	    strcmp(medium.shown, name) != 0)
+		fail_msg("there is no %s", name);
+	return medium;
+}
+
+/* In Backup, as monday and tuesday; both volumes are on it. */
+static void given_two_sides(struct fixture *f, struct rsm_medium ret_sides[2])
+{
+	static const char *const names[] = { "monday", "tuesday" };
+	struct rsm_pool pool;
+	int64_t side;
+
+	given_free_cartridges(f, 1);
+	assert_done(rsm_medium_add_side(f->catalog, medium_of(f, "A00001L8").id, &side, &f->err),
+		    &f->err);
+	pool = given_pool(f, "Backup");
+	for (int i = 0; i < 2; i++) {
+		ret_sides[i] = given_allocated(f, pool.id, names[i]);
+		formatted(f, ret_sides[i].id);
+		assert_done(rsm_medium_get(f->catalog, ret_sides[i].id, &ret_sides[i], &f->err),
+			    &f->err);
+	}
+}
+
+static void expect_side(struct fixture *f, const struct rsm_medium *before)
+{
+	struct rsm_medium after = shown(f, before->shown);
+
+	assert_string_equal(after.name, before->name);
+	assert_string_equal(after.lmid, before->lmid);
+	assert_string_equal(after.guid, before->guid);
+	assert_string_equal(after.volume_uuid, before->volume_uuid);
+	assert_int_equal(after.side, before->side);
+	assert_int_equal(after.location, RSM_AT_OFFLINE);
+	assert_in_pool(f, &after, "Backup");
+}
+
+static void both_sides_of_a_shelved_cartridge_come_back(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_medium sides[2];
+	struct rsm_catalog_import result;
+
+	given_two_sides(f, sides);
+	export_to(f, "backup");
+	lose_catalogue(f);
+
+	assert_done(import(f, "backup", &result), &f->err);
+
+	assert_int_equal(result.media_added, 2);
+	for (int i = 0; i < 2; i++)
+		expect_side(f, &sides[i]);
+	assert_int_equal(shown(f, "A00001L8.A").physical, shown(f, "A00001L8.B").physical);
+	assert_done(import(f, "backup", &result), &f->err);
+	assert_int_equal(result.media_added, 0);
+	assert_int_equal(result.media_known, 2);
+}
+
+static void a_second_side_comes_back_beside_the_first(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_medium sides[2];
+	struct rsm_catalog_import result;
+
+	given_two_sides(f, sides);
+	export_to(f, "backup");
+	export_to(f, "first");
+	/* as versions before did, which knew the first only */
+	change(f, "first",
+	       "PRAGMA recursive_triggers = OFF; DROP TRIGGER side_counts_delete; "
+	       "DELETE FROM side WHERE side_number = 1");
+	lose_catalogue(f);
+
+	assert_done(import(f, "first", &result), &f->err);
+	assert_int_equal(result.media_added, 1);
+	assert_done(import(f, "backup", &result), &f->err);
+	assert_int_equal(result.media_added, 1);
+	for (int i = 0; i < 2; i++)
+		expect_side(f, &sides[i]);
+}
+
+static void a_second_side_that_comes_alone_has_a_first_nobody_knows(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_medium sides[2], first;
+
+	given_two_sides(f, sides);
+	export_to(f, "backup");
+	change(f, "backup",
+	       "DROP TRIGGER side_counts_delete; DELETE FROM side WHERE side_number = 0");
+	lose_catalogue(f);
+
+	assert_done(import(f, "backup", NULL), &f->err);
+	expect_side(f, &sides[1]);
+	first = shown(f, "A00001L8.A");
+	assert_int_equal(first.state, RSM_MEDIUM_UNKNOWN);
+	assert_int_equal(first.side, 0);
+	assert_in_pool(f, &first, "Backup");
+}
+
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -483,6 +590,9 @@ int main(int argc, char **argv)
 		EACH(a_torn_backup_is_told_from_a_whole_one),
 		EACH(days_are_read_as_they_are_written),
 		EACH(a_person_is_asked_once_for_a_cartridge_that_is_due),
+		EACH(both_sides_of_a_shelved_cartridge_come_back),
+		EACH(a_second_side_comes_back_beside_the_first),
+		EACH(a_second_side_that_comes_alone_has_a_first_nobody_knows),
 		EACH(figures_of_a_life_add_up_and_outlive_its_owners),
 	};
 

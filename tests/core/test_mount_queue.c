@@ -494,6 +494,80 @@ static void a_set_ends_the_turn_of_a_busy_one(void **state)
 	assert_true(rsm_mount_queue_turn_is_over(&table->queue, 1));
 }
 
+/* ---- two sides of one cartridge ---- */
+
+static void given_sides(struct table *table)
+{
+	table->c[0].physical = table->c[1].physical = 7;
+	table->c[1].side = 1;
+	given_drives(table, 2);
+}
+
+static void an_idle_side_yields_to_the_other_whatever_drive_is_free(void **state)
+{
+	struct table *table = *state;
+
+	given_sides(table);
+	given_loaded(table, 0, &table->c[0], true, NOW - SECOND);
+	assert_true(leave(table, 0) > NOW);
+	given_request(table, 0, &table->c[1], NOW);
+
+	assert_true(leave(table, 0) <= NOW);
+	assert_null(pick(table, 1)); /* it is not at home yet */
+	table->drives[0].open_files = true;
+	table->drives[0].idle_since_ns = NOW;
+	assert_true(leave(table, 0) > NOW && leave(table, 0) < NOW + SECOND);
+	table->c[0].held = true;
+	assert_true(leave(table, 0) == RSM_NEVER_NS);
+
+	table->drives[0].cartridge = NULL;
+	table->c[0].state = RSM_CARTRIDGE_AWAY;
+	assert_ptr_equal(pick(table, 1), &table->c[1]);
+}
+
+static void one_drive_at_a_time_fetches_one_side(void **state)
+{
+	struct table *table = *state;
+
+	given_sides(table);
+	given_request(table, 0, &table->c[0], NOW - SECOND);
+	given_request(table, 1, &table->c[1], NOW);
+	assert_ptr_equal(pick(table, 0), &table->c[0]);
+	table->c[0].state = RSM_CARTRIDGE_FETCHING;
+	table->drives[0].cartridge = &table->c[0];
+	assert_null(pick(table, 1));
+}
+
+static void a_busy_side_has_its_turn_before_the_other(void **state)
+{
+	struct table *table = *state;
+
+	given_sides(table);
+	given_loaded(table, 0, &table->c[0], false, NOW - 10 * SECOND);
+	given_waiter(&table->c[0], NOW);
+	given_request(table, 0, &table->c[1], NOW - 20 * SECOND);
+	assert_false(rsm_mount_queue_turn_is_over(&table->queue, 0));
+	table->queue.now_ns = NOW + 60 * SECOND;
+	assert_true(rsm_mount_queue_turn_is_over(&table->queue, 0));
+}
+
+static void a_set_with_the_other_side_drives_it_out_and_no_more(void **state)
+{
+	struct table *table = *state;
+
+	given_sides(table);
+	given_drives(table, 3);
+	given_loaded(table, 0, &table->c[0], true, NOW - SECOND);
+	given_loaded(table, 1, &table->c[3], true, NOW - 9 * SECOND);
+	given_set(table, &table->set, 0, &table->c[1], &table->c[2], NOW);
+	table->drives[0].idle = false;
+	assert_null(rsm_mount_queue_grant(&table->queue)); /* it is at work */
+	table->drives[0].idle = true;
+	assert_ptr_equal(rsm_mount_queue_grant(&table->queue), &table->set);
+	assert_true(table->drives[0].yields);
+	assert_false(table->drives[1].yields);
+}
+
 /* ---- another order ---- */
 
 static void what_was_put_first_is_next_and_what_was_put_last_ages(void **state)
@@ -547,6 +621,10 @@ static const struct CMUnitTest tests[] = {
 	T(what_a_set_was_promised_nobody_else_gets),
 	T(drives_are_kept_for_a_set_that_is_first),
 	T(a_set_ends_the_turn_of_a_busy_one),
+	T(an_idle_side_yields_to_the_other_whatever_drive_is_free),
+	T(one_drive_at_a_time_fetches_one_side),
+	T(a_busy_side_has_its_turn_before_the_other),
+	T(a_set_with_the_other_side_drives_it_out_and_no_more),
 	T(what_was_put_first_is_next_and_what_was_put_last_ages),
 };
 RSM_TEST_MAIN(tests)
