@@ -124,8 +124,8 @@ RSM_MUST_CHECK int rsm_volume_index_get_number(struct rsm_volume_index *index, c
 RSM_MUST_CHECK int rsm_volume_index_set_number(struct rsm_volume_index *index, const char *key,
 					       uint64_t value, struct rsm_err *err);
 
-/* Fact: the volume that follows this tree as its copy (copy_survey.c). It is not in an index: a tree
- * that is read from a medium anew has none.
+/* Fact: the volume that follows this tree as its copy (copy_survey.c). It is not in an index: a
+ * tree that is read from a medium anew has none.
  */
 #define RSM_INDEX_FACT_FOLLOWED "followed_by"
 
