@@ -143,6 +143,7 @@ static int open_virtual(struct rsm_hardware *hardware, const char *folder,
 	r = rsm_emulator_open(hardware->source, rsm_clock_real(), &hardware->emulator, err);
 	if (r < 0)
 		return r;
+	hardware->is_instant = !rsm_emulator_takes_time(hardware->emulator);
 	if (rsm_emulator_has_changer(hardware->emulator)) {
 		r = rsm_emulator_changer(hardware->emulator, &transport, err);
 		if (r == 0)

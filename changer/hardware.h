@@ -21,6 +21,7 @@ struct rsm_hardware_drive {
 struct rsm_hardware {
 	char source[4096]; /* LIBRARY as given; a folder as absolute path */
 	bool is_virtual;
+	bool is_instant;		    /* virtual, and robot and drives take no time */
 	struct rsm_medium_changer *changer; /* NULL: stand-alone drive, the operator is the robot */
 	struct rsm_hardware_drive *drives;  /* ordered by element */
 	size_t drive_count;

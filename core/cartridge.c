@@ -382,6 +382,25 @@ static int open_content(struct rsm_cartridge *cartridge, const char *folder,
 	return 0;
 }
 
+bool rsm_cartridge_is_unread(struct rsm_cartridge *cartridge)
+{
+	struct rsm_volume_index *index = rsm_content_index(cartridge->content);
+	RSM_FREE char *uuid = NULL, *block_size = NULL;
+	struct rsm_volume_totals totals;
+	bool unread;
+
+	if (atomic_load(&cartridge->tree_read))
+		return false;
+	/* one of these is noted with what is read of an LTFS volume, or of another tape's files */
+	unread = rsm_volume_index_get_fact(index, "uuid", &uuid, NULL) == 0 && !uuid &&
+		 rsm_volume_index_get_fact(index, "block_size", &block_size, NULL) == 0 &&
+		 !block_size && rsm_volume_index_totals(index, &totals, NULL) == 0 &&
+		 totals.folders + totals.files + totals.links + totals.staged_files == 0;
+	if (!unread)
+		atomic_store(&cartridge->tree_read, true);
+	return unread;
+}
+
 int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid, bool make,
 			       struct rsm_err *err)
 {
@@ -395,7 +414,7 @@ int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid
 	r = cartridge->content && strcmp(cartridge->uuid, uuid) == 0;
 	rsm_mutex_unlock(&manager->lock);
 	if (r)
-		return 0;
+		return !make && rsm_cartridge_is_unread(cartridge) ? RSM_MANAGER_MUST_MOUNT : 0;
 	rsm_cartridge_folder(manager, uuid, folder, sizeof folder);
 	snprintf(database, sizeof database, "%s/index.db", folder);
 	if (!make && stat(database, &st) < 0)
@@ -425,6 +444,8 @@ int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid
 	rsm_mutex_unlock(&manager->lock);
 	if (r == 0)
 		rsm_manager_apply_state(manager, cartridge);
+	if (r == 0 && !make && rsm_cartridge_is_unread(cartridge))
+		r = RSM_MANAGER_MUST_MOUNT;
 	return r;
 }
 
@@ -436,6 +457,7 @@ void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool re
 	if (cartridge->content)
 		rsm_content_close_volume(cartridge->content);
 	cartridge->content = NULL;
+	atomic_store(&cartridge->tree_read, false);
 	rsm_cartridge_folder(cartridge->manager, cartridge->uuid, folder, sizeof folder);
 	if (remove && cartridge->uuid[0] && rsm_file_remove_tree(folder, &err) < 0)
 		rsm_log_warning("%s: %s", cartridge->barcode, err.msg);

@@ -77,25 +77,27 @@ struct rsm_cartridge {
 	bool ejected;		   /* [lock] it was put into a port for a person to take */
 	bool abandoned;		   /* [lock] deallocated while in a drive: leave without an index */
 	bool discard;		   /* [lock] and its contents go when nobody has them any more */
-	bool detached;	       /* [lock] so does the entry: the medium's next user has another */
-	bool renew;	       /* [lock] the volume changed under it (allocation): open again */
-	int64_t since_ns;      /* [lock] since when it waits for a drive, 0: it does not */
-	int64_t bias_ns;       /* [lock] by how much rsm queue first, last moved it */
-	int priority;	       /* [lock] user.rsm.priority of the medium */
-	bool elsewhere;	       /* [lock] its work goes on as soon as it can be in another drive */
-	uint32_t avoid;	       /* [lock] the drive that could not do its work, or 0 */
-	uint64_t leave_before; /* [lock] it leaves when what was closed before is on it; 0: no */
-	bool leave_done;       /* [lock] that is so */
-	int64_t work_item;     /* [lock] of its waiting and fetching, or 0 */
-	unsigned departures;   /* [lock] how often it went home */
-	unsigned kept_home;    /* [lock] by so many who are about to eject it */
-	int64_t retry_at_ns;   /* [lock] after a failure nothing but requests fetch it before */
-	unsigned failures;     /* [lock] in a row */
-	unsigned strays;       /* [lock] times in a row that another one lay in its place */
-	bool full;	       /* [lock] no more data fit */
-	bool stream;	       /* [lock] an open file has much to write */
-	uint64_t futile_bytes; /* [lock] that waited, but a migration found none of them */
-	int64_t futile_at_ns;  /* [lock] when that was */
+	atomic_bool
+		tree_read; /* its contents are known to be more than a tree made to be read into */
+	bool detached;	   /* [lock] so does the entry: the medium's next user has another */
+	bool renew;	   /* [lock] the volume changed under it (allocation): open again */
+	int64_t since_ns;  /* [lock] since when it waits for a drive, 0: it does not */
+	int64_t bias_ns;   /* [lock] by how much rsm queue first, last moved it */
+	int priority;	   /* [lock] user.rsm.priority of the medium */
+	bool elsewhere;	   /* [lock] its work goes on as soon as it can be in another drive */
+	uint32_t avoid;	   /* [lock] the drive that could not do its work, or 0 */
+	uint64_t leave_before;	  /* [lock] it leaves when what was closed before is on it; 0: no */
+	bool leave_done;	  /* [lock] that is so */
+	int64_t work_item;	  /* [lock] of its waiting and fetching, or 0 */
+	unsigned departures;	  /* [lock] how often it went home */
+	unsigned kept_home;	  /* [lock] by so many who are about to eject it */
+	int64_t retry_at_ns;	  /* [lock] after a failure nothing but requests fetch it before */
+	unsigned failures;	  /* [lock] in a row */
+	unsigned strays;	  /* [lock] times in a row that another one lay in its place */
+	bool full;		  /* [lock] no more data fit */
+	bool stream;		  /* [lock] an open file has much to write */
+	uint64_t futile_bytes;	  /* [lock] that waited, but a migration found none of them */
+	int64_t futile_at_ns;	  /* [lock] when that was */
 	uint64_t unindexed_bytes; /* [lock] written since the last index: staged still */
 	bool committing;	  /* [lock] its index is being written, and what follows it */
 	uint64_t safe_order;	  /* [lock] files closed up to this one are in an index on it */

@@ -426,6 +426,8 @@ static int open_volume(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 {
 	int r = look_into(worker, cartridge, err);
 
+	if (r == 0 && worker->volume)
+		atomic_store(&cartridge->tree_read, true);
 	rsm_drive_let_write(worker, cartridge);
 	return r;
 }

@@ -320,6 +320,10 @@ int rsm_manager_content(struct rsm_manager *manager, int64_t medium,
 		       : cartridge->state != RSM_CARTRIDGE_FETCHING)) {
 		*ret_content = cartridge->content;
 		rsm_mutex_unlock(&manager->lock);
+		if (m.label_work != RSM_LABEL_FORMAT && rsm_cartridge_is_unread(cartridge)) {
+			rsm_cartridge_unref(cartridge);
+			return RSM_MANAGER_MUST_MOUNT;
+		}
 		note_news(manager, cartridge, &m);
 		return 0;
 	}
@@ -362,23 +366,29 @@ static int64_t identified_locked(const struct rsm_manager *manager)
 }
 
 /* A small virtual library is looked through in moments: then Free is complete when the mount is
- * usable. A robot would take minutes, a large library long; that goes on in the background.
+ * usable, also on a slow machine. A robot would take minutes, a large library long; that goes on in
+ * the background.
  */
 static void wait_for_identification(struct rsm_manager *manager)
 {
 	int64_t now = rsm_manager_now(manager), latest = now + STARTUP_WAIT_LATEST_NS;
 	int64_t until = now + STARTUP_WAIT_NS, seen;
+	bool are_instant = true;
 
 	RSM_LOCK_SCOPE(&manager->lock);
-	for (size_t i = 0; i < manager->library_count; i++)
-		if (!manager->libraries[i].hardware->is_virtual ||
-		    manager->libraries[i].identify.unknown_count > STARTUP_WAIT_MOST)
+	for (size_t i = 0; i < manager->library_count; i++) {
+		const struct rsm_library *library = &manager->libraries[i];
+
+		if (!library->hardware->is_virtual ||
+		    library->identify.unknown_count > STARTUP_WAIT_MOST)
 			return;
+		are_instant = are_instant && library->hardware->is_instant;
+	}
 	seen = identified_locked(manager);
 	while (rsm_identify_goes_on_locked(manager) && now < until && now < latest) {
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
 		now = rsm_manager_now(manager);
-		if (identified_locked(manager) != seen)
+		if (are_instant && identified_locked(manager) != seen)
 			until = now + STARTUP_WAIT_NS;
 		seen = identified_locked(manager);
 	}

@@ -199,9 +199,14 @@ void rsm_cartridge_add_locked(struct rsm_cartridge *cartridge);
 void rsm_cartridge_remove_locked(struct rsm_cartridge *cartridge);
 
 /* Opens the contents of the volume `uuid` (made if missing). Outcome MUST_MOUNT: `make` is false
- * and there are none. */
+ * and there are none, or they are unread. */
 RSM_MUST_CHECK int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid,
 					      bool make, struct rsm_err *err);
+/* Nothing was ever read into its contents from the medium, nor put there: they are being read just
+ * now, or a crash came before. What they lack says nothing of the medium. The caller has a
+ * reference.
+ */
+bool rsm_cartridge_is_unread(struct rsm_cartridge *cartridge);
 /* Closes them; nobody but the caller may have a reference. `remove`: the staging folder goes as
  * well. With the lock. */
 void rsm_cartridge_close_content_locked(struct rsm_cartridge *cartridge, bool remove);

@@ -277,6 +277,11 @@ bool rsm_emulator_has_changer(const struct rsm_emulator *emulator)
 	return !emulator->conf.by_hand;
 }
 
+bool rsm_emulator_takes_time(const struct rsm_emulator *emulator)
+{
+	return emulator->conf.real_timing;
+}
+
 const uint16_t *rsm_emulator_drives(const struct rsm_emulator *emulator, size_t *ret_count)
 {
 	*ret_count = emulator->drive_count;

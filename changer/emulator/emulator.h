@@ -35,6 +35,8 @@ RSM_MUST_CHECK int rsm_emulator_changer(struct rsm_emulator *emulator,
 
 /* False: `changer = none`, a stand-alone drive; its folder is where people put cartridges in. */
 bool rsm_emulator_has_changer(const struct rsm_emulator *emulator);
+/* timing = real: robot and drives take the time that library.conf says. */
+bool rsm_emulator_takes_time(const struct rsm_emulator *emulator);
 
 /* Addresses of the data transfer elements, ascending; valid as long as the emulator. */
 const uint16_t *rsm_emulator_drives(const struct rsm_emulator *emulator, size_t *ret_count);

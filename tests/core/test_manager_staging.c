@@ -3,6 +3,9 @@
 
 #include <pthread.h>
 
+#include "core/media.h"
+#include "core/volume_index.h"
+
 enum { MIB = 1 << 20, PIECE = 128 * 1024 };
 
 /* Restarts the world with a small staging area. */
@@ -197,6 +200,39 @@ static void what_is_deleted_makes_room(void **state)
 	assert_soon(world, is_empty);
 }
 
+/* staging/ was lost, and the process died while the medium's index was read for the first time. */
+static void a_tree_that_was_never_read_is_not_an_empty_one(void **state)
+{
+	struct world *world = *state;
+	int64_t medium = given_cartridge(world, given_pool(world, "P"), "c");
+	struct rsm_volume_index *blank;
+	struct rsm_content *content;
+	struct rsm_medium m;
+	char folder[300], path[320];
+
+	write_file(world, medium, "file", 100000, 1);
+	assert_done(rsm_manager_sync_wait(world->manager, medium, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), medium, &m, &world->err),
+		    &world->err);
+	world_stop(world);
+	snprintf(folder, sizeof folder, "%s/staging/%s", world->folder, m.volume_uuid);
+	snprintf(path, sizeof path, "%s/index.db", folder);
+	assert_done(rsm_file_remove_tree(folder, &world->err), &world->err);
+	assert_done(rsm_file_make_folders(folder, 0700, &world->err), &world->err);
+	assert_done(rsm_volume_index_open(path, &blank, &world->err), &world->err);
+	rsm_volume_index_close(blank);
+
+	world_start(world);
+	assert_int_equal(rsm_manager_content(world->manager, medium, &content, &world->err),
+			 RSM_MANAGER_MUST_MOUNT);
+	assert_int_not_equal(rsm_manager_deallocate(world->manager, medium, false, &world->err), 0);
+	assert_done(rsm_manager_mount_wait(world->manager, &medium, 1, 0, 0, 0, 0, 0, NULL,
+					   &world->err),
+		    &world->err);
+	expect_file(world, medium, "file", 100000, 1);
+}
+
 #define WORLD(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
 
 static const struct CMUnitTest tests[] = {
@@ -205,5 +241,6 @@ static const struct CMUnitTest tests[] = {
 	WORLD(a_nearly_full_area_is_given_back_without_a_sync),
 	WORLD(a_large_open_file_is_streamed_without_pressure),
 	WORLD(what_is_deleted_makes_room),
+	WORLD(a_tree_that_was_never_read_is_not_an_empty_one),
 };
 RSM_TEST_MAIN(tests)
