@@ -178,6 +178,7 @@ int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_mediu
 				   const char *uuid, bool has_keys, struct rsm_err *err)
 {
 	struct rsm_pool pool;
+	bool keeps = false;
 	int r = is_doubtful_locked(catalog, medium->id, err);
 
 	if (r <= 0)
@@ -191,6 +192,10 @@ int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_mediu
 	if (strcmp(uuid, medium->volume_uuid) == 0 && !has_keys)
 		return 0; /* it tells nothing else */
 	r = rsm_pool_system_locked(catalog, RSM_POOL_FOREIGN, medium->media_type, &pool, err);
+	if (r == 0)
+		r = rsm_side_keeps_pool_locked(catalog, medium->id, false, &keeps, err);
+	if (r == 0 && keeps) /* its other side has an owner there */
+		pool.id = medium->pool;
 	if (r == 0)
 		r = rsm_logical_end_locked(catalog, medium->id, err);
 	if (r == 0)

@@ -573,6 +573,34 @@ static void a_second_side_that_comes_alone_has_a_first_nobody_knows(void **state
 	assert_in_pool(f, &first, "Backup");
 }
 
+static void each_side_is_its_owners_again_when_its_label_was_read(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_medium sides[2], after;
+
+	given_two_sides(f, sides);
+	export_to(f, "backup");
+	lose_catalogue(f);
+	assert_done(import(f, "backup", NULL), &f->err);
+	reconcile(f);
+	for (int i = 0; i < 2; i++) {
+		const struct rsm_identification found = { .identity = RSM_IS_LTFS,
+							  .label_type = "LTFS",
+							  .volume_uuid = sides[i].volume_uuid,
+							  .pool = "Backup",
+							  .name = i ? "later" : "sooner",
+							  .lmid = sides[i].lmid };
+
+		after = shown(f, sides[i].shown);
+		assert_true(rsm_medium_is_doubtful(f->catalog, after.id));
+		identify(f, after.id, &found, &after);
+		assert_int_equal(after.state, RSM_MEDIUM_ALLOCATED);
+		assert_string_equal(after.name, found.name);
+		assert_string_equal(after.lmid, sides[i].lmid);
+		assert_in_pool(f, &after, "Backup");
+	}
+}
+
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -593,6 +621,7 @@ int main(int argc, char **argv)
 		EACH(both_sides_of_a_shelved_cartridge_come_back),
 		EACH(a_second_side_comes_back_beside_the_first),
 		EACH(a_second_side_that_comes_alone_has_a_first_nobody_knows),
+		EACH(each_side_is_its_owners_again_when_its_label_was_read),
 		EACH(figures_of_a_life_add_up_and_outlive_its_owners),
 	};
 
