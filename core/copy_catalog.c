@@ -343,6 +343,7 @@ int rsm_copy_restore_locked(struct rsm_catalog *catalog, int64_t side,
 	char of[RSM_GUID_SIZE];
 	struct rsm_pool pool;
 	int64_t logical, other;
+	bool keeps = false;
 	uuid_t volume;
 	int r;
 
@@ -357,6 +358,10 @@ int rsm_copy_restore_locked(struct rsm_catalog *catalog, int64_t side,
 		r = rsm_medium_need_locked(catalog, side, &medium, err);
 	if (r == 0)
 		r = rsm_copy_pool_locked(catalog, medium.media_type, 0, &pool, err);
+	if (r == 0)
+		r = rsm_side_keeps_pool_locked(catalog, side, false, &keeps, err);
+	if (r == 0 && keeps && medium.pool != pool.id) /* both sides are in one pool */
+		return 1;
 	if (r == 0)
 		r = rsm_medium_free_name_locked(catalog, pool.id, of, medium.name, err);
 	if (r < 0)

@@ -317,6 +317,28 @@ static int restore_side(struct identifying *it, struct rsm_err *err)
 			       "is", it->medium.id, text);
 }
 
+/* That of its other side, if that one has an owner there: its label is to learn of it then. */
+static int restore_pool(struct identifying *it, struct rsm_pool *ret_pool, bool *ret_other,
+			struct rsm_err *err)
+{
+	const struct rsm_identification *found = it->found;
+	RSM_FREE char *path = NULL;
+	bool keeps = false;
+	int r = rsm_side_keeps_pool_locked(it->catalog, it->medium.id, false, &keeps, err);
+
+	if (r == 0 && !keeps)
+		return rsm_pool_restore_locked(it->catalog, found->pool, it->medium.media_type,
+					       found->has_owner ? found->owner : 0,
+					       found->has_owner ? found->group : 0, ret_pool, err);
+	if (r == 0)
+		r = rsm_pool_need_locked(it->catalog, it->medium.pool, ret_pool, err);
+	if (r == 0)
+		r = rsm_pool_path_locked(it->catalog, ret_pool->id, &path, err);
+	if (r == 0)
+		*ret_other = strcmp(path, found->pool) != 0;
+	return r;
+}
+
 /* Our vendor keys: 0, or outcome 1 when they are not ours or not good. */
 static int restore(struct identifying *it, struct rsm_err *err)
 {
@@ -326,7 +348,7 @@ static int restore(struct identifying *it, struct rsm_err *err)
 	struct rsm_pool pool;
 	int64_t other, logical;
 	uuid_t lmid;
-	bool renamed;
+	bool renamed = false;
 	int r;
 
 	if (!found->pool || !found->name || !found->pool[0] || !found->name[0])
@@ -335,15 +357,13 @@ static int restore(struct identifying *it, struct rsm_err *err)
 		return rsm_copy_restore_locked(it->catalog, medium.id, found, it->uuid, err);
 	r = rsm_pool_check_name(found->name, &nfc, err);
 	if (r == 0)
-		r = rsm_pool_restore_locked(it->catalog, found->pool, medium.media_type,
-					    found->has_owner ? found->owner : 0,
-					    found->has_owner ? found->group : 0, &pool, err);
+		r = restore_pool(it, &pool, &renamed, err);
 	if (r < 0)
 		return r == -EINVAL || r == -EPERM || r == -EILSEQ || r == -ENAMETOOLONG ? 1 : r;
 	r = rsm_medium_free_name_locked(it->catalog, pool.id, found->name, medium.name, err);
 	if (r < 0)
 		return r;
-	renamed = strcmp(medium.name, found->name) != 0;
+	renamed = renamed || strcmp(medium.name, found->name) != 0;
 	rsm_catalog_new_guid(medium.lmid);
 	if (found->lmid && uuid_parse(found->lmid, lmid) == 0) {
 		char text[RSM_GUID_SIZE];

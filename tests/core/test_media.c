@@ -197,6 +197,60 @@ static void the_other_side_of_an_import_stays_an_import(void **state)
 	expect_state(f, sides[1], RSM_MEDIUM_IMPORT);
 }
 
+static void a_side_of_another_pool_comes_to_that_of_its_other_side(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_identification found = { .identity = RSM_IS_LTFS,
+					    .label_type = "LTFS",
+					    .volume_uuid = UUID_A,
+					    .pool = "Backup",
+					    .name = "one" };
+	struct rsm_medium medium;
+	int64_t sides[2];
+
+	given_slot(f, 1001, "A00001L8");
+	reconcile(f);
+	sides[0] = medium_of(f, "A00001L8").id;
+	assert_done(rsm_medium_add_side(f->catalog, sides[0], &sides[1], &f->err), &f->err);
+	identify(f, sides[0], &found, &medium);
+	assert_int_equal(medium.label_work, RSM_LABEL_NONE);
+	found.volume_uuid = UUID_B;
+	found.pool = "Archive";
+
+	identify(f, sides[1], &found, &medium);
+
+	expect_state(f, sides[1], RSM_MEDIUM_ALLOCATED);
+	assert_in_pool(f, &medium, "Backup");
+	assert_int_equal(medium.label_work, RSM_LABEL_UPDATE); /* its label learns that */
+	assert_string_not_equal(medium.name, "one");
+	medium = side(f, sides[0]);
+	assert_in_pool(f, &medium, "Backup");
+	assert_string_equal(medium.name, "one");
+}
+
+static void a_copy_stays_where_its_other_side_has_an_owner(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_identification found = { .identity = RSM_IS_LTFS,
+					    .label_type = "LTFS",
+					    .volume_uuid = UUID_A,
+					    .pool = "Backup",
+					    .name = "one" };
+	struct rsm_medium medium;
+	int64_t sides[2];
+
+	given_slot(f, 1001, "A00001L8");
+	reconcile(f);
+	sides[0] = medium_of(f, "A00001L8").id;
+	assert_done(rsm_medium_add_side(f->catalog, sides[0], &sides[1], &f->err), &f->err);
+	identify(f, sides[0], &found, NULL);
+	found.volume_uuid = UUID_B;
+	found.copy_of = LMID_A;
+	identify(f, sides[1], &found, &medium);
+	expect_state(f, sides[1], RSM_MEDIUM_IMPORT);
+	assert_in_pool(f, &medium, "Backup");
+}
+
 /* ---- types and limits ---- */
 
 static void note(struct fixture *f, int64_t id, const char *type, const char *serial)
@@ -445,6 +499,8 @@ static const struct CMUnitTest tests[] = {
 	T(what_was_reserved_is_free_when_the_owner_gives_back),
 	T(both_sides_stay_in_one_pool_while_one_is_owned),
 	T(the_other_side_of_an_import_stays_an_import),
+	T(a_side_of_another_pool_comes_to_that_of_its_other_side),
+	T(a_copy_stays_where_its_other_side_has_an_owner),
 	T(a_medium_goes_to_the_pool_of_its_type),
 	T(a_person_says_the_type_that_nothing_else_tells),
 	T(a_cartridge_for_the_dense_format_is_what_its_barcode_says),
