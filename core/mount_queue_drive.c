@@ -49,7 +49,18 @@ unsigned rsm_mount_queue_set_needs(const struct rsm_mount_set *set)
 	return needs;
 }
 
-/* Waiting will not help when too many drives are held by somebody, or at long work. */
+/* It is the other side of one of them, which has to wait for it. */
+static bool turns_member(const struct rsm_mount_set *set, const struct rsm_cartridge *cartridge)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (rsm_mount_queue_is_other_side(set->requests[i].cartridge, cartridge))
+			return true;
+	return false;
+}
+
+/* Waiting will not help when too many drives are held by somebody, or at long work; or one that
+ * has the other side of what is wanted.
+ */
 static bool can_be_had(const struct rsm_mount_queue *queue, const struct rsm_mount_set *set,
 		       int64_t library)
 {
@@ -61,10 +72,12 @@ static bool can_be_had(const struct rsm_mount_queue *queue, const struct rsm_mou
 	for (size_t i = 0; i < queue->drive_count; i++) {
 		const struct rsm_queue_drive *drive = &queue->drives[i];
 		const struct rsm_cartridge *in = drive->cartridge;
+		bool engaged = in && (in->held || !rsm_list_is_empty(&in->works));
 
-		drives +=
-			drive->library == library && drive->usable &&
-			(!in || is_member(set, in) || (!in->held && rsm_list_is_empty(&in->works)));
+		if (engaged && turns_member(set, in))
+			return false;
+		drives += drive->library == library && drive->usable &&
+			  (!engaged || is_member(set, in));
 	}
 	return drives >= set->count;
 }
@@ -163,8 +176,7 @@ static void keep_all(struct rsm_mount_queue *queue)
 }
 
 /* The drives that hold other sides of what the set wants: all of them can be given up, and are to
- * be
- * (*ret_turns of them).
+ * be (*ret_turns of them).
  */
 static bool turns_over(struct rsm_mount_queue *queue, const struct rsm_mount_set *set,
 		       unsigned *ret_turns)
@@ -173,15 +185,12 @@ static bool turns_over(struct rsm_mount_queue *queue, const struct rsm_mount_set
 	for (size_t i = 0; i < queue->drive_count; i++) {
 		struct rsm_queue_drive *drive = &queue->drives[i];
 
-		for (size_t k = 0; drive->cartridge && k < set->count; k++) {
-			if (!rsm_mount_queue_is_other_side(set->requests[k].cartridge,
-							   drive->cartridge))
-				continue;
-			if (!could_yield(drive))
-				return false;
-			drive->yields = true;
-			++*ret_turns;
-		}
+		if (!drive->cartridge || !turns_member(set, drive->cartridge))
+			continue;
+		if (!could_yield(drive))
+			return false;
+		drive->yields = true;
+		++*ret_turns;
 	}
 	return true;
 }
@@ -198,8 +207,10 @@ static struct rsm_mount_set *grant_in(struct rsm_mount_queue *queue, int64_t lib
 		return NULL;
 	}
 	for (size_t i = 0; i < set->count; i++)
-		if (is_leaving(set->requests[i].cartridge))
+		if (is_leaving(set->requests[i].cartridge)) {
+			keep_all(queue);
 			return NULL;
+		}
 	for (size_t i = 0; i < queue->drive_count; i++) {
 		struct rsm_queue_drive *drive = &queue->drives[i];
 
@@ -321,6 +332,7 @@ static void add_set(const struct rsm_mount_queue *queue, const struct rsm_queue_
 	if (!shortage->count || weight > shortage->heaviest_ns)
 		shortage->heaviest_ns = weight;
 	shortage->count += rsm_mount_queue_set_needs(set);
+	shortage->certain += turns_member(set, at->cartridge);
 }
 
 /* How many idle cartridges go before this one. */

@@ -568,6 +568,54 @@ static void a_set_with_the_other_side_drives_it_out_and_no_more(void **state)
 	assert_false(table->drives[1].yields);
 }
 
+/* Nobody waits for a set that may never be: the drives are the others'. */
+static void a_set_with_the_other_side_of_a_held_one_stops_nobody(void **state)
+{
+	struct table *table = *state;
+	struct rsm_list work;
+
+	given_sides(table);
+	given_drives(table, 3);
+	given_loaded(table, 0, &table->c[0], true, NOW - SECOND);
+	given_set(table, &table->set, 0, &table->c[1], &table->c[2], NOW - MINUTE);
+	given_request(table, 4, &table->c[3], NOW);
+	assert_true(rsm_mount_queue_keeps(&table->queue, 1));
+	table->c[0].held = true;
+	assert_false(rsm_mount_queue_keeps(&table->queue, 1));
+	assert_null(rsm_mount_queue_grant(&table->queue));
+	assert_ptr_equal(pick(table, 1), &table->c[3]);
+	table->c[0].held = false;
+	rsm_list_append(&table->c[0].works, &work);
+	assert_false(rsm_mount_queue_keeps(&table->queue, 1));
+}
+
+static void a_set_ends_the_turn_of_the_other_side_whichever_is_in_for_longer(void **state)
+{
+	struct table *table = *state;
+
+	given_sides(table);
+	given_drives(table, 3);
+	given_loaded(table, 0, &table->c[0], false, NOW - MINUTE);
+	given_loaded(table, 1, &table->c[3], false, NOW - 2 * MINUTE);
+	given_loaded(table, 2, &table->c[4], false, NOW - 3 * MINUTE);
+	given_set(table, &table->set, 0, &table->c[1], &table->c[2], NOW - SECOND);
+	assert_true(rsm_mount_queue_turn_is_over(&table->queue, 0));
+}
+
+static void a_set_that_waits_for_one_that_leaves_drives_out_no_other(void **state)
+{
+	struct table *table = *state;
+
+	given_sides(table);
+	given_drives(table, 3);
+	given_loaded(table, 0, &table->c[0], true, NOW - SECOND);
+	given_loaded(table, 1, &table->c[2], false, NOW - SECOND);
+	table->c[2].state = RSM_CARTRIDGE_LEAVING;
+	given_set(table, &table->set, 0, &table->c[1], &table->c[2], NOW);
+	assert_null(rsm_mount_queue_grant(&table->queue));
+	assert_false(table->drives[0].yields);
+}
+
 /* ---- another order ---- */
 
 static void what_was_put_first_is_next_and_what_was_put_last_ages(void **state)
@@ -625,6 +673,9 @@ static const struct CMUnitTest tests[] = {
 	T(one_drive_at_a_time_fetches_one_side),
 	T(a_busy_side_has_its_turn_before_the_other),
 	T(a_set_with_the_other_side_drives_it_out_and_no_more),
+	T(a_set_with_the_other_side_of_a_held_one_stops_nobody),
+	T(a_set_ends_the_turn_of_the_other_side_whichever_is_in_for_longer),
+	T(a_set_that_waits_for_one_that_leaves_drives_out_no_other),
 	T(what_was_put_first_is_next_and_what_was_put_last_ages),
 };
 RSM_TEST_MAIN(tests)
