@@ -202,6 +202,26 @@ int rsm_medium_check_writers_locked(struct rsm_catalog *catalog, const struct rs
 				   medium->media_type);
 }
 
+/* A cleaner has one. It is the first, however it lies in a drive now: that is how it comes home,
+ * and how it is fetched.
+ */
+static int leave_one_side(struct rsm_catalog *catalog, const struct rsm_medium *medium,
+			  struct rsm_err *err)
+{
+	int r = rsm_catalog_run(catalog, err, "DELETE FROM side WHERE medium = ?1 AND id <> ?2",
+				"ii", medium->physical, medium->id);
+
+	if (r < 0 || sqlite3_changes(catalog->db) == 0)
+		return r;
+	r = rsm_catalog_run(catalog, err, "UPDATE side SET side_number = 0 WHERE id = ?1", "i",
+			    medium->id);
+	if (r == 0)
+		r = rsm_catalog_run(catalog, err,
+				    "DELETE FROM setting WHERE key = 'inverted ' || ?1", "i",
+				    medium->physical);
+	return r < 0 ? r : rsm_side_name_locked(catalog, medium->id, medium->barcode, err);
+}
+
 int rsm_medium_set_cleaner_locked(struct rsm_catalog *catalog, int64_t id,
 				  struct rsm_medium *medium, struct rsm_err *err)
 {
@@ -219,11 +239,8 @@ int rsm_medium_set_cleaner_locked(struct rsm_catalog *catalog, int64_t id,
 	r = rsm_catalog_run(catalog, err,
 			    "UPDATE side SET label_work = 0 WHERE id = ?1 AND label_work <> 0", "i",
 			    id);
-	if (r == 0) /* and has one side */
-		r = rsm_catalog_run(catalog, err, "DELETE FROM side WHERE medium = ?1 AND id <> ?2",
-				    "ii", medium->physical, id);
-	if (r == 0 && sqlite3_changes(catalog->db))
-		r = rsm_side_name_locked(catalog, id, medium->barcode, err);
+	if (r == 0)
+		r = leave_one_side(catalog, medium, err);
 	if (r == 0)
 		r = rsm_catalog_run(catalog, err,
 				    "UPDATE medium SET cleaner = 1 WHERE id = (SELECT medium FROM "

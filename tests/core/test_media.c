@@ -392,6 +392,33 @@ static void a_cleaner_leaves_its_pool(void **state)
 	assert_int_equal(rsm_medium_set_cleaner(f->catalog, medium.id, &medium, &f->err), -EBUSY);
 }
 
+static void a_cleaner_that_was_known_by_its_second_side_has_one(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_medium medium;
+	bool inverted = true;
+	int64_t sides[2];
+
+	given_slot(f, 1001, "A00001L8");
+	reconcile(f);
+	sides[0] = medium_of(f, "A00001L8").id;
+	assert_done(rsm_medium_add_side(f->catalog, sides[0], &sides[1], &f->err), &f->err);
+	assert_done(rsm_medium_set_location(f->catalog, sides[1], f->library, RSM_AT_DRIVE, 256,
+					    &f->err),
+		    &f->err);
+	assert_done(rsm_medium_is_inverted(f->catalog, sides[1], &inverted, &f->err), &f->err);
+	assert_true(inverted);
+
+	assert_done(rsm_medium_set_cleaner(f->catalog, sides[1], &medium, &f->err), &f->err);
+	assert_true(medium.cleaner && medium.side == 0);
+	assert_string_equal(medium.shown, "A00001L8");
+	assert_done(rsm_medium_is_inverted(f->catalog, sides[1], &inverted, &f->err), &f->err);
+	assert_false(inverted);
+	reconcile(f);
+	reconcile(f);
+	assert_int_equal(medium_of(f, "A00001L8").id, sides[1]);
+}
+
 /* ---- what is written once ---- */
 
 static void what_is_written_once_is_free_while_it_is_blank(void **state)
@@ -507,6 +534,7 @@ static const struct CMUnitTest tests[] = {
 	T(the_id_of_a_side_follows_from_the_serial_number),
 	T(what_no_drive_writes_is_not_allocated),
 	T(a_cleaner_leaves_its_pool),
+	T(a_cleaner_that_was_known_by_its_second_side_has_one),
 	T(what_is_written_once_is_free_while_it_is_blank),
 	T(a_label_that_comes_too_late_is_not_its_next_owners),
 	T(a_catalogue_of_before_learns_all_of_it),
