@@ -440,14 +440,15 @@ int rsm_drive_fetch(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	struct rsm_err home_err;
 	int r;
 
-	worker->turned = false;
+	worker->turns = 0;
 	r = rsm_drive_bring(worker, cartridge, err);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s for %s", cartridge->barcode, worker->name);
 	r = rsm_drive_load(worker, cartridge, err);
 	if (r == 0)
 		r = open_volume(worker, cartridge, err);
-	if (r == RSM_OTHER_SIDE) {
+	/* what its memory told may be wrong: then its label tells, and turns it back */
+	while (r == RSM_OTHER_SIDE && worker->turns < 2) {
 		r = rsm_drive_turn_over(worker, cartridge, err);
 		if (r == 0)
 			r = open_volume(worker, cartridge, err);

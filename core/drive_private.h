@@ -79,7 +79,10 @@ struct rsm_drive_worker {
 	struct rsm_medium medium;  /* as of the load */
 	struct rsm_content *held;  /* nothing is written to it until it is known whose it is */
 	bool prevented;		   /* removal is */
-	bool turned;		   /* it was turned over at this load */
+	unsigned turns;		   /* how often it was turned over at this load */
+	char other_serial[64];	   /* of the face that was seen first, if by its label it is the */
+	bool other_told;	   /* other side; and whether by its memory */
+	bool two_faces;		   /* the next one, by its label the other side too, is another */
 	enum {
 		RSM_ANOTHER_NONE,
 		RSM_ANOTHER_TRADED, /* it is fetched from where that one was */
