@@ -140,6 +140,32 @@ static struct rsm_cartridge *want_locked(struct rsm_library *library, int64_t me
 	return cartridge;
 }
 
+/* Its other side stays in a drive for as long as somebody likes. */
+static bool is_kept_out_locked(const struct rsm_cartridge *cartridge)
+{
+	const struct rsm_cartridge *other = other_side_locked(cartridge);
+
+	return other && (other->held || !rsm_list_is_empty(&other->works));
+}
+
+/* An inventory of all waits for no such one; an unknown one is still to be looked at. */
+static void pass_over_kept_locked(struct rsm_library *library)
+{
+	struct rsm_identify_run *run = &library->identify;
+
+	RSM_LIST_FOR_EACH (item, &library->manager->cartridges) {
+		struct rsm_cartridge *cartridge =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (cartridge->library != library->id || !cartridge->counted ||
+		    cartridge->state != RSM_CARTRIDGE_AWAY || !is_kept_out_locked(cartridge))
+			continue;
+		cartridge->counted = false;
+		cartridge->identify = cartridge->unknown;
+		run->done++;
+	}
+}
+
 static void end_full_locked(struct rsm_library *library, bool stopped)
 {
 	struct rsm_identify_run *run = &library->identify;
@@ -207,6 +233,7 @@ static struct rsm_cartridge *next_of_full_locked(struct rsm_library *library)
 	if (r < 0)
 		rsm_log_warning("%s: its inventory ends early: %s", library->hardware->source,
 				err.msg);
+	pass_over_kept_locked(library);
 	if (waiting_locked(library, true) == 0)
 		end_full_locked(library, r < 0);
 	return NULL;

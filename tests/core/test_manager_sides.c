@@ -256,6 +256,72 @@ static void memories_that_are_alike_keep_nobody_out(void **state)
 		expect_file(world, sides[i], "file", 70000, 1 + i);
 }
 
+/* The second one was written first: the first one's memory, which is the second one's, is wrong. */
+static void a_label_turns_back_what_a_memory_turned(void **state)
+{
+	struct world *world = *state;
+	int64_t pool, sides[2];
+
+	wait_until_identified(world);
+	wait_until_home(world);
+	pool = given_pool(world, "Backup");
+	sides[1] = given_side(world, pool, "A00001L8.B");
+	write_file(world, sides[1], "file", 70000, 2);
+	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	restart_with(world, "cp side1/partition0.mam .");
+	sides[0] = given_side(world, pool, "A00001L8.A");
+	write_file(world, sides[0], "file", 70000, 1);
+	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	for (unsigned i = 0; i < 2; i++)
+		expect_file(world, sides[i], "file", 70000, 1 + i);
+}
+
+static void a_side_that_is_a_copy_of_the_other_is_marked_as_one(void **state)
+{
+	struct world *world = *state;
+	struct rsm_medium a, b;
+	int64_t pool, id;
+
+	wait_until_identified(world);
+	wait_until_home(world);
+	pool = given_pool(world, "Backup");
+	id = given_side(world, pool, "A00001L8.A");
+	write_file(world, id, "file", 70000, 1);
+	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
+		    &world->err);
+	wait_until_home(world);
+	restart_with(world, "cp *.tap side1/");
+	assert_done(
+		rsm_manager_inventory_wait(world->manager, 0, true, NULL, NULL, NULL, &world->err),
+		&world->err);
+	a = side(world, "A00001L8.A");
+	b = side(world, "A00001L8.B");
+	assert_true(b.duplicate && b.state == RSM_MEDIUM_IMPORT);
+	assert_string_equal(b.volume_uuid, a.volume_uuid);
+	assert_false(a.duplicate);
+	assert_int_equal(a.state, RSM_MEDIUM_ALLOCATED);
+	expect_file(world, id, "file", 70000, 1);
+}
+
+/* It ends, and the side is looked at another time. */
+static void a_full_inventory_waits_for_no_side_whose_other_one_is_held(void **state)
+{
+	struct world *world = *state;
+	uint32_t mounts;
+	int64_t sides[2];
+
+	given_two_sides(world, sides);
+	assert_done(mount(world, &sides[0], 1, RSM_MOUNT_HOLD, 10000), &world->err);
+	mounts = side(world, "A00002L8.B").mounts;
+	assert_done(
+		rsm_manager_inventory_wait(world->manager, 0, true, NULL, NULL, NULL, &world->err),
+		&world->err);
+	assert_int_equal(side(world, "A00002L8.B").mounts, mounts + 1);
+	assert_true(drive_of(world, sides[0]) != 0);
+}
+
 static void a_full_inventory_reads_each_side(void **state)
 {
 	struct world *world = *state;
@@ -382,6 +448,9 @@ static const struct CMUnitTest tests[] = {
 	T(the_catalogue_knows_which_side_is_under_the_head),
 	T(what_lies_the_wrong_way_round_is_turned_and_no_stranger),
 	T(memories_that_are_alike_keep_nobody_out),
+	T(a_label_turns_back_what_a_memory_turned),
+	T(a_side_that_is_a_copy_of_the_other_is_marked_as_one),
+	T(a_full_inventory_waits_for_no_side_whose_other_one_is_held),
 	T(a_full_inventory_reads_each_side),
 	T(a_death_while_it_is_turned_over_leaves_each_side_its_own),
 };
