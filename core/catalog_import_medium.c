@@ -335,7 +335,7 @@ static int find_first_side(struct rsm_importing *it, const struct line *line, in
 	if (r == RSM_SQLITE_DONE && line->medium.barcode[0])
 		r = rsm_catalog_number(catalog, ret_medium, err,
 				       "SELECT min(id) FROM medium WHERE barcode = ?1 AND barcode "
-				       "<> '' HAVING count(*) = 1",
+				       "<> '' GROUP BY barcode HAVING count(*) = 1",
 				       "s", line->medium.barcode);
 	if (r != 0)
 		return r < 0 ? r : 1;
