@@ -111,7 +111,7 @@ static int open_file(struct rsm_importing *it, struct rsm_err *err)
 			"medium m ON m.id "
 			"= s.medium CROSS JOIN pool p ON p.id = s.pool LEFT JOIN logical_medium l "
 			"ON l.id = s.logical WHERE NOT m.cleaner AND NOT s.duplicate AND s.state "
-			"IN (1, 3, 4, 5, 6) ORDER BY s.id",
+			"IN (1, 3, 4, 5, 6) ORDER BY s.medium, s.side_number",
 			&it->media, err);
 	if (r == 0)
 		r = rsm_sqlite_prepare(

@@ -573,6 +573,23 @@ static void a_second_side_that_comes_alone_has_a_first_nobody_knows(void **state
 	assert_in_pool(f, &first, "Backup");
 }
 
+static void a_second_side_with_the_lower_number_comes_behind_the_first(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_medium sides[2];
+	struct rsm_catalog_import result;
+
+	given_two_sides(f, sides);
+	export_to(f, "backup");
+	change(f, "backup", "UPDATE side SET id = id + 1000 WHERE side_number = 0");
+	lose_catalogue(f);
+
+	assert_done(import(f, "backup", &result), &f->err);
+	assert_int_equal(result.media_added, 2);
+	for (int i = 0; i < 2; i++)
+		expect_side(f, &sides[i]);
+}
+
 static void each_side_is_its_owners_again_when_its_label_was_read(void **state)
 {
 	struct fixture *f = *state;
@@ -621,6 +638,7 @@ int main(int argc, char **argv)
 		EACH(both_sides_of_a_shelved_cartridge_come_back),
 		EACH(a_second_side_comes_back_beside_the_first),
 		EACH(a_second_side_that_comes_alone_has_a_first_nobody_knows),
+		EACH(a_second_side_with_the_lower_number_comes_behind_the_first),
 		EACH(each_side_is_its_owners_again_when_its_label_was_read),
 		EACH(figures_of_a_life_add_up_and_outlive_its_owners),
 	};
