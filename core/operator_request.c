@@ -261,7 +261,8 @@ static const char *question_of(const struct rsm_operator_request *request, int64
 		*ret_id = request->medium;
 		return "SELECT EXISTS (SELECT 1 FROM side s JOIN medium m ON m.id = s.medium WHERE "
 		       "s.id = ?1 AND m.location <> 0 AND NOT EXISTS (SELECT 1 FROM setting WHERE "
-		       "key = 'ejected ' || ?1))";
+		       "key = 'ejected ' || (SELECT min(o.id) FROM side o WHERE o.medium = "
+		       "s.medium)))";
 	case RSM_REQUEST_CLEANER:
 		*ret_id = request->library;
 		return "SELECT EXISTS (SELECT 1 FROM medium WHERE cleaner = 1 AND location IN (2, "

@@ -82,6 +82,28 @@ static void who_asked_is_remembered_as_long_as_the_request(void **state)
 		RSM_SETTING_ABSENT);
 }
 
+static void a_second_side_is_not_there_before_its_cartridge_was_put_back(void **state)
+{
+	struct fixture *f = *state;
+	char found[RSM_REQUEST_FOUND_SIZE];
+	struct rsm_operator_request bring = { .kind = RSM_REQUEST_MOVE_MEDIA, .text = "bring it" };
+	bool is = true;
+
+	given_free_cartridges(f, 1);
+	assert_done(rsm_medium_add_side(f->catalog, medium_of(f, "A00001L8").id, &bring.medium,
+					&f->err),
+		    &f->err);
+	bring = request_of(f, given_request(f, bring));
+	for (int ejected = 1; ejected >= 0; ejected--) {
+		assert_done(rsm_medium_set_ejected(f->catalog, bring.medium, ejected, &f->err),
+			    &f->err);
+		assert_done(
+			rsm_operator_request_is_fulfilled(f->catalog, &bring, &is, found, &f->err),
+			&f->err);
+		assert_int_equal(is, !ejected);
+	}
+}
+
 static void a_claim_is_checked_and_what_was_found_is_told(void **state)
 {
 	struct fixture *f = *state;
@@ -236,6 +258,7 @@ static void a_description_goes_with_its_logical_medium(void **state)
 static const struct CMUnitTest tests[] = {
 	A_TEST(each_step_of_a_request_is_an_event),
 	A_TEST(who_asked_is_remembered_as_long_as_the_request),
+	A_TEST(a_second_side_is_not_there_before_its_cartridge_was_put_back),
 	A_TEST(a_claim_is_checked_and_what_was_found_is_told),
 	A_TEST(new_media_for_a_pool_are_those_that_it_may_take),
 	A_TEST(what_ended_is_kept_as_long_as_was_set),
