@@ -276,6 +276,42 @@ static int free_one(struct rsmfs_request *request, const struct rsm_medium *medi
 	return report(request, medium->id, err);
 }
 
+static const struct rsm_medium *find_medium(const struct rsm_medium *media, size_t count,
+					    int64_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (media[i].id == id)
+			return &media[i];
+	return NULL;
+}
+
+/* The other side goes along: what somebody may want yet is not destroyed without being named. */
+static int check_other_side(struct rsmfs_request *request, const struct rsm_medium *media,
+			    size_t count, const struct rsm_medium *medium, struct rsm_err *err)
+{
+	struct rsm_medium other;
+	int64_t id;
+	int r = rsm_medium_other_side(request->catalog, medium->id, &id, err);
+
+	if (r == 0)
+		r = rsm_medium_get(request->catalog, id, &other, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (other.state != RSM_MEDIUM_IMPORT || find_medium(media, count, id))
+		return 0;
+	return rsm_err_set(err, EBUSY, "%s: its other side %s bears a volume: name both",
+			   medium->shown, other.shown);
+}
+
+/* One before it was of the same cartridge, which may be at work already. */
+static bool went_along(const struct rsm_medium *media, size_t number)
+{
+	for (size_t i = 0; i < number; i++)
+		if (media[i].physical == media[number].physical && media[i].id != media[number].id)
+			return media[number].state != RSM_MEDIUM_DECOMMISSIONED;
+	return false;
+}
+
 /* Hours, on a tape. Who does not wait for it finds the cartridge in Free when it is done. */
 static int await_erasure(struct rsmfs_request *request, const struct rsm_medium *medium,
 			 struct rsm_err *err)
@@ -301,9 +337,14 @@ int rsmfs_run_free(struct rsmfs_request *request, struct rsm_err *err)
 		return r;
 	if (rsmfs_verb_flag(&request->call, "force"))
 		flags |= RSM_FREEING_REVIVES;
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = check_other_side(request, media, count, &media[i], err);
+	if (r < 0)
+		return r;
 	report_table(request);
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = free_one(request, &media[i], flags, err);
+		r = went_along(media, i) ? report(request, media[i].id, err)
+					 : free_one(request, &media[i], flags, err);
 	for (size_t i = 0; i < count && r == 0 && erase; i++)
 		r = await_erasure(request, &media[i], err);
 	return r;

@@ -456,6 +456,37 @@ def a_robot_that_learns_to_turn_finds_the_second_sides(bench):
 
 
 @test()
+def a_volume_on_the_other_side_is_not_freed_unnamed(bench):
+    folder = library(bench, cartridges=1, drives=1)
+    mount = bench.mount(folder)
+    all_free(mount, 2)
+    mount.rsm("createpool", "P")
+    os.rename(mount / "Free/LTO-8/A00001L8.A", mount / "P/one")
+    write_file(mount / "P/one/file", random_bytes(100_000, 1))
+    mount.rsm("sync")
+    mount.unmount()
+    cartridge = cartridge_folder(folder, "A00001L8")
+    for name in ("partition0.tap", "partition1.tap"):
+        shutil.copy(os.path.join(cartridge, name), os.path.join(cartridge, "side1", name))
+
+    mount = bench.mount(folder)
+    mount.rsm("inventory", "--full")
+    expect(sides(mount)["A00001L8.B"]["state"] == "import", "a copy of the first", sides(mount))
+    expect(read_file(mount / "P/one/file") == random_bytes(100_000, 1), "which is who it was")
+    bench.run("rm", "-r", mount / "P/one")
+    result = mount.rsm("free", "--yes", "A00001L8.A", check=False)
+    expect(result.returncode == 1, "refused")
+    expect("A00001L8.A: its other side A00001L8.B bears a volume: name both" in result.stderr, result.stderr)
+    expect(sides(mount)["A00001L8.B"]["state"] == "import", "nothing is done", sides(mount))
+    mount.rsm("free", "--yes", "A00001L8.A", "A00001L8.B")
+    mount.rsm("sync")
+    all_free(mount, 2)
+    wait_until("both have free labels", lambda: [sides(mount)[f"A00001L8.{s}"]["label_type"] for s in "AB"]
+               == ["RSMFS FREE"] * 2)
+    mount.unmount()
+
+
+@test()
 def a_second_side_is_out_of_reach_where_nothing_turns_it_over(bench):
     folder = library(bench, cartridges=1, drives=1)
     plain = bench.library("plain", cartridges=0, slots=4, ports=1, drives=1, capacity="100M")
