@@ -585,8 +585,9 @@ static int found_ltfs(struct identifying *it, struct rsm_err *err)
 			return r;
 		if (known.location == RSM_AT_OFFLINE)
 			return come_home(it, &known, err);
-		if (!is_passing(&it->medium) && it->medium.location != RSM_AT_OFFLINE &&
-		    !it->medium.barcode[0] && !known.barcode[0] && !it->found->owner_is_sure)
+		if (known.physical != it->medium.physical && !is_passing(&it->medium) &&
+		    it->medium.location != RSM_AT_OFFLINE && !it->medium.barcode[0] &&
+		    !known.barcode[0] && !it->found->owner_is_sure)
 			return trade_places(it, &known, err);
 		r = note_contents(it, err);
 		return r < 0 ? r : found_copy(it, err);

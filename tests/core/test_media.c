@@ -228,6 +228,32 @@ static void a_side_of_another_pool_comes_to_that_of_its_other_side(void **state)
 	assert_string_equal(medium.name, "one");
 }
 
+static void a_copy_of_its_other_side_trades_no_places_with_it(void **state)
+{
+	struct fixture *f = *state;
+	const struct rsm_identification found = { .identity = RSM_IS_LTFS,
+						  .label_type = "LTFS",
+						  .volume_uuid = UUID_A };
+	int64_t sides[2];
+
+	given_slot(f, 1001, "");
+	reconcile(f);
+	sides[0] = f->inventory.unknown[0];
+	found_free_label(f, sides[0]);
+	assert_done(rsm_medium_add_side(f->catalog, sides[0], &sides[1], &f->err), &f->err);
+	found_free_label(f, sides[1]);
+	assert_done(rsm_catalog_run(f->catalog, &f->err,
+				    "UPDATE side SET old_uuid = ?2 WHERE id = ?1", "is", sides[0],
+				    UUID_A),
+		    &f->err);
+
+	identify(f, sides[1], &found, NULL);
+
+	expect_state(f, sides[1], RSM_MEDIUM_IMPORT);
+	assert_true(side(f, sides[1]).duplicate);
+	assert_int_equal(side(f, sides[1]).location, RSM_AT_SLOT);
+}
+
 static void a_copy_stays_where_its_other_side_has_an_owner(void **state)
 {
 	struct fixture *f = *state;
@@ -527,6 +553,7 @@ static const struct CMUnitTest tests[] = {
 	T(both_sides_stay_in_one_pool_while_one_is_owned),
 	T(the_other_side_of_an_import_stays_an_import),
 	T(a_side_of_another_pool_comes_to_that_of_its_other_side),
+	T(a_copy_of_its_other_side_trades_no_places_with_it),
 	T(a_copy_stays_where_its_other_side_has_an_owner),
 	T(a_medium_goes_to_the_pool_of_its_type),
 	T(a_person_says_the_type_that_nothing_else_tells),
