@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/copy_private.h"
+#include "core/ltfs/name.h"
 #include "core/manager_private.h"
 
 enum { ASIDE_MOST = 1000 };
@@ -123,12 +124,15 @@ int rsm_mirror_set_aside(struct rsm_mirror *mirror, uint64_t folder, const char 
 {
 	for (int i = 1; i <= ASIDE_MOST; i++) {
 		RSM_FREE char *aside = NULL;
+		char suffix[20] = "~kept";
 		struct rsm_node taken;
 		int r;
 
-		if (asprintf(&aside, i > 1 ? "%s~kept%d" : "%s~kept", name, i) < 0)
-			return rsm_err_oom(err);
-		r = rsm_content_lookup(mirror->to, folder, aside, &taken, err);
+		if (i > 1)
+			snprintf(suffix, sizeof suffix, "~kept%d", i);
+		r = rsm_name_add(name, suffix, &aside, err);
+		if (r == 0)
+			r = rsm_content_lookup(mirror->to, folder, aside, &taken, err);
 		if (r == RSM_NODE_ABSENT)
 			return rsm_content_rename(mirror->to, folder, name, folder, aside, 0, err);
 		if (r < 0)

@@ -374,6 +374,14 @@ static void remove_file(struct world *world, int64_t medium, const char *name)
 	rsm_manager_content_unref(world->manager, content);
 }
 
+/* None is longer. */
+static const char *long_name(char name[256], const char *suffix)
+{
+	memset(name, 'n', 255);
+	memcpy(name + 255 - strlen(suffix), suffix, strlen(suffix) + 1);
+	return name;
+}
+
 /* Its newest indexes cannot be read any more, as far as anybody can tell. */
 static void first_falls_back(struct world *world, bool staging_only)
 {
@@ -381,9 +389,10 @@ static void first_falls_back(struct world *world, bool staging_only)
 	struct rsm_medium medium;
 	struct rsm_content *content;
 	struct rsm_node folder = { .kind = RSM_NODE_FOLDER, .mode = 0755 };
-	char path[128];
+	char path[128], name[256];
 
 	write_file(world, first, "stays", 300000, 1);
+	write_file(world, first, long_name(name, ""), 1000, 8);
 	write_file(world, first, "rewritten", 300000, 2);
 	await_step(world, first);
 	sync_all(world);
@@ -397,6 +406,8 @@ static void first_falls_back(struct world *world, bool staging_only)
 		    &world->err);
 	rsm_manager_content_unref(world->manager, content);
 	write_file(world, first, "newer", 300000, 3);
+	remove_file(world, first, name);
+	write_file(world, first, name, 2000, 9);
 	remove_file(world, first, "rewritten");
 	write_file(world, first, "rewritten", 200000, 4);
 	await_on_copy(world, first, "rewritten", 200000);
@@ -413,6 +424,8 @@ static void first_falls_back(struct world *world, bool staging_only)
 
 static void expect_nothing_lost(struct world *world, int64_t first, int64_t copy)
 {
+	char name[256];
+
 	expect_file(world, first, "stays", 300000, 1);
 	expect_file(world, first, "rewritten", 300000, 2);
 	assert_int_equal(node_of(world, first, "", "newer").id, 0);
@@ -420,6 +433,8 @@ static void expect_nothing_lost(struct world *world, int64_t first, int64_t copy
 	expect_file(world, copy, "newer", 300000, 3);
 	expect_file(world, copy, "rewritten~kept", 200000, 4);
 	expect_file(world, copy, "rewritten", 300000, 2);
+	expect_file(world, copy, long_name(name, "~kept"), 2000, 9);
+	expect_file(world, copy, long_name(name, ""), 1000, 8);
 	assert_int_not_equal(node_of(world, copy, "", "folder").id, 0);
 }
 
