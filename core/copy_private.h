@@ -32,7 +32,7 @@ int rsm_copy_restore_locked(struct rsm_catalog *catalog, int64_t side,
 struct rsm_mirror {
 	struct rsm_manager *manager;
 	struct rsm_content *from, *to;
-	int64_t first; /* medium of `from` */
+	int64_t first, copy; /* their media */
 	const atomic_bool *cancel;
 	void (*tick)(struct rsm_manager *manager); /* now and then; may be NULL */
 	const char *run;			   /* a name that no other run of rsmfs has */

@@ -103,6 +103,13 @@ static int survey_child(struct rsm_mirror *mirror, uint64_t from, uint64_t to,
 	return r <= 0 ? r : keep(mirror, node, err);
 }
 
+/* In one step with whoever looks whether both may be released. */
+static int note_kept(struct rsm_mirror *mirror, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&mirror->manager->lock);
+	return rsm_copy_note_kept(mirror->manager->catalog, mirror->copy, mirror->kept, err);
+}
+
 int rsm_mirror_survey(struct rsm_mirror *mirror, const char *copy_uuid, struct rsm_err *err)
 {
 	struct rsm_volume_index *first = rsm_content_index(mirror->from);
@@ -114,6 +121,8 @@ int rsm_mirror_survey(struct rsm_mirror *mirror, const char *copy_uuid, struct r
 	/* the marks before what says that they are there */
 	if (r == 0)
 		r = rsm_volume_index_commit(rsm_content_index(mirror->to), true, err);
+	if (r == 0)
+		r = note_kept(mirror, err);
 	if (r == 0)
 		r = rsm_volume_index_set_fact(first, RSM_INDEX_FACT_FOLLOWED, copy_uuid, err);
 	return r < 0 ? r : rsm_volume_index_commit(first, false, err);

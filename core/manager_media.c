@@ -254,13 +254,18 @@ static int hold_contents(struct rsm_manager *manager, struct rsm_cartridge *cart
 /* `copy`: of the medium, which goes with it; NULL: it has none. */
 static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 			  const struct rsm_medium *medium, const struct rsm_content *held,
-			  struct rsm_cartridge *copy, const char *copy_uuid, struct rsm_err *err)
+			  struct rsm_cartridge *copy, const char *copy_uuid, bool force,
+			  struct rsm_err *err)
 {
-	int r;
+	int r = 0;
 
 	RSM_LOCK_SCOPE(&manager->lock);
 	if (rsm_manager_in_use_locked(cartridge) || current_locked(cartridge, medium) != held)
 		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
+	if (!force) /* of an empty first one that may be all there is */
+		r = rsm_copy_check_kept(manager->catalog, medium, err);
+	if (r < 0)
+		return r;
 	r = rsm_deallocate_emptied(manager->catalog, medium->id,
 				   has_held_something_locked(cartridge, medium),
 				   full_generation_locked(cartridge, medium), NULL, err);
@@ -316,7 +321,8 @@ static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge 
 	copy = ref_copy(manager, medium->id, &second);
 	r = hold_contents(manager, cartridge, medium, force, &held, err);
 	if (r == 0)
-		r = end_allocation(manager, cartridge, medium, held, copy, second.volume_uuid, err);
+		r = end_allocation(manager, cartridge, medium, held, copy, second.volume_uuid,
+				   force, err);
 	if (r < 0 && held)
 		rsm_content_hold_changes(held, NULL);
 	if (r == 0) {

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "core/copy.h"
+#include "core/undelete.h"
 #include "tests/core/manager_fixture.h"
 
 static struct rsm_catalog *catalog_of(struct world *world)
@@ -487,6 +488,57 @@ static void a_lost_staging_area_takes_nothing_from_the_copy(void **state)
 	expect_nothing_lost(world, first, pair.copy);
 }
 
+static bool can_be_had_back(struct world *world, int64_t medium)
+{
+	struct rsm_former former;
+	int r = rsm_former_get(catalog_of(world), medium, &former, &world->err);
+
+	assert_true(r == 0 || r == RSM_FORMER_ABSENT);
+	return r == 0;
+}
+
+/* All that the first one has is removed: no removal of what it has lost. */
+static void a_copy_that_keeps_something_is_released_by_force_only(void **state)
+{
+	struct world *world = *state;
+	char name[256], words[128];
+	int64_t first, copy;
+
+	first_falls_back(world, false);
+	lose_catalogue(world);
+	first = found(world, "monday");
+	copy = await_step(world, first);
+	snprintf(words, sizeof words, "rsm move %s POOL", medium_of(world, copy).barcode);
+	remove_file(world, first, "stays");
+	remove_file(world, first, "rewritten");
+	remove_file(world, first, long_name(name, ""));
+
+	assert_int_equal(rsm_manager_deallocate(world->manager, first, false, &world->err), -EBUSY);
+	assert_non_null(strstr(world->err.msg, "has lost"));
+	assert_non_null(strstr(world->err.msg, words));
+	assert_non_null(strstr(world->err.msg, "--force"));
+	world_stop(world);
+	world_start(world);
+	assert_int_equal(rsm_manager_deallocate(world->manager, first, false, &world->err), -EBUSY);
+	expect_file(world, copy, "newer", 300000, 3);
+
+	assert_done(rsm_manager_deallocate(world->manager, first, true, &world->err), &world->err);
+	assert_true(can_be_had_back(world, copy));
+}
+
+static void the_copy_of_an_empty_first_can_be_had_back(void **state)
+{
+	struct world *world = *state;
+	int64_t first = given_cartridge(world, given_doubled_pool(world, "Backup"), "monday"), copy;
+
+	copy = await_step(world, first);
+	sync_all(world);
+	assert_done(rsm_manager_deallocate(world->manager, first, false, &world->err), &world->err);
+
+	assert_false(can_be_had_back(world, first));
+	assert_true(can_be_had_back(world, copy));
+}
+
 static void a_copy_stands_for_a_first_that_is_nowhere(void **state)
 {
 	struct world *world = *state;
@@ -684,6 +736,8 @@ int main(int argc, char **argv)
 		EACH(a_copy_is_one_again_when_the_catalogue_was_lost),
 		EACH(a_first_that_lost_its_newest_index_takes_nothing_from_its_copy),
 		EACH(a_lost_staging_area_takes_nothing_from_the_copy),
+		EACH(a_copy_that_keeps_something_is_released_by_force_only),
+		EACH(the_copy_of_an_empty_first_can_be_had_back),
 		EACH(a_copy_stands_for_a_first_that_is_nowhere),
 		EACH(a_death_between_the_two_is_caught_up_with),
 		EACH(a_first_that_is_ejected_in_the_midst_keeps_no_other_from_its_copy),
