@@ -41,6 +41,7 @@ struct rsm_mirror {
 	uint64_t files, bytes, removed; /* that were copied, and that went */
 	uint64_t waiting;		/* files that are being changed: next time */
 	uint64_t kept;			/* by a survey: what the first one has not */
+	struct timespec anew; /* of the index that the first one was read from, if known */
 };
 /* Makes the tree of `to` what that of `from` is. -EINTR: cancelled. -ENOSPC: the copy is full. What
  * was done stays done.

@@ -117,6 +117,15 @@ static void carry_away(struct world *world, int64_t id)
 	assert_int_equal(medium_of(world, id).location, RSM_AT_OFFLINE);
 }
 
+static void bring_back(struct world *world, const struct rsm_medium *medium)
+{
+	char from[256], to[256];
+
+	snprintf(from, sizeof from, "%s/shelf/%s", world->folder, medium->barcode);
+	snprintf(to, sizeof to, "%s/slots/%u/%s", world->folder, medium->element, medium->barcode);
+	assert_int_equal(rename(from, to), 0);
+}
+
 /* ---- */
 
 static void a_second_cartridge_gets_what_the_first_has(void **state)
@@ -488,6 +497,43 @@ static void a_lost_staging_area_takes_nothing_from_the_copy(void **state)
 	expect_nothing_lost(world, first, pair.copy);
 }
 
+/* What the first one has of it is no newer than its index, though it was touched since. */
+static void an_old_file_that_was_touched_replaces_no_newer_one(void **state)
+{
+	struct world *world = *state;
+	struct rsm_node node, touched = { .mode = 0600 };
+	struct rsm_content *content;
+	struct rsm_medium copy;
+	struct rsm_copy pair;
+	int64_t first;
+
+	first_falls_back(world, true);
+	first = found(world, "monday");
+	assert_done(rsm_copy_find(catalog_of(world), first, &pair, &world->err), &world->err);
+	copy = medium_of(world, pair.copy);
+	carry_away(world, pair.copy);
+	assert_done(rsm_manager_mount_wait(world->manager, &first, 1, 0, 0, 0, 10000, 0, NULL,
+					   &world->err),
+		    &world->err);
+	node = node_of(world, first, "", "rewritten");
+	assert_int_equal(node.size, 300000);
+	content = content_of(world, first);
+	assert_done(rsm_content_set_attributes(content, node.id, RSM_SET_MODE, &touched, &node,
+					       &world->err),
+		    &world->err);
+	rsm_manager_content_unref(world->manager, content);
+	bring_back(world, &copy);
+	for (int i = 0; i < 500 && medium_of(world, pair.copy).location == RSM_AT_OFFLINE; i++)
+		usleep(10000);
+	assert_done(rsm_manager_mount_wait(world->manager, &pair.copy, 1, 0, 0, 0, 10000, 0, NULL,
+					   &world->err),
+		    &world->err);
+
+	await_on_copy(world, first, "rewritten", 300000);
+	expect_nothing_lost(world, first, pair.copy);
+	assert_int_equal(node_of(world, pair.copy, "", "stays~kept").id, 0);
+}
+
 static bool can_be_had_back(struct world *world, int64_t medium)
 {
 	struct rsm_former former;
@@ -736,6 +782,7 @@ int main(int argc, char **argv)
 		EACH(a_copy_is_one_again_when_the_catalogue_was_lost),
 		EACH(a_first_that_lost_its_newest_index_takes_nothing_from_its_copy),
 		EACH(a_lost_staging_area_takes_nothing_from_the_copy),
+		EACH(an_old_file_that_was_touched_replaces_no_newer_one),
 		EACH(a_copy_that_keeps_something_is_released_by_force_only),
 		EACH(the_copy_of_an_empty_first_can_be_had_back),
 		EACH(a_copy_stands_for_a_first_that_is_nowhere),
