@@ -494,7 +494,9 @@ static int note_read_anew(struct rsm_volume_index *index,
 	return rsm_volume_index_set_fact(index, RSM_INDEX_FACT_ANEW, text, err);
 }
 
-/* A tree that goes back to an older index: a copy may have what it has not (copy_survey.c). */
+/* A tree that goes back to an older index, or to one behind which others are lost: a copy may have
+ * what it has not (copy_survey.c).
+ */
 static int note_going_back(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index_header *header,
 			   struct rsm_err *err)
 {
@@ -502,7 +504,7 @@ static int note_going_back(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_i
 	uint64_t known;
 	int r = rsm_volume_index_get_number(index, "generation", &known, 0, err);
 
-	if (r < 0 || (is_of_volume(ltfs) && header->generation > known) ||
+	if (r < 0 || (is_of_volume(ltfs) && header->generation > known && !ltfs->newest_lost) ||
 	    same_index(index, "generation", "update_time", header))
 		return r;
 	r = rsm_volume_index_set_fact(index, RSM_INDEX_FACT_FOLLOWED, NULL, err);
