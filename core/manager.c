@@ -265,11 +265,16 @@ void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *
 static void note_news(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 		      const struct rsm_medium *medium)
 {
+	struct rsm_medium now;
 	bool gone = false;
 
 	if (medium->location == RSM_AT_OFFLINE) {
 		RSM_LOCK_SCOPE(&manager->lock);
-		gone = cartridge->library != 0 && !rsm_hand_waits_locked(cartridge);
+		gone = cartridge->library != 0 &&
+		       rsm_medium_get(manager->catalog, cartridge->id, &now, NULL) == 0 &&
+		       now.location == RSM_AT_OFFLINE;
+		if (gone)
+			cartridge->library = 0;
 	}
 	if (gone || (medium->state == RSM_MEDIUM_ALLOCATED &&
 		     rsm_content_refuses_for(cartridge->content, not_allocated)))

@@ -549,7 +549,7 @@ int rsm_library_choose_slot(struct rsm_library *library, const struct rsm_medium
 		if (element->type != RSM_ELEMENT_STORAGE || element->full ||
 		    !rsm_element_is_present(element))
 			continue;
-		if (element->address == cleaners && !medium->cleaner)
+		if (cleaners && element->address == cleaners && !medium->cleaner)
 			continue;
 		if (element->address == medium->home_slot) {
 			*ret_slot = element->address;

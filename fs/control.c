@@ -20,8 +20,7 @@ struct rsmfs_control {
 	struct rsmfs_event_hub *events; /* [const] */
 	bool has_admin_group;		/* [const] since the first open */
 	gid_t admin_group;
-	void (*settle)(void *context, const atomic_bool *cancel); /* [const] likewise */
-	void *settle_context;
+	struct rsmfs_control_settle settle; /* [const] likewise; end NULL: nothing to wait for */
 	struct rsm_mutex lock;
 	pthread_cond_t ended;	 /* [lock] a thread ended */
 	struct rsm_list running; /* [lock] handles with a thread */
@@ -90,11 +89,9 @@ void rsmfs_control_set_admin_group(struct rsmfs_control *control, gid_t group)
 }
 
 void rsmfs_control_set_settle(struct rsmfs_control *control,
-			      void (*settle)(void *context, const atomic_bool *cancel),
-			      void *context)
+			      const struct rsmfs_control_settle *settle)
 {
-	control->settle = settle;
-	control->settle_context = context;
+	control->settle = *settle;
 }
 
 /* Who is administrator as far as this caller is concerned. */
@@ -321,10 +318,12 @@ static void *request_thread(void *context)
 	struct rsmfs_control_handle *handle = context;
 	struct rsmfs_control *control = handle->control;
 	struct rsm_err err = { 0 };
+	const struct rsmfs_control_settle *settle = &control->settle;
+	uint64_t begun = settle->end ? settle->begin(settle->context) : 0;
 	int r = run_request(handle, &err);
 
-	if (control->settle)
-		control->settle(control->settle_context, &handle->request.cancel);
+	if (settle->end)
+		settle->end(settle->context, begun, &handle->request.cancel);
 	end_reply(handle, r, &err);
 	leave_running(handle);
 	handle_unref(handle);

@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/cleanup.h"
@@ -46,12 +47,16 @@ RSM_MUST_CHECK int rsmfs_control_new(struct rsm_manager *manager,
 				     struct rsmfs_control **ret_control, struct rsm_err *err);
 /* -o admin_group: its members are administrators, too. Before the first open. */
 void rsmfs_control_set_admin_group(struct rsmfs_control *control, gid_t group);
-/* Called behind each request, before its last line: what it changed is to be seen by who asked.
- * It may wait, but not when `cancel` is set. Before the first open.
- */
+/* What a request changed is to be seen by who asked. */
+struct rsmfs_control_settle {
+	uint64_t (*begin)(void *context); /* before each request; how much has changed so far */
+	/* Behind it, before its last line. May wait, but not when `cancel` is set. */
+	void (*end)(void *context, uint64_t begun, const atomic_bool *cancel);
+	void *context;
+};
+/* Before the first open. It is copied. */
 void rsmfs_control_set_settle(struct rsmfs_control *control,
-			      void (*settle)(void *context, const atomic_bool *cancel),
-			      void *context);
+			      const struct rsmfs_control_settle *settle);
 /* Cancels what runs and refuses what comes (-ESHUTDOWN); parked reads end soon. Any time, also
  * twice; call it before rsm_manager_stop so that nobody waits for a drive any more.
  */

@@ -172,7 +172,8 @@ static int view_element(struct rsmfs_request *request, const struct rsm_library_
 	rsmfs_row_text(request, path);
 	rsmfs_row_signed(request, library->id);
 	rsmfs_row_text(request, library->source);
-	rsmfs_row_number(request, medium.cleaner || (!port && element->address == cleaners));
+	rsmfs_row_number(request,
+			 medium.cleaner || (!port && cleaners && element->address == cleaners));
 	rsmfs_row_end(request);
 	return 0;
 }

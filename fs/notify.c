@@ -66,14 +66,21 @@ void rsmfs_notify_medium(struct rsmfs_notifier *notifier, int64_t medium)
 	add(notifier, WHAT_MEDIUM, (uint64_t)medium);
 }
 
-void rsmfs_notifier_settle(struct rsmfs_notifier *notifier, const atomic_bool *cancel)
+uint64_t rsmfs_notifier_media(struct rsmfs_notifier *notifier)
+{
+	RSM_LOCK_SCOPE(&notifier->lock);
+	return notifier->media_queued;
+}
+
+void rsmfs_notifier_settle(struct rsmfs_notifier *notifier, uint64_t begun,
+			   const atomic_bool *cancel)
 {
 	struct rsm_clock *clock = rsm_clock_real();
 	int64_t end = rsm_clock_now_ns(clock) + RSMFS_NOTIFY_SETTLE_NS, now;
 	RSM_LOCK_SCOPE(&notifier->lock);
 	uint64_t wanted = notifier->media_queued;
 
-	while (notifier->media_told < wanted && !atomic_load(&notifier->stop) &&
+	while (wanted > begun && notifier->media_told < wanted && !atomic_load(&notifier->stop) &&
 	       !atomic_load(cancel) && (now = rsm_clock_now_ns(clock)) < end)
 		rsm_cond_wait_until(&notifier->settled, &notifier->lock, now + LOOK_AGAIN_NS);
 }

@@ -21,12 +21,15 @@ RSM_DEFINE_CLEANUP(rsmfs_notifier_free, struct rsmfs_notifier)
 void rsmfs_notify_inode(struct rsmfs_notifier *notifier, uint64_t ino, bool data);
 /* All of a medium's nodes and names. */
 void rsmfs_notify_medium(struct rsmfs_notifier *notifier, int64_t medium);
+/* How many media were queued so far. */
+uint64_t rsmfs_notifier_media(struct rsmfs_notifier *notifier);
 /* Waits until the kernel knows of the media that are queued so far, so that whoever asked for such
- * a change sees it when he has his answer. Ends early when `cancel` is set and after
- * RSMFS_NOTIFY_SETTLE_NS: what is queued may wait behind a reader whose cartridge is being fetched.
- * Not for a thread that answers requests.
+ * a change sees it when he has his answer; at once if there are no more than `begun`. Ends early
+ * when `cancel` is set and after RSMFS_NOTIFY_SETTLE_NS: what is queued may wait behind a reader
+ * whose cartridge is being fetched. Not for a thread that answers requests.
  */
-void rsmfs_notifier_settle(struct rsmfs_notifier *notifier, const atomic_bool *cancel);
+void rsmfs_notifier_settle(struct rsmfs_notifier *notifier, uint64_t begun,
+			   const atomic_bool *cancel);
 #define RSMFS_NOTIFY_SETTLE_NS (2 * RSM_SECOND_NS)
 
 /* The manager's callbacks; context is the struct rsmfs. */

@@ -284,9 +284,14 @@ static void ready(void *context)
 	session->reports->mounted(session->reports->context, session->line);
 }
 
-static void settle(void *context, const atomic_bool *cancel)
+static uint64_t count_media_told(void *context)
 {
-	rsmfs_notifier_settle(((struct rsmfs *)context)->node_notifier, cancel);
+	return rsmfs_notifier_media(((struct rsmfs *)context)->node_notifier);
+}
+
+static void settle(void *context, uint64_t begun, const atomic_bool *cancel)
+{
+	rsmfs_notifier_settle(((struct rsmfs *)context)->node_notifier, begun, cancel);
 }
 
 static int start_frontend(struct session *session, struct rsm_err *err)
@@ -309,7 +314,8 @@ static int start_frontend(struct session *session, struct rsm_err *err)
 	if (r == 0)
 		r = rsmfs_control_new(fs->manager, &fs->control, err);
 	if (r == 0)
-		rsmfs_control_set_settle(fs->control, settle, fs);
+		rsmfs_control_set_settle(fs->control, &(struct rsmfs_control_settle){
+							      count_media_told, settle, fs });
 	if (r == 0 && fs->options->has_admin_group)
 		rsmfs_control_set_admin_group(fs->control, fs->options->admin_group);
 	if (r == 0)

@@ -22,7 +22,7 @@ struct world {
 	struct rsm_err err;
 	unsigned dismount_delay_s, migrate_delay_ms;	  /* 0, and 20 */
 	uint64_t staging_limit, stream_size, index_bytes; /* 0: the default */
-	unsigned label_page; /* 0: the default */
+	unsigned label_page;				  /* 0: the default */
 	enum rsm_digest_kind hash;
 	atomic_uint rooms; /* how often there was room again */
 };
