@@ -548,6 +548,8 @@ static void a_copy_that_keeps_something_is_released_by_force_only(void **state)
 {
 	struct world *world = *state;
 	char name[256], words[128];
+	struct rsm_medium back = { 0 };
+	struct rsm_pool pool;
 	int64_t first, copy;
 
 	first_falls_back(world, false);
@@ -570,6 +572,16 @@ static void a_copy_that_keeps_something_is_released_by_force_only(void **state)
 
 	assert_done(rsm_manager_deallocate(world->manager, first, true, &world->err), &world->err);
 	assert_true(can_be_had_back(world, copy));
+	assert_int_equal(rsm_pool_find_path(catalog_of(world), "Backup", &pool, &world->err), 0);
+	assert_done(rsm_manager_undelete_wait(world->manager,
+					      &(struct rsm_allocation){ .pool = pool.id,
+									.name = "saved",
+									.medium = copy,
+									.mode = 0700 },
+					      0, NULL, NULL, NULL, &back, &world->err),
+		    &world->err);
+	expect_file(world, copy, "newer", 300000, 3);
+	expect_file(world, copy, "rewritten~kept", 200000, 4);
 }
 
 static void the_copy_of_an_empty_first_can_be_had_back(void **state)
