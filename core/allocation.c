@@ -133,11 +133,22 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	return r < 0 ? r : rsm_medium_need_locked(catalog, id, ret_medium, err);
 }
 
+/* It may have what the first one has lost: it can be had back as long as nothing else needs it. */
+static int release_copy_locked(struct rsm_catalog *catalog, int64_t copy, struct rsm_err *err)
+{
+	struct rsm_medium second, released;
+	int r = rsm_medium_need_locked(catalog, copy, &second, err);
+
+	return r < 0 ? r
+		     : deallocate_locked(catalog, copy, second.label_work != RSM_LABEL_FORMAT, 0,
+					 &released, err);
+}
+
 int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
 			   uint64_t generation, struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
-	struct rsm_medium found, released;
+	struct rsm_medium found;
 	int64_t copy;
 	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
 
@@ -147,7 +158,7 @@ int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium, bool kee
 	if (r == 0)
 		r = deallocate_locked(catalog, medium, keep_old, generation, &found, err);
 	if (r == 0 && copy) /* nobody wants it any more, either */
-		r = deallocate_locked(catalog, copy, keep_old, 0, &released, err);
+		r = release_copy_locked(catalog, copy, err);
 	r = rsm_catalog_end_locked(catalog, r, err);
 	if (r == 0 && ret_medium)
 		*ret_medium = found;

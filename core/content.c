@@ -156,18 +156,23 @@ void rsm_content_refuse_changes(struct rsm_content *content, int code, const cha
 	content->refuse_code = code;
 }
 
-void rsm_content_hold_changes(struct rsm_content *content, const char *why)
+int rsm_content_hold_changes(struct rsm_content *content, const char *why, struct rsm_err *err)
 {
-	content->held_why = why;
+	const char *held_why = NULL;
+
+	if (!atomic_compare_exchange_strong(&content->held_why, &held_why, why))
+		return rsm_err_set(err, EBUSY, "%s", held_why);
 	/* who was let through before is done with it */
 	rsm_mutex_lock(&content->commit_lock);
 	rsm_mutex_unlock(&content->commit_lock);
+	return 0;
 }
 
 void rsm_content_let_changes(struct rsm_content *content, const char *why)
 {
-	if (content->held_why == why)
-		content->held_why = NULL;
+	const char *held_why = why;
+
+	(void)!atomic_compare_exchange_strong(&content->held_why, &held_why, NULL);
 }
 
 int rsm_content_check_held(const struct rsm_content *content, struct rsm_err *err)

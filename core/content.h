@@ -110,11 +110,13 @@ RSM_MUST_CHECK int rsm_content_check_writes(struct rsm_content *content, struct 
 RSM_MUST_CHECK int rsm_content_check_enabled(const struct rsm_content *content,
 					     struct rsm_err *err);
 
-/* Refuses them for a moment and besides, with EBUSY: for who must have the tree to himself. NULL:
- * no more. What is in the tree when it returns is all that comes into it.
+/* Refuses them for a moment and besides, with EBUSY: for who must have the tree to himself, by
+ * a literal of his own. What is in the tree when it returns is all that comes into it. -EBUSY:
+ * another one has it to himself.
  */
-void rsm_content_hold_changes(struct rsm_content *content, const char *why);
-/* No more for that reason; another one, which came since, stays. */
+RSM_MUST_CHECK int rsm_content_hold_changes(struct rsm_content *content, const char *why,
+					    struct rsm_err *err);
+/* No more for that reason. */
 void rsm_content_let_changes(struct rsm_content *content, const char *why);
 /* Are they? Once more with commit_lock, for what makes a node. */
 RSM_MUST_CHECK int rsm_content_check_held(const struct rsm_content *content, struct rsm_err *err);

@@ -60,6 +60,12 @@ RSM_MUST_CHECK int rsm_copy_note_seen(struct rsm_catalog *catalog, const char *v
 				      struct rsm_err *err);
 RSM_MUST_CHECK int rsm_copy_note_done(struct rsm_catalog *catalog, int64_t copy, int64_t version,
 				      struct rsm_err *err);
+/* What the copy keeps: files and folders that the first one has not, or older. */
+RSM_MUST_CHECK int rsm_copy_note_kept(struct rsm_catalog *catalog, int64_t copy, uint64_t kept,
+				      struct rsm_err *err);
+/* May the copy of a medium, if any, go with it? -EBUSY: it keeps what the first one has lost. */
+RSM_MUST_CHECK int rsm_copy_check_kept(struct rsm_catalog *catalog, const struct rsm_medium *first,
+				       struct rsm_err *err);
 /* At start: what a death between two steps of an allocation or deallocation left. */
 RSM_MUST_CHECK int rsm_copy_mend(struct rsm_catalog *catalog, struct rsm_err *err);
 /* After everything was looked at: a copy whose first is nowhere takes its place, name and LMID.

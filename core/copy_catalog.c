@@ -6,6 +6,7 @@
  */
 #include "core/copy.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <uuid/uuid.h>
@@ -293,6 +294,47 @@ int rsm_copy_note_done(struct rsm_catalog *catalog, int64_t copy, int64_t versio
 		"UPDATE medium_copy SET done = ?2, seen = max(seen, ?2) WHERE side = "
 		"?1",
 		"ii", copy, version);
+}
+
+/* ---- what a copy keeps ---- */
+
+int rsm_copy_note_kept(struct rsm_catalog *catalog, int64_t copy, uint64_t kept,
+		       struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
+
+	if (r < 0)
+		return r;
+	r = rsm_catalog_run(catalog, err, "DELETE FROM copy_kept WHERE side = ?1", "i", copy);
+	if (r == 0 && kept) /* it may be none any more */
+		r = rsm_catalog_run(catalog, err,
+				    "INSERT INTO copy_kept (side, kept) SELECT side, ?2 FROM "
+				    "medium_copy WHERE side = ?1",
+				    "iU", copy, kept);
+	return rsm_catalog_end_locked(catalog, r, err);
+}
+
+int rsm_copy_check_kept(struct rsm_catalog *catalog, const struct rsm_medium *first,
+			struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+	struct rsm_medium copy;
+	int64_t id, kept = 0;
+	int r = rsm_copy_of_first_locked(catalog, first->id, &id, err);
+
+	if (r == 0 && id)
+		r = rsm_catalog_number(catalog, &kept, err,
+				       "SELECT kept FROM copy_kept WHERE side = ?1", "i", id);
+	if (r < 0 || !kept)
+		return r < 0 ? r : 0;
+	r = rsm_medium_need_locked(catalog, id, &copy, err);
+	return r < 0 ? r
+		     : rsm_err_set(err, EBUSY,
+				   "its copy %s keeps %" PRId64
+				   " files and folders that %s has lost: look into it after \"rsm "
+				   "move %s POOL\", or say --force",
+				   copy.shown, kept, first->shown, copy.shown);
 }
 
 /* ---- what is left behind ---- */

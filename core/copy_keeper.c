@@ -314,6 +314,7 @@ static int bring_into_step(struct rsm_copy_keeper *keeper, const struct rsm_copy
 	struct rsm_mirror mirror = { .manager = manager,
 				     .tick = rsm_copy_note_item,
 				     .first = pair->first,
+				     .copy = pair->copy,
 				     .cancel = &keeper->cancel,
 				     .run = keeper->run };
 	uint64_t version;

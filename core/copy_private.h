@@ -32,7 +32,7 @@ int rsm_copy_restore_locked(struct rsm_catalog *catalog, int64_t side,
 struct rsm_mirror {
 	struct rsm_manager *manager;
 	struct rsm_content *from, *to;
-	int64_t first; /* medium of `from` */
+	int64_t first, copy; /* their media */
 	const atomic_bool *cancel;
 	void (*tick)(struct rsm_manager *manager); /* now and then; may be NULL */
 	const char *run;			   /* a name that no other run of rsmfs has */
@@ -41,6 +41,7 @@ struct rsm_mirror {
 	uint64_t files, bytes, removed; /* that were copied, and that went */
 	uint64_t waiting;		/* files that are being changed: next time */
 	uint64_t kept;			/* by a survey: what the first one has not */
+	struct timespec anew; /* of the index that the first one was read from, if known */
 };
 /* Makes the tree of `to` what that of `from` is. -EINTR: cancelled. -ENOSPC: the copy is full. What
  * was done stays done.

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "core/copy_private.h"
+#include "core/ltfs/label.h"
+#include "core/ltfs/name.h"
 #include "core/manager_private.h"
 
 enum { ASIDE_MOST = 1000 };
@@ -50,11 +52,19 @@ static int keep(struct rsm_mirror *mirror, const struct rsm_node *node, struct r
 					      err);
 }
 
-static bool is_newer(const struct rsm_node *a, const struct rsm_node *b)
+static bool is_later(const struct timespec *a, const struct timespec *b)
 {
-	const struct timespec *x = &a->times.changed, *y = &b->times.changed;
+	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
 
-	return x->tv_sec > y->tv_sec || (x->tv_sec == y->tv_sec && x->tv_nsec > y->tv_nsec);
+/* What the first one has of it may be as old as its index, though something was done to it since,
+ * before the survey.
+ */
+static bool is_newer(const struct rsm_mirror *mirror, const struct rsm_node *node,
+		     const struct rsm_node *first)
+{
+	return is_later(&node->times.changed, &first->times.changed) ||
+	       (mirror->anew.tv_sec && is_later(&node->times.changed, &mirror->anew));
 }
 
 /* One whose copying was cut short has no origin: nothing is lost with it. */
@@ -96,25 +106,42 @@ static int survey_child(struct rsm_mirror *mirror, uint64_t from, uint64_t to,
 		return r;
 	if (node->kind == RSM_NODE_FOLDER)
 		return survey_folder(mirror, node, r == 0 ? first.id : 0, depth, err);
-	if (r == 0 && (rsm_mirror_is_same(&first, node) || !is_newer(node, &first)))
+	if (r == 0 && (rsm_mirror_is_same(&first, node) || !is_newer(mirror, node, &first)))
 		return 0;
 	r = is_whole(mirror, node, err);
 	return r <= 0 ? r : keep(mirror, node, err);
 }
 
+/* In one step with whoever looks whether both may be released. */
+static int note_kept(struct rsm_mirror *mirror, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&mirror->manager->lock);
+	return rsm_copy_note_kept(mirror->manager->catalog, mirror->copy, mirror->kept, err);
+}
+
 int rsm_mirror_survey(struct rsm_mirror *mirror, const char *copy_uuid, struct rsm_err *err)
 {
 	struct rsm_volume_index *first = rsm_content_index(mirror->from);
-	int r = rsm_mirror_each_child(mirror, mirror->to, RSM_NODE_ROOT, RSM_NODE_ROOT,
-				      survey_child, 0, err);
+	RSM_FREE char *anew = NULL;
+	int r = rsm_volume_index_get_fact(first, RSM_INDEX_FACT_ANEW, &anew, err);
 
+	if (r < 0)
+		return r;
+	if (!anew || rsm_ltfs_time_parse(anew, &mirror->anew) < 0)
+		mirror->anew = (struct timespec){ 0 };
+	r = rsm_mirror_each_child(mirror, mirror->to, RSM_NODE_ROOT, RSM_NODE_ROOT, survey_child, 0,
+				  err);
 	if (r > 0)
 		return rsm_err_fold(err, r, "a node of the copy");
 	/* the marks before what says that they are there */
 	if (r == 0)
 		r = rsm_volume_index_commit(rsm_content_index(mirror->to), true, err);
 	if (r == 0)
+		r = note_kept(mirror, err);
+	if (r == 0)
 		r = rsm_volume_index_set_fact(first, RSM_INDEX_FACT_FOLLOWED, copy_uuid, err);
+	if (r == 0)
+		r = rsm_volume_index_set_fact(first, RSM_INDEX_FACT_ANEW, NULL, err);
 	return r < 0 ? r : rsm_volume_index_commit(first, false, err);
 }
 
@@ -123,12 +150,15 @@ int rsm_mirror_set_aside(struct rsm_mirror *mirror, uint64_t folder, const char 
 {
 	for (int i = 1; i <= ASIDE_MOST; i++) {
 		RSM_FREE char *aside = NULL;
+		char suffix[20] = "~kept";
 		struct rsm_node taken;
 		int r;
 
-		if (asprintf(&aside, i > 1 ? "%s~kept%d" : "%s~kept", name, i) < 0)
-			return rsm_err_oom(err);
-		r = rsm_content_lookup(mirror->to, folder, aside, &taken, err);
+		if (i > 1)
+			snprintf(suffix, sizeof suffix, "~kept%d", i);
+		r = rsm_name_add(name, suffix, &aside, err);
+		if (r == 0)
+			r = rsm_content_lookup(mirror->to, folder, aside, &taken, err);
 		if (r == RSM_NODE_ABSENT)
 			return rsm_content_rename(mirror->to, folder, name, folder, aside, 0, err);
 		if (r < 0)

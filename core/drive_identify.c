@@ -286,10 +286,11 @@ static const char being_identified[] = "the cartridge is being identified";
 
 /* What was written and is on local disk only must keep its place in the tree; if nobody can tell,
  * there may be such. If there is none, none comes until it is known whose the medium is: between
- * the look and the end of the allocation it would be lost.
+ * the look and the end of the allocation it would be lost. -EBUSY: somebody else has it to himself,
+ * to deallocate it perhaps: who it is is asked again when he is done.
  */
-static bool has_staged(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-		       const struct rsm_medium *medium)
+static int has_staged(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+		      const struct rsm_medium *medium, struct rsm_err *err)
 {
 	struct rsm_content *content = NULL;
 	struct rsm_content_use use;
@@ -302,17 +303,17 @@ static bool has_staged(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		content = cartridge->content;
 	rsm_mutex_unlock(&cartridge->manager->lock);
 	if (!content) /* deallocated just now */
-		return false;
-	if (rsm_content_check_held(content, NULL) < 0)
-		return true; /* somebody else has it to himself just now */
-	rsm_content_hold_changes(content, being_identified);
+		return 0;
+	r = rsm_content_hold_changes(content, being_identified, err);
+	if (r < 0)
+		return r;
 	rsm_content_use(content, &use);
 	if (use.staged_files || use.writers) {
 		rsm_content_let_changes(content, being_identified);
-		return true;
+		return 1;
 	}
 	worker->held = content;
-	return false;
+	return 0;
 }
 
 void rsm_drive_let_write(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
@@ -352,17 +353,17 @@ static bool is_really(struct rsm_drive_worker *worker, const struct rsm_medium *
 	       !is_in_another_drive(worker, owner->id);
 }
 
-bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			   const struct rsm_ltfs_probe *probe)
+int rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			  const struct rsm_ltfs_probe *probe, struct rsm_err *err)
 {
 	const struct rsm_medium *m = &worker->medium;
 	struct rsm_medium owner;
 
 	if (find_owner(worker, probe, &owner) && is_really(worker, m, &owner))
-		return true;
+		return 1;
 	/* what a backup of the catalogue told is not expected, only thought */
 	if (!is_owned(m) || rsm_medium_is_doubtful(catalog_of(worker), m->id))
-		return false;
+		return 0;
 	switch (probe->kind) {
 	case RSM_PROBE_LTFS:
 		return strcasecmp(probe->label.uuid, m->volume_uuid) != 0 &&
@@ -371,10 +372,10 @@ bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge
 		/* its own label may be what is damaged */
 		return strcmp(probe->label_type, "damaged LTFS") != 0;
 	case RSM_PROBE_FREE: /* given back on another system, or in a newer catalogue */
-		return !m->barcode[0] || has_staged(worker, cartridge, m);
+		return m->barcode[0] ? has_staged(worker, cartridge, m, err) : 1;
 	case RSM_PROBE_BLANK: return !m->barcode[0];
 	}
-	return false;
+	return 0;
 }
 
 static void label_words(const struct rsm_ltfs_probe *probe, char *ret_words, size_t size)

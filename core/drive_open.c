@@ -379,7 +379,10 @@ static int look_into(struct rsm_drive_worker *worker, struct rsm_cartridge *cart
 			return r;
 	}
 
-	if (rsm_drive_is_stranger(worker, cartridge, &probe))
+	r = rsm_drive_is_stranger(worker, cartridge, &probe, err);
+	if (r < 0)
+		return r;
+	if (r > 0)
 		return rsm_drive_turn_away(worker, cartridge, &probe, err);
 	if (probe.half) {
 		r = mount_half(worker, cartridge, &probe, err);

@@ -212,10 +212,12 @@ RSM_MUST_CHECK int rsm_drive_note_identification(struct rsm_drive_worker *worker
 /* The label could not be read: noted when that is the medium's fault. */
 void rsm_drive_note_unreadable(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			       const struct rsm_err *failure);
-/* Does it bear the label of somebody else than who it was taken for? */
-/* Also: it may keep what is written to it from coming in, until _let_write. */
-bool rsm_drive_is_stranger(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			   const struct rsm_ltfs_probe *probe);
+/* Does it bear the label of somebody else than who it was taken for? Outcome 1: it does. Also: it
+ * may keep what is written to it from coming in, until _let_write. -EBUSY: it cannot be told now.
+ */
+RSM_MUST_CHECK int rsm_drive_is_stranger(struct rsm_drive_worker *worker,
+					 struct rsm_cartridge *cartridge,
+					 const struct rsm_ltfs_probe *probe, struct rsm_err *err);
 void rsm_drive_let_write(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge);
 /* Then the catalogue learns it, and the one that was meant is looked for. -EMEDIUMTYPE; nothing is
  * read from or written to the medium.

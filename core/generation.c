@@ -289,6 +289,8 @@ static int go_back(struct rollback *rollback, struct rsm_volume_session *session
 				 &rollback->made, err);
 }
 
+static const char being_rolled_back[] = "the cartridge is being rolled back";
+
 static int rollback_step(void *context, struct rsm_volume_session *session, struct rsm_err *err)
 {
 	struct rollback *rollback = context;
@@ -302,9 +304,11 @@ static int rollback_step(void *context, struct rsm_volume_session *session, stru
 		return rsm_err_wrap(err, r, "%s", session->barcode);
 	if (!session->identity)
 		return rsm_err_set(err, EROFS, "%s is not allocated", session->barcode);
-	rsm_content_hold_changes(session->content, "the cartridge is being rolled back");
+	r = rsm_content_hold_changes(session->content, being_rolled_back, err);
+	if (r < 0)
+		return rsm_err_wrap(err, r, "%s", session->barcode);
 	r = go_back(rollback, session, err);
-	rsm_content_hold_changes(session->content, NULL);
+	rsm_content_let_changes(session->content, being_rolled_back);
 	if (r < 0)
 		return rsm_err_wrap(err, r, "%s", session->barcode);
 	snprintf(from, sizeof from, "%" PRIu64, rollback->before);

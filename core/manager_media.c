@@ -223,6 +223,8 @@ static struct rsm_content *current_locked(const struct rsm_cartridge *cartridge,
 		       : NULL;
 }
 
+static const char being_deallocated[] = "the cartridge is being deallocated";
+
 /* Between the look whether it is empty and its end nothing may come in: it would be lost. Held on
  * to until the end, and for ever then.
  */
@@ -241,11 +243,13 @@ static int hold_contents(struct rsm_manager *manager, struct rsm_cartridge *cart
 	rsm_mutex_unlock(&manager->lock);
 	if (r < 0 || !content)
 		return r;
-	rsm_content_hold_changes(content, "the cartridge is being deallocated");
+	r = rsm_content_hold_changes(content, being_deallocated, err);
+	if (r < 0)
+		return rsm_err_wrap(err, r, "%s", cartridge->barcode);
 	if (!force)
 		r = check_empty(manager, cartridge, medium, err);
 	if (r < 0)
-		rsm_content_hold_changes(content, NULL);
+		rsm_content_let_changes(content, being_deallocated);
 	else
 		*ret_held = content;
 	return r;
@@ -254,13 +258,18 @@ static int hold_contents(struct rsm_manager *manager, struct rsm_cartridge *cart
 /* `copy`: of the medium, which goes with it; NULL: it has none. */
 static int end_allocation(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 			  const struct rsm_medium *medium, const struct rsm_content *held,
-			  struct rsm_cartridge *copy, const char *copy_uuid, struct rsm_err *err)
+			  struct rsm_cartridge *copy, const char *copy_uuid, bool force,
+			  struct rsm_err *err)
 {
-	int r;
+	int r = 0;
 
 	RSM_LOCK_SCOPE(&manager->lock);
 	if (rsm_manager_in_use_locked(cartridge) || current_locked(cartridge, medium) != held)
 		return rsm_err_set(err, EBUSY, "%s is in use", cartridge->barcode);
+	if (!force) /* of an empty first one that may be all there is */
+		r = rsm_copy_check_kept(manager->catalog, medium, err);
+	if (r < 0)
+		return r;
 	r = rsm_deallocate_emptied(manager->catalog, medium->id,
 				   has_held_something_locked(cartridge, medium),
 				   full_generation_locked(cartridge, medium), NULL, err);
@@ -316,9 +325,10 @@ static int deallocate_checked(struct rsm_manager *manager, struct rsm_cartridge 
 	copy = ref_copy(manager, medium->id, &second);
 	r = hold_contents(manager, cartridge, medium, force, &held, err);
 	if (r == 0)
-		r = end_allocation(manager, cartridge, medium, held, copy, second.volume_uuid, err);
+		r = end_allocation(manager, cartridge, medium, held, copy, second.volume_uuid,
+				   force, err);
 	if (r < 0 && held)
-		rsm_content_hold_changes(held, NULL);
+		rsm_content_let_changes(held, being_deallocated);
 	if (r == 0) {
 		rsm_err_set(&gone, ENOENT, "%s was deallocated", medium->name);
 		rsm_cartridge_fail_requests(cartridge, -ENOENT, &gone);

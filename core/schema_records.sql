@@ -41,6 +41,11 @@ CREATE TABLE IF NOT EXISTS medium_copy (
 	complete INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS medium_copy_behind ON medium_copy (side) WHERE seen <> done;
+-- How many files and folders the copy keeps that the first one has not, or older; no row: none.
+CREATE TABLE IF NOT EXISTS copy_kept (
+	side INTEGER PRIMARY KEY REFERENCES medium_copy (side) ON DELETE CASCADE,
+	kept INTEGER NOT NULL CHECK (kept > 0)
+) STRICT;
 CREATE TRIGGER IF NOT EXISTS copy_follows AFTER UPDATE OF label_work ON side
 WHEN NEW.label_work = 2 AND OLD.label_work <> 2 AND NEW.volume_uuid <> '' BEGIN
 	UPDATE side SET label_work = 2 WHERE label_work = 0 AND logical IS NOT NULL AND id IN (

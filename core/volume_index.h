@@ -128,6 +128,9 @@ RSM_MUST_CHECK int rsm_volume_index_set_number(struct rsm_volume_index *index, c
  * tree that is read from a medium anew has none.
  */
 #define RSM_INDEX_FACT_FOLLOWED "followed_by"
+/* Fact: the time of the index that the tree was read from when it began anew, until it is followed.
+ */
+#define RSM_INDEX_FACT_ANEW "read_anew_of"
 
 /* Grows with each change of the tree that an index on the medium would show (persistent; cheap:
  * kept in memory and written at commit).

@@ -474,7 +474,29 @@ static int load_current(struct rsm_ltfs_volume *ltfs, int which, struct rsm_inde
 	return r > 0 ? -EBADMSG : r;
 }
 
-/* A tree that goes back to an older index: a copy may have what it has not (copy_survey.c). */
+/* Of several that were read before a copy followed, the oldest. */
+static int note_read_anew(struct rsm_volume_index *index,
+			  const struct rsm_ltfs_index_header *header, struct rsm_err *err)
+{
+	RSM_FREE char *known = NULL;
+	char text[RSM_LTFS_TIME_SIZE];
+	const struct timespec *now = &header->update_time;
+	struct timespec before;
+	int r = rsm_volume_index_get_fact(index, RSM_INDEX_FACT_ANEW, &known, err);
+
+	if (r < 0)
+		return r;
+	if (known && rsm_ltfs_time_parse(known, &before) == 0 &&
+	    (before.tv_sec < now->tv_sec ||
+	     (before.tv_sec == now->tv_sec && before.tv_nsec <= now->tv_nsec)))
+		return 0;
+	rsm_ltfs_time_format(now, text);
+	return rsm_volume_index_set_fact(index, RSM_INDEX_FACT_ANEW, text, err);
+}
+
+/* A tree that goes back to an older index, or to one behind which others are lost: a copy may have
+ * what it has not (copy_survey.c).
+ */
 static int note_going_back(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_index_header *header,
 			   struct rsm_err *err)
 {
@@ -482,10 +504,11 @@ static int note_going_back(struct rsm_ltfs_volume *ltfs, const struct rsm_ltfs_i
 	uint64_t known;
 	int r = rsm_volume_index_get_number(index, "generation", &known, 0, err);
 
-	if (r < 0 || (is_of_volume(ltfs) && header->generation > known) ||
+	if (r < 0 || (is_of_volume(ltfs) && header->generation > known && !ltfs->newest_lost) ||
 	    same_index(index, "generation", "update_time", header))
 		return r;
-	return rsm_volume_index_set_fact(index, RSM_INDEX_FACT_FOLLOWED, NULL, err);
+	r = rsm_volume_index_set_fact(index, RSM_INDEX_FACT_FOLLOWED, NULL, err);
+	return r < 0 ? r : note_read_anew(index, header, err);
 }
 
 static int reload(struct rsm_ltfs_volume *ltfs, int which, struct rsm_ltfs_index_header *header,

@@ -1,5 +1,6 @@
 #include "core/ltfs/name.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -65,6 +66,28 @@ int rsm_name_check(const char *name, struct rsm_err *err)
 		return rsm_err_set(err, ENAMETOOLONG, "the name has more than %d characters",
 				   NAME_POINTS_MAX);
 	return 0;
+}
+
+int rsm_name_add(const char *name, const char *suffix, char **ret_name, struct rsm_err *err)
+{
+	size_t length = strlen(name), more = strlen(suffix);
+	RSM_FREE char *longer = malloc(length + more + 1);
+
+	if (!longer)
+		return rsm_err_oom(err);
+	memcpy(longer, name, length);
+	for (;;) {
+		int r;
+
+		memcpy(longer + length, suffix, more + 1);
+		r = rsm_name_check(longer, err);
+		if (r == 0)
+			*ret_name = RSM_STEAL(longer);
+		if (r != -ENAMETOOLONG || length == 0)
+			return r;
+		while (--length && (longer[length] & 0xc0) == 0x80) /* inside of a character */
+			continue;
+	}
 }
 
 int rsm_name_check_text(const char *what, const char *text, struct rsm_err *err)

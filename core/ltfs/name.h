@@ -13,6 +13,10 @@
  */
 RSM_MUST_CHECK int rsm_name_check(const char *name, struct rsm_err *err);
 
+/* Name and suffix together, of the name only as much as fits; the caller's. */
+RSM_MUST_CHECK int rsm_name_add(const char *name, const char *suffix, char **ret_name,
+				struct rsm_err *err);
+
 /* Can an index hold this text as it is, a link target or the key of an extended attribute? Valid
  * UTF-8 without what no name may have, but for '/'. -EILSEQ says so of `what`.
  */

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "core/copy.h"
+#include "core/undelete.h"
 #include "tests/core/manager_fixture.h"
 
 static struct rsm_catalog *catalog_of(struct world *world)
@@ -114,6 +115,15 @@ static void carry_away(struct world *world, int64_t id)
 	for (int i = 0; i < 500 && medium_of(world, id).location != RSM_AT_OFFLINE; i++)
 		usleep(10000);
 	assert_int_equal(medium_of(world, id).location, RSM_AT_OFFLINE);
+}
+
+static void bring_back(struct world *world, const struct rsm_medium *medium)
+{
+	char from[256], to[256];
+
+	snprintf(from, sizeof from, "%s/shelf/%s", world->folder, medium->barcode);
+	snprintf(to, sizeof to, "%s/slots/%u/%s", world->folder, medium->element, medium->barcode);
+	assert_int_equal(rename(from, to), 0);
 }
 
 /* ---- */
@@ -374,6 +384,14 @@ static void remove_file(struct world *world, int64_t medium, const char *name)
 	rsm_manager_content_unref(world->manager, content);
 }
 
+/* None is longer. */
+static const char *long_name(char name[256], const char *suffix)
+{
+	memset(name, 'n', 255);
+	memcpy(name + 255 - strlen(suffix), suffix, strlen(suffix) + 1);
+	return name;
+}
+
 /* Its newest indexes cannot be read any more, as far as anybody can tell. */
 static void first_falls_back(struct world *world, bool staging_only)
 {
@@ -381,9 +399,10 @@ static void first_falls_back(struct world *world, bool staging_only)
 	struct rsm_medium medium;
 	struct rsm_content *content;
 	struct rsm_node folder = { .kind = RSM_NODE_FOLDER, .mode = 0755 };
-	char path[128];
+	char path[128], name[256];
 
 	write_file(world, first, "stays", 300000, 1);
+	write_file(world, first, long_name(name, ""), 1000, 8);
 	write_file(world, first, "rewritten", 300000, 2);
 	await_step(world, first);
 	sync_all(world);
@@ -397,6 +416,8 @@ static void first_falls_back(struct world *world, bool staging_only)
 		    &world->err);
 	rsm_manager_content_unref(world->manager, content);
 	write_file(world, first, "newer", 300000, 3);
+	remove_file(world, first, name);
+	write_file(world, first, name, 2000, 9);
 	remove_file(world, first, "rewritten");
 	write_file(world, first, "rewritten", 200000, 4);
 	await_on_copy(world, first, "rewritten", 200000);
@@ -413,6 +434,8 @@ static void first_falls_back(struct world *world, bool staging_only)
 
 static void expect_nothing_lost(struct world *world, int64_t first, int64_t copy)
 {
+	char name[256];
+
 	expect_file(world, first, "stays", 300000, 1);
 	expect_file(world, first, "rewritten", 300000, 2);
 	assert_int_equal(node_of(world, first, "", "newer").id, 0);
@@ -420,6 +443,8 @@ static void expect_nothing_lost(struct world *world, int64_t first, int64_t copy
 	expect_file(world, copy, "newer", 300000, 3);
 	expect_file(world, copy, "rewritten~kept", 200000, 4);
 	expect_file(world, copy, "rewritten", 300000, 2);
+	expect_file(world, copy, long_name(name, "~kept"), 2000, 9);
+	expect_file(world, copy, long_name(name, ""), 1000, 8);
 	assert_int_not_equal(node_of(world, copy, "", "folder").id, 0);
 }
 
@@ -470,6 +495,106 @@ static void a_lost_staging_area_takes_nothing_from_the_copy(void **state)
 		    &world->err);
 	await_on_copy(world, first, "rewritten", 300000);
 	expect_nothing_lost(world, first, pair.copy);
+}
+
+/* What the first one has of it is no newer than its index, though it was touched since. */
+static void an_old_file_that_was_touched_replaces_no_newer_one(void **state)
+{
+	struct world *world = *state;
+	struct rsm_node node, touched = { .mode = 0600 };
+	struct rsm_content *content;
+	struct rsm_medium copy;
+	struct rsm_copy pair;
+	int64_t first;
+
+	first_falls_back(world, true);
+	first = found(world, "monday");
+	assert_done(rsm_copy_find(catalog_of(world), first, &pair, &world->err), &world->err);
+	copy = medium_of(world, pair.copy);
+	carry_away(world, pair.copy);
+	assert_done(rsm_manager_mount_wait(world->manager, &first, 1, 0, 0, 0, 10000, 0, NULL,
+					   &world->err),
+		    &world->err);
+	node = node_of(world, first, "", "rewritten");
+	assert_int_equal(node.size, 300000);
+	content = content_of(world, first);
+	assert_done(rsm_content_set_attributes(content, node.id, RSM_SET_MODE, &touched, &node,
+					       &world->err),
+		    &world->err);
+	rsm_manager_content_unref(world->manager, content);
+	bring_back(world, &copy);
+	for (int i = 0; i < 500 && medium_of(world, pair.copy).location == RSM_AT_OFFLINE; i++)
+		usleep(10000);
+	assert_done(rsm_manager_mount_wait(world->manager, &pair.copy, 1, 0, 0, 0, 10000, 0, NULL,
+					   &world->err),
+		    &world->err);
+
+	await_on_copy(world, first, "rewritten", 300000);
+	expect_nothing_lost(world, first, pair.copy);
+	assert_int_equal(node_of(world, pair.copy, "", "stays~kept").id, 0);
+}
+
+static bool can_be_had_back(struct world *world, int64_t medium)
+{
+	struct rsm_former former;
+	int r = rsm_former_get(catalog_of(world), medium, &former, &world->err);
+
+	assert_true(r == 0 || r == RSM_FORMER_ABSENT);
+	return r == 0;
+}
+
+/* All that the first one has is removed: no removal of what it has lost. */
+static void a_copy_that_keeps_something_is_released_by_force_only(void **state)
+{
+	struct world *world = *state;
+	char name[256], words[128];
+	struct rsm_medium back = { 0 };
+	struct rsm_pool pool;
+	int64_t first, copy;
+
+	first_falls_back(world, false);
+	lose_catalogue(world);
+	first = found(world, "monday");
+	copy = await_step(world, first);
+	snprintf(words, sizeof words, "rsm move %s POOL", medium_of(world, copy).barcode);
+	remove_file(world, first, "stays");
+	remove_file(world, first, "rewritten");
+	remove_file(world, first, long_name(name, ""));
+
+	assert_int_equal(rsm_manager_deallocate(world->manager, first, false, &world->err), -EBUSY);
+	assert_non_null(strstr(world->err.msg, "has lost"));
+	assert_non_null(strstr(world->err.msg, words));
+	assert_non_null(strstr(world->err.msg, "--force"));
+	world_stop(world);
+	world_start(world);
+	assert_int_equal(rsm_manager_deallocate(world->manager, first, false, &world->err), -EBUSY);
+	expect_file(world, copy, "newer", 300000, 3);
+
+	assert_done(rsm_manager_deallocate(world->manager, first, true, &world->err), &world->err);
+	assert_true(can_be_had_back(world, copy));
+	assert_int_equal(rsm_pool_find_path(catalog_of(world), "Backup", &pool, &world->err), 0);
+	assert_done(rsm_manager_undelete_wait(world->manager,
+					      &(struct rsm_allocation){ .pool = pool.id,
+									.name = "saved",
+									.medium = copy,
+									.mode = 0700 },
+					      0, NULL, NULL, NULL, &back, &world->err),
+		    &world->err);
+	expect_file(world, copy, "newer", 300000, 3);
+	expect_file(world, copy, "rewritten~kept", 200000, 4);
+}
+
+static void the_copy_of_an_empty_first_can_be_had_back(void **state)
+{
+	struct world *world = *state;
+	int64_t first = given_cartridge(world, given_doubled_pool(world, "Backup"), "monday"), copy;
+
+	copy = await_step(world, first);
+	sync_all(world);
+	assert_done(rsm_manager_deallocate(world->manager, first, false, &world->err), &world->err);
+
+	assert_false(can_be_had_back(world, first));
+	assert_true(can_be_had_back(world, copy));
 }
 
 static void a_copy_stands_for_a_first_that_is_nowhere(void **state)
@@ -669,6 +794,9 @@ int main(int argc, char **argv)
 		EACH(a_copy_is_one_again_when_the_catalogue_was_lost),
 		EACH(a_first_that_lost_its_newest_index_takes_nothing_from_its_copy),
 		EACH(a_lost_staging_area_takes_nothing_from_the_copy),
+		EACH(an_old_file_that_was_touched_replaces_no_newer_one),
+		EACH(a_copy_that_keeps_something_is_released_by_force_only),
+		EACH(the_copy_of_an_empty_first_can_be_had_back),
 		EACH(a_copy_stands_for_a_first_that_is_nowhere),
 		EACH(a_death_between_the_two_is_caught_up_with),
 		EACH(a_first_that_is_ejected_in_the_midst_keeps_no_other_from_its_copy),

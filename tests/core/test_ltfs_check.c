@@ -430,6 +430,37 @@ static void an_older_index_is_taken_only_when_that_is_asked_for(void **state)
 	}
 }
 
+static bool is_followed(void)
+{
+	RSM_FREE char *by = NULL;
+
+	done(rsm_volume_index_get_fact(rsm_content_index(bench.content), RSM_INDEX_FACT_FOLLOWED,
+				       &by, &bench.err));
+	return by;
+}
+
+/* Another system wrote the newer one; only if it is the newest a copy can lack nothing but that. */
+static void a_tree_behind_which_indexes_are_lost_is_followed_no_longer(void **state)
+{
+	for (int lost = 0; lost < 2; lost++) {
+		struct rsm_volume_index *index;
+
+		if (lost) {
+			end(state), begin(state);
+			given_a_damaged_newest_index();
+		} else {
+			given_file("one", 'b', 7);
+			commit(false);
+		}
+		index = rsm_content_index(bench.content);
+		done(rsm_volume_index_set_fact(index, RSM_INDEX_FACT_FOLLOWED, "copy", &bench.err));
+		done(rsm_volume_index_set_number(index, "generation", 1, &bench.err));
+		mount();
+		assert_true(status().index_generation > 1);
+		assert_int_equal(is_followed(), !lost);
+	}
+}
+
 static void the_remains_of_a_crash_are_no_witness(void **state)
 {
 	(void)state;
@@ -676,6 +707,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(nothing_is_written_where_blocks_of_files_are_missing),
 	TEST(a_damaged_newest_index_is_written_again_if_it_is_known),
 	TEST(an_older_index_is_taken_only_when_that_is_asked_for),
+	TEST(a_tree_behind_which_indexes_are_lost_is_followed_no_longer),
 	TEST(the_remains_of_a_crash_are_no_witness),
 	TEST(a_tape_that_is_shorter_than_its_memory_says_is_read_only),
 	TEST(memory_alone_does_not_overrule_the_tape),

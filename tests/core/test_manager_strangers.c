@@ -475,6 +475,40 @@ static void a_free_label_takes_nothing_from_an_owner_who_is_writing(void **state
 	assert_string_equal(medium_of(world, monday.id).volume_uuid, monday.volume_uuid);
 }
 
+static void who_has_a_cartridge_to_himself_just_now_is_not_displaced_by_a_free_label(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_pool(world, "Backup");
+	struct rsm_medium monday = medium_of(world, given_written(world, pool, "monday", 1));
+	static const char why[] = "the cartridge is being deallocated";
+	struct rsm_content *content;
+	char folder[64];
+
+	wait_until_home(world);
+	monday = medium_of(world, monday.id);
+	folder_of(world, monday.id, folder);
+	exchange_tapes(world, folder, "slots/1002/A00002L8");
+	assert_done(rsm_manager_content(world->manager, monday.id, &content, &world->err),
+		    &world->err);
+	assert_done(rsm_content_hold_changes(content, why, &world->err), &world->err);
+	assert_int_equal(rsm_content_hold_changes(content, "another", &world->err), -EBUSY);
+	assert_string_equal(world->err.msg, why);
+	assert_true(rsm_manager_mount_wait(world->manager, &monday.id, 1, 0, 0, 0, 1500, 0, NULL,
+					   &world->err) < 0);
+
+	assert_string_equal(medium_of(world, monday.id).lmid, monday.lmid);
+	assert_string_equal(medium_of(world, monday.id).volume_uuid, monday.volume_uuid);
+	assert_int_equal(count_events(world, "event=wrong_label", monday.volume_uuid), 0);
+	assert_int_equal(rsm_content_check_held(content, &world->err), -EBUSY);
+	rsm_content_let_changes(content, why);
+	rsm_manager_content_unref(world->manager, content);
+
+	/* it is asked again */
+	(void)!rsm_manager_mount_wait(world->manager, &monday.id, 1, 0, 0, 0, 5000, 0, NULL,
+				      &world->err);
+	assert_string_not_equal(medium_of(world, monday.id).lmid, monday.lmid);
+}
+
 /* A format had been begun on the cartridge that was thought to be here; what is here is another's
  * volume, one label of which has gone.
  */
@@ -558,6 +592,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_barcode_alone_never_makes_rsmfs_write),
 	T(the_label_is_read_and_compared_before_the_first_write_after_every_load),
 	T(no_free_label_is_written_on_a_medium_whose_label_was_not_just_read),
+	T(who_has_a_cartridge_to_himself_just_now_is_not_displaced_by_a_free_label),
 	T(a_free_label_takes_nothing_from_an_owner_whose_staged_files_are_not_known),
 	T(a_free_label_takes_nothing_from_an_owner_who_is_writing),
 	T(half_a_volume_of_somebody_elses_is_no_remains_of_ours),

@@ -51,6 +51,29 @@ static void the_limit_is_255_characters_after_composition(void **state)
 	assert_int_equal(rsm_name_check(text.data, &err), -ENAMETOOLONG);
 }
 
+static void a_name_with_a_suffix_is_as_short_as_it_must_be(void **state)
+{
+	RSM_TEXT struct rsm_text text = { 0 };
+	struct rsm_err err;
+	char *longer = NULL;
+
+	(void)state;
+	assert_done(rsm_name_add("file", "~kept", &longer, &err), &err);
+	assert_string_equal(longer, "file~kept");
+	free(longer);
+	for (int i = 0; i < 250; i++)
+		rsm_text_add(&text, "e\xcc\x81");
+	assert_done(rsm_name_add(text.data, "~kept", &longer, &err), &err);
+	assert_int_equal(strlen(longer), 250 * 3 + 5);
+	free(longer);
+	rsm_text_add(&text, "\xf0\x9f\x93\xbc\xf0\x9f\x93\xbc");
+	assert_done(rsm_name_add(text.data, "~kept", &longer, &err), &err);
+	assert_int_equal(strlen(longer), 250 * 3 + 5);
+	assert_string_equal(longer + 250 * 3 - 3, "e\xcc\x81~kept");
+	free(longer);
+	assert_int_equal(rsm_name_add("cut\xe6\x97", "~kept", &longer, &err), -EILSEQ);
+}
+
 static void both_spellings_have_one_form(void **state)
 {
 	struct rsm_err err;
@@ -103,6 +126,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_usual_name_is_allowed),
 	cmocka_unit_test(names_that_the_format_cannot_hold_are_refused),
 	cmocka_unit_test(the_limit_is_255_characters_after_composition),
+	cmocka_unit_test(a_name_with_a_suffix_is_as_short_as_it_must_be),
 	cmocka_unit_test(both_spellings_have_one_form),
 	cmocka_unit_test(colons_and_controls_are_encoded_but_not_a_links_colon),
 	cmocka_unit_test(encoding_is_the_references),
