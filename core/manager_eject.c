@@ -8,13 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "core/copy.h"
 #include "core/drive_private.h"
 #include "core/hand.h"
 
-#define LOOK_NS (RSM_SECOND_NS / 10)
+#define LOOK_NS	   (RSM_SECOND_NS / 10)
+#define CLOSING_NS (RSM_SECOND_NS / 2) /* a close may come so much later */
+enum { CLOSING_LOOKS = 20 };
 
 static int free_port(struct rsm_library *library, uint32_t *ret_port, struct rsm_err *err)
 {
@@ -63,15 +66,24 @@ static int check_side(struct rsm_manager *manager, struct rsm_cartridge *cartrid
 	return 0;
 }
 
-/* Who has a file of its other side open keeps it here as well. */
+/* Who has a file of its other side open keeps it here as well. That a file was closed is told a
+ * moment after the program goes on, perhaps with this very ejection.
+ */
 static int check_eject(struct rsm_manager *manager, struct rsm_cartridge *cartridge, bool force,
 		       struct rsm_err *err)
 {
 	struct rsm_cartridge *other = rsm_cartridge_ref_other_side(cartridge);
-	int r = check_side(manager, cartridge, force, err);
+	struct timespec moment = { .tv_nsec = CLOSING_NS / CLOSING_LOOKS };
+	int r;
 
-	if (r == 0 && other)
-		r = check_side(manager, other, force, err);
+	for (int i = 0;; i++) {
+		r = check_side(manager, cartridge, force, err);
+		if (r == 0 && other)
+			r = check_side(manager, other, force, err);
+		if (r != -EBUSY || i == CLOSING_LOOKS)
+			break;
+		nanosleep(&moment, NULL);
+	}
 	if (other)
 		rsm_cartridge_unref(other);
 	return r;
