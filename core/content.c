@@ -212,6 +212,11 @@ int rsm_content_check_writes(struct rsm_content *content, struct rsm_err *err)
 	return rsm_err_set(err, code, "%s", content->refuse_why);
 }
 
+bool rsm_content_refuses(const struct rsm_content *content)
+{
+	return content->refuse_code != 0;
+}
+
 bool rsm_content_refuses_for(struct rsm_content *content, const char *why)
 {
 	if (!content->refuse_code)

@@ -103,6 +103,8 @@ void rsm_content_set_disabled(struct rsm_content *content, bool disabled);
 
 /* 0, or that. */
 RSM_MUST_CHECK int rsm_content_check_changes(struct rsm_content *content, struct rsm_err *err);
+/* Are they refused, for whatever reason? */
+bool rsm_content_refuses(const struct rsm_content *content);
 /* Are they refused, and with these words? Nobody is asked for the medium. */
 bool rsm_content_refuses_for(struct rsm_content *content, const char *why);
 /* The same for writing to a file that is open. */

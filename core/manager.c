@@ -270,11 +270,12 @@ static void note_news(struct rsm_manager *manager, struct rsm_cartridge *cartrid
 
 	if (medium->location == RSM_AT_OFFLINE) {
 		RSM_LOCK_SCOPE(&manager->lock);
-		gone = cartridge->library != 0 &&
-		       rsm_medium_get(manager->catalog, cartridge->id, &now, NULL) == 0 &&
-		       now.location == RSM_AT_OFFLINE;
-		if (gone)
+		if (rsm_medium_get(manager->catalog, cartridge->id, &now, NULL) == 0 &&
+		    now.location == RSM_AT_OFFLINE) {
 			cartridge->library = 0;
+			gone = !rsm_hand_waits_locked(cartridge) &&
+			       !rsm_content_refuses(cartridge->content);
+		}
 	}
 	if (gone || (medium->state == RSM_MEDIUM_ALLOCATED &&
 		     rsm_content_refuses_for(cartridge->content, not_allocated)))
