@@ -1,5 +1,6 @@
 #include "fs/lock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "base/text.h"
 #include "fs/options.h"
 
-enum { LOOK_MS = 200, TEXT_MAX = 8192 };
+enum { DYING_MS = 10000, LOOK_MS = 200, TEXT_MAX = 8192 };
 
 struct rsmfs_lock {
 	int fd;
@@ -93,12 +94,30 @@ static int refuse(const char *library, const struct rsmfs_lock_owner *owner, str
 			   owner->mountpoint, (int)owner->pid);
 }
 
+/* Killed: its first thread is over, the others and the lock go in a moment. */
+static bool is_dying(pid_t pid)
+{
+	char path[32], state = 'Z';
+	FILE *file;
+
+	if (pid <= 0)
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return errno == ENOENT;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'Z';
+	fclose(file);
+	return state == 'Z' || state == 'X';
+}
+
 int rsmfs_lock_take(const char *path, const char *library, const char *mountpoint,
 		    rsmfs_lock_progress *progress, void *context, struct rsmfs_lock **ret_lock,
 		    struct rsm_err *err)
 {
 	RSM_CLEANUP(rsmfs_lock_release) struct rsmfs_lock *lock = calloc(1, sizeof(*lock));
-	unsigned tries = 0;
+	unsigned tries = 0, dying = 0;
 
 	if (!lock)
 		return rsm_err_oom(err);
@@ -117,7 +136,10 @@ int rsmfs_lock_take(const char *path, const char *library, const char *mountpoin
 		read_owner(lock->fd, &owner);
 		/* A look holds the lock for an instant, and a holder writes its text a moment after
 		 * it has the lock: so what is read at first may be the one before it. */
-		if (owner.state != RSMFS_LOCK_ENDING && ++tries > 2)
+		if (owner.state != RSMFS_LOCK_ENDING && is_dying(owner.pid) &&
+		    ++dying < DYING_MS / LOOK_MS)
+			tries = 0;
+		else if (owner.state != RSMFS_LOCK_ENDING && ++tries > 2)
 			return refuse(library, &owner, err);
 		if (owner.state == RSMFS_LOCK_ENDING && progress && !progress(context, &owner))
 			return rsm_err_set(err, EINTR,

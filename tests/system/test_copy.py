@@ -3,7 +3,7 @@ import os
 import subprocess
 import time
 
-from harness import (LONG, SEED, RSM, big_file, cartridge_folder, expect, places, random_bytes, read_file,
+from harness import (LONG, PATIENCE, SEED, RSM, big_file, cartridge_folder, expect, places, random_bytes, read_file,
                      rsm_xattr, same_tree, sha256, source_tree, test, tree_lines, wait_until, write_file)
 
 
@@ -85,7 +85,7 @@ def many_cartridges(bench):
             slowest = max(slowest, (what, time.monotonic() - began), key=lambda x: x[1])
         time.sleep(0.1)
     expect(all(r.returncode == 0 for r in readers), "a reader got other bytes or an error")
-    expect(slowest[1] < 1.0, f"{slowest[0]} took {slowest[1]:.2f} s while others read")
+    expect(slowest[1] < 1.0 * PATIENCE, f"{slowest[0]} took {slowest[1]:.2f} s while others read")
     print(f"{rounds} rounds beside the readers, slowest: {slowest[0]} {slowest[1]:.2f} s")
 
 
@@ -251,7 +251,7 @@ def foreign_reader(bench):
         os.truncate(f"{base}/renamed", 2_000_000)
     barcode = rsm_xattr(tape, "barcode")
     uuid = rsm_xattr(tape, "volume_uuid")
-    mount.rsm("dismount", "P/c")
+    mount.rsm("dismount", "P/c", check=False)  # else it has gone home by itself
     wait_until("the cartridge is in its slot", lambda: places(library)[barcode].startswith("slots/"))
     for when in ("after rsm dismount", "after the unmount"):
         try:
