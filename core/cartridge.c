@@ -387,18 +387,20 @@ bool rsm_cartridge_is_unread(struct rsm_cartridge *cartridge)
 	struct rsm_volume_index *index = rsm_content_index(cartridge->content);
 	RSM_FREE char *uuid = NULL, *block_size = NULL;
 	struct rsm_volume_totals totals;
-	bool unread;
 
 	if (atomic_load(&cartridge->tree_read))
 		return false;
-	/* one of these is noted with what is read of an LTFS volume, or of another tape's files */
-	unread = rsm_volume_index_get_fact(index, "uuid", &uuid, NULL) == 0 && !uuid &&
-		 rsm_volume_index_get_fact(index, "block_size", &block_size, NULL) == 0 &&
-		 !block_size && rsm_volume_index_totals(index, &totals, NULL) == 0 &&
-		 totals.folders + totals.files + totals.links + totals.staged_files == 0;
-	if (!unread)
-		atomic_store(&cartridge->tree_read, true);
-	return unread;
+	/* one of these is noted with what is read of an LTFS volume, or of another tape's files; if
+	 * nobody can tell, the medium is asked */
+	if (rsm_volume_index_get_fact(index, "uuid", &uuid, NULL) < 0 ||
+	    rsm_volume_index_get_fact(index, "block_size", &block_size, NULL) < 0 ||
+	    rsm_volume_index_totals(index, &totals, NULL) < 0)
+		return true;
+	if (!uuid && !block_size &&
+	    totals.folders + totals.files + totals.links + totals.staged_files == 0)
+		return true;
+	atomic_store(&cartridge->tree_read, true);
+	return false;
 }
 
 int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid, bool make,

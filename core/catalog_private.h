@@ -134,6 +134,8 @@ int rsm_medium_was_labelling_locked(struct rsm_catalog *catalog, int64_t id, con
 				    bool *ret_was, struct rsm_err *err);
 /* Barcode as people see it, or shown name: for messages. */
 const char *rsm_medium_words(const struct rsm_medium *medium);
+/* Out of its element, for it is about to be set into another: a note of its ejection stays. */
+int rsm_medium_lift_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
 int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t library,
 				enum rsm_location_kind location, uint32_t element,
 				struct rsm_err *err);

@@ -385,8 +385,7 @@ static int clear_places(struct reconciling *it, struct rsm_err *err)
 
 	for (size_t i = 0; r == 0 && i < it->place_count; i++)
 		if (it->places[i].moved)
-			r = rsm_medium_set_place_locked(it->catalog, it->places[i].side, 0,
-							RSM_AT_OFFLINE, 0, err);
+			r = rsm_medium_lift_locked(it->catalog, it->places[i].side, err);
 	return r;
 }
 

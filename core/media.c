@@ -343,6 +343,14 @@ bool rsm_medium_is_ejected(struct rsm_catalog *catalog, int64_t id)
 				  "i", id) == 0;
 }
 
+int rsm_medium_lift_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
+{
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE medium SET location = 0, library = NULL, element = 0 "
+			       "WHERE id = (SELECT medium FROM side WHERE id = ?1)",
+			       "i", id);
+}
+
 int rsm_medium_set_place_locked(struct rsm_catalog *catalog, int64_t id, int64_t library,
 				enum rsm_location_kind location, uint32_t element,
 				struct rsm_err *err)

@@ -132,6 +132,30 @@ static void an_ejected_cartridge_waits_over_a_restart_until_it_is_injected(void 
 	assert_false(rsm_medium_is_ejected(rsm_manager_catalog(world->manager), id));
 }
 
+/* The robot had put it there; the process died before the catalogue knew. */
+static void so_does_one_behind_whose_move_the_process_died(void **state)
+{
+	struct world *world = *state;
+	int64_t id = given_written(world, "monday");
+	struct rsm_medium medium = medium_of(world, id);
+	unsigned count;
+	char slot[32];
+
+	slot_of(&medium, slot);
+	assert_done(
+		rsm_medium_set_ejected(rsm_manager_catalog(world->manager), id, true, &world->err),
+		&world->err);
+	world_stop(world);
+	carry(world, slot, "ports/10", medium.barcode);
+	world_start(world);
+	usleep(1200000); /* longer than the housekeeper sleeps */
+	assert_int_equal(medium_of(world, id).location, RSM_AT_PORT);
+	assert_done(rsm_manager_inject_wait(world->manager, 0, NULL, &count, &world->err),
+		    &world->err);
+	assert_int_equal(medium_of(world, id).location, RSM_AT_SLOT);
+	expect_file(world, id, "file", 5000, 7);
+}
+
 static void an_imported_volume_is_taken_over_with_all_its_bytes(void **state)
 {
 	struct world *world = *state;
@@ -228,6 +252,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_cartridge_on_the_shelf_is_off_line_and_asked_for),
 	T(an_ejected_cartridge_waits_in_its_port),
 	T(an_ejected_cartridge_waits_over_a_restart_until_it_is_injected),
+	T(so_does_one_behind_whose_move_the_process_died),
 	T(an_imported_volume_is_taken_over_with_all_its_bytes),
 	T(an_unrecognized_tape_lists_its_tape_files),
 };
