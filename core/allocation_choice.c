@@ -360,6 +360,8 @@ static int take(struct rsm_catalog *catalog, struct choice *choice, struct rsm_m
 			(int)!imported); /* whose files are the same under their numbers */
 	if (r == 0 && wanted->sides == RSM_SIDES_NEW)
 		r = rsm_side_reserve_locked(catalog, medium->id, err);
+	if (r == 0 && wanted->sides == RSM_SIDES_NEXT)
+		r = rsm_side_taken_locked(catalog, wanted->next_of, err);
 	if (r == 0)
 		r = rsm_pool_touch_locked(catalog, choice->pool.id, err);
 	if (r == 0 && from != choice->pool.id)

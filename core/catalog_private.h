@@ -184,9 +184,17 @@ int rsm_side_name_locked(struct rsm_catalog *catalog, int64_t id, const char *ba
 			 struct rsm_err *err);
 /* It waits for whoever was given this one. */
 int rsm_side_reserve_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
+/* That it does is what the label of this one says, which has its owner again; nobody may have
+ * looked at the other one yet. It waits as soon as somebody has, unless it is somebody's by then.
+ */
+int rsm_side_note_reserved_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
+/* This one, or its other side, was identified. */
+int rsm_side_settle_reserved_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err);
 /* The one that waits. -ENOSPC: there is none. */
 int rsm_side_next_locked(struct rsm_catalog *catalog, int64_t of, int64_t pool, int64_t *ret_side,
 			 struct rsm_err *err);
+/* The one that waited has its owner: the label of this one is to learn of it. */
+int rsm_side_taken_locked(struct rsm_catalog *catalog, int64_t of, struct rsm_err *err);
 /* It waits no more. *ret_stays: it is not free, so the cartridge stays where it is. */
 int rsm_side_release_locked(struct rsm_catalog *catalog, int64_t id, bool *ret_stays,
 			    struct rsm_err *err);

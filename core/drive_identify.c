@@ -51,6 +51,7 @@ enum {
 	KEY_MODE,
 	KEY_ACL,
 	KEY_COPY,
+	KEY_RESERVES,
 	KEYS
 };
 
@@ -58,7 +59,7 @@ static void fill_vendor_keys(struct rsm_content *content, struct rsm_identificat
 			     char *keys[KEYS])
 {
 	static const char *const names[KEYS] = { "pool",  "name", "lmid", "side", "state",
-						 "owner", "mode", "acl",  "copy" };
+						 "owner", "mode", "acl",  "copy", "reserves" };
 
 	for (int i = 0; i < KEYS; i++)
 		keys[i] = rsm_drive_root_key(rsm_content_index(content), names[i]);
@@ -69,6 +70,7 @@ static void fill_vendor_keys(struct rsm_content *content, struct rsm_identificat
 	found->state = keys[KEY_STATE];
 	found->acl = keys[KEY_ACL];
 	found->copy_of = keys[KEY_COPY];
+	found->reserves_other = keys[KEY_RESERVES] && !strcmp(keys[KEY_RESERVES], "other");
 	found->has_owner = keys[KEY_OWNER] && keys[KEY_MODE] &&
 			   sscanf(keys[KEY_OWNER], "%u:%u", &found->owner, &found->group) == 2 &&
 			   sscanf(keys[KEY_MODE], "%o", &found->mode) == 1;

@@ -71,11 +71,25 @@ static int be_like_first(struct rsm_drive_worker *worker, struct drive_identity 
 	return 0;
 }
 
+static int reserves_other(struct rsm_drive_worker *worker, int64_t medium, bool *ret_does,
+			  struct rsm_err *err)
+{
+	struct rsm_medium other = { 0 };
+	int64_t id;
+	int r = rsm_medium_other_side(catalog_of(worker), medium, &id, err);
+
+	if (r == 0)
+		r = rsm_medium_get(catalog_of(worker), id, &other, err);
+	*ret_does = r == 0 && other.state == RSM_MEDIUM_RESERVED;
+	return r < 0 ? r : 0;
+}
+
 int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		       struct drive_identity *ret_identity, struct rsm_err *err)
 {
 	struct rsm_medium *m = &ret_identity->medium;
 	int64_t whose = medium;
+	bool reserves = false;
 	int r = rsm_medium_get(catalog_of(worker), medium, m, err);
 
 	if (r > 0)
@@ -86,6 +100,8 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		r = rsm_pool_path(catalog_of(worker), m->pool, &ret_identity->pool, err);
 	if (r == 0)
 		r = get_acl(worker, whose, &ret_identity->acl, err);
+	if (r == 0)
+		r = reserves_other(worker, medium, &reserves, err);
 	if (r < 0)
 		return r;
 	ret_identity->identity = (struct rsm_volume_identity){
@@ -100,6 +116,7 @@ int rsm_drive_identity(struct rsm_drive_worker *worker, int64_t medium,
 		.mode = m->mode,
 		.owner = m->owner,
 		.group = m->group,
+		.reserves_other = reserves,
 	};
 	return 0;
 }

@@ -133,8 +133,9 @@ static int found_free(struct identifying *it, struct rsm_err *err)
 		return r;
 	if (kind == RSM_POOL_APPLICATION && !is_allocated(medium))
 		return rsm_catalog_run(it->catalog, err,
-				       "UPDATE side SET state = 4, label_work = 0, volume_uuid = "
-				       "'', restorable = 0 WHERE id = ?1",
+				       "UPDATE side SET state = CASE state WHEN 9 THEN 9 ELSE 4 "
+				       "END, label_work = 0, volume_uuid = '', restorable = 0 "
+				       "WHERE id = ?1",
 				       "i", medium->id);
 	return settle(it, RSM_POOL_SCRATCH, RSM_MEDIUM_AVAILABLE, "", false, err);
 }
@@ -404,6 +405,8 @@ static int restore(struct identifying *it, struct rsm_err *err)
 		r = restore_side(it, err);
 	if (r == 0)
 		r = restore_acls(it, err);
+	if (r == 0 && found->reserves_other)
+		r = rsm_side_note_reserved_locked(it->catalog, it->medium.id, err);
 	if (r == 0)
 		r = rsm_pool_touch_locked(it->catalog, pool.id, err);
 	return r < 0 ? r : rsm_pool_touch_locked(it->catalog, it->medium.pool, err);
@@ -654,6 +657,8 @@ int rsm_medium_identified(struct rsm_catalog *catalog, int64_t id,
 	if (r < 0)
 		return r;
 	r = identify_locked(&it, id, err);
+	if (r == 0)
+		r = rsm_side_settle_reserved_locked(catalog, it.medium.id, err);
 	if (r == 0)
 		r = rsm_medium_need_locked(catalog, it.medium.id, &it.medium, err);
 	r = rsm_catalog_end_locked(catalog, r, err);

@@ -102,6 +102,8 @@ int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocatio
 	rsm_event_add(manager->catalog, "allocate", "medium", ret_medium->shown, "pool", pool,
 		      "name", ret_medium->name, "lmid", ret_medium->lmid, NULL);
 	rsm_manager_want_label(manager, ret_medium->id, manager->options.label_delay_ms);
+	if (allocation->sides == RSM_SIDES_NEXT)
+		rsm_manager_label_changed(manager, allocation->next_of);
 	if (ret_medium->label_work == RSM_LABEL_FORMAT) {
 		/* an empty volume by the medium's own name, made when somebody looked into Free */
 		char folder[PATH_MAX];

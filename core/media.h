@@ -263,7 +263,7 @@ struct rsm_identification {
 	const char *pool, *name, *lmid, *side, *state, *acl;
 	const char *copy_of; /* the volume that this one follows */
 	uint32_t mode, owner, group;
-	bool has_owner;
+	bool has_owner, reserves_other;
 	uint64_t index_generation, capacity, remaining;
 	/* The drive that it was read in: when two have changed places, another drive may have found
 	 * that out meanwhile, and the catalogue knows by now who lies there. 0: not told.

@@ -171,6 +171,34 @@ int rsm_side_reserve_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_
 			       "i", id);
 }
 
+int rsm_side_note_reserved_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
+{
+	return rsm_catalog_run(catalog, err,
+			       "INSERT OR REPLACE INTO setting (key, value) VALUES ('reserves ' || "
+			       "?1, 'other')",
+			       "i", id);
+}
+
+int rsm_side_settle_reserved_locked(struct rsm_catalog *catalog, int64_t id, struct rsm_err *err)
+{
+	int64_t by;
+	int r = rsm_catalog_number(catalog, &by, err,
+				   "SELECT b.id FROM side s JOIN side b ON b.medium = s.medium "
+				   "JOIN side o ON o.medium = s.medium AND o.id <> b.id JOIN "
+				   "setting t ON t.key = 'reserves ' || b.id WHERE s.id = ?1 AND "
+				   "o.state <> 0",
+				   "i", id);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = rsm_side_reserve_locked(catalog, by, err);
+	return r < 0 ? r
+		     : rsm_catalog_run(catalog, err,
+				       "DELETE FROM setting WHERE key = 'reserves ' "
+				       "|| ?1",
+				       "i", by);
+}
+
 int rsm_side_next_locked(struct rsm_catalog *catalog, int64_t of, int64_t pool, int64_t *ret_side,
 			 struct rsm_err *err)
 {
@@ -192,15 +220,27 @@ int rsm_side_next_locked(struct rsm_catalog *catalog, int64_t of, int64_t pool, 
 	return r;
 }
 
+int rsm_side_taken_locked(struct rsm_catalog *catalog, int64_t of, struct rsm_err *err)
+{
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE side SET label_work = 2 WHERE id = ?1 AND label_work = 0",
+			       "i", of);
+}
+
 int rsm_side_release_locked(struct rsm_catalog *catalog, int64_t id, bool *ret_stays,
 			    struct rsm_err *err)
 {
 	int64_t others = 0;
-	int r = rsm_catalog_run(catalog, err,
-				"UPDATE side SET state = CASE label_type WHEN 'RSMFS FREE' THEN 4 "
-				"ELSE 1 END WHERE medium = (SELECT medium FROM side WHERE id = ?1) "
-				"AND id <> ?1 AND state = 9",
+	int r = rsm_catalog_run(catalog, err, "DELETE FROM setting WHERE key = 'reserves ' || ?1",
 				"i", id);
+
+	if (r == 0)
+		r = rsm_catalog_run(
+			catalog, err,
+			"UPDATE side SET state = CASE label_type WHEN 'RSMFS FREE' THEN 4 "
+			"ELSE 1 END WHERE medium = (SELECT medium FROM side WHERE id = ?1) "
+			"AND id <> ?1 AND state = 9",
+			"i", id);
 
 	if (r == 0)
 		r = rsm_catalog_number(catalog, &others, err,

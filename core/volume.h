@@ -57,6 +57,7 @@ struct rsm_volume_identity {
 	const char *copy_of; /* the volume that this one follows; NULL: none */
 	const char *acl;     /* acl_text.h; "" or NULL: none */
 	uint32_t mode, owner, group;
+	bool reserves_other; /* its other side waits for the same owner */
 };
 
 struct rsm_volume_ops {

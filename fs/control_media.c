@@ -156,7 +156,9 @@ int rsmfs_run_allocate(struct rsmfs_request *request, struct rsm_err *err)
 		r = fill_allocation(request, &object.pool, name, &newborn, &allocation, err);
 	if (r == 0)
 		r = rsm_manager_allocate(request->manager, &allocation, &medium, err);
-	if (r == -ENOSPC && rsmfs_verb_flag(&request->call, "wait"))
+	/* no operator brings a side that is reserved for nobody */
+	if (r == -ENOSPC && allocation.sides != RSM_SIDES_NEXT &&
+	    rsmfs_verb_flag(&request->call, "wait"))
 		r = wait_for_one(request, &allocation, operand, &medium, err);
 	if (r == 0 && description)
 		r = rsm_description_set(request->catalog, "logical", medium.lmid, description, err);

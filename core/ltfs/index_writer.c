@@ -257,7 +257,8 @@ static void put_root_xattrs(struct xattr_list *list, const struct rsm_snapshot_n
 		const struct rsm_snapshot_xattr *xattr = &object->xattrs[i];
 
 		if (source->root_xattr_count &&
-		    (!strcmp(xattr->key, RSM_KEY_ACL) || !strcmp(xattr->key, RSM_KEY_COPY)))
+		    (!strcmp(xattr->key, RSM_KEY_ACL) || !strcmp(xattr->key, RSM_KEY_COPY) ||
+		     !strcmp(xattr->key, RSM_KEY_OTHER)))
 			continue; /* there is none any more */
 		if (!has_key(source->root_xattrs, source->root_xattr_count, xattr->key))
 			put_xattr(list, xattr->key, xattr->value, xattr->length);

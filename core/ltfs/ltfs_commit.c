@@ -70,7 +70,7 @@ static int take_bytes(void *context, const void *bytes, size_t length, struct rs
 
 /* ---- our vendor keys on the root (contract 8) ---- */
 
-enum { ROOT_KEYS = 10 };
+enum { ROOT_KEYS = 12 };
 
 struct root_keys {
 	struct rsm_snapshot_xattr xattrs[ROOT_KEYS];
@@ -103,6 +103,7 @@ static void make_root_keys(struct root_keys *keys, const struct rsm_volume_ident
 	add_key(keys, "ltfs.vendor.rsmfs.state", identity->state);
 	add_key(keys, RSM_KEY_ACL, identity->acl);
 	add_key(keys, RSM_KEY_COPY, identity->copy_of);
+	add_key(keys, RSM_KEY_OTHER, identity->reserves_other ? "other" : NULL);
 }
 
 /* The cached tree has the root's keys of the index that it was read from. What was written since is
@@ -122,6 +123,8 @@ int rsm_ltfs_save_root_keys(struct rsm_ltfs_volume *ltfs,
 		r = rsm_volume_index_set_fact(index, RSM_KEY_ACL, NULL, err);
 	if (r == 0)
 		r = rsm_volume_index_set_fact(index, RSM_KEY_COPY, NULL, err);
+	if (r == 0)
+		r = rsm_volume_index_set_fact(index, RSM_KEY_OTHER, NULL, err);
 	for (size_t i = 0; r == 0 && i < keys.count; i++)
 		r = rsm_volume_index_set_fact(index, keys.xattrs[i].key, keys.xattrs[i].value, err);
 	return r;

@@ -11,11 +11,12 @@
 #include "core/volume_index.h"
 
 #define RSM_KEY_VENDOR "ltfs.vendor.rsmfs."
-#define RSM_KEY_UNIX   RSM_KEY_VENDOR "unix" /* of all objects but the root */
-#define RSM_KEY_NAME   RSM_KEY_VENDOR "name" /* likewise */
-#define RSM_KEY_ACL    RSM_KEY_VENDOR "acl"  /* of the root */
-#define RSM_KEY_COPY   RSM_KEY_VENDOR "copy" /* likewise */
-#define RSM_KEY_HASH   RSM_DIGEST_PLACE	     /* of files */
+#define RSM_KEY_UNIX   RSM_KEY_VENDOR "unix"	 /* of all objects but the root */
+#define RSM_KEY_NAME   RSM_KEY_VENDOR "name"	 /* likewise */
+#define RSM_KEY_ACL    RSM_KEY_VENDOR "acl"	 /* of the root */
+#define RSM_KEY_COPY   RSM_KEY_VENDOR "copy"	 /* likewise */
+#define RSM_KEY_OTHER  RSM_KEY_VENDOR "reserves" /* likewise: "other", its other side */
+#define RSM_KEY_HASH   RSM_DIGEST_PLACE		 /* of files */
 
 /* Can the value stand as text and come back unchanged from any reader? */
 bool rsm_value_is_text(const void *value, size_t length);

@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 #define RSM_VERSION_MAJOR 1
-#define RSM_VERSION_MINOR 0
+#define RSM_VERSION_MINOR 1
 
 struct rsm_error {
 	int code; /* errno, positive */
@@ -57,7 +57,9 @@ int rsm_pool_delete(struct rsm_session *session, const char *pool, struct rsm_er
 
 /* ---- allocation: AllocateNtmsMedia, DeallocateNtmsMedia ---- */
 
-enum { /* NTMS_ALLOCATE_... */
+enum {			      /* NTMS_ALLOCATE_... */
+       RSM_ALLOCATE_NEW = 1,  /* of two sides: a cartridge of which nothing is allocated */
+       RSM_ALLOCATE_NEXT = 2, /* the other side of one that was allocated with NEW */
        RSM_ALLOCATE_ERROR_IF_UNAVAILABLE = 4,
 };
 
@@ -68,7 +70,8 @@ struct rsm_allocated {
 };
 
 /* A medium of `pool` (or Free) for oneself. name NULL: its barcode. medium NULL: any, else exactly
- * that one. Without ERROR_IF_UNAVAILABLE an operator is asked when there is none, and it waits,
+ * that one; with NEXT: that one's other side, -ENOSPC at once if it is not reserved. Without
+ * ERROR_IF_UNAVAILABLE an operator is asked when there is none, and it waits,
  * timeout_ms at most (0: for good; rounded up to seconds): -ETIMEDOUT, -ECANCELED. With it:
  * -ENOSPC. -EDQUOT: the pool's limit.
  */

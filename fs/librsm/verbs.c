@@ -111,15 +111,19 @@ RSM_API int rsm_allocate(struct rsm_session *session, const char *pool, const ch
 			 const char *medium, unsigned flags, unsigned timeout_ms,
 			 struct rsm_allocated *ret_allocated, struct rsm_error *error)
 {
-	const char *words[8] = { "allocate" };
+	const char *words[9] = { "allocate" };
 	struct rsm_allocated allocated = { 0 };
 	RSM_FREE char *target = NULL;
 	char wait[OPTION_SIZE];
 	size_t count = 1;
 	int r;
 
-	if (flags & ~(unsigned)RSM_ALLOCATE_ERROR_IF_UNAVAILABLE)
+	if (flags &
+	    ~(unsigned)(RSM_ALLOCATE_ERROR_IF_UNAVAILABLE | RSM_ALLOCATE_NEW | RSM_ALLOCATE_NEXT))
 		return bad(error, "allocate: unknown flags");
+	if (flags & RSM_ALLOCATE_NEXT && (!medium || flags & RSM_ALLOCATE_NEW))
+		return bad(error,
+			   "allocate: NEXT needs the medium whose other side it is, not NEW");
 	if (asprintf(&target, "%s%s%s", pool, name ? "/" : "", name ? name : "") < 0) {
 		target = NULL;
 		return no_memory(error);
@@ -130,8 +134,10 @@ RSM_API int rsm_allocate(struct rsm_session *session, const char *pool, const ch
 	} else if (!(flags & RSM_ALLOCATE_ERROR_IF_UNAVAILABLE)) {
 		words[count++] = "--wait";
 	}
+	if (flags & RSM_ALLOCATE_NEW)
+		words[count++] = "--new";
 	if (medium) {
-		words[count++] = "--medium";
+		words[count++] = flags & RSM_ALLOCATE_NEXT ? "--next" : "--medium";
 		words[count++] = medium;
 	}
 	words[count++] = "--";

@@ -135,6 +135,29 @@ def the_library_says_what_went_wrong(bench):
 
 
 @test()
+def the_library_gives_the_next_side_of_a_new_cartridge(bench):
+    NEW, NEXT, AT_ONCE = 1, 2, 4
+    mount = bench.mount(bench.library(cartridges=2, drives=1, sides=2))
+    wait_until("four free sides",
+               lambda: len([name for name in os.listdir(mount / "Free/LTO-8") if name.endswith((".A", ".B"))]) == 4)
+    rsm = Library()
+    session = rsm.session(mount.point)
+    rsm("pool_open", session, b"P", 2, None)
+    _, lmid, barcode = allocate(rsm, session, "P", "first", flags=NEW | AT_ONCE)
+    other = allocate(rsm, session, "P", "second", flags=NEW)
+    expect(other[2] != barcode, "another cartridge, for the other side is reserved", other)
+    fails(errno.ENOSPC, allocate, rsm, session, "P", "nobody", flags=NEW | AT_ONCE)
+    _, second, same = allocate(rsm, session, "P", "next", lmid, NEXT)
+    expect(same == barcode and second != lmid, "the other side, with an LMID of its own", same)
+    began = time.monotonic()
+    fails(errno.ENOSPC, allocate, rsm, session, "P", "more", lmid, NEXT)
+    expect(time.monotonic() - began < 3, "it does not wait for what nobody can bring")
+    for flags, medium in ((NEXT, None), (NEXT | NEW, lmid), (8, None)):
+        fails(errno.EINVAL, allocate, rsm, session, "P", "bad", medium, flags)
+    rsm.lib.rsm_session_close(session)
+
+
+@test()
 def notifications_come_and_can_be_polled(bench):
     mount = bench.mount(bench.library())
     rsm = Library()

@@ -142,6 +142,8 @@ def a_new_cartridge_keeps_its_other_side_for_its_owner(bench):
 
     mount = bench.mount(folder)
     expect(sides(mount)[other]["state"] == "reserved", "after a restart as well")
+    mount.rsm("inventory", "--full")
+    expect(sides(mount)[other]["state"] == "reserved", "and when its free label was read")
     mount.rsm("allocate", "P/second", "--next", mount / "P/first")
     expect(rsm_xattr(mount / "P/second", "barcode") == barcode, "the next side of that cartridge")
     expect(rsm_xattr(mount / "P/second", "lmid") != rsm_xattr(mount / "P/first", "lmid"), "one LMID a side")
@@ -182,6 +184,46 @@ def a_lost_catalogue_finds_both_sides_again(bench):
     expect(os.stat(mount / "P/two").st_mode & 0o777 == 0o750, "its mode")
     expect({name: row["guid"] for name, row in sides(mount).items()} == ids, "each side has its id again")
     expect([row["state"] for row in sides(mount).values()].count("available") == 1, "the fourth", sides(mount))
+    mount.unmount()
+
+
+@test()
+def a_lost_catalogue_knows_whose_the_reserved_side_is(bench):
+    folder = library(bench)
+    mount = bench.mount(folder)
+    all_free(mount, 4)
+    mount.rsm("createpool", "P")
+    for name in ("waits", "taken"):
+        mount.rsm("allocate", f"P/{name}", "--new")
+        write_file(mount / f"P/{name}/file", random_bytes(50_000, name))
+    mount.rsm("sync")
+    mount.rsm("allocate", "P/next", "--next", mount / "P/taken")
+    write_file(mount / "P/next/file", random_bytes(50_000, "next"))
+    mount.rsm("sync")
+    barcode = rsm_xattr(mount / "P/waits", "barcode")
+    reserved = {name for name, row in sides(mount).items() if row["state"] == "reserved"}
+    expect(len(reserved) == 1, reserved)
+    mount.unmount()
+    shutil.rmtree(os.path.join(folder, "catalog"))
+    shutil.rmtree(os.path.join(folder, "staging"))
+
+    mount = bench.mount(folder)
+    mount.rsm("inventory", "--full")
+    expect({name for name, row in sides(mount).items() if row["state"] == "reserved"} == reserved, "it waits still",
+           sides(mount))
+    result = mount.rsm("allocate", "P/more", "--next", mount / "P/taken", check=False)
+    expect(result.returncode == 1 and "no side of it is reserved" in result.stderr, result.stderr)
+    mount.rsm("allocate", "P/more", "--next", mount / "P/waits")
+    expect(rsm_xattr(mount / "P/more", "barcode") == barcode, "the side that it waited with")
+    # once nobody has it, it is nobody's after the next loss either
+    os.rmdir(mount / "P/more")
+    mount.rsm("sync")
+    mount.unmount()
+    shutil.rmtree(os.path.join(folder, "catalog"))
+    shutil.rmtree(os.path.join(folder, "staging"))
+    mount = bench.mount(folder)
+    mount.rsm("inventory", "--full")
+    expect([row["state"] for row in sides(mount).values()].count("reserved") == 0, "it waits no more", sides(mount))
     mount.unmount()
 
 
