@@ -55,4 +55,10 @@ static inline void rsm_sqlite_finalize_scope(sqlite3_stmt **statement)
 }
 #define RSM_SQLITE_FINALIZE __attribute__((cleanup(rsm_sqlite_finalize_scope)))
 
+static inline void rsm_sqlite_close_scope(sqlite3 **db)
+{
+	rsm_sqlite_close(*db);
+}
+#define RSM_SQLITE_CLOSE __attribute__((cleanup(rsm_sqlite_close_scope)))
+
 #endif

@@ -246,6 +246,29 @@ static void orphans_go_at_the_next_open(void **state)
 	assert_int_not_equal(make(1, "f", RSM_NODE_FILE), id);
 }
 
+/* Who is told that it is damaged moves it away, and not its log. */
+static void a_log_without_its_database_is_nobodys(void **state)
+{
+	char command[512];
+
+	(void)state;
+	make(1, "f", RSM_NODE_FILE);
+	assert_done(rsm_volume_index_commit(ix, true, &err), &err);
+	snprintf(command, sizeof command, "cp %s-wal %s/log", path, folder);
+	assert_int_equal(system(command), 0);
+	close_index();
+	snprintf(command, sizeof command, "cd %s && rm index.db* && mv log index.db-wal", folder);
+	assert_int_equal(system(command), 0);
+
+	open_index();
+	assert_false(exists(1, "f"));
+	make(1, "g", RSM_NODE_FILE);
+	close_index();
+	open_index();
+	assert_true(exists(1, "g"));
+	assert_int_equal(totals().files, 1);
+}
+
 static void removing_checks_what_is_there(void **state)
 {
 	uint64_t d = make(1, "d", RSM_NODE_FOLDER);
@@ -353,6 +376,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(paths_and_found_names_are_whole),
 	TEST(a_kept_orphan_stays_until_dropped),
 	TEST(orphans_go_at_the_next_open),
+	TEST(a_log_without_its_database_is_nobodys),
 	TEST(removing_checks_what_is_there),
 	TEST(a_rename_makes_the_replaced_one_an_orphan),
 	TEST(a_rename_keeps_folders_in_a_tree),
