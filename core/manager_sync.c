@@ -39,25 +39,30 @@ static bool wants_sync(const struct rsm_content_use *use, const struct rsm_mediu
 	       medium->label_work != RSM_LABEL_NONE;
 }
 
-static int look_at(struct sync *sync, struct rsm_cartridge *cartridge,
-		   struct rsm_medium *ret_medium, struct rsm_content_use *ret_use,
-		   struct rsm_err *err)
+static void look_locked(const struct rsm_cartridge *cartridge, struct rsm_medium *medium,
+			struct rsm_content_use *ret_use)
 {
-	int r = rsm_medium_get(sync->manager->catalog, cartridge->id, ret_medium, err);
-
 	*ret_use = (struct rsm_content_use){ 0 };
-	if (r > 0)
-		return rsm_err_set(err, ENOENT, "%s is gone", cartridge->barcode);
-	rsm_mutex_lock(&sync->manager->lock);
 	if (cartridge->content)
 		rsm_content_use(cartridge->content, ret_use);
-	if (r == 0 && rsm_drive_fit_is_fixed_locked(cartridge, ret_medium)) {
-		ret_use->dirty = false;
-		if (ret_medium->label_work == RSM_LABEL_UPDATE)
-			ret_medium->label_work = RSM_LABEL_NONE;
-	}
-	rsm_mutex_unlock(&sync->manager->lock);
-	return r;
+	if (!rsm_drive_fit_is_fixed_locked(cartridge, medium))
+		return;
+	ret_use->dirty = false;
+	if (medium->label_work == RSM_LABEL_UPDATE)
+		medium->label_work = RSM_LABEL_NONE;
+}
+
+static int look_at(struct rsm_cartridge *cartridge, struct rsm_medium *ret_medium,
+		   struct rsm_content_use *ret_use, struct rsm_err *err)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	int r = rsm_medium_get(manager->catalog, cartridge->id, ret_medium, err);
+
+	if (r != 0)
+		return r < 0 ? r : rsm_err_set(err, ENOENT, "%s is gone", cartridge->barcode);
+	RSM_LOCK_SCOPE(&manager->lock);
+	look_locked(cartridge, ret_medium, ret_use);
+	return 0;
 }
 
 /* Why it goes no further; 0: it may. */
@@ -141,7 +146,7 @@ static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge,
 	int r;
 
 	for (;;) {
-		r = look_at(sync, cartridge, &medium, &use, err);
+		r = look_at(cartridge, &medium, &use, err);
 		if (r < 0)
 			return r;
 		if ((!wants_sync(&use, &medium) ||
@@ -164,9 +169,17 @@ static int sync_loop(struct sync *sync, struct rsm_cartridge *cartridge,
 			return rsm_err_set(err, EINTR, "interrupted");
 
 		RSM_LOCK_SCOPE(&manager->lock);
+		/* a label that is to be written is rare: the catalogue is asked under the lock */
+		if (medium.label_work != RSM_LABEL_NONE &&
+		    rsm_medium_get(manager->catalog, cartridge->id, &medium, NULL) != 0)
+			continue;
+		look_locked(cartridge, &medium, &use);
 		r = sync_obstacle_locked(cartridge, &use, &medium, outcome, err);
 		if (r < 0)
 			return r;
+		/* it was written since, and may be on its way home: nobody wants it any more */
+		if (!wants_sync(&use, &medium) && !cartridge->committing)
+			continue;
 		want_all_locked(cartridge, &use, &medium);
 		rsm_cond_wait_until(&manager->changed, &manager->lock,
 				    rsm_manager_now(manager) + RSM_LOOK_NS);
@@ -211,7 +224,7 @@ static int sync_one(struct sync *sync, struct target *target, struct rsm_err *er
 	if (!target->aimed)
 		r = aim(sync, cartridge, target, err);
 	if (r == 0)
-		r = look_at(sync, cartridge, &m, &use, err);
+		r = look_at(cartridge, &m, &use, err);
 	/* a waiter is what brings it into a drive: a clean one stays where it is */
 	if (r < 0 || ((!wants_sync(&use, &m) || is_reached(manager, cartridge, target, &m)) &&
 		      !is_committing(manager, cartridge))) {
