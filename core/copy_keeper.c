@@ -43,7 +43,9 @@ struct rsm_copy_keeper {
 	int64_t tick_ns, missing_at_ns;
 	int64_t looked_at; /* the copy whose first was looked at last, since the start */
 	bool all_seen;
-	int64_t asked_ns; /* when a person was told that cartridges for copies are missing */
+	/* cartridges for copies are missing, and a person was told when */
+	struct rsm_media_waiter waiter;
+	int64_t asked_ns; /* 0: none are */
 };
 
 static struct rsm_catalog *catalog_of(const struct rsm_copy_keeper *keeper)
@@ -180,6 +182,14 @@ static void forget_known(struct rsm_copy_keeper *keeper, int64_t first, int64_t 
 	}
 }
 
+static void has_media(struct rsm_copy_keeper *keeper)
+{
+	if (keeper->asked_ns)
+		rsm_media_waiter_part(keeper->manager, &keeper->waiter, true);
+	keeper->asked_ns = 0;
+}
+
+/* Others who wait for the same pool do not end the request before it has its copies. */
 static void ask_for_media(struct rsm_copy_keeper *keeper, int64_t first, const struct rsm_err *why)
 {
 	struct rsm_operator_request request = { .kind = RSM_REQUEST_NEW_MEDIA };
@@ -187,10 +197,17 @@ static void ask_for_media(struct rsm_copy_keeper *keeper, int64_t first, const s
 	struct rsm_medium medium;
 	struct rsm_err err;
 
-	if (keeper->asked_ns && now - keeper->asked_ns < FULL_NS)
-		return;
 	if (rsm_medium_get(catalog_of(keeper), first, &medium, NULL) != 0)
 		return;
+	if (keeper->asked_ns && keeper->waiter.pool == medium.pool &&
+	    now - keeper->asked_ns < FULL_NS)
+		return;
+	if (keeper->asked_ns && keeper->waiter.pool != medium.pool)
+		has_media(keeper);
+	if (!keeper->asked_ns) {
+		keeper->waiter = (struct rsm_media_waiter){ .pool = medium.pool };
+		rsm_media_waiter_join(keeper->manager, &keeper->waiter);
+	}
 	keeper->asked_ns = now;
 	request.pool = medium.pool;
 	snprintf(request.text, sizeof request.text, "%.400s", why->msg);
@@ -235,6 +252,8 @@ static void make_missing(struct rsm_copy_keeper *keeper)
 		if (r < 0)
 			return;
 	}
+	if (!atomic_load(&keeper->cancel))
+		has_media(keeper);
 }
 
 /* ---- keeping one in step ---- */
@@ -533,6 +552,8 @@ void rsm_copy_keeper_stop(struct rsm_manager *manager)
 	pthread_join(keeper->thread, NULL);
 	rsm_mutex_lock(&manager->lock);
 	manager->copies = NULL;
+	if (keeper->asked_ns) /* the next run asks again */
+		rsm_list_remove(&keeper->waiter.link);
 	rsm_mutex_unlock(&manager->lock);
 	pthread_cond_destroy(&keeper->wake);
 	free(keeper);

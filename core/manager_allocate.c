@@ -13,16 +13,6 @@
 #define LOOK_NS	 (RSM_SECOND_NS / 10) /* for a cancel */
 #define RETRY_NS (RSM_SECOND_NS / 4)
 
-/* One request a pool, however many wait: the last of them ends what is open, also what another one
- * raised who has gone since. Whoever comes just then waits for that, and asks anew: else he would
- * share the request, and take its end for an answer.
- */
-struct waiter {
-	struct rsm_list link; /* [lock] in manager->allocations */
-	int64_t pool;	      /* [const] */
-	bool ends;	      /* [lock] it is the last one, and about to end what is open */
-};
-
 static int ask(struct rsm_manager *manager, const struct rsm_allocation *allocation,
 	       const char *words, int64_t *ret_id, struct rsm_err *err)
 {
@@ -38,7 +28,8 @@ static int ask(struct rsm_manager *manager, const struct rsm_allocation *allocat
 static bool somebody_ends_locked(struct rsm_manager *manager, int64_t pool)
 {
 	RSM_LIST_FOR_EACH (item, &manager->allocations) {
-		const struct waiter *other = RSM_CONTAINER_OF(item, struct waiter, link);
+		const struct rsm_media_waiter *other =
+			RSM_CONTAINER_OF(item, struct rsm_media_waiter, link);
 
 		if (other->pool == pool && other->ends)
 			return true;
@@ -46,7 +37,7 @@ static bool somebody_ends_locked(struct rsm_manager *manager, int64_t pool)
 	return false;
 }
 
-static void join(struct rsm_manager *manager, struct waiter *waiter)
+void rsm_media_waiter_join(struct rsm_manager *manager, struct rsm_media_waiter *waiter)
 {
 	RSM_LOCK_SCOPE(&manager->lock);
 	while (somebody_ends_locked(manager, waiter->pool))
@@ -55,11 +46,12 @@ static void join(struct rsm_manager *manager, struct waiter *waiter)
 }
 
 /* Does nobody else wait for the pool? */
-static bool is_last(struct rsm_manager *manager, struct waiter *waiter)
+static bool is_last(struct rsm_manager *manager, struct rsm_media_waiter *waiter)
 {
 	RSM_LOCK_SCOPE(&manager->lock);
 	RSM_LIST_FOR_EACH (item, &manager->allocations) {
-		const struct waiter *other = RSM_CONTAINER_OF(item, struct waiter, link);
+		const struct rsm_media_waiter *other =
+			RSM_CONTAINER_OF(item, struct rsm_media_waiter, link);
 
 		if (other != waiter && other->pool == waiter->pool) {
 			rsm_list_remove(&waiter->link);
@@ -70,7 +62,8 @@ static bool is_last(struct rsm_manager *manager, struct waiter *waiter)
 	return true;
 }
 
-static void part(struct rsm_manager *manager, struct waiter *waiter, bool satisfied)
+void rsm_media_waiter_part(struct rsm_manager *manager, struct rsm_media_waiter *waiter,
+			   bool satisfied)
 {
 	struct rsm_err err;
 
@@ -138,7 +131,7 @@ int rsm_manager_allocate_wait(struct rsm_manager *manager, const struct rsm_allo
 			      const char *words, unsigned timeout_ms, const atomic_bool *cancel,
 			      struct rsm_medium *ret_medium, struct rsm_err *err)
 {
-	struct waiter waiter = { .pool = allocation->pool };
+	struct rsm_media_waiter waiter = { .pool = allocation->pool };
 	int64_t until = 0;
 	int r = rsm_manager_allocate(manager, allocation, ret_medium, err);
 
@@ -146,8 +139,8 @@ int rsm_manager_allocate_wait(struct rsm_manager *manager, const struct rsm_allo
 		return r;
 	if (timeout_ms)
 		until = rsm_manager_now(manager) + (int64_t)timeout_ms * (RSM_SECOND_NS / 1000);
-	join(manager, &waiter);
+	rsm_media_waiter_join(manager, &waiter);
 	r = wait_for_one(manager, allocation, words, until, cancel, ret_medium, err);
-	part(manager, &waiter, r == 0);
+	rsm_media_waiter_part(manager, &waiter, r == 0);
 	return r;
 }

@@ -238,6 +238,23 @@ void rsm_manager_restore_catalog(struct rsm_manager *manager);
 /* The housekeeper's: the automatic export, cartridges that are due. */
 void rsm_manager_keep_catalog(struct rsm_manager *manager);
 
+/* ---- manager_allocate.c: who waits for a cartridge ---- */
+
+/* One request a pool, however many wait: the last of them ends what is open, also what another one
+ * raised who has gone since. Whoever comes just then waits for that, and asks anew: else he would
+ * share the request, and take its end for an answer.
+ */
+struct rsm_media_waiter {
+	struct rsm_list link; /* [lock] in manager->allocations */
+	int64_t pool;	      /* [const] while it waits */
+	bool ends;	      /* [lock] it is the last one, and about to end what is open */
+};
+/* Before it asks. */
+void rsm_media_waiter_join(struct rsm_manager *manager, struct rsm_media_waiter *waiter);
+/* satisfied: it has what it waited for; else the request, if it was the last, ends as refused. */
+void rsm_media_waiter_part(struct rsm_manager *manager, struct rsm_media_waiter *waiter,
+			   bool satisfied);
+
 /* ---- manager_library.c ---- */
 
 RSM_MUST_CHECK int rsm_library_open_all(struct rsm_manager *manager, struct rsm_err *err);

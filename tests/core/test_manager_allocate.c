@@ -4,6 +4,7 @@
 
 #include "core/manager_private.h"
 #include "core/operator_request.h"
+#include "core/copy.h"
 #include "tests/core/manager_fixture.h"
 
 struct waiting {
@@ -189,10 +190,42 @@ static void all_label_work_is_taken_up_however_much_it_is(void **state)
 		assert_true(waits_for_its_label(world, media[i]));
 }
 
+/* Who keeps copies waits, too: its request ends when it has what it asked for, and not before. */
+static void a_waiter_leaves_the_request_for_a_copy_alone(void **state)
+{
+	struct world *world = *state;
+	struct rsm_catalog *catalog = rsm_manager_catalog(world->manager);
+	int64_t full = given_pool(world, "Full"), pool = given_pool(world, "Backup"), last = 0;
+	struct rsm_allocation wanted = { .pool = full, .mode = 0755 };
+	struct rsm_medium medium;
+	struct waiting w;
+	int r;
+
+	(void)given_cartridge(world, pool, "first");
+	while ((r = rsm_manager_allocate(world->manager, &wanted, &medium, &world->err)) == 0)
+		last = medium.id;
+	assert_int_equal(r, -ENOSPC);
+	assert_done(rsm_pool_set_copies(catalog, pool, 2, &world->err), &world->err);
+	(void)await_request(world, 0);
+
+	begin(&w, world, pool, 300);
+	end(&w, false);
+	assert_int_equal(w.result, -ETIMEDOUT);
+	assert_int_equal(open_requests(world).count, 1);
+
+	assert_done(rsm_manager_deallocate(world->manager, last, false, &world->err), &world->err);
+	for (int i = 0; i < 1000 && open_requests(world).count; i++)
+		usleep(10000);
+	assert_int_equal(open_requests(world).count, 0);
+	assert_int_equal(rsm_manager_allocate(world->manager, &wanted, &medium, &world->err),
+			 -ENOSPC);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_new, world_free)
 static const struct CMUnitTest tests[] = {
 	T(no_request_stays_when_the_last_waiter_is_gone),
 	T(whoever_comes_when_another_goes_is_not_refused),
+	T(a_waiter_leaves_the_request_for_a_copy_alone),
 	T(all_label_work_is_taken_up_however_much_it_is),
 	T(two_waiters_get_two_cartridges_and_leave_nothing_open),
 };
