@@ -146,11 +146,26 @@ int rsmfs_view_drives(struct rsmfs_request *request, struct rsm_err *err)
 	return r;
 }
 
+/* Of a cartridge with two sides: where the one that lies below is seen. */
+static int other_path(struct rsmfs_request *request, int64_t side, char **ret_path,
+		      struct rsm_err *err)
+{
+	struct rsm_medium other;
+	int64_t id;
+	int r = rsm_medium_other_side(request->catalog, side, &id, err);
+
+	if (r == 0)
+		r = rsm_medium_get(request->catalog, id, &other, err);
+	if (r == 0)
+		r = visible_path(request, &other, ret_path, err);
+	return r < 0 ? r : 0;
+}
+
 static int view_element(struct rsmfs_request *request, const struct rsm_library_status *library,
 			const struct rsm_element *element, uint32_t cleaners, struct rsm_err *err)
 {
 	bool port = element->type == RSM_ELEMENT_IMPORT_EXPORT;
-	RSM_FREE char *path = NULL;
+	RSM_FREE char *path = NULL, *other = NULL;
 	struct rsm_medium medium = { 0 };
 	int r = RSM_MEDIUM_ABSENT;
 
@@ -159,6 +174,8 @@ static int view_element(struct rsmfs_request *request, const struct rsm_library_
 				  element->address, &medium, err);
 	if (r == 0)
 		r = visible_path(request, &medium, &path, err);
+	if (r == 0)
+		r = other_path(request, medium.id, &other, err);
 	if (r < 0)
 		return r;
 	rsmfs_row_begin(request);
@@ -174,6 +191,7 @@ static int view_element(struct rsmfs_request *request, const struct rsm_library_
 	rsmfs_row_text(request, library->source);
 	rsmfs_row_number(request,
 			 medium.cleaner || (!port && cleaners && element->address == cleaners));
+	rsmfs_row_text(request, other);
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -205,9 +223,9 @@ int rsmfs_view_slots(struct rsmfs_request *request, struct rsm_err *err)
 		return r;
 	rsmfs_request_table(request, "table", "slots",
 			    count > 1 ? "element:n\ttype:s\tstate:s\tfull:B\tbarcode:s\tpath:"
-					"s\tlibrary:n\tsource:s\tcleaner:B"
+					"s\tlibrary:n\tsource:s\tcleaner:B\tother_path:S"
 				      : "element:n\ttype:s\tstate:s\tfull:B\tbarcode:s\tpath:"
-					"s\tlibrary:N\tsource:S\tcleaner:B");
+					"s\tlibrary:N\tsource:S\tcleaner:B\tother_path:S");
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (!request->library || libraries[i].id == request->library)
 			r = view_elements(request, &libraries[i], err);

@@ -103,6 +103,8 @@ def each_side_is_named_and_allocated_by_itself(bench):
     expect(sides(mount)["A00002L8.B"]["state"] == "allocated", "B", sides(mount))
     expect(sides(mount)["A00002L8.A"]["state"] == "available", "A")
     expect(free(mount) == ["A00001L8.A", "A00001L8.B"], "both sides went to the pool", free(mount))
+    wait_until("both sides are seen in its slot",
+               lambda: (None, "P/exact") in [(row["path"], row["other_path"]) for row in rows(mount, "slots")])
     os.mkdir(mount / "P/A00001L8.B")
     expect(sides(mount)["A00001L8.B"]["state"] == "allocated", "the side that the name is of", sides(mount))
     lmids = {rsm_xattr(mount / f"P/{name}", "lmid") for name in ("exact", "A00001L8.B")}
