@@ -153,18 +153,25 @@ int rsm_medium_delete_locked(struct rsm_catalog *catalog, int64_t id, struct rsm
 
 /* ---- catalog_import.c ---- */
 
-/* A drive sees a medium that an import has added: what it was believed to be is forgotten where it
- * tells something itself (a volume of its own, or the vendor keys of the one that is expected).
- */
 int rsm_medium_set_cleaner_locked(struct rsm_catalog *catalog, int64_t id,
 				  struct rsm_medium *medium, struct rsm_err *err);
 /* 0: the library has none. */
 RSM_MUST_CHECK
 int rsm_cleaner_slot_locked(struct rsm_catalog *catalog, int64_t library, uint32_t *ret_slot,
 			    struct rsm_err *err);
+/* A drive sees a medium that an import has added: what it was believed to be is forgotten where it
+ * tells something itself (a volume of its own, or the vendor keys of the one that is expected).
+ */
 RSM_MUST_CHECK
 int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_medium *medium,
 				   const char *uuid, bool has_keys, struct rsm_err *err);
+/* identification_restore.c: the medium, which is nobody's, becomes what its label says that it was.
+ * `before`: the volume that it was thought to bear. Outcome 1: its keys are not ours, or not good.
+ */
+int rsm_identification_restore_locked(struct rsm_catalog *catalog, const struct rsm_medium *side,
+				      const struct rsm_identification *found, const char *uuid,
+				      const char *before, struct rsm_err *err);
+
 /* ---- side.c: the other side of a cartridge, if it has one ---- */
 
 /* Of a medium m: its second side is under the head of the drive that it lies in. */
@@ -173,6 +180,7 @@ int rsm_medium_settle_doubt_locked(struct rsm_catalog *catalog, struct rsm_mediu
 /* The side was brought there: in a drive it is the one under the head. */
 int rsm_side_note_place_locked(struct rsm_catalog *catalog, int64_t id,
 			       enum rsm_location_kind location, struct rsm_err *err);
+
 /* Of a cartridge that the robot can turn over: it has two sides from now on, if it had one (of a
  * library that turns nothing over, or of a copy of the catalogue). *ret_side: the second one, 0: it
  * is a cleaner.
