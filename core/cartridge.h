@@ -71,6 +71,8 @@ struct rsm_cartridge {
 	int64_t hand_request;	   /* [lock] that asks him, or 0 */
 	int64_t hand_asked_ns;	   /* [lock] since when he was, until it was fetched */
 	int64_t hand_told_ns;	   /* [lock] when another one came instead, which he was told */
+	int64_t paused_until_ns;   /* [lock] no drive fetches it before, whoever wants it */
+	bool disk_was_full;	   /* [lock] no room on it to open this one; until it is loaded */
 	int64_t refused_until_ns;  /* [lock] the operator said no to who has it open */
 	int64_t stay_until_ns;	   /* [lock] 0; else fetched to be looked at, goes home then */
 	bool disabled;		   /* [lock] the medium, by rsm disable */

@@ -21,6 +21,23 @@ enum { KEY_MEDIUM_ERROR = 0x03, KEY_HARDWARE_ERROR = 0x04 };
 
 /* ---- after a failure ---- */
 
+/* The databases lie on the disk of the staging area, which somebody else has filled to the last
+ * byte. There may be room again by now: then it is tried once more before it is another matter.
+ */
+static bool is_disk_full(struct rsm_cartridge *cartridge, const struct rsm_err *err)
+{
+	struct rsm_manager *manager = cartridge->manager;
+	bool full, again;
+
+	if (err->key || (err->code != ENOSPC && err->code != EDQUOT))
+		return false;
+	full = rsm_staging_space_is_exhausted(manager->space, 1);
+	RSM_LOCK_SCOPE(&manager->lock);
+	again = !cartridge->disk_was_full;
+	cartridge->disk_was_full = true;
+	return full || again;
+}
+
 /* Neither medium nor drive is to blame: it was deallocated meanwhile, or who had it before has not
  * let go of it yet.
  */
@@ -29,12 +46,16 @@ static bool will_pass(const struct rsm_err *err)
 	return !err->key && (err->code == ECANCELED || err->code == EBUSY);
 }
 
-static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_err *err)
+/* full: the disk is. That may take longer, and each try is an exchange. */
+static void back_off_locked(struct rsm_cartridge *cartridge, const struct rsm_err *err, bool full)
 {
 	int64_t pause = RETRY_FIRST_NS;
 
-	if (will_pass(err)) {
-		cartridge->retry_at_ns = rsm_manager_now(cartridge->manager) + RSM_SECOND_NS;
+	if (will_pass(err) || full) {
+		cartridge->retry_at_ns =
+			rsm_manager_now(cartridge->manager) + (full ? pause : RSM_SECOND_NS);
+		if (full)
+			cartridge->paused_until_ns = cartridge->retry_at_ns;
 		cartridge->failure = *err;
 		return;
 	}
@@ -86,16 +107,13 @@ static void report(struct rsm_drive_worker *worker, struct rsm_cartridge *cartri
 	rsm_manager_tell_error(worker->manager, cartridge->id, worker->name, file, err->msg);
 }
 
-/* The databases lie on the disk of the staging area. When somebody else has filled it to the last
- * byte, neither medium nor drive is to blame, and another drive would do no better.
- */
-static bool disk_is_full(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
-			 const struct rsm_err *err)
+/* Another drive would do no better. */
+static bool waits_for_disk(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
+			   const struct rsm_err *err)
 {
 	struct rsm_manager *manager = worker->manager;
 
-	if (err->key || (err->code != ENOSPC && err->code != EDQUOT) ||
-	    !rsm_staging_space_is_exhausted(manager->space, 1))
+	if (!is_disk_full(cartridge, err))
 		return false;
 	rsm_log_warning("%s in %s waits for room on the disk of the staging area: %s",
 			cartridge->barcode, worker->name, err->msg);
@@ -112,7 +130,7 @@ void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridg
 {
 	bool known, give_up = false;
 
-	if (disk_is_full(worker, cartridge, err))
+	if (waits_for_disk(worker, cartridge, err))
 		return;
 	rsm_err_wrap(err, -err->code, "%s in %s (home slot %u)", cartridge->barcode, worker->name,
 		     worker->medium.home_slot);
@@ -125,7 +143,7 @@ void rsm_drive_write_failed(struct rsm_drive_worker *worker, struct rsm_cartridg
 	if (!known) {
 		bool first = cartridge->failures == 0;
 
-		back_off_locked(cartridge, err);
+		back_off_locked(cartridge, err, false);
 		worker->errors += err->key == KEY_HARDWARE_ERROR;
 		/* the next drive begins at once; if it does no better, there is time */
 		cartridge->elsewhere =
@@ -185,7 +203,8 @@ static void fetched(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	cartridge->state = RSM_CARTRIDGE_LOADED;
 	cartridge->loaded_at_ns = rsm_manager_now(manager);
 	cartridge->failures = cartridge->strays = 0;
-	cartridge->retry_at_ns = 0;
+	cartridge->retry_at_ns = cartridge->paused_until_ns = 0;
+	cartridge->disk_was_full = false;
 	cartridge->since_ns = 0;
 	cartridge->bias_ns = 0;
 	cartridge->failure = (struct rsm_err){ 0 };
@@ -232,7 +251,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 {
 	struct rsm_manager *manager = worker->manager;
 	struct rsm_err err = { 0 };
-	bool identify, keeps, again, traded, known, goes_on, is_settled, gone;
+	bool identify, keeps, again, traded, known, goes_on, is_settled, gone, full;
 	int r;
 
 	worker->another = RSM_ANOTHER_NONE;
@@ -240,6 +259,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	traded = r < 0 && worker->another == RSM_ANOTHER_TRADED;
 	known = r < 0 && worker->another == RSM_ANOTHER_KNOWN;
 	keeps = r < 0 && keeps_cartridge(worker);
+	full = r < 0 && is_disk_full(cartridge, &err);
 	rsm_mutex_lock(&manager->lock);
 	identify = cartridge->identify;
 	/* by hand: it was taken out, or it was another one; a person is asked again */
@@ -271,19 +291,19 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		cartridge->identify = identify;
 	} else {
 		if (!traded && !known)
-			back_off_locked(cartridge, &err);
-		if (!again)
+			back_off_locked(cartridge, &err, full);
+		if (!again && !full)
 			(void)rsm_identify_ended_locked(cartridge, r);
 	}
-	if (goes_on || again || traded || gone)
+	if (goes_on || again || traded || gone || full)
 		rsm_item_goes_back_locked(cartridge, err.msg);
 	else
 		rsm_item_ends_locked(cartridge, known ? RSM_WORK_PASSED : RSM_WORK_FAILED, err.msg);
 	cartridge->worker = NULL;
-	if (again) {
-		cartridge->retry_at_ns = 0;
+	if (again || full)
 		cartridge->identify = identify;
-	}
+	if (again)
+		cartridge->retry_at_ns = 0;
 	if (has_left(cartridge, r))
 		cartridge->library = 0;
 	if (r == -EMEDIUMTYPE && !traded)
@@ -304,12 +324,15 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 		rsm_log_info("%s", err.msg);
 	else if (r == -EMEDIUMTYPE && (is_settled || worker->medium.cleaner))
 		rsm_log_warning("%s", err.msg); /* that is what it is, and is in the events */
+	else if (full)
+		rsm_log_warning("%s; it is tried again", err.msg);
 	else
 		report(worker, cartridge, NULL, &err);
-	if (!traded && !known)
+	if (!traded && !known && !full)
 		rsm_manager_request_service(manager, worker->library, worker->element, cartridge, r,
 					    &err);
-	if (!again && !traded && (r != -EBUSY || !will_pass(&err))) /* else they go on waiting */
+	/* else they go on waiting */
+	if (!again && !traded && !full && (r != -EBUSY || !will_pass(&err)))
 		rsm_cartridge_fail_requests(cartridge, r, &err);
 	if (r == -EMEDIUMTYPE)
 		rsm_identify_unknown_again(worker->library);

@@ -33,7 +33,7 @@ int64_t rsm_mount_queue_due_ns(const struct rsm_cartridge *cartridge, int64_t no
 	int64_t due = RSM_NEVER_NS;
 
 	if (is_requested(cartridge))
-		return now_ns;
+		return cartridge->paused_until_ns > now_ns ? cartridge->paused_until_ns : now_ns;
 	if (cartridge->disabled)
 		return RSM_NEVER_NS;
 	if (cartridge->read_soon_ns)

@@ -1,5 +1,6 @@
 """What happens when the staging area is full: writers wait, nothing fails, nothing is lost."""
 import os
+import shutil
 import random
 import signal
 import subprocess
@@ -320,4 +321,52 @@ def a_disk_filled_to_the_last_byte(bench):
     check()
     mount.unmount()
     os.close(other)
+    bench.run("umount", staging)
+
+
+@test(timeout=300)
+def who_reads_waits_for_room_on_a_full_disk(bench):
+    """A cartridge whose contents have to be read from it needs a little of the disk that somebody else has filled."""
+    if os.geteuid() != 0:
+        raise Skip("mounting a tmpfs takes root")
+    staging = bench.path("staging")
+    os.mkdir(staging)
+    bench.run("mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", staging)
+    mount = bench.mount(bench.library(drives=1), options=f"staging={staging}")
+    tape = cartridge(mount, "c")
+    data = bench.rng.randbytes(300_000)
+    with open(f"{tape}/file", "wb") as file:
+        file.write(data)
+    mount.rsm("sync")
+    mount.unmount()
+    for name in os.listdir(staging):
+        if os.path.isdir(f"{staging}/{name}"):
+            shutil.rmtree(f"{staging}/{name}")
+    mount = bench.mount(mount.library, options=f"staging={staging}")
+    other = os.open(f"{staging}/other", os.O_WRONLY | os.O_CREAT)
+    for size in (MIB, 4096, 1):
+        try:
+            while True:
+                os.write(other, bytes(size))
+        except OSError as e:
+            expect(e.errno == 28, f"filling the disk: {e}")
+    found = []
+
+    def read():
+        try:
+            with open(f"{tape}/file", "rb") as file:
+                found.append(file.read())
+        except OSError as e:
+            found.append(e)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    time.sleep(3)
+    expect(not found, "it waits", str(found)[:200])
+    expect("drive" not in mount.rsm("view", "requests").stdout, "the drive needs no attention")
+    os.ftruncate(other, 0)
+    reader.join(60)
+    expect(found == [data], "and is read", str(found)[:200])
+    os.close(other)
+    mount.unmount()
     bench.run("umount", staging)
