@@ -233,17 +233,24 @@ int rsm_manager_forget(struct rsm_manager *manager, int64_t id, struct rsm_err *
 {
 	struct rsm_cartridge *cartridge, *other;
 	struct rsm_medium medium;
+	struct rsm_err own;
+	int64_t below;
 	int r = rsm_cartridge_ref(manager, id, &cartridge, err);
 
 	if (r != 0)
 		return r < 0 ? r : absent(err);
 	other = rsm_cartridge_ref_other_side(cartridge);
+	below = other ? other->id : 0;
 	r = forget_unused(manager, cartridge, other, &medium, err);
 	rsm_cartridge_unref(cartridge);
 	if (other)
 		rsm_cartridge_unref(other);
 	if (r < 0)
 		return r;
+	/* whatever comes, it will not be this one */
+	if (rsm_operator_request_end_medium(manager->catalog, id, &own) < 0 ||
+	    (below && rsm_operator_request_end_medium(manager->catalog, below, &own) < 0))
+		rsm_log_warning("a request for %s stays open: %s", medium.shown, own.msg);
 	rsm_log_info("%s is forgotten", medium.shown);
 	rsm_event_add(manager->catalog, "forget", "medium", medium.shown, NULL);
 	return 0;

@@ -157,6 +157,14 @@ static int check_cartridge_locked(struct rsm_manager *manager,
 	if (rsm_cartridge_is_disabled_locked(cartridge))
 		return rsm_err_set(err, ENODEV, "%s is in a library that is disabled",
 				   cartridge->barcode);
+	if (request->flags & RSM_MOUNT_IF_AVAILABLE && cartridge->state != RSM_CARTRIDGE_LOADED &&
+	    cartridge->library) {
+		const struct rsm_library *library = rsm_library_find(manager, cartridge->library);
+
+		if (library && library->not_ready)
+			return rsm_err_set(err, EAGAIN, "%s: the door of %s is open",
+					   cartridge->barcode, library->hardware->source);
+	}
 	if (cartridge->library) {
 		r = rsm_drive_fit_check_locked(cartridge, request->drive,
 					       request->flags & RSM_MOUNT_WRITE, err);
@@ -353,6 +361,24 @@ static void give_back(struct rsm_manager *manager, struct rsm_mount_set *set)
 	rsm_manager_wake_locked(manager);
 }
 
+/* With -o offline=wait a person is asked for as long as somebody waits. */
+static void withdraw_request(struct rsm_manager *manager, int64_t medium)
+{
+	struct rsm_cartridge *cartridge;
+	struct rsm_err err;
+	bool unwanted;
+
+	if (!manager->options.offline_wait || rsm_cartridge_ref(manager, medium, &cartridge, NULL))
+		return;
+	rsm_mutex_lock(&manager->lock);
+	unwanted = !cartridge->library && !cartridge->hand_request && !cartridge->syncs &&
+		   rsm_list_is_empty(&cartridge->reads) && rsm_list_is_empty(&cartridge->mounts);
+	rsm_mutex_unlock(&manager->lock);
+	rsm_cartridge_unref(cartridge);
+	if (unwanted && rsm_operator_request_end_medium(manager->catalog, medium, &err) < 0)
+		rsm_log_warning("a request that nobody waits for stays open: %s", err.msg);
+}
+
 /* One that is for several asks for all of them at the same instant. */
 static int queue_set(struct rsm_manager *manager, struct waiter *waiter, struct rsm_mount_set *set,
 		     struct rsm_err *err)
@@ -481,6 +507,8 @@ int rsm_manager_mount_wait(struct rsm_manager *manager, const int64_t *media, si
 	} else {
 		r = mount_set(manager, &waiter, &set, timeout_ms, cancel, err);
 	}
+	for (size_t i = 0; i < count && r < 0; i++)
+		withdraw_request(manager, media[i]);
 	pthread_cond_destroy(&waiter.ended);
 	rsm_mutex_fini(&waiter.lock);
 	return r;

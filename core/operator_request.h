@@ -64,6 +64,9 @@ RSM_MUST_CHECK int rsm_operator_request_is_fulfilled(struct rsm_catalog *catalog
 /* The medium has been seen: its MOVE_MEDIA requests are complete. */
 RSM_MUST_CHECK int rsm_operator_request_seen(struct rsm_catalog *catalog, int64_t medium,
 					     struct rsm_err *err);
+/* Nobody waits for the medium any more: its MOVE_MEDIA requests are withdrawn (REFUSED). */
+RSM_MUST_CHECK int rsm_operator_request_end_medium(struct rsm_catalog *catalog, int64_t medium,
+						   struct rsm_err *err);
 /* Nobody waits for a cartridge for the pool any more: its NEW_MEDIA requests end so. */
 RSM_MUST_CHECK int rsm_operator_request_end_pool(struct rsm_catalog *catalog, int64_t pool,
 						 enum rsm_request_state state, struct rsm_err *err);

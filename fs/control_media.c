@@ -229,6 +229,23 @@ int rsmfs_run_swap(struct rsmfs_request *request, struct rsm_err *err)
 	return r;
 }
 
+/* It is for ever, whatever becomes of the catalogue: the medium is to know it. One that is away
+ * learns it when it comes.
+ */
+static int await_label(struct rsmfs_request *request, const struct rsm_medium *medium,
+		       struct rsm_err *err)
+{
+	int r;
+
+	if (medium->location == RSM_AT_OFFLINE)
+		return 0;
+	r = rsm_manager_sync_wait(request->manager, medium->id, rsmfs_request_progress, request,
+				  &request->cancel, err);
+	return r < 0 ? rsm_err_wrap(err, r, "%s is complete, and its medium is not told yet",
+				    medium->shown)
+		     : r;
+}
+
 int rsmfs_run_complete(struct rsmfs_request *request, struct rsm_err *err)
 {
 	struct rsm_medium medium;
@@ -238,6 +255,8 @@ int rsmfs_run_complete(struct rsmfs_request *request, struct rsm_err *err)
 		r = may_change_medium(request, &medium, err);
 	if (r == 0)
 		r = rsm_manager_complete(request->manager, medium.id, err);
+	if (r == 0)
+		r = await_label(request, &medium, err);
 	if (r < 0)
 		return r;
 	report_table(request);

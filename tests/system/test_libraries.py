@@ -113,6 +113,8 @@ def cartridges_leave_in_loads_and_doors_are_locked_and_opened(bench):
     expect(not any(p.startswith("drives") for p in places(library).values()), "the drives are empty")
     write_file(os.path.join(library, "OPEN"), b"")
     wait_until("it is seen", lambda: rows(mount, "view", "libraries")[0]["door"] == "open")
+    result = mount.rsm("mount", "Backup/monday", "--nowait", check=False, timeout=5)
+    expect(result.returncode == 1 and "the door of" in result.stderr, "who does not wait does not", result.stderr)
     os.rename(os.path.join(library, "slots/1008"), os.path.join(library, "shelf/magazine"))
     os.remove(os.path.join(library, "OPEN"))
     wait_until("it is closed", lambda: rows(mount, "view", "libraries")[0]["door"] == "unlocked")

@@ -122,6 +122,9 @@ def complete_survives_restart_catalogue_loss_and_a_visit_to_another_machine(benc
     with open(mount / "P/c/open", "wb"):
         result = mount.rsm("complete", "P/c", check=False)
         expect(result.returncode == 1 and "open for writing" in result.stderr, result.stderr)
+    mount.rsm("sync")
+    mount.rsm("dismount", "P/c", check=False)
+    expect(rsm_xattr(mount / "P/c", "location").startswith("slot"), "at home", rsm_xattr(mount / "P/c", "location"))
     mount.rsm("complete", "P/c")
     barcode = rsm_xattr(mount / "P/c", "barcode")
 
@@ -134,7 +137,6 @@ def complete_survives_restart_catalogue_loss_and_a_visit_to_another_machine(benc
     mount.kill()
     mount = bench.mount(library)
     is_complete("after a restart")
-    mount.rsm("sync")
     mount.unmount()
     os.rename(f"{library}/catalog", f"{library}/catalog-lost")
     mount = bench.mount(library)

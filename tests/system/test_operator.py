@@ -136,6 +136,9 @@ def refusing_ends_the_wait_and_arrival_satisfies_it(bench):
         found = re.findall(r"^(\d+)\tmove-media", mount.rsm("--plain", "requests").stdout, re.M)
         return found[0] if found else None
 
+    result = mount.rsm("mount", "P/c", "--timeout", "1", check=False)
+    expect(result.returncode == 1, "it came from nowhere", result.stderr)
+    expect(request() is None, "nobody waits any more", mount.rsm("requests").stdout)
     first = reader()
     wait_until("the operator is asked", request, 10)
     result = mount.rsm("requests", "satisfy", request(), check=False)
