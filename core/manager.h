@@ -147,6 +147,8 @@ void rsm_manager_cancel_mount(struct rsm_manager *manager, struct rsm_mount_requ
 RSM_MUST_CHECK int rsm_manager_cancel_item(struct rsm_manager *manager,
 					   const struct rsm_work_item *item, const uid_t *user,
 					   struct rsm_err *err);
+/* Of a mount: 1 is next; 0: it does not wait for a drive. */
+unsigned rsm_manager_item_position(struct rsm_manager *manager, int64_t id);
 /* Puts a mount before all that wait, or behind them. -EINVAL: it does not wait for a drive. */
 RSM_MUST_CHECK int rsm_manager_reorder_item(struct rsm_manager *manager, int64_t id, bool first,
 					    struct rsm_err *err);

@@ -229,6 +229,17 @@ int rsm_manager_cancel_item(struct rsm_manager *manager, const struct rsm_work_i
 					 "taken back", err);
 }
 
+unsigned rsm_manager_item_position(struct rsm_manager *manager, int64_t id)
+{
+	const struct rsm_cartridge *cartridge;
+
+	RSM_LOCK_SCOPE(&manager->lock);
+	cartridge = find_locked(manager, id);
+	return cartridge ? rsm_mount_queue_position(&manager->cartridges, cartridge,
+						    rsm_manager_now(manager))
+			 : 0;
+}
+
 int rsm_manager_reorder_item(struct rsm_manager *manager, int64_t id, bool first,
 			     struct rsm_err *err)
 {

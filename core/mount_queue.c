@@ -312,13 +312,37 @@ struct rsm_cartridge *rsm_mount_queue_pick(struct rsm_mount_queue *queue, size_t
 
 /* ---- another order ---- */
 
+static bool waits(const struct rsm_cartridge *cartridge, int64_t now_ns)
+{
+	return cartridge->state == RSM_CARTRIDGE_AWAY &&
+	       rsm_mount_queue_due_ns(cartridge, now_ns) <= now_ns;
+}
+
+unsigned rsm_mount_queue_position(const struct rsm_list *cartridges,
+				  const struct rsm_cartridge *cartridge, int64_t now_ns)
+{
+	int64_t own = rsm_mount_queue_weight_ns(cartridge, now_ns);
+	unsigned position = 1;
+
+	if (!waits(cartridge, now_ns))
+		return 0;
+	RSM_LIST_FOR_EACH (item, cartridges) {
+		const struct rsm_cartridge *other =
+			RSM_CONTAINER_OF(item, struct rsm_cartridge, link);
+
+		if (other != cartridge && other->library == cartridge->library &&
+		    waits(other, now_ns) && rsm_mount_queue_weight_ns(other, now_ns) > own)
+			position++;
+	}
+	return position;
+}
+
 int rsm_mount_queue_reorder(const struct rsm_list *cartridges, struct rsm_cartridge *cartridge,
 			    bool first, int64_t now_ns, struct rsm_err *err)
 {
 	int64_t own, end;
 
-	if (cartridge->state != RSM_CARTRIDGE_AWAY ||
-	    rsm_mount_queue_due_ns(cartridge, now_ns) > now_ns)
+	if (!waits(cartridge, now_ns))
 		return rsm_err_set(err, ENOENT, "%s does not wait for a drive", cartridge->barcode);
 	end = own = rsm_mount_queue_weight_ns(cartridge, now_ns);
 	RSM_LIST_FOR_EACH (item, cartridges) {
@@ -327,8 +351,7 @@ int rsm_mount_queue_reorder(const struct rsm_list *cartridges, struct rsm_cartri
 		int64_t weight;
 
 		if (other == cartridge || other->library != cartridge->library ||
-		    other->state != RSM_CARTRIDGE_AWAY ||
-		    rsm_mount_queue_due_ns(other, now_ns) > now_ns)
+		    !waits(other, now_ns))
 			continue;
 		weight = rsm_mount_queue_weight_ns(other, now_ns);
 		if (first ? weight >= end : weight <= end)

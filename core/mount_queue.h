@@ -85,6 +85,9 @@ bool rsm_mount_queue_turn_is_over(struct rsm_mount_queue *queue, size_t drive);
  */
 struct rsm_mount_set *rsm_mount_queue_grant(struct rsm_mount_queue *queue);
 
+/* 1: next in its library; 0: it does not wait. */
+unsigned rsm_mount_queue_position(const struct rsm_list *cartridges,
+				  const struct rsm_cartridge *cartridge, int64_t now_ns);
 /* Puts what waits before all others, or behind them (rsm queue first, last). -ENOENT: it does not
  * wait.
  */

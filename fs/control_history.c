@@ -50,10 +50,13 @@ static int view_item(struct rsmfs_request *request, const struct rsm_work_item *
 		     struct rsm_err *err)
 {
 	char medium[RSM_NAME_SIZE];
+	unsigned position = 0;
 	int r = rsmfs_medium_shown(request, item->medium, medium, err);
 
 	if (r < 0)
 		return r;
+	if (!item->ended.tv_sec)
+		position = rsm_manager_item_position(request->manager, item->id);
 	rsmfs_row_begin(request);
 	rsmfs_row_signed(request, item->id);
 	rsmfs_row_text(request, rsm_work_kind_name(item->kind));
@@ -69,6 +72,10 @@ static int view_item(struct rsmfs_request *request, const struct rsm_work_item *
 	rsmfs_row_number(request, item->user);
 	rsmfs_row_time(request, &item->ended);
 	rsmfs_row_signed(request, item->library);
+	if (position)
+		rsmfs_row_number(request, position);
+	else
+		rsmfs_row_null(request);
 	rsmfs_row_end(request);
 	return 0;
 }
@@ -136,6 +143,7 @@ static void view_label(struct rsmfs_request *request, const struct label *label)
 	rsmfs_row_null(request);
 	rsmfs_row_null(request);
 	rsmfs_row_signed(request, label->library);
+	rsmfs_row_null(request);
 	rsmfs_row_end(request);
 }
 
@@ -166,7 +174,7 @@ int rsmfs_view_queue(struct rsmfs_request *request, struct rsm_err *err)
 	if (r >= 0) {
 		rsmfs_request_table(request, "table", "queue",
 				    "id:n\tkind:s\tstate:s\tmedium:s\tdrive:n\tpriority:n\t"
-				    "queued:t\ttext:s\tuser:N\tended:T\tlibrary:N");
+				    "queued:t\ttext:s\tuser:N\tended:T\tlibrary:N\tposition:N");
 		for (size_t i = 0; i < list.count && r >= 0; i++)
 			if (!request->library || list.items[i].library == request->library)
 				r = view_item(request, &list.items[i], err);

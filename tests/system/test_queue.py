@@ -155,7 +155,13 @@ def the_queue_is_shown_cancelled_and_reordered(bench):
     expect(b.returncode == 1 and "ancel" in err.decode(), "the reader of b was not told", err)
     expect(barcode["b"] not in waiting(), "b waits still")
     b = start("b")
+    def positions():
+        rows = json.loads(mount.rsm("queue", "--json").stdout)["queue"]
+        return [next(row["position"] for row in rows if row["medium"] == barcode[name]) for name in "bc"]
+
+    expect(positions() == [2, 1], "c came first", positions())
     mount.rsm("queue", "first", waiting()[barcode["b"]])
+    expect(positions() == [1, 2], "b is first now", positions())
     mount.rsm("queue", "last", waiting()[barcode["c"]])
     result = mount.rsm("queue", "first", "999999", check=False)
     expect(result.returncode == 1 and "999999" in result.stderr, "an item that is not there", result.stderr)
