@@ -273,6 +273,9 @@ struct rsm_content_read {
 	void *context; /* the caller's */
 	void *pending; /* content's own; NULL when done has been called */
 };
+/* -ESTALE: since it was opened the file has gone from the medium, or another system's contents have
+ * taken the place of those of which some were read already.
+ */
 void rsm_content_read_file(struct rsm_open_file *file, struct rsm_content_read *request);
 /* Gives up a read that has not ended: done(-EINTR) is called before it returns, even if a drive is
  * just about it.

@@ -26,6 +26,7 @@ static int new_file(struct rsm_content *content, struct rsm_open_node *node, int
 		return rsm_err_oom(err);
 	file->content = content;
 	file->node = node;
+	file->era = node->era;
 	file->readable = (flags & O_ACCMODE) != O_WRONLY;
 	file->writable = (flags & O_ACCMODE) != O_RDONLY;
 	rsm_content_pin(content, node);

@@ -516,8 +516,15 @@ int rsm_content_forget_unindexed(struct rsm_content *content, struct rsm_err *er
 
 /* ---- another system's tree ---- */
 
+static bool has_other_bytes(const struct rsm_node *before, const struct rsm_node *now)
+{
+	return before->size != now->size ||
+	       before->times.modified.tv_sec != now->times.modified.tv_sec ||
+	       before->times.modified.tv_nsec != now->times.modified.tv_nsec;
+}
+
 /* What an open file had cached is read anew; unsaved changes are kept, and laid over the new
- * contents by the next flush.
+ * contents by the next flush. Who has read some of the old bytes gets none of the new ones.
  */
 static void renew(struct rsm_content *content, uint64_t id)
 {
@@ -534,8 +541,13 @@ static void renew(struct rsm_content *content, uint64_t id)
 		node->gone =
 			rsm_volume_index_get(content->index, id, &row, NULL) == RSM_NODE_ABSENT;
 	} else {
+		struct rsm_node before = node->row;
+		bool known = node->loaded;
+
 		rsm_content_unload(content, node);
 		node->gone = rsm_content_load(content, node, NULL) == RSM_NODE_ABSENT;
+		if (known && node->loaded && has_other_bytes(&before, &node->row))
+			node->era++;
 	}
 	rsm_content_let_go(content, node);
 }

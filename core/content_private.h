@@ -72,6 +72,7 @@ struct rsm_open_node {
 	uint64_t born_parent;
 	bool staged;		 /* ... of contents */
 	bool no_cache;		 /* the kernel's cache may be stale */
+	unsigned era;		 /* how often another system's contents took the place of its own */
 	bool opened;		 /* by a program, not only held for a call */
 	uint64_t staged_phase;	 /* content.phase at the last flush of data */
 	unsigned appends;	 /* how often the buffer was appended to a log */
@@ -103,6 +104,7 @@ struct rsm_open_node {
 struct rsm_open_file {
 	struct rsm_content *content;
 	struct rsm_open_node *node;
+	unsigned era; /* [const] the node's, when it was opened */
 	bool readable, writable;
 };
 

@@ -214,19 +214,23 @@ static int compose(struct rsm_content *content, struct rsm_open_node *node,
 	return r;
 }
 
-static int prepare(struct rsm_content *content, struct rsm_open_node *node,
-		   struct rsm_content_read *request, struct read_pending *pending,
-		   struct rsm_err *err)
+static int prepare(struct rsm_open_file *file, struct rsm_content_read *request,
+		   struct read_pending *pending, struct rsm_err *err)
 {
+	struct rsm_open_node *node = file->node;
+
 	RSM_LOCK_SCOPE(&node->lock);
 	if (node->gone)
 		return rsm_err_set(err, ESTALE, "the file is not on the cartridge any more");
+	if (file->era != node->era)
+		return rsm_err_set(err, ESTALE,
+				   "another system has changed the file: it is to be opened again");
 	if (request->offset >= node->row.size)
 		return 0;
 	pending->size = request->size;
 	if (pending->size > node->row.size - request->offset)
 		pending->size = node->row.size - request->offset;
-	return pending->size ? compose(content, node, pending, request->offset, err) : 0;
+	return pending->size ? compose(file->content, node, pending, request->offset, err) : 0;
 }
 
 /* ---- carrying it out ---- */
@@ -366,7 +370,7 @@ void rsm_content_read_file(struct rsm_open_file *file, struct rsm_content_read *
 	else if (!pending)
 		r = rsm_err_oom(&err);
 	else
-		r = prepare(file->content, file->node, request, pending, &err);
+		r = prepare(file, request, pending, &err);
 	if (r < 0 || !pending->count) {
 		rsm_content_used(file->content);
 		answer(request, r, pending, &err);

@@ -1,6 +1,8 @@
 """Promises of the model (rsm-model.md 20) about what media hold, each kept over a whole mount."""
+import glob
 import os
 import random
+import subprocess
 
 from harness import (SEED, cartridge_folder, expect, expect_errno, random_bytes, read_file, rsm_xattr, test,
                      wait_until, write_file)
@@ -152,3 +154,34 @@ def complete_survives_restart_catalogue_loss_and_a_visit_to_another_machine(benc
     mount = bench.mount(library)
     wait_until("it is back", lambda: rsm_xattr(mount / "P/c", "location") != "offline")
     is_complete("behind the visit")
+
+
+@test()
+def who_has_a_file_open_gets_no_mix_of_old_and_new_bytes(bench):
+    """Another system has changed it; that is noticed only when the first read brings the cartridge into a drive."""
+    bench.allow_error("another system has changed the file")
+    library, other = bench.library(cartridges=3, drives=1), bench.library("other", cartridges=1)
+    mount = bench.mount(library, options="dismount_delay=600")
+    for name in ("c", "idle"):
+        os.makedirs(mount / f"P/{name}")
+        write_file(mount / f"P/{name}/f", b"one\n")
+        mount.rsm("sync")
+    barcode = rsm_xattr(mount / "P/c", "barcode")
+    mount.rsm("eject", "P/c")
+    port = next(p for p in glob.glob(f"{library}/ports/*/{barcode}"))
+    os.rename(port, f"{other}/slots/1010/B00001L8")
+    wait_until("it is gone", lambda: rsm_xattr(mount / "P/c", "location") == "offline")
+    os.mkdir(bench.path("there"))
+    there = bench.mount(other, point=bench.path("there"))
+    wait_until("it is known there", lambda: os.path.exists(there / "P/c/f"))
+    write_file(there / "P/c/f", b"changed\n")
+    there.rsm("sync")
+    there.unmount()
+    mount.rsm("mount", "P/idle")
+    mount.rsm("dismount", "P/idle", "--deferred")
+    os.rename(cartridge_folder(other, "B00001L8"), f"{library}/ports/10/{barcode}")
+    wait_until("it is back", lambda: rsm_xattr(mount / "P/c", "location").startswith("slot"))
+    seen = subprocess.run(["od", "-An", "-c", mount / "P/c/f"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    expect(seen.stdout.split() in (["o", "n", "e", "\\n"], [], list("changed") + ["\\n"]), "old bytes or new ones", seen.stdout)
+    wait_until("a second try reads what is there now", lambda: read_file(mount / "P/c/f") == b"changed\n")
+    mount.unmount()
