@@ -212,16 +212,24 @@ static void explain(struct rsm_drive_worker *worker, struct rsm_cartridge *cartr
 	rsm_manager_tell_error(worker->manager, cartridge->id, worker->name, path, err->msg);
 }
 
+/* A person has taken it out of the drive: wherever it is, it is looked for, and loaded again. */
+static bool was_taken_out(const struct rsm_medium_read *read, const struct rsm_err *err)
+{
+	return err->code == ENOMEDIUM && !read->elsewhere;
+}
+
 /* The drive is broken, not the medium: another one reads it. */
 static bool is_passed_on(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 			 struct rsm_medium_read *read, const struct rsm_err *err)
 {
+	bool out = was_taken_out(read, err);
+
 	RSM_LOCK_SCOPE(&worker->manager->lock);
-	if (read->elsewhere || !rsm_drive_try_elsewhere_locked(worker, cartridge, err))
+	if (read->elsewhere || (!out && !rsm_drive_try_elsewhere_locked(worker, cartridge, err)))
 		return false;
 	rsm_block_cache_abandon(&worker->cache, read);
 	read->elsewhere = true;
-	worker->errors++;
+	worker->errors += !out;
 	cartridge->failure = *err;
 	rsm_list_append(&cartridge->reads, &read->link);
 	rsm_cartridge_leave_locked(cartridge);
@@ -249,7 +257,10 @@ void rsm_drive_serve_reads(struct rsm_drive_worker *worker, struct rsm_cartridge
 			r = rsm_err_set(&err, EIO, "%s holds no volume", cartridge->barcode);
 		else
 			r = read_piece(worker, read, &err);
-		if (r < 0 && worker->volume)
+		if (r < 0 && was_taken_out(read, &err))
+			rsm_log_warning("%s is not in %s any more: %s", cartridge->barcode,
+					worker->name, err.msg);
+		else if (r < 0 && worker->volume)
 			explain(worker, cartridge, read, &err);
 		else if (r == 0)
 			rsm_drive_note_success(worker);

@@ -185,3 +185,23 @@ def who_has_a_file_open_gets_no_mix_of_old_and_new_bytes(bench):
     expect(seen.stdout.split() in (["o", "n", "e", "\\n"], [], list("changed") + ["\\n"]), "old bytes or new ones", seen.stdout)
     wait_until("a second try reads what is there now", lambda: read_file(mount / "P/c/f") == b"changed\n")
     mount.unmount()
+
+
+@test()
+def what_a_hand_takes_out_of_its_drive_is_found_and_read_again(bench):
+    library = bench.library(cartridges=2, drives=1, slots=12)
+    mount = bench.mount(library, options="dismount_delay=600")
+    os.makedirs(mount / "P/c")
+    data = {name: random_bytes(3_000_000, name) for name in ("one", "two")}
+    for name, content in data.items():
+        write_file(mount / f"P/c/{name}", content)
+    mount.rsm("sync")
+    mount.unmount()
+    mount = bench.mount(library, options="dismount_delay=600")
+    bench.allow_error("no medium|may have been changed")
+    expect(read_file(mount / "P/c/one") == data["one"], "one")
+    barcode = rsm_xattr(mount / "P/c", "barcode")
+    wait_until("nobody uses it", lambda: not os.path.exists(f"{library}/drives/256/{barcode}/BUSY"))
+    os.rename(f"{library}/drives/256/{barcode}", f"{library}/slots/1010/{barcode}")
+    expect(read_file(mount / "P/c/two") == data["two"], "two, where it is now")
+    mount.unmount()
