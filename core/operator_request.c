@@ -359,21 +359,18 @@ static int end_each(struct rsm_catalog *catalog, const char *sql, int64_t of,
 	}
 }
 
+static const char of_medium[] =
+	"SELECT id FROM operator_request WHERE kind = 4 AND medium = ?1 AND ended = 0";
+
 int rsm_operator_request_seen(struct rsm_catalog *catalog, int64_t medium, struct rsm_err *err)
 {
-	return end_each(catalog,
-			"SELECT id FROM operator_request WHERE kind = 4 AND medium = ?1 AND ended "
-			"= 0",
-			medium, RSM_REQUEST_COMPLETE, err);
+	return end_each(catalog, of_medium, medium, RSM_REQUEST_COMPLETE, err);
 }
 
 int rsm_operator_request_end_medium(struct rsm_catalog *catalog, int64_t medium,
 				    struct rsm_err *err)
 {
-	return end_each(catalog,
-			"SELECT id FROM operator_request WHERE kind = 4 AND medium = ?1 AND ended "
-			"= 0",
-			medium, RSM_REQUEST_REFUSED, err);
+	return end_each(catalog, of_medium, medium, RSM_REQUEST_REFUSED, err);
 }
 
 int rsm_operator_request_end_pool(struct rsm_catalog *catalog, int64_t pool,

@@ -213,6 +213,10 @@ RSM_MUST_CHECK int rsm_vi_node_of(sqlite3_stmt *row, struct rsm_node *ret_node,
 RSM_MUST_CHECK int rsm_vi_open_database(struct rsm_volume_index *index, bool first,
 					struct rsm_err *err);
 void rsm_vi_close_database(struct rsm_volume_index *index);
+/* What stands beside a database that is not there any more, or not for long: it must not come into
+ * the one that takes its place.
+ */
+RSM_MUST_CHECK int rsm_vi_drop_logs(const char *path, struct rsm_err *err);
 /* Other connections are shut out until the latter. */
 RSM_MUST_CHECK int rsm_vi_keep_alone(struct rsm_volume_index *index, struct rsm_err *err);
 RSM_MUST_CHECK int rsm_vi_let_others(struct rsm_volume_index *index, struct rsm_err *err);

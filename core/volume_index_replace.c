@@ -41,18 +41,10 @@ static int sync_folder_of(const char *path, struct rsm_err *err)
 static int swap(struct rsm_volume_index *index, struct rsm_index_loader *loader,
 		struct rsm_err *err)
 {
-	static const char *const ends[] = { "-wal", "-shm" };
-	int r = 0, opened;
+	int r, opened;
 
 	rsm_vi_close_database(index);
-	for (size_t i = 0; r == 0 && i < sizeof ends / sizeof *ends; i++) {
-		RSM_FREE char *name = NULL;
-
-		if (asprintf(&name, "%s%s", index->path, ends[i]) < 0)
-			r = rsm_err_oom(err);
-		else if (unlink(name) < 0 && errno != ENOENT)
-			r = rsm_err_errno(err, "%s", name);
-	}
+	r = rsm_vi_drop_logs(index->path, err);
 	if (r == 0 && rename(loader->load_path, index->path) < 0)
 		r = rsm_err_errno(err, "%s", loader->load_path);
 	if (r == 0)

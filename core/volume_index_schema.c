@@ -323,8 +323,7 @@ static int create(sqlite3 *db, struct rsm_err *err)
 	return r;
 }
 
-/* Of one that somebody took away: nothing of it may come into a new one. */
-static int drop_logs(const char *path, struct rsm_err *err)
+int rsm_vi_drop_logs(const char *path, struct rsm_err *err)
 {
 	static const char *const ends[] = { "-wal", "-shm", "-journal" };
 
@@ -374,7 +373,7 @@ static int make_file(const char *path, struct rsm_err *err)
 		return rsm_err_errno(err, "%s", fresh);
 	r = make_database(fresh, err);
 	if (r == 0)
-		r = drop_logs(path, err);
+		r = rsm_vi_drop_logs(path, err); /* of one that somebody took away */
 	if (r < 0)
 		return r;
 	fd = open(fresh, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -226,14 +226,31 @@ def a_full_cartridge_ends_its_writer(bench):
     bench.run("cmp", bench.path("fits"), f"{other}/fits", timeout=200)
 
 
-@test(timeout=600)
-def a_disk_that_runs_out(bench):
-    """The disk of the staging area is really full: programs wait, and all that they wrote is there."""
+def small_disk(bench, mib):
     if os.geteuid() != 0:
         raise Skip("mounting a tmpfs takes root")
     staging = bench.path("staging")
     os.mkdir(staging)
-    bench.run("mount", "-t", "tmpfs", "-o", "size=192M", "tmpfs", staging)
+    bench.run("mount", "-t", "tmpfs", "-o", f"size={mib}M", "tmpfs", staging)
+    return staging
+
+
+def fill_to_the_last_byte(folder):
+    """The open file that has it all."""
+    other = os.open(f"{folder}/other", os.O_WRONLY | os.O_CREAT)
+    for size in (MIB, 4096, 1):
+        try:
+            while True:
+                os.write(other, bytes(size))
+        except OSError as e:
+            expect(e.errno == 28, f"filling the disk: {e}")
+    return other
+
+
+@test(timeout=600)
+def a_disk_that_runs_out(bench):
+    """The disk of the staging area is really full: programs wait, and all that they wrote is there."""
+    staging = small_disk(bench, 192)
     source = bench.path("source")
     source_tree(source, 1500, SEED)
     big_file(bench.path("big"), 200, SEED)
@@ -262,11 +279,7 @@ def a_disk_that_runs_out(bench):
 @test(timeout=300)
 def a_disk_filled_to_the_last_byte(bench):
     """Somebody else takes all that is left while files are open: who has to wait waits, nothing is lost."""
-    if os.geteuid() != 0:
-        raise Skip("mounting a tmpfs takes root")
-    staging = bench.path("staging")
-    os.mkdir(staging)
-    bench.run("mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", staging)
+    staging = small_disk(bench, 64)
     mount = bench.mount(bench.library(drives=1), options=f"staging={staging}")
     tapes = [cartridge(mount, f"c{i}") for i in range(2)]
     source = bench.path("source")
@@ -278,13 +291,7 @@ def a_disk_filled_to_the_last_byte(bench):
     files = [(tape, i, open(f"{tape}/open{i}", "wb", buffering=0)) for tape in tapes for i in range(len(data))]
     for _, i, file in files:
         file.write(data[i][:len(data[i]) // 2])
-    other = os.open(f"{staging}/other", os.O_WRONLY | os.O_CREAT)
-    for size in (MIB, 4096, 1):
-        try:
-            while True:
-                os.write(other, bytes(size))
-        except OSError as e:
-            expect(e.errno == 28, f"filling the disk: {e}")
+    other = fill_to_the_last_byte(staging)
     failed = []
 
     def finish(tape, i, file):
@@ -327,11 +334,7 @@ def a_disk_filled_to_the_last_byte(bench):
 @test(timeout=300)
 def who_reads_waits_for_room_on_a_full_disk(bench):
     """A cartridge whose contents have to be read from it needs a little of the disk that somebody else has filled."""
-    if os.geteuid() != 0:
-        raise Skip("mounting a tmpfs takes root")
-    staging = bench.path("staging")
-    os.mkdir(staging)
-    bench.run("mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", staging)
+    staging = small_disk(bench, 64)
     mount = bench.mount(bench.library(drives=1), options=f"staging={staging}")
     tape = cartridge(mount, "c")
     data = bench.rng.randbytes(300_000)
@@ -343,13 +346,7 @@ def who_reads_waits_for_room_on_a_full_disk(bench):
         if os.path.isdir(f"{staging}/{name}"):
             shutil.rmtree(f"{staging}/{name}")
     mount = bench.mount(mount.library, options=f"staging={staging}")
-    other = os.open(f"{staging}/other", os.O_WRONLY | os.O_CREAT)
-    for size in (MIB, 4096, 1):
-        try:
-            while True:
-                os.write(other, bytes(size))
-        except OSError as e:
-            expect(e.errno == 28, f"filling the disk: {e}")
+    other = fill_to_the_last_byte(staging)
     found = []
 
     def read():
