@@ -12,7 +12,7 @@
 #include "changer/emulator/tap_scan.h"
 
 enum {
-	INDEX_PAYS = 4096, /* objects from which on an index file is kept */
+	INDEX_PAYS = RSM_TAP_ANCHOR_EVERY, /* objects from which on an index file is kept */
 	ZEROS = 4096,
 	WRITE_BEHIND = 8 << 20, /* bytes written before the disk is told to begin */
 };
