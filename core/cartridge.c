@@ -324,7 +324,9 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 	case RSM_WANT_NOTHING:
 		cartridge->read_soon_ns = 0;
 		rsm_cartridge_unwanted_locked(cartridge);
-		wake = cartridge->state != RSM_CARTRIDGE_AWAY;
+		pthread_cond_broadcast(&manager->changed);
+		if (cartridge->state != RSM_CARTRIDGE_AWAY && cartridge->worker)
+			rsm_drive_worker_note_closed_locked(cartridge->worker);
 		break;
 	case RSM_WANT_MEDIUM: break;
 	}

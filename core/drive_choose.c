@@ -92,6 +92,37 @@ static bool wants_another_drive_locked(const struct rsm_drive_worker *worker,
 	return wanted && wanted != worker->element && !cartridge->held;
 }
 
+/* When it goes, as long as there is nothing to do for it. */
+static int64_t leave_ns_locked(struct rsm_drive_worker *worker,
+			       const struct rsm_cartridge *cartridge, struct rsm_mount_queue *queue,
+			       size_t number)
+{
+	int64_t at = rsm_mount_queue_leave_ns(queue, number);
+
+	if (worker->clean && !cartridge->held)
+		at = queue->now_ns; /* who has it open gets it in another drive, or in this one when
+				       it is clean */
+	/* out of use: who has it finishes with it, and it is not taken from him for another */
+	if (!cartridge->leave && (!worker->enabled || rsm_cartridge_is_disabled_locked(cartridge)))
+		at = queue->drives[number].open_files || cartridge->held ? RSM_NEVER_NS
+									 : queue->now_ns;
+	return at;
+}
+
+/* So long it stays from the time when nobody has a file of it open. */
+static int64_t stays_closed_ns_locked(struct rsm_drive_worker *worker,
+				      const struct rsm_cartridge *cartridge,
+				      struct rsm_mount_queue *queue, size_t number)
+{
+	struct rsm_queue_drive *drive = &queue->drives[number];
+	int64_t at;
+
+	drive->open_files = false;
+	drive->idle_since_ns = drive->used_at_ns = queue->now_ns;
+	at = leave_ns_locked(worker, cartridge, queue, number);
+	return at == RSM_NEVER_NS ? RSM_NEVER_NS : at - queue->now_ns;
+}
+
 /* What to do next, or when to look again. */
 enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 					    struct rsm_cartridge *cartridge, int64_t *ret_until)
@@ -138,13 +169,7 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 		return RSM_STEP_LEAVE;
 
 	queue.drives[number].idle = true;
-	at = rsm_mount_queue_leave_ns(&queue, number);
-	if (worker->clean && !cartridge->held)
-		at = now; /* who has it open gets it in another drive, or in this one when it is
-			     clean */
-	/* out of use: who has it finishes with it, and it is not taken from him for another */
-	if (!cartridge->leave && (!worker->enabled || rsm_cartridge_is_disabled_locked(cartridge)))
-		at = queue.drives[number].open_files || cartridge->held ? RSM_NEVER_NS : now;
+	at = leave_ns_locked(worker, cartridge, &queue, number);
 	if (at <= now) {
 		/* nothing that could be written goes home unwritten: it would come back for it */
 		if (cartridge->label_at_ns && cartridge->retry_at_ns <= now)
@@ -171,5 +196,6 @@ enum rsm_drive_step rsm_drive_choose_locked(struct rsm_drive_worker *worker,
 	if (work < cartridge->retry_at_ns)
 		work = cartridge->retry_at_ns;
 	*ret_until = earlier(at, work);
+	worker->stays_closed_ns = stays_closed_ns_locked(worker, cartridge, &queue, number);
 	return RSM_STEP_WAIT;
 }

@@ -58,7 +58,10 @@ struct rsm_drive_worker {
 	int64_t row;   /* in the catalogue */
 	char name[48]; /* "drive 256", of several libraries "drive 256 of library 2" */
 	pthread_t thread;
-	pthread_cond_t wake; /* [lock] something for this worker to look at */
+	pthread_cond_t wake;	 /* [lock] something for this worker to look at */
+	int64_t sleeps_until_ns; /* [lock] it looks again then by itself; 0: it is awake */
+	int64_t stays_closed_ns; /* [lock] so long its cartridge stays from the time when nobody
+				    has a file of it open, as of the last look */
 	bool runs;
 
 	enum rsm_drive_state state;	 /* [lock] */

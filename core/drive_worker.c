@@ -106,12 +106,28 @@ void rsm_drive_worker_wake_locked(struct rsm_drive_worker *worker)
 	pthread_cond_signal(&worker->wake);
 }
 
+void rsm_drive_worker_note_closed_locked(struct rsm_drive_worker *worker)
+{
+	int64_t delay = (int64_t)worker->manager->options.dismount_delay_s * RSM_SECOND_NS;
+	int64_t stays = worker->stays_closed_ns;
+
+	if (!worker->sleeps_until_ns)
+		return;
+	if (stays < delay) /* somebody waits for a drive */
+		rsm_manager_wake_locked(worker->manager);
+	else if (stays != RSM_NEVER_NS &&
+		 worker->sleeps_until_ns > rsm_manager_now(worker->manager) + stays)
+		rsm_drive_worker_wake_locked(worker);
+}
+
 static void wait_locked(struct rsm_drive_worker *worker, int64_t until)
 {
+	worker->sleeps_until_ns = until;
 	if (until == RSM_NEVER_NS)
 		rsm_cond_wait(&worker->wake, &worker->manager->lock);
 	else
 		rsm_cond_wait_until(&worker->wake, &worker->manager->lock, until);
+	worker->sleeps_until_ns = 0;
 }
 
 static int64_t no_later(int64_t until, const struct rsm_manager *manager)

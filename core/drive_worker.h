@@ -43,6 +43,12 @@ void rsm_drive_worker_free(struct rsm_drive_worker *worker);
 /* Has the worker look what there is to do. With the manager's lock. */
 void rsm_drive_worker_wake_locked(struct rsm_drive_worker *worker);
 
+/* Nobody has a file of its cartridge open any more: wakes whom that concerns. A tree of small files
+ * closes one every time, so a worker that will look in time by itself is left asleep. With the
+ * manager's lock.
+ */
+void rsm_drive_worker_note_closed_locked(struct rsm_drive_worker *worker);
+
 /* Reads from the blocks that the worker has in memory; false: it has to be queued. True: _answer
  * has to be called, without locks, which calls done().
  */
