@@ -334,6 +334,11 @@ static void content_want(void *context, struct rsm_content *content, enum rsm_co
 		rsm_cartridge_wanted_locked(cartridge);
 }
 
+static bool content_measure(void *context, struct rsm_content *content)
+{
+	return rsm_manager_measure_again(context, rsm_content_owner(content));
+}
+
 static void content_changed(void *context, struct rsm_content *content, uint64_t node)
 {
 	struct rsm_manager *manager = context;
@@ -356,6 +361,7 @@ static int open_content(struct rsm_cartridge *cartridge, const char *folder,
 		.read = content_read,
 		.cancel = content_cancel,
 		.want = content_want,
+		.measure = content_measure,
 		.changed = content_changed,
 		.context = manager,
 	};

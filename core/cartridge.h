@@ -97,6 +97,7 @@ struct rsm_cartridge {
 	unsigned failures;	  /* [lock] in a row */
 	unsigned strays;	  /* [lock] times in a row that another one lay in its place */
 	bool full;		  /* [lock] no more data fit */
+	unsigned write_steps;	  /* [lock] so often a drive has begun to write to it */
 	bool stream;		  /* [lock] an open file has much to write */
 	uint64_t futile_bytes;	  /* [lock] that waited, but a migration found none of them */
 	int64_t futile_at_ns;	  /* [lock] when that was */

@@ -237,10 +237,19 @@ void rsm_content_set_index_room(struct rsm_content *content, uint64_t bytes)
 	content->index_room_known = bytes != UINT64_MAX;
 }
 
+void rsm_content_raise_index_room(struct rsm_content *content, uint64_t bytes)
+{
+	if (!content->index_room_known ||
+	    (bytes <= INT64_MAX && content->index_room < (int64_t)bytes))
+		rsm_content_set_index_room(content, bytes);
+}
+
 int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes, struct rsm_err *err)
 {
 	if (!content->index_room_known)
 		return 0;
+	if (content->index_room < (int64_t)bytes && content->slimmed && content->callbacks.measure)
+		rsm_content_measure(content); /* with little room the index has less, too */
 	if (content->index_room < (int64_t)bytes)
 		return rsm_err_set(err, ENOSPC, "the index of the cartridge has no room for more");
 	content->index_room -= (int64_t)bytes;

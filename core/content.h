@@ -70,6 +70,11 @@ struct rsm_content_callbacks {
 	/* Gives up a queued read if it has not begun: done() is then called with -EINTR. */
 	void (*cancel)(void *context, struct rsm_medium_read *read);
 	void (*want)(void *context, struct rsm_content *content, enum rsm_content_want want);
+	/* A writer finds too little room although staged files went: _set_room as it is now. False:
+	 * nobody knows, for a drive is writing; the writer is to try again. Without locks held.
+	 * NULL: room changes by _set_room alone.
+	 */
+	bool (*measure)(void *context, struct rsm_content *content);
 	/* Attributes or data of a node changed other than by a call of the kernel's (reload). 0:
 	 * all. */
 	void (*changed)(void *context, struct rsm_content *content, uint64_t node);
@@ -135,11 +140,17 @@ void rsm_content_set_room(struct rsm_content *content, uint64_t bytes);
  * attributes is -ENOSPC.
  */
 void rsm_content_set_index_room(struct rsm_content *content, uint64_t bytes);
+/* The same if that is more than before. */
+void rsm_content_raise_index_room(struct rsm_content *content, uint64_t bytes);
 
 /* While the staging area is full, writers fail with -ENOSPC instead of waiting for room that cannot
  * come: the cartridge takes no more of what is staged for it.
  */
 void rsm_content_set_full(struct rsm_content *content, bool full);
+/* After a drive's step: has something that is staged gone meanwhile, so that the rest may fit? Then
+ * room is measured again. Without locks.
+ */
+void rsm_content_retry_room(struct rsm_content *content);
 
 /* Which digest files get that are migrated in parts; those that go whole get the drive worker's. */
 void rsm_content_set_hash(struct rsm_content *content, enum rsm_digest_kind kind);

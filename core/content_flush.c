@@ -108,9 +108,11 @@ static int stage_data(struct rsm_content *content, struct rsm_open_node *node, b
 	}
 	if (r)
 		return r;
-	if (node->cut < node->persisted_size)
+	if (node->cut < node->persisted_size) {
+		content->slimmed = true;
 		r = rsm_volume_index_truncate(content->index, node->id, node->cut, ignore_released,
 					      NULL, err);
+	}
 	if (!r) {
 		if (node->ranges.count && !rsm_content_is_orphan(content, node->id))
 			order = ++content->close_order;

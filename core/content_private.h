@@ -139,6 +139,7 @@ struct rsm_content {
 	atomic_int_fast64_t want_room_ns; /* when that was last asked for */
 	atomic_int hash;		  /* enum rsm_digest_kind */
 	atomic_bool full;
+	atomic_bool slimmed; /* staged files went since room was measured */
 	atomic_bool room_known;
 	atomic_int_fast64_t room;
 	atomic_bool index_room_known;
@@ -183,6 +184,22 @@ void rsm_content_wait_for_reads(struct rsm_content *content);
  */
 RSM_MUST_CHECK int rsm_content_take_index_room(struct rsm_content *content, uint64_t bytes,
 					       struct rsm_err *err);
+/* ---- content_room.c ---- */
+
+/* Do `fresh` more bytes of this file fit? -ENOSPC. `measured`: nothing of the file was being
+ * written when the room was measured, a moment ago, so what it has given up since its last flush
+ * counts too. With node->lock.
+ */
+RSM_MUST_CHECK int rsm_content_check_room(struct rsm_content *content,
+					  const struct rsm_open_node *node, uint64_t fresh,
+					  bool measured, struct rsm_err *err);
+/* After -ENOSPC: is it worth measuring? With node->lock. */
+bool rsm_content_may_have_room(struct rsm_content *content, const struct rsm_open_node *node);
+/* False: a drive is writing, so nobody knows; try again later. Without locks. */
+bool rsm_content_measure(struct rsm_content *content);
+/* Staged bytes went with a name, or with a cut. Without locks. */
+void rsm_content_note_slimmed(struct rsm_content *content);
+
 /* rsm_staging_release of bytes that committed rows do not name any more: of those that a power loss
  * would leave there only when it leaves those rows, too. Not under the index's lock.
  */

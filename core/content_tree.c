@@ -166,16 +166,13 @@ uint64_t rsm_content_removing_since(struct rsm_content *content)
 	return generation;
 }
 
-/* A file that has lost its name stays until the kernel forgets it. */
-int rsm_content_remove(struct rsm_content *content, uint64_t parent, const char *name, bool folder,
+static int remove_name(struct rsm_content *content, uint64_t parent, const char *name, bool folder,
 		       struct rsm_err *err)
 {
 	struct timespec now;
 	uint64_t id = 0;
-	int r = rsm_content_check_changes(content, err);
+	int r;
 
-	if (r)
-		return r;
 	rsm_content_now(&now);
 	RSM_LOCK_SCOPE(&content->commit_lock);
 	r = begin_removal(content, err);
@@ -192,16 +189,27 @@ int rsm_content_remove(struct rsm_content *content, uint64_t parent, const char 
 	return 0;
 }
 
-int rsm_content_rename(struct rsm_content *content, uint64_t parent, const char *name,
-		       uint64_t new_parent, const char *new_name, unsigned flags,
+/* A file that has lost its name stays until the kernel forgets it. */
+int rsm_content_remove(struct rsm_content *content, uint64_t parent, const char *name, bool folder,
 		       struct rsm_err *err)
+{
+	int r = rsm_content_check_changes(content, err);
+
+	if (r == 0)
+		r = remove_name(content, parent, name, folder, err);
+	if (r == 0 && !folder)
+		rsm_content_note_slimmed(content);
+	return r;
+}
+
+static int rename_it(struct rsm_content *content, uint64_t parent, const char *name,
+		     uint64_t new_parent, const char *new_name, unsigned flags, bool *ret_replaced,
+		     struct rsm_err *err)
 {
 	struct timespec now;
 	uint64_t replaced = 0;
-	int r = rsm_content_check_changes(content, err);
+	int r;
 
-	if (r)
-		return r;
 	rsm_content_now(&now);
 	RSM_LOCK_SCOPE(&content->commit_lock);
 	r = rsm_content_end_removal(content, err);
@@ -214,7 +222,22 @@ int rsm_content_rename(struct rsm_content *content, uint64_t parent, const char 
 		return rsm_err_fold(err, r, "rename %s", name);
 	if (replaced)
 		rsm_content_add_orphan(content, replaced);
+	*ret_replaced = replaced != 0;
 	return 0;
+}
+
+int rsm_content_rename(struct rsm_content *content, uint64_t parent, const char *name,
+		       uint64_t new_parent, const char *new_name, unsigned flags,
+		       struct rsm_err *err)
+{
+	bool replaced = false;
+	int r = rsm_content_check_changes(content, err);
+
+	if (r == 0)
+		r = rename_it(content, parent, name, new_parent, new_name, flags, &replaced, err);
+	if (r == 0 && replaced)
+		rsm_content_note_slimmed(content);
+	return r;
 }
 
 /* ---- attributes ---- */
@@ -384,14 +407,13 @@ int rsm_content_set_xattr(struct rsm_content *content, uint64_t id, const char *
 
 	if (!r && value)
 		r = rsm_name_check_text("attribute's name", key, err);
+	if (!r && value) /* base64 */
+		r = rsm_content_take_index_room(content, 100 + strlen(key) + length / 3 * 4, err);
 	if (!r)
 		r = rsm_content_hold(content, id, &node, err);
 	if (r)
 		return r;
-	if (value) /* base64 */
-		r = rsm_content_take_index_room(content, 100 + strlen(key) + length / 3 * 4, err);
-	if (!r)
-		r = set_xattr_held(content, node, key, value, length, flags, &queued, err);
+	r = set_xattr_held(content, node, key, value, length, flags, &queued, err);
 	rsm_content_let_go(content, node);
 	if (queued)
 		rsm_content_want(content, RSM_WANT_MIGRATION);

@@ -216,15 +216,8 @@ static uint64_t fresh_bytes(const struct rsm_open_node *node, uint64_t offset, u
 	return end > node->buffer_length ? end - node->buffer_length : 0;
 }
 
-static int check_room(struct rsm_content *content, uint64_t fresh, struct rsm_err *err)
-{
-	if (fresh && content->room_known && content->room < (int64_t)fresh)
-		return rsm_err_set(err, ENOSPC, "the cartridge is full");
-	return 0;
-}
-
 static int write_held(struct rsm_content *content, struct rsm_open_node *node, const void *data,
-		      size_t size, uint64_t offset, struct rsm_err *err)
+		      size_t size, uint64_t offset, bool measured, struct rsm_err *err)
 {
 	struct rsm_node row = node->row;
 	uint64_t end = offset + size, fresh;
@@ -236,7 +229,7 @@ static int write_held(struct rsm_content *content, struct rsm_open_node *node, c
 	if (r)
 		return r;
 	fresh = fresh_bytes(node, offset, end);
-	r = check_room(content, fresh, err);
+	r = rsm_content_check_room(content, node, fresh, measured, err);
 	if (r) {
 		if (node->has_buffer && node->buffer_length < node->row.size)
 			rsm_content_free_buffer(content, node); /* it was for this write */
@@ -268,7 +261,7 @@ static int write_held(struct rsm_content *content, struct rsm_open_node *node, c
  * medium) that has a good part of the area itself.
  */
 static int wait_for_room(struct rsm_content *content, struct rsm_open_node *node, size_t size,
-			 uint64_t offset, struct rsm_err *err)
+			 uint64_t offset, bool measured, struct rsm_err *err)
 {
 	uint64_t own = 0;
 	int r;
@@ -277,7 +270,8 @@ static int wait_for_room(struct rsm_content *content, struct rsm_open_node *node
 		return 0;
 	if (!node->has_buffer && !rsm_ranges_uncovered(&node->ranges, offset, offset + size))
 		return 0;
-	r = check_room(content, fresh_bytes(node, offset, offset + size), err);
+	r = rsm_content_check_room(content, node, fresh_bytes(node, offset, offset + size),
+				   measured, err);
 	if (r)
 		return r;
 	for (size_t i = 0; i < node->ranges.count; i++)
@@ -320,7 +314,7 @@ int rsm_content_write_file(struct rsm_open_file *file, const void *data, size_t 
 			   uint64_t offset, struct rsm_err *err)
 {
 	struct rsm_content *content = file->content;
-	bool stream;
+	bool stream, again;
 	int r;
 
 	if (!file->writable)
@@ -330,14 +324,21 @@ int rsm_content_write_file(struct rsm_open_file *file, const void *data, size_t 
 		return r;
 	if (offset > INT64_MAX || size > INT64_MAX - offset)
 		return rsm_err_set(err, EFBIG, "the file would be too large");
-	rsm_mutex_lock(&file->node->lock);
-	r = wait_for_room(content, file->node, size, offset, err);
-	if (!r) {
-		rsm_content_used(content);
-		r = write_held(content, file->node, data, size, offset, err);
+	for (bool measured = false;; measured = true) {
+		rsm_mutex_lock(&file->node->lock);
+		r = wait_for_room(content, file->node, size, offset, measured, err);
+		if (!r) {
+			rsm_content_used(content);
+			r = write_held(content, file->node, data, size, offset, measured, err);
+		}
+		stream = !r && wants_stream(content, file->node, size);
+		again = r == -ENOSPC && !measured && rsm_content_may_have_room(content, file->node);
+		rsm_mutex_unlock(&file->node->lock);
+		if (!again)
+			break;
+		if (!rsm_content_measure(content))
+			return RSM_CONTENT_WAIT;
 	}
-	stream = !r && wants_stream(content, file->node, size);
-	rsm_mutex_unlock(&file->node->lock);
 	want_room(content, r);
 	if (stream)
 		rsm_content_want(content, RSM_WANT_STREAM);
@@ -440,10 +441,11 @@ int rsm_content_truncate(struct rsm_content *content, struct rsm_open_node *node
 
 /* Zeros are staged as a hole in the own file. */
 static int write_zeros(struct rsm_content *content, struct rsm_open_node *node,
-		       struct rsm_node *row, uint64_t offset, uint64_t length, struct rsm_err *err)
+		       struct rsm_node *row, uint64_t offset, uint64_t length, bool measured,
+		       struct rsm_err *err)
 {
 	uint64_t fresh = fresh_bytes(node, offset, offset + length);
-	int r = check_room(content, fresh, err);
+	int r = rsm_content_check_room(content, node, fresh, measured, err);
 
 	if (r)
 		return r;
@@ -470,7 +472,7 @@ static int write_zeros(struct rsm_content *content, struct rsm_open_node *node,
 }
 
 static int allocate_held(struct rsm_content *content, struct rsm_open_node *node, int mode,
-			 uint64_t offset, uint64_t length, struct rsm_err *err)
+			 uint64_t offset, uint64_t length, bool measured, struct rsm_err *err)
 {
 	struct rsm_node row = node->row;
 	uint64_t end = offset + length, zero_end = end < row.size ? end : row.size;
@@ -479,9 +481,11 @@ static int allocate_held(struct rsm_content *content, struct rsm_open_node *node
 
 	if (node->gone)
 		return rsm_err_set(err, ESTALE, "the file is not on the cartridge any more");
-	r = zeros ? 0 : check_room(content, fresh_bytes(node, offset, end), err);
+	r = zeros ? 0
+		  : rsm_content_check_room(content, node, fresh_bytes(node, offset, end), measured,
+					   err);
 	if (!r && zeros && offset < zero_end)
-		r = write_zeros(content, node, &row, offset, zero_end - offset, err);
+		r = write_zeros(content, node, &row, offset, zero_end - offset, measured, err);
 	if (!r && !(mode & FALLOC_FL_KEEP_SIZE) && end > row.size)
 		r = rsm_content_truncate(content, node, &row, end, err);
 	if (r)
@@ -498,6 +502,7 @@ int rsm_content_allocate(struct rsm_open_file *file, int mode, uint64_t offset, 
 			 struct rsm_err *err)
 {
 	int kind = mode & ~FALLOC_FL_KEEP_SIZE, r;
+	bool again;
 
 	if (!file->writable)
 		return rsm_err_set(err, EBADF, "the file is not open for writing");
@@ -507,10 +512,15 @@ int rsm_content_allocate(struct rsm_open_file *file, int mode, uint64_t offset, 
 	    mode == FALLOC_FL_PUNCH_HOLE)
 		return rsm_err_set(err, EOPNOTSUPP, "fallocate mode %d", mode);
 	r = rsm_content_check_writes(file->content, err);
-	if (r)
-		return r;
-	rsm_mutex_lock(&file->node->lock);
-	r = allocate_held(file->content, file->node, mode, offset, length, err);
-	rsm_mutex_unlock(&file->node->lock);
+	for (bool measured = false; !r; measured = true) {
+		rsm_mutex_lock(&file->node->lock);
+		r = allocate_held(file->content, file->node, mode, offset, length, measured, err);
+		again = r == -ENOSPC && !measured &&
+			rsm_content_may_have_room(file->content, file->node);
+		rsm_mutex_unlock(&file->node->lock);
+		if (!again)
+			break;
+		r = rsm_content_measure(file->content) ? 0 : RSM_CONTENT_WAIT;
+	}
 	return r;
 }

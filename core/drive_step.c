@@ -132,6 +132,13 @@ static void label(struct rsm_drive_worker *worker, struct rsm_cartridge *cartrid
 	rsm_mutex_unlock(&manager->lock);
 }
 
+static void begin_writing(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge)
+{
+	RSM_LOCK_SCOPE(&worker->manager->lock);
+	worker->state = RSM_DRIVE_WRITING;
+	cartridge->write_steps++;
+}
+
 void rsm_drive_do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *cartridge,
 		       enum rsm_drive_step step)
 {
@@ -144,15 +151,15 @@ void rsm_drive_do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 		break;
 	case RSM_STEP_MOUNTS: rsm_cartridge_complete_mounts(cartridge); break;
 	case RSM_STEP_LABEL:
-		rsm_drive_set_state(worker, RSM_DRIVE_WRITING);
+		begin_writing(worker, cartridge);
 		label(worker, cartridge);
 		break;
 	case RSM_STEP_MIGRATE:
-		rsm_drive_set_state(worker, RSM_DRIVE_WRITING);
+		begin_writing(worker, cartridge);
 		migrate(worker, cartridge);
 		break;
 	case RSM_STEP_INDEX:
-		rsm_drive_set_state(worker, RSM_DRIVE_WRITING);
+		begin_writing(worker, cartridge);
 		write_index(worker, cartridge);
 		break;
 	case RSM_STEP_WORK:
@@ -163,4 +170,6 @@ void rsm_drive_do_step(struct rsm_drive_worker *worker, struct rsm_cartridge *ca
 	case RSM_STEP_LEAVE: rsm_drive_send_out(worker, cartridge); return;
 	}
 	rsm_drive_set_state(worker, RSM_DRIVE_IDLE);
+	if (step == RSM_STEP_MIGRATE && cartridge->content)
+		rsm_content_retry_room(cartridge->content);
 }

@@ -156,6 +156,7 @@ static void with_cartridge(struct rsm_drive_worker *worker)
 		cartridge->state = RSM_CARTRIDGE_LEAVING;
 		rsm_drive_fail_works_locked(cartridge);
 		worker->state = RSM_DRIVE_WRITING;
+		cartridge->write_steps++;
 	}
 	rsm_mutex_unlock(&manager->lock);
 	if (step != RSM_STEP_WAIT) {

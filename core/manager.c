@@ -203,7 +203,7 @@ static void room_came(void *context)
 
 static const char not_allocated[] = "the cartridge is not allocated";
 
-static void refuse_by_state_locked(struct rsm_cartridge *cartridge, const struct rsm_medium *m)
+void rsm_manager_refuse_by_state_locked(struct rsm_cartridge *cartridge, const struct rsm_medium *m)
 {
 	/* gone, or in a port for a person to take */
 	bool away = cartridge->library == 0 || m->location == RSM_AT_OFFLINE;
@@ -231,32 +231,6 @@ static void refuse_by_state_locked(struct rsm_cartridge *cartridge, const struct
 					   "the cartridge is not in the library");
 	else
 		rsm_content_refuse_changes(content, 0, "");
-}
-
-/* Under the lock, for who allocates it and whose drive has just looked at it may do this at one
- * time: what was read first must not be what is applied last.
- */
-void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge)
-{
-	uint64_t room, index_room;
-	struct rsm_medium m;
-	bool full;
-	int64_t id;
-
-	rsm_mutex_lock(&manager->lock);
-	id = cartridge->content ? cartridge->id : 0;
-	rsm_mutex_unlock(&manager->lock);
-	if (!id)
-		return;
-	rsm_manager_measure_room(manager, id, &room, &index_room);
-	RSM_LOCK_SCOPE(&manager->lock);
-	if (!cartridge->content || rsm_medium_get(manager->catalog, cartridge->id, &m, NULL) != 0)
-		return;
-	refuse_by_state_locked(cartridge, &m);
-	full = cartridge->no_room || cartridge->full;
-	rsm_content_set_full(cartridge->content, full);
-	rsm_content_set_room(cartridge->content, full ? 0 : room);
-	rsm_content_set_index_room(cartridge->content, index_room);
 }
 
 /* The catalogue knows since a moment ago whose it is, or that it is gone, and nobody has come to

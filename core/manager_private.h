@@ -110,18 +110,27 @@ void rsm_manager_note_failed_drive(struct rsm_manager *manager);
 void rsm_manager_request_medium(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 /* What is staged does not fit any more: new data are refused, an operator request. Once. */
 void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
-/* What its contents may still take, and by how much its index may grow; UINT64_MAX: unknown. */
-void rsm_manager_measure_room(struct rsm_manager *manager, int64_t medium, uint64_t *ret_room,
-			      uint64_t *ret_index_room);
+/* Lets the contents refuse changes, by what the catalogue says, or not. */
+void rsm_manager_refuse_by_state_locked(struct rsm_cartridge *cartridge,
+					const struct rsm_medium *medium);
 /* Writing it has failed again and again: what is staged for it stays there, a person is told. */
 void rsm_manager_note_unwritable(struct rsm_manager *manager, struct rsm_cartridge *cartridge,
 				 const struct rsm_err *err);
-/* Lets the contents accept or refuse changes, by what the catalogue and the volume say. */
-void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 int64_t rsm_manager_now(const struct rsm_manager *manager);
 /* Something changed that workers and waiters look at. */
 void rsm_manager_wake_locked(struct rsm_manager *manager);
 bool rsm_manager_hurries_locked(const struct rsm_manager *manager);
+
+/* ---- manager_room.c ---- */
+
+/* Lets the contents accept or refuse changes, by what the catalogue and the volume say, and tells
+ * them their room. Without locks.
+ */
+void rsm_manager_apply_state(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
+/* Tells them their room as it is now that staged files went; what did not fit is tried again.
+ * False: a drive is writing to it just now, so nobody knows. Without locks.
+ */
+bool rsm_manager_measure_again(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 
 /* ---- manager_queue.c ---- */
 

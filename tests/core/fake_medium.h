@@ -145,8 +145,11 @@ static inline void fake_set_mode(struct fake_medium *medium, enum fake_mode mode
 
 static inline struct rsm_content_callbacks fake_callbacks(struct fake_medium *medium)
 {
-	return (struct rsm_content_callbacks){ fake_read, fake_cancel, fake_want, fake_changed,
-					       medium };
+	return (struct rsm_content_callbacks){ .read = fake_read,
+					       .cancel = fake_cancel,
+					       .want = fake_want,
+					       .changed = fake_changed,
+					       .context = medium };
 }
 
 static inline void fake_start(struct fake_medium *medium)

@@ -1,8 +1,10 @@
 """A cartridge that is filled to the last byte stays a volume: readable, consistent, to be tidied."""
 import errno
 import os
+import random
 import subprocess
 import sys
+import time
 
 from harness import SEED, cartridge_folder, expect, expect_errno, random_bytes, read_file, test, write_file
 
@@ -161,3 +163,57 @@ def attributes_that_fill_the_index_are_refused_in_time(bench):
     mount = again(bench, library, mount, barcode, {"f": b"data"})
     expect(len(os.listxattr(mount / "P/c/f")) == i, "attributes are missing")
     mount.unmount()
+
+
+@test()
+def room_of_what_was_removed_is_there_at_once(bench):
+    """What is staged and removed, cut or replaced makes room for what is written in the next moment."""
+    library = bench.library(cartridges=1, drives=1, capacity="64M")
+    mount = bench.mount(library)
+    base = str(mount / "P/c")
+    os.makedirs(base)
+    mount.rsm("sync")
+    write_file(f"{base}/first", bytes(40_000_000))
+    mount.rsm("sync")
+    size = free_of(base) * 7 // 10
+    data = [random_bytes(size, f"{SEED}-{i}") for i in range(5)]
+    write_file(f"{base}/a", data[0])
+    os.unlink(f"{base}/a")
+    write_file(f"{base}/a", data[1])
+    write_file(f"{base}/a", data[2])  # O_TRUNC
+    write_file(f"{base}/small", b"small")
+    os.rename(f"{base}/small", f"{base}/a")
+    write_file(f"{base}/b", data[3])
+    expect_errno(errno.ENOSPC, write_file, f"{base}/more", data[4])
+    os.unlink(f"{base}/more")
+    mount = again(bench, library, mount, "A00001L8", {"first": bytes(40_000_000), "a": b"small", "b": data[3]})
+    mount.unmount()
+
+
+@test(timeout=240)
+def what_was_taken_fits_however_much_was_removed_meanwhile(bench):
+    """Files come and go on a nearly full cartridge while the drive writes: what was taken gets there."""
+    library = bench.library(cartridges=1, drives=1, capacity="64M")
+    mount = bench.mount(library, options="migrate_delay=50")
+    base = str(mount / "P/c")
+    os.makedirs(base)
+    files, dice = {}, random.Random(SEED)
+    refused = 0
+    for turn in range(120):
+        name, size = f"f{dice.randrange(12)}", dice.randrange(10_000, 4_000_000)
+        if name in files and dice.random() < 0.4:
+            os.unlink(f"{base}/{name}")
+            del files[name]
+        elif name not in files or dice.random() < 0.5:
+            data = random_bytes(size, f"{SEED}-{turn}")
+            files.pop(name, None)
+            if try_write(f"{base}/{name}", data):
+                files[name] = data
+            else:
+                refused += 1
+        if dice.random() < 0.1:
+            time.sleep(dice.random() / 2)
+    expect_all(base, files)
+    mount = again(bench, library, mount, "A00001L8", files)
+    mount.unmount()
+    print(f"{refused} refused, {sum(len(d) for d in files.values()) >> 20} MiB in the end")
