@@ -217,8 +217,10 @@ void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_re
 	struct rsm_cartridge *cartridge = rsm_content_owner(read->content);
 	struct rsm_err err;
 	bool found = false;
+	int64_t medium;
 
 	rsm_mutex_lock(&manager->lock);
+	medium = cartridge->id;
 	RSM_LIST_FOR_EACH (item, &cartridge->reads)
 		found = found || item == &read->link;
 	if (found) {
@@ -226,8 +228,10 @@ void rsm_cartridge_cancel_read(struct rsm_manager *manager, struct rsm_medium_re
 		rsm_cartridge_unwanted_locked(cartridge);
 	}
 	rsm_mutex_unlock(&manager->lock);
-	if (found)
-		read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
+	if (!found)
+		return;
+	rsm_manager_withdraw_request(manager, medium);
+	read->done(read, rsm_err_set(&err, EINTR, "interrupted"), &err);
 }
 
 static void content_cancel(void *context, struct rsm_medium_read *read)

@@ -361,8 +361,7 @@ static void give_back(struct rsm_manager *manager, struct rsm_mount_set *set)
 	rsm_manager_wake_locked(manager);
 }
 
-/* With -o offline=wait a person is asked for as long as somebody waits. */
-static void withdraw_request(struct rsm_manager *manager, int64_t medium)
+void rsm_manager_withdraw_request(struct rsm_manager *manager, int64_t medium)
 {
 	struct rsm_cartridge *cartridge;
 	struct rsm_err err;
@@ -508,7 +507,7 @@ int rsm_manager_mount_wait(struct rsm_manager *manager, const int64_t *media, si
 		r = mount_set(manager, &waiter, &set, timeout_ms, cancel, err);
 	}
 	for (size_t i = 0; i < count && r < 0; i++)
-		withdraw_request(manager, media[i]);
+		rsm_manager_withdraw_request(manager, media[i]);
 	pthread_cond_destroy(&waiter.ended);
 	rsm_mutex_fini(&waiter.lock);
 	return r;

@@ -108,6 +108,8 @@ RSM_MUST_CHECK int rsm_manager_check_drive_locked(struct rsm_manager *manager, i
 void rsm_manager_note_failed_drive(struct rsm_manager *manager);
 /* An off-line cartridge is wanted: an operator request. */
 void rsm_manager_request_medium(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
+/* With -o offline=wait: nobody waits for it any more, perhaps, then nobody is to bring it. */
+void rsm_manager_withdraw_request(struct rsm_manager *manager, int64_t medium);
 /* What is staged does not fit any more: new data are refused, an operator request. Once. */
 void rsm_manager_note_full(struct rsm_manager *manager, struct rsm_cartridge *cartridge);
 /* Lets the contents refuse changes, by what the catalogue says, or not. */

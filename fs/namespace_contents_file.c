@@ -264,6 +264,7 @@ void rsmfs_file_read(struct rsmfs *fs, struct rsmfs_call *call)
 {
 	struct open_handle *file = rsmfs_handle_of(call);
 	struct pending_read *read = calloc(1, sizeof(*read));
+	pid_t asker = fuse_req_ctx(call->req)->pid;
 
 	if (!read) {
 		fuse_reply_err(call->req, ENOMEM);
@@ -274,13 +275,12 @@ void rsmfs_file_read(struct rsmfs *fs, struct rsmfs_call *call)
 	rsmfs_handle_ref(&file->handle);
 	read->read = (struct rsm_content_read){ .offset = (uint64_t)call->offset,
 						.size = call->size,
-						.priority = rsmfs_priority_of(
-							fuse_req_ctx(call->req)->pid),
+						.priority = rsmfs_priority_of(asker),
 						.user = fuse_req_ctx(call->req)->uid,
 						.done = read_done,
 						.context = read };
 	rsm_content_read_file(file->file, &read->read);
-	rsmfs_pending_watch(&read->pending);
+	rsmfs_pending_watch_asker(&read->pending, asker);
 	rsmfs_pending_unref(&read->pending);
 }
 

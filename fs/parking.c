@@ -1,4 +1,6 @@
 #include "fs/parking.h"
+
+#include "fs/asker.h"
 #include "fs/priority.h"
 
 #include <poll.h>
@@ -15,6 +17,7 @@
  */
 
 enum { ROOM_RETRY_MS = 100, DRAIN_MS = 5000 };
+#define LOOK_NS (RSM_SECOND_NS / 2)
 
 struct rsmfs_parking {
 	struct rsmfs *fs;
@@ -27,6 +30,12 @@ struct rsmfs_parking {
 	struct rsm_list calls;	     /* [lock] struct rsmfs_parked */
 	struct rsmfs_parked *active; /* [lock] the one that the doorman runs, or NULL */
 	unsigned live;		     /* [lock] pending structs that exist */
+	bool looking;		     /* [lock] the doorman looks after askers, every LOOK_NS */
+	int64_t looked_ns;	     /* the doorman's: when he did last */
+	struct {
+		pid_t thread, process;
+		int64_t until_ns;
+	} last; /* [lock] asker */
 	atomic_bool room, stop, draining;
 };
 
@@ -66,7 +75,11 @@ void rsmfs_pending_init(struct rsmfs_pending *pending, struct rsmfs *fs, fuse_re
 			void (*destroy)(struct rsmfs_pending *pending))
 {
 	*pending = (struct rsmfs_pending){
-		.fs = fs, .req = req, .interrupt = interrupt, .destroy = destroy
+		.fs = fs,
+		.req = req,
+		.interrupt = interrupt,
+		.destroy = destroy,
+		.asker = RSMFS_ASKER_UNKNOWN,
 	};
 	atomic_init(&pending->refs, 2);
 	rsm_list_init(&pending->link);
@@ -100,20 +113,65 @@ static void interrupted(fuse_req_t req, void *data)
 	wake(pending->fs->parking);
 }
 
-void rsmfs_pending_watch(struct rsmfs_pending *pending)
+/* Who reads on and on is looked up once in a while. */
+static pid_t process_of_locked(struct rsmfs_parking *parking, pid_t thread)
+{
+	int64_t now = now_ns();
+
+	if (parking->last.thread != thread || parking->last.until_ns < now) {
+		parking->last.thread = thread;
+		parking->last.process = rsmfs_asker_process(thread);
+		parking->last.until_ns = now + LOOK_NS;
+	}
+	return parking->last.process;
+}
+
+void rsmfs_pending_watch_asker(struct rsmfs_pending *pending, pid_t asker)
 {
 	struct rsmfs_parking *parking = pending->fs->parking;
+	bool begins = false;
 	RSM_LOCK_SCOPE(&pending->lock);
 
 	if (pending->answered)
 		return;
 	pending->watched = true;
 	rsm_mutex_lock(&parking->lock);
+	if (asker > 0) {
+		pending->asker = process_of_locked(parking, asker);
+		begins = !parking->looking;
+		parking->looking = true;
+	}
 	rsm_list_append(&parking->pending, &pending->link);
 	rsm_mutex_unlock(&parking->lock);
 	fuse_req_interrupt_func(pending->req, interrupted, pending);
 	if (atomic_load(&parking->draining))
 		interrupted(pending->req, pending);
+	else if (begins)
+		wake(parking);
+}
+
+void rsmfs_pending_watch(struct rsmfs_pending *pending)
+{
+	rsmfs_pending_watch_asker(pending, 0);
+}
+
+/* Marks those whose asker has gone. */
+static void look_after_askers(struct rsmfs_parking *parking, int64_t now)
+{
+	if (now - parking->looked_ns < LOOK_NS)
+		return;
+	parking->looked_ns = now;
+	RSM_LOCK_SCOPE(&parking->lock);
+	parking->looking = false;
+	RSM_LIST_FOR_EACH (item, &parking->pending) {
+		struct rsmfs_pending *pending = RSM_CONTAINER_OF(item, struct rsmfs_pending, link);
+
+		if (pending->asker == RSMFS_ASKER_UNKNOWN)
+			continue;
+		parking->looking = true;
+		if (!rsmfs_asker_lives(pending->asker))
+			atomic_store(&pending->interrupted, true);
+	}
 }
 
 void rsmfs_pending_answer(struct rsmfs_pending *pending)
@@ -403,6 +461,8 @@ static int next_timeout_ms(struct rsmfs_parking *parking)
 		if (parked->why != WHY_MOUNT && parked->due_ns < due)
 			due = parked->due_ns;
 	}
+	if (parking->looking && parking->looked_ns + LOOK_NS < due)
+		due = parking->looked_ns + LOOK_NS;
 	if (due == INT64_MAX)
 		return -1;
 	left = due - now_ns();
@@ -426,6 +486,7 @@ static void *doorman(void *argument)
 
 			(void)n;
 		}
+		look_after_askers(parking, now_ns());
 		while ((pending = next_interrupted(parking))) {
 			pending->interrupt(pending);
 			rsmfs_pending_unref(pending);

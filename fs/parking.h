@@ -42,6 +42,7 @@ struct rsmfs_pending {
 	atomic_uint refs;
 	atomic_bool interrupted;
 	bool told;		/* the doorman's: interrupt() was called */
+	pid_t asker;		/* [parking's lock] process; UNKNOWN: it is not followed */
 	struct rsm_mutex lock;	/* order: before libfuse's own */
 	bool answered, watched; /* [lock] */
 	/* From the doorman's thread: ask that it be given up. */
@@ -55,6 +56,10 @@ void rsmfs_pending_init(struct rsmfs_pending *pending, struct rsmfs *fs, fuse_re
 			void (*destroy)(struct rsmfs_pending *pending));
 /* The asker's last step: unless it is answered already, interrupts count from now on. */
 void rsmfs_pending_watch(struct rsmfs_pending *pending);
+/* The same for what the kernel may have asked for in advance, and does not interrupt when the
+ * process is killed: that it has gone counts as an interrupt, too. `asker`: the thread; 0: nobody.
+ */
+void rsmfs_pending_watch_asker(struct rsmfs_pending *pending, pid_t asker);
 /* The answerer's first step, before the reply: no interrupt comes any more. */
 void rsmfs_pending_answer(struct rsmfs_pending *pending);
 void rsmfs_pending_unref(struct rsmfs_pending *pending);

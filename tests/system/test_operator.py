@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from harness import RSM, cartridge_folder, expect, read_file, rsm_xattr, test, wait_until, write_file
+from harness import RSM, cartridge_folder, expect, random_bytes, read_file, rsm_xattr, test, wait_until, write_file
 
 
 def script(bench, name, text):
@@ -153,6 +153,46 @@ def refusing_ends_the_wait_and_arrival_satisfies_it(bench):
     out, err = second.communicate(timeout=30)
     expect((second.returncode, out) == (0, "here"), f"{second.returncode} {out!r} {err!r}")
     expect(request() is None, "it is still asked for")
+
+
+@test()
+def a_killed_reader_needs_no_operator(bench):
+    """What the kernel read ahead for him goes on for nobody; who else waits for the same bytes gets them."""
+    library = bench.library()
+    data = random_bytes(3_000_000, "killed")
+
+    def without_the_cartridge(mount):
+        """Mounted anew: the kernel has nothing of the file."""
+        barcode = away(bench, library, mount, "P/c")
+        mount.unmount()
+        return barcode, bench.mount(library, options="offline=wait")
+
+    def asked():
+        return "move-media" in mount.rsm("--plain", "requests").stdout
+
+    mount = bench.mount(library, options="offline=wait")
+    os.makedirs(mount / "P/c")
+    write_file(mount / "P/c/f", data)
+    barcode, mount = without_the_cartridge(mount)
+    readers = [subprocess.Popen(["cat", mount / "P/c/f"], stdout=subprocess.PIPE) for _ in range(2)]
+    wait_until("the operator is asked", asked, 10)
+    time.sleep(1)
+    readers[0].kill()
+    readers[0].wait()
+    time.sleep(2)
+    expect(asked(), "somebody waits still", mount.rsm("requests").stdout)
+    expect(readers[1].poll() is None, "the other reader was ended, too")
+    os.rename(f"{library}/shelf/{barcode}", f"{library}/ports/11/{barcode}")
+    expect(readers[1].communicate(timeout=30)[0] == data, "the other reader got something else")
+
+    barcode, mount = without_the_cartridge(mount)
+    reader = subprocess.Popen(["cat", mount / "P/c/f"], stdout=subprocess.DEVNULL)
+    wait_until("the operator is asked again", asked, 10)
+    reader.kill()
+    reader.wait()
+    wait_until("nobody is asked for what nobody waits for", lambda: not asked(), 3)
+    queue = mount.rsm("--plain", "view", "queue").stdout
+    expect(barcode not in queue, queue)
 
 
 @test()
