@@ -332,7 +332,13 @@ void rsm_manager_content_unref(struct rsm_manager *manager, struct rsm_content *
 bool rsm_manager_is_identifying(struct rsm_manager *manager)
 {
 	RSM_LOCK_SCOPE(&manager->lock);
-	return rsm_identify_goes_on_locked(manager);
+	return rsm_identify_goes_on_locked(manager, false);
+}
+
+bool rsm_manager_identifies_in_moments(struct rsm_manager *manager)
+{
+	RSM_LOCK_SCOPE(&manager->lock);
+	return rsm_identify_goes_on_locked(manager, true);
 }
 
 /* Changes with each cartridge that a drive is given to look at. */
@@ -365,7 +371,7 @@ static void wait_for_identification(struct rsm_manager *manager)
 		are_instant = are_instant && library->hardware->is_instant;
 	}
 	seen = identified_locked(manager);
-	while (rsm_identify_goes_on_locked(manager) && now < until && now < latest) {
+	while (rsm_identify_goes_on_locked(manager, false) && now < until && now < latest) {
 		rsm_cond_wait_until(&manager->changed, &manager->lock, until);
 		now = rsm_manager_now(manager);
 		if (are_instant && identified_locked(manager) != seen)

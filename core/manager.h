@@ -187,6 +187,8 @@ RSM_MUST_CHECK int rsm_manager_set_lock(struct rsm_manager *manager, int64_t med
 /* Are there cartridges that nobody has looked at yet? What seems to be missing may be found there.
  */
 bool rsm_manager_is_identifying(struct rsm_manager *manager);
+/* The same, in a library whose robot and drives take no time: it is found in a moment. */
+bool rsm_manager_identifies_in_moments(struct rsm_manager *manager);
 
 RSM_MUST_CHECK int rsm_manager_allocate(struct rsm_manager *manager,
 					const struct rsm_allocation *allocation,

@@ -330,12 +330,13 @@ static bool is_looking_locked(const struct rsm_library *library)
 	return false;
 }
 
-bool rsm_identify_goes_on_locked(struct rsm_manager *manager)
+bool rsm_identify_goes_on_locked(struct rsm_manager *manager, bool instant)
 {
 	for (size_t i = 0; i < manager->library_count; i++) {
 		struct rsm_library *library = &manager->libraries[i];
 
-		if (library->enabled && has_drive_locked(library) &&
+		if ((!instant || library->hardware->is_instant) && library->enabled &&
+		    has_drive_locked(library) &&
 		    (waiting_locked(library, false) || has_unknown_locked(library) ||
 		     is_looking_locked(library)))
 			return true;

@@ -50,7 +50,9 @@ struct rsm_cartridge *rsm_identify_next_locked(struct rsm_library *library);
 bool rsm_identify_waits_locked(const struct rsm_library *library);
 /* Its label has been read, or could not be (r). True: it is to be tried again. */
 bool rsm_identify_ended_locked(struct rsm_cartridge *cartridge, int r);
-/* Are there some that nobody has looked at, and a drive for them? */
-bool rsm_identify_goes_on_locked(struct rsm_manager *manager);
+/* Are there some that nobody has looked at, and a drive for them? `instant`: in a library whose
+ * robot and drives take no time.
+ */
+bool rsm_identify_goes_on_locked(struct rsm_manager *manager, bool instant);
 
 #endif

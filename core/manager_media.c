@@ -78,17 +78,32 @@ static void part_with_contents(struct rsm_manager *manager, const struct rsm_med
 	rsm_cartridge_unref(cartridge);
 }
 
+/* One that is still to be looked at may be what is wanted. */
+static int none_yet(struct rsm_manager *manager, const struct rsm_allocation *allocation,
+		    const struct rsm_err *none, struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&manager->lock);
+	manager->free_wanted_ns = rsm_manager_now(manager);
+	if (allocation->sides != RSM_SIDES_NEXT && rsm_identify_goes_on_locked(manager, false))
+		return rsm_err_set(err, ENOSPC, "%s yet: some are still to be looked at",
+				   none->msg);
+	if (err)
+		*err = *none;
+	return -ENOSPC;
+}
+
 int rsm_manager_allocate(struct rsm_manager *manager, const struct rsm_allocation *allocation,
 			 struct rsm_medium *ret_medium, struct rsm_err *err)
 {
 	struct rsm_cartridge *cartridge;
 	RSM_FREE char *pool = NULL;
-	int r = rsm_allocate(manager->catalog, allocation, ret_medium, err);
+	struct rsm_err none;
+	int r = rsm_allocate(manager->catalog, allocation, ret_medium, &none);
 
-	if (r == -ENOSPC) {
-		RSM_LOCK_SCOPE(&manager->lock);
-		manager->free_wanted_ns = rsm_manager_now(manager);
-	}
+	if (r == -ENOSPC)
+		return none_yet(manager, allocation, &none, err);
+	if (r < 0 && err)
+		*err = none;
 	if (r < 0)
 		return r;
 	if (ret_medium->label_work == RSM_LABEL_FORMAT)

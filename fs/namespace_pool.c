@@ -20,7 +20,7 @@
 #define RENAME_EXCHANGE	 (1 << 1)
 #endif
 
-enum { BUSY_RETRY_MS = 50, BUSY_PATIENCE_MS = 1000, FREE_RETRY_MS = 100, FREE_PATIENCE_S = 30 };
+enum { BUSY_RETRY_MS = 50, BUSY_PATIENCE_MS = 1000, FREE_RETRY_MS = 100, FREE_PATIENCE_S = 5 };
 
 /* What a name in a pool is. */
 struct object {
@@ -167,8 +167,11 @@ static void mkdir_in_pool(struct rsmfs *fs, struct rsmfs_call *call)
 	struct rsm_err err;
 	int r = make(fs, call, &entry, &err);
 
-	/* while a new library is looked through, free cartridges turn up one by one */
-	if (r == -ENOSPC && rsm_manager_is_identifying(fs->manager)) {
+	/* While a new library is looked through, free cartridges turn up one by one: in moments,
+	 * or by a robot, and a shell does not hang for that, nor the whole pool, which the kernel
+	 * keeps locked meanwhile. `rsm allocate --wait` waits.
+	 */
+	if (r == -ENOSPC && rsm_manager_identifies_in_moments(fs->manager)) {
 		if (!call->give_up_ns)
 			call->give_up_ns = now + FREE_PATIENCE_S * RSM_SECOND_NS;
 		if (now < call->give_up_ns) {

@@ -260,6 +260,10 @@ class Mount:
     def rsm(self, *args, **how):
         return self.bench.rsm(self, *args, **how)
 
+    def allocate(self, name):
+        """As mkdir does, but waits for one where the robot takes its time to find it."""
+        self.rsm("allocate", name, "--wait=100")
+
 
 class Bench:
     def __init__(self, folder):

@@ -63,7 +63,7 @@ def a_large_index_stops_nobody(bench):
     os.mkdir(mount / "P")
     large, small = mount / "P/large", mount / "P/small"
     for name in (large, small):
-        os.mkdir(name)
+        mount.allocate(f"P/{os.path.basename(name)}")
         write_file(f"{name}/data", b"hello")
     mount.rsm("sync", timeout=200)
     make_files(large, FILES)
@@ -116,7 +116,8 @@ def a_writer_does_not_keep_a_cartridge_from_leaving(bench):
     """rsm dismount waits for what was written when it was asked, not for what comes meanwhile."""
     library = slow_drives(bench, cartridges=2, drives=1)
     mount = bench.mount(library)
-    os.makedirs(mount / "P/c")
+    os.mkdir(mount / "P")
+    mount.allocate("P/c")
     make_files(mount / "P/c", 3000)
     mount.rsm("mount", "P/c")
     writer = Writer(mount / "P/c")

@@ -1,4 +1,5 @@
 """A library whose robot and drives take their time: many wait, and nobody waits who need not."""
+import contextlib
 import errno
 import os
 import random
@@ -6,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from harness import SEED, big_file, expect, expect_errno, read_file, test, write_file
+from harness import RSM, SEED, big_file, expect, expect_errno, read_file, test, wait_until, write_file
 
 
 def slow_library(bench, **shape):
@@ -102,12 +103,13 @@ def a_slow_library_keeps_answering(bench):
     names = [mount / f"P/c{i:02}" for i in range(count)]
     for i in range(count):
         big_file(bench.path(f"in{i}"), 6, SEED + i)
-    # the library is still being looked through: a mkdir waits for what turns up
+    # the library is still being looked through: who says so waits for what turns up
     fetches = Exchanges(bench, mount)
-    makers = [subprocess.Popen(["mkdir", n]) for n in names]
-    expect(all(m.wait() == 0 for m in makers), "a mkdir failed")
+    makers = [subprocess.Popen([RSM, "-m", mount.point, "allocate", f"P/{os.path.basename(n)}", "--wait"],
+                               stdout=subprocess.DEVNULL) for n in names]
+    expect(all(m.wait() == 0 for m in makers), "an allocation failed")
     expect_errno(errno.ENOSPC, os.mkdir, mount / "P/one more")
-    # those that were looked at before the first mkdir come again for their labels
+    # those that were looked at before the first allocation come again for their labels
     told = [fetches.since("looking through and labels", count + 14)]
     writers = [subprocess.Popen(["cp", bench.path(f"in{i}"), f"{name}/data"]) for i, name in enumerate(names)]
     expect(all(w.wait() == 0 for w in writers), "a cp failed")
@@ -136,7 +138,7 @@ def who_waits_can_be_interrupted(bench):
     os.mkdir(mount / "P")
     names = [mount / f"P/c{i}" for i in range(6)]
     for i, name in enumerate(names):
-        os.mkdir(name)
+        mount.allocate(f"P/c{i}")
         write_file(f"{name}/data", bytes([i]) * 300_000)
     mount.rsm("sync", timeout=200)
     mount.unmount()
@@ -158,21 +160,54 @@ def who_waits_can_be_interrupted(bench):
 
 @test(timeout=120)
 def death_while_a_changed_folder_is_locked(bench):
-    """kill -9 while a mkdir waits and the kernel has been told of another name in its folder: rsmfs ends."""
-    library = slow_library(bench, cartridges=2, drives=1)
-    with open(f"{library}/library.conf") as f:
-        lines = [line if not line.startswith("robot_s") else "robot_s = 2.2\n" for line in f]
-    write_file(f"{library}/library.conf", "".join(lines).encode())
+    """kill -9 while a rmdir waits and the kernel has been told of another name in its folder: rsmfs ends."""
+    library = bench.library(cartridges=2, drives=1)
     mount = bench.mount(library)
     os.mkdir(mount / "P")
     os.mkdir(mount / "P/first")
-    second = subprocess.Popen(["mkdir", mount / "P/second"], stderr=subprocess.DEVNULL)
-    time.sleep(0.5)
-    expect(second.poll() is None, "the second mkdir did not wait")
-    mount.rsm("rename", "P/first", "renamed")
-    time.sleep(0.3)
-    expect(second.poll() is None, "the second mkdir did not wait until then")
+    os.mkdir(mount / "P/second")
+    name = "first"
+    used = os.open(mount / "P/second/file", os.O_CREAT | os.O_RDWR)
+    os.unlink(mount / "P/second/file")
+    for attempt in range(10):  # it waits for a second: a slow machine misses that
+        second = subprocess.Popen(["rmdir", mount / "P/second"], stderr=subprocess.DEVNULL)
+        time.sleep(0.1)
+        mount.rsm("rename", f"P/{name}", f"renamed{attempt}")
+        name = f"renamed{attempt}"
+        time.sleep(0.2)
+        if second.poll() is None:
+            break
+    expect(second.poll() is None, "a rmdir of what is in use did not wait")
     mount.kill()
-    expect(second.wait(10) != 0, "a mkdir went well that nobody answered")
+    with contextlib.suppress(OSError):
+        os.close(used)
+    expect(second.wait(10) != 0, "a rmdir went well that nobody answered")
     mount = bench.mount(library)
-    expect(os.path.isdir(mount / "P/renamed"), "the cartridge has not got its new name")
+    expect(os.path.isdir(mount / f"P/{name}"), "the cartridge has not got its new name")
+
+
+@test()
+def mkdir_waits_for_no_robot(bench):
+    """No cartridge is known yet: mkdir says so at once, and keeps nobody from the pool; who says that he
+    waits gets the first one that turns up, and mkdir the next."""
+    library = slow_library(bench, cartridges=2, drives=1)
+    write_file(f"{library}/library.conf",
+               read_file(f"{library}/library.conf").replace(b"load_s = 0.2", b"load_s = 4"))
+    mount = bench.mount(library)
+    os.mkdir(mount / "P")
+    began = time.monotonic()
+    expect_errno(errno.ENOSPC, os.mkdir, mount / "P/early")
+    expect(time.monotonic() - began < 1, f"mkdir took {time.monotonic() - began:.1f} s to say no")
+    result = mount.rsm("allocate", "P/early", check=False)
+    expect(result.returncode == 1 and "still to be looked at" in result.stderr, result.stderr)
+    expect(time.monotonic() - began < 2, "rsm allocate waited though nobody said so")
+    began = time.monotonic()
+    mount.rsm("allocate", "P/early", "--wait=60")
+    expect(time.monotonic() - began < 20, f"the first one came after {time.monotonic() - began:.1f} s")
+
+    def made():
+        with contextlib.suppress(OSError):
+            os.mkdir(mount / "P/late")
+        return os.path.isdir(mount / "P/late")
+
+    wait_until("a mkdir goes well", made)

@@ -353,7 +353,8 @@ def verify_on_a_terminal_shows_how_far_it_is(bench):
     write_file(f"{library}/library.conf", (conf + "timing = real\nrobot_s = 0\nload_s = 0\nunload_s = 0\n"
                                            "rate_mb_s = 70\n").encode())
     mount = bench.mount(library)
-    os.makedirs(mount / "P/c")
+    os.mkdir(mount / "P")
+    mount.allocate("P/c")
     for i in range(2):
         write_file(mount / f"P/c/file{i}", random_bytes(60_000_000, i))
     mount.rsm("sync")
