@@ -133,15 +133,22 @@ static int deallocate_locked(struct rsm_catalog *catalog, int64_t id, bool keep_
 	return r < 0 ? r : rsm_medium_need_locked(catalog, id, ret_medium, err);
 }
 
-/* It may have what the first one has lost: it can be had back as long as nothing else needs it. */
-static int release_copy_locked(struct rsm_catalog *catalog, int64_t copy, struct rsm_err *err)
+/* It may have what the first one has lost: it can be had back as long as nothing else needs it, and
+ * is complete then if its first was.
+ */
+static int release_copy_locked(struct rsm_catalog *catalog, int64_t copy, bool complete,
+			       struct rsm_err *err)
 {
 	struct rsm_medium second, released;
 	int r = rsm_medium_need_locked(catalog, copy, &second, err);
 
-	return r < 0 ? r
-		     : deallocate_locked(catalog, copy, second.label_work != RSM_LABEL_FORMAT, 0,
-					 &released, err);
+	if (r == 0)
+		r = deallocate_locked(catalog, copy, second.label_work != RSM_LABEL_FORMAT, 0,
+				      &released, err);
+	if (r == 0 && complete)
+		r = rsm_catalog_run(catalog, err, "UPDATE former SET complete = 1 WHERE side = ?1",
+				    "i", copy);
+	return r;
 }
 
 int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium, bool keep_old,
@@ -149,6 +156,7 @@ int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium, bool kee
 {
 	RSM_LOCK_SCOPE(&catalog->lock);
 	struct rsm_medium found;
+	bool complete = false;
 	int64_t copy;
 	int r = rsm_catalog_begin_locked(catalog, RSM_COMMIT_FULL, err);
 
@@ -156,9 +164,13 @@ int rsm_deallocate_emptied(struct rsm_catalog *catalog, int64_t medium, bool kee
 		return r;
 	r = rsm_copy_of_first_locked(catalog, medium, &copy, err);
 	if (r == 0)
+		r = need_allocated(catalog, medium, &found, err);
+	if (r == 0)
+		complete = found.state == RSM_MEDIUM_COMPLETE;
+	if (r == 0)
 		r = deallocate_locked(catalog, medium, keep_old, generation, &found, err);
 	if (r == 0 && copy) /* nobody wants it any more, either */
-		r = release_copy_locked(catalog, copy, err);
+		r = release_copy_locked(catalog, copy, complete, err);
 	r = rsm_catalog_end_locked(catalog, r, err);
 	if (r == 0 && ret_medium)
 		*ret_medium = found;

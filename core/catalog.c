@@ -355,6 +355,23 @@ static int add_released(sqlite3 *db, struct rsm_err *err)
 			       err);
 }
 
+/* Nor that what was deallocated was complete. */
+static int add_former_complete(sqlite3 *db, struct rsm_err *err)
+{
+	sqlite3_int64 known;
+	int r = rsm_sqlite_number(db,
+				  "SELECT count(*) FROM pragma_table_info('former') WHERE name = "
+				  "'complete'",
+				  &known, err);
+
+	if (r < 0 || known)
+		return r;
+	return rsm_sqlite_exec(db,
+			       "ALTER TABLE former ADD COLUMN complete INTEGER NOT NULL DEFAULT 0 "
+			       "CHECK (complete IN (0, 1))",
+			       err);
+}
+
 /* Nor do they take work items of kinds that ntmsapi.h has not: rebuilt, and numbers go on. */
 static int widen_work_items(sqlite3 *db, struct rsm_err *err)
 {
@@ -410,6 +427,8 @@ static int set_up(struct rsm_catalog *catalog, bool is_new, struct rsm_err *err)
 		r = rsm_sqlite_exec(catalog->db, records, err);
 	if (r == 0)
 		r = rsm_sqlite_exec(catalog->db, allocation_schema, err);
+	if (r == 0)
+		r = add_former_complete(catalog->db, err);
 	if (r == 0)
 		r = rsm_sqlite_exec(catalog->db, media_schema, err);
 	if (r == 0)

@@ -210,6 +210,17 @@ static int found_unreadable(struct identifying *it, struct rsm_err *err)
 
 static int come_home(struct identifying *it, struct rsm_medium *known, struct rsm_err *err);
 
+/* Deallocated, perhaps by a version that did not note that it was complete: its label tells. */
+static int note_completeness(struct identifying *it, struct rsm_err *err)
+{
+	if (strcmp(text_of(it->found->state), "complete") != 0 || it->found->copy_of)
+		return 0;
+	return rsm_catalog_run(it->catalog, err,
+			       "UPDATE former SET complete = 1, generation = 0 WHERE side = ?1 AND "
+			       "volume_uuid = ?2",
+			       "is", it->medium.id, it->uuid);
+}
+
 /* The label is one that this very side is known to bear. */
 static int found_same(struct identifying *it, struct rsm_err *err)
 {
@@ -268,6 +279,9 @@ static int found_same(struct identifying *it, struct rsm_err *err)
 		return rsm_catalog_run(it->catalog, err,
 				       "UPDATE side SET index_generation = ?2 WHERE id = ?1", "iU",
 				       medium->id, found->index_generation);
+	r = note_completeness(it, err);
+	if (r < 0)
+		return r;
 	/* given up at a deallocation, and unreadable for a while */
 	if (is_passing(medium))
 		return settle(it, RSM_POOL_SCRATCH, RSM_MEDIUM_UNPREPARED, "", false, err);

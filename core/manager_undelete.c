@@ -250,6 +250,7 @@ int rsm_manager_undelete_wait(struct rsm_manager *manager, const struct rsm_allo
 	};
 	struct rsm_former former;
 	struct rsm_medium medium;
+	uint64_t since;
 	int r = rsm_medium_get(manager->catalog, allocation->medium, &medium, err);
 
 	if (r > 0)
@@ -268,9 +269,11 @@ int rsm_manager_undelete_wait(struct rsm_manager *manager, const struct rsm_allo
 		return r;
 	tell(manager, &medium);
 	*ret_medium = medium;
-	if (!former.generation)
-		return 0;
+	/* the medium may have told more than was known of it before */
+	r = rsm_undelete_is_open(manager->catalog, medium.id, &since, err);
+	if (r < 0 || !since)
+		return r;
 	if (progress)
 		progress(context, 0, 0, "going back behind the deletions");
-	return go_back(&asker, &medium, former.generation, err);
+	return go_back(&asker, &medium, since, err);
 }

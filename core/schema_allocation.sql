@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS former (
 	"group" INTEGER NOT NULL,
 	acl TEXT NOT NULL,
 	generation INTEGER NOT NULL,
-	ended INTEGER NOT NULL
+	ended INTEGER NOT NULL,
+	complete INTEGER NOT NULL DEFAULT 0 CHECK (complete IN (0, 1)) -- it took no more changes
 ) STRICT;
 
 CREATE TRIGGER IF NOT EXISTS former_ends AFTER UPDATE OF restorable ON side

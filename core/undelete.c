@@ -22,7 +22,8 @@ static int get_locked(struct rsm_catalog *catalog, int64_t medium, struct rsm_fo
 		catalog, &statement, err,
 		"SELECT s.old_uuid, ifnull(f.pool, ''), ifnull(f.name, ''), "
 		"ifnull(f.mode, 0), ifnull(f.owner, 0), ifnull(f.\"group\", 0), "
-		"f.side IS NOT NULL, ifnull(f.generation, 0), ifnull(f.ended, 0) "
+		"f.side IS NOT NULL, ifnull(f.generation, 0), ifnull(f.ended, 0), "
+		"ifnull(f.complete, 0) "
 		"FROM side s LEFT JOIN former f ON f.side = s.id AND f.volume_uuid = "
 		"s.old_uuid WHERE s.id = ?1 AND s.restorable = 1 AND s.old_uuid <> ''",
 		"i", medium);
@@ -42,6 +43,7 @@ static int get_locked(struct rsm_catalog *catalog, int64_t medium, struct rsm_fo
 	former->has_owner = sqlite3_column_int(row, 6);
 	former->generation = (uint64_t)sqlite3_column_int64(row, 7);
 	former->ended = rsm_catalog_column_time(row, 8);
+	former->complete = sqlite3_column_int(row, 9);
 	return 0;
 }
 
@@ -89,6 +91,7 @@ static int acl_text_locked(struct rsm_catalog *catalog, int64_t medium, char **r
 int rsm_former_note_locked(struct rsm_catalog *catalog, const struct rsm_medium *medium,
 			   uint64_t generation, struct rsm_err *err)
 {
+	bool complete = medium->state == RSM_MEDIUM_COMPLETE;
 	RSM_FREE char *path = NULL, *acl = NULL;
 	struct timespec now;
 	int r = rsm_pool_path_locked(catalog, medium->pool, &path, err);
@@ -101,10 +104,11 @@ int rsm_former_note_locked(struct rsm_catalog *catalog, const struct rsm_medium 
 	return rsm_catalog_run(
 		catalog, err,
 		"INSERT OR REPLACE INTO former (side, volume_uuid, pool, name, mode, owner, "
-		"\"group\", acl, generation, ended) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		"?10)",
-		"isssuuusUt", medium->id, medium->volume_uuid, path, medium->name, medium->mode,
-		medium->owner, medium->group, acl, generation, &now);
+		"\"group\", acl, generation, ended, complete) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+		"?8, ?9, ?10, ?11)",
+		"isssuuusUtd", medium->id, medium->volume_uuid, path, medium->name, medium->mode,
+		medium->owner, medium->group, acl, complete ? (uint64_t)0 : generation, &now,
+		(int)complete);
 }
 
 /* ---- giving back ---- */
@@ -175,12 +179,14 @@ static int give_back(struct rsm_catalog *catalog, struct rsm_medium *medium,
 	if (r == 0)
 		r = restore_acls(catalog, medium->id, err);
 	if (r == 0) /* it is no new allocation: their count stays; the row of `former` goes */
-		r = rsm_catalog_run(catalog, err,
-				    "UPDATE side SET pool = ?2, state = 5, logical = ?3, "
-				    "volume_uuid = ?4, old_uuid = '', restorable = 0, label_work = "
-				    "2, index_generation = 0, format_generation = "
-				    "format_generation + 1 WHERE id = ?1",
-				    "iiis", medium->id, pool->id, logical, former->volume_uuid);
+		r = rsm_catalog_run(
+			catalog, err,
+			"UPDATE side SET pool = ?2, state = ?5, logical = ?3, "
+			"volume_uuid = ?4, old_uuid = '', restorable = 0, label_work = "
+			"2, index_generation = 0, format_generation = "
+			"format_generation + 1 WHERE id = ?1",
+			"iiisd", medium->id, pool->id, logical, former->volume_uuid,
+			(int)(former->complete ? RSM_MEDIUM_COMPLETE : RSM_MEDIUM_ALLOCATED));
 	if (r == 0 && former->generation)
 		r = rsm_catalog_run(catalog, err,
 				    "INSERT OR REPLACE INTO setting (key, value) VALUES "

@@ -17,9 +17,12 @@ struct rsm_former {
 	uint32_t mode, owner, group;
 	bool has_owner; /* else an older version deallocated it, which noted nothing but the volume
 			 */
-	/* The index on the medium before its files began to be deleted; 0: the newest one. */
+	/* The index on the medium before its files began to be deleted; 0: the newest one. What is
+	 * complete is as its owner closed it.
+	 */
 	uint64_t generation;
 	struct timespec ended;
+	bool complete; /* it took no more changes, and takes none when it is back */
 };
 enum rsm_former_outcome { RSM_FORMER_ABSENT = 1 }; /* nothing of it can be restored */
 
@@ -31,10 +34,11 @@ RSM_MUST_CHECK int rsm_former_get(struct rsm_catalog *catalog, int64_t medium,
 RSM_MUST_CHECK int rsm_former_find(struct rsm_catalog *catalog, const char *volume_uuid,
 				   struct rsm_former *ret_former, struct rsm_err *err); /* ABSENT */
 
-/* Allocates the medium again, with the volume that it had: a new LMID, owner, mode and ACLs as they
- * were (`allocation` has what is taken where nothing is known of them; its name NULL: the old one).
- * -ENODATA: nothing can be restored; -EBUSY: it is allocated; -EPERM: decommissioned, unless by the
- * wear limit of the very pool; -EEXIST, -EMEDIUMTYPE, -EDQUOT as rsm_allocate.
+/* Allocates the medium again, with the volume that it had: a new LMID; owner, mode, ACLs and
+ * completeness as they were (`allocation` has what is taken where nothing is known of them;
+ * its name NULL: the old one). -ENODATA: nothing can be restored; -EBUSY: it is allocated; -EPERM:
+ * decommissioned, unless by the wear limit of the very pool; -EEXIST, -EMEDIUMTYPE, -EDQUOT as
+ * rsm_allocate.
  */
 RSM_MUST_CHECK int rsm_undelete(struct rsm_catalog *catalog,
 				const struct rsm_allocation *allocation,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "core/undelete.h"
 #include "tests/core/copy_fixture.h"
 
 static void a_second_cartridge_gets_what_the_first_has(void **state)
@@ -171,6 +172,23 @@ static void a_deallocation_releases_both(void **state)
 	assert_int_equal(medium_of(world, copy).pool, medium_of(world, first).pool);
 	assert_int_equal(rsm_copy_get(catalog_of(world), copy, &none, &world->err),
 			 RSM_COPY_ABSENT);
+}
+
+/* What is given back of a complete one takes no changes, whichever of the two it is. */
+static void the_copy_of_a_complete_one_comes_back_complete(void **state)
+{
+	struct world *world = *state;
+	int64_t pool = given_doubled_pool(world, "Backup");
+	int64_t first = given_cartridge(world, pool, "monday"), copy;
+	struct rsm_former former;
+
+	write_file(world, first, "file", 1000, 7);
+	copy = await_step(world, first);
+	assert_done(rsm_manager_complete(world->manager, first, &world->err), &world->err);
+	assert_done(rsm_manager_deallocate(world->manager, first, true, &world->err), &world->err);
+
+	assert_done(rsm_former_get(catalog_of(world), copy, &former, &world->err), &world->err);
+	assert_true(former.complete);
 }
 
 static void a_death_between_the_two_is_caught_up_with(void **state)
@@ -346,6 +364,7 @@ int main(int argc, char **argv)
 		EACH(what_the_first_cannot_give_the_copy_gives),
 		EACH(a_damaged_file_is_read_from_the_copy),
 		EACH(a_deallocation_releases_both),
+		EACH(the_copy_of_a_complete_one_comes_back_complete),
 		EACH(a_death_between_the_two_is_caught_up_with),
 		EACH(a_first_that_is_ejected_in_the_midst_keeps_no_other_from_its_copy),
 		EACH(a_catch_up_that_takes_long_is_a_work_item_and_can_be_cancelled),

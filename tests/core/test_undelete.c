@@ -93,6 +93,35 @@ static void acls_come_back_too(void **state)
 	assert_memory_equal(found.data, acl, found.length);
 }
 
+static void what_was_complete_is_so_again(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	struct rsm_medium medium, back = { 0 };
+	struct rsm_former former;
+	uint64_t since;
+
+	given_free_cartridges(f, 1);
+	medium = given_allocated(f, pool.id, "monday");
+	formatted(f, medium.id);
+	assert_done(rsm_allocation_complete(f->catalog, medium.id, &f->err), &f->err);
+	assert_done(rsm_deallocate_emptied(f->catalog, medium.id, true, 7, &medium, &f->err),
+		    &f->err);
+	reopen(f);
+
+	assert_done(undelete(f, medium.id, pool.id, NULL, &back), &f->err);
+
+	assert_int_equal(back.state, RSM_MEDIUM_COMPLETE);
+	assert_int_equal(back.label_work, RSM_LABEL_UPDATE);
+	/* and as it was when it was closed: it takes no other index, either */
+	assert_done(rsm_undelete_is_open(f->catalog, medium.id, &since, &f->err), &f->err);
+	assert_int_equal(since, 0);
+
+	assert_done(rsm_deallocate(f->catalog, medium.id, true, NULL, &f->err), &f->err);
+	assert_done(rsm_former_get(f->catalog, medium.id, &former, &f->err), &f->err);
+	assert_true(former.complete);
+}
+
 static void what_was_formatted_or_freed_since_does_not_come_back(void **state)
 {
 	struct fixture *f = *state;
@@ -188,6 +217,42 @@ static void an_unreadable_label_forgets_nothing(void **state)
 	assert_string_equal(back.volume_uuid, medium.old_uuid);
 }
 
+/* Closes the catalogue, has an SQL script change it, and opens it. */
+static void made_older(struct fixture *f, const char *older)
+{
+	char path[128];
+	sqlite3 *db;
+
+	rsm_catalog_close(f->catalog);
+	f->catalog = NULL;
+	snprintf(path, sizeof path, "%s/catalog.db", f->folder);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, older, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	reopen(f);
+}
+
+static void a_label_tells_that_it_was_complete_when_the_catalogue_does_not(void **state)
+{
+	struct fixture *f = *state;
+	struct rsm_pool pool = given_pool(f, "Backup");
+	struct rsm_medium medium, back = { 0 };
+
+	given_free_cartridges(f, 1);
+	medium = given_deallocated(f, pool.id, "monday");
+	made_older(f, "ALTER TABLE former DROP COLUMN complete");
+	identify(f, medium.id,
+		 &(struct rsm_identification){ .identity = RSM_IS_LTFS,
+					       .label_type = "LTFS",
+					       .volume_uuid = medium.old_uuid,
+					       .state = "complete" },
+		 &medium);
+
+	assert_done(undelete(f, medium.id, pool.id, NULL, &back), &f->err);
+
+	assert_int_equal(back.state, RSM_MEDIUM_COMPLETE);
+}
+
 static void a_catalogue_of_an_older_version_learns_it(void **state)
 {
 	static const char older[] = "DROP INDEX side_choice; ALTER TABLE side DROP COLUMN released;"
@@ -198,18 +263,10 @@ static void a_catalogue_of_an_older_version_learns_it(void **state)
 	struct fixture *f = *state;
 	struct rsm_pool pool = given_pool(f, "Backup");
 	struct rsm_medium medium, back = { 0 };
-	char path[128];
-	sqlite3 *db;
 
 	given_free_cartridges(f, 1);
 	medium = given_deallocated(f, pool.id, "monday");
-	rsm_catalog_close(f->catalog);
-	f->catalog = NULL;
-	snprintf(path, sizeof path, "%s/catalog.db", f->folder);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, older, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-	reopen(f);
+	made_older(f, older);
 
 	/* whose it was is not known, what it was is */
 	assert_done(undelete(f, medium.id, pool.id, NULL, &back), &f->err);
@@ -266,10 +323,12 @@ static void a_worn_out_one_comes_back_into_its_own_pool_only(void **state)
 static const struct CMUnitTest tests[] = {
 	EACH(the_volume_comes_back_under_a_new_logical_medium),
 	EACH(acls_come_back_too),
+	EACH(what_was_complete_is_so_again),
 	EACH(what_was_formatted_or_freed_since_does_not_come_back),
 	EACH(a_begun_format_leaves_nothing_to_restore),
 	EACH(a_format_that_was_found_whole_is_no_remains_of_one),
 	EACH(an_unreadable_label_forgets_nothing),
+	EACH(a_label_tells_that_it_was_complete_when_the_catalogue_does_not),
 	EACH(a_catalogue_of_an_older_version_learns_it),
 	EACH(limits_and_names_hold),
 	EACH(a_worn_out_one_comes_back_into_its_own_pool_only),

@@ -1,11 +1,12 @@
 """rsm undelete: what a deallocation left on the medium comes back, until the next allocation."""
+import errno
 import os
 import shutil
 import subprocess
 import time
 
-from harness import (RSM, cartridge_folder, digest, expect, places, random_bytes, read_file, rsm_xattr,
-                     same_tree, source_tree, test, wait_until, write_file)
+from harness import (RSM, cartridge_folder, digest, expect, expect_errno, places, random_bytes, read_file,
+                     rsm_xattr, same_tree, source_tree, test, wait_until, write_file)
 
 
 def given_tree(bench, mount, path, seed=1):
@@ -84,6 +85,29 @@ def deallocated_by_force_or_while_off_line_it_comes_back_as_well(bench):
     expect(rsm_xattr(mount / f"Free/LTO-8/{other}", "state") == "unprepared", "it is not unprepared")
     mount.rsm("undelete", other, "Backup/back")
     same_tree(other_source, mount / "Backup/back")
+
+
+@test()
+def what_was_complete_comes_back_complete(bench):
+    """It takes no changes, as before; nor does it when the catalogue is lost then."""
+    mount = bench.mount(bench.library())
+    source, barcode = given_tree(bench, mount, "Backup/monday")
+    mount.rsm("complete", "Backup/monday")
+    mount.rsm("deallocate", "--force", "Backup/monday")
+    mount.rsm("undelete", barcode, "Backup/back")
+
+    def check(path):
+        expect(rsm_xattr(path, "state") == "complete", f"it is {rsm_xattr(path, 'state')}")
+        expect_errno(errno.EROFS, write_file, f"{path}/new", b"more")
+        same_tree(source, path)
+
+    check(mount / "Backup/back")
+    mount.rsm("sync")
+    mount.unmount()
+    shutil.rmtree(f"{mount.library}/catalog")
+    mount = bench.mount(mount.library)
+    mount.rsm("inventory", "--full")
+    check(mount / "Backup/back")
 
 
 @test()
