@@ -227,6 +227,7 @@ static bool is_there(const char *folder, const char *name, size_t length)
 static bool is_from_here(const char *mountpoint, const char *cwd, char kind, const char *operand,
 			 const char *in_mount)
 {
+	bool dotted = operand[0] == '.' && (!operand[1] || operand[1] == '/' || operand[1] == '.');
 	size_t length = strlen(operand);
 	const char *slash;
 
@@ -235,8 +236,9 @@ static bool is_from_here(const char *mountpoint, const char *cwd, char kind, con
 	slash = memrchr(operand, '/', length);
 	/* From outside: a way into the mount, unless the tree has something of that name. */
 	if (!below(mountpoint, cwd))
-		return in_mount && !is_there(mountpoint, operand, strcspn(operand, "/"));
-	if (operand[0] == '.' && (!operand[1] || operand[1] == '/' || operand[1] == '.'))
+		return in_mount &&
+		       (dotted || !is_there(mountpoint, operand, strcspn(operand, "/")));
+	if (dotted)
 		return true;
 	if (is_there(cwd, operand, length))
 		return true;
@@ -262,24 +264,35 @@ static int give(const char *name, char **ret_name, struct rsm_err *err)
 	return 0;
 }
 
+/* The mount point in the words that a path below it uses: it may have been named from where the
+ * caller stands, or over a symbolic link, while his working directory is known by its real name.
+ */
+static const char *words_of_mount(const char *whole, const char *real, const char *path)
+{
+	return real && path && !below(whole, path) && below(real, path) ? real : whole;
+}
+
 int rsmfs_mounts_operand(const char *mountpoint, const char *cwd, char kind, const char *operand,
 			 char **ret_name, struct rsm_err *err)
 {
-	RSM_FREE char *clean = NULL, *real_mount = NULL, *real_path = NULL;
+	RSM_FREE char *clean = NULL, *whole = NULL, *real_mount = NULL, *real_path = NULL;
 	const char *in_mount;
 
 	if (kind == 'n')
 		return give(operand, ret_name, err);
 	clean = whole_path(cwd, operand);
-	if (!clean && (operand[0] == '/' || cwd))
+	whole = whole_path(cwd, mountpoint);
+	if ((!clean && (operand[0] == '/' || cwd)) || (!whole && (mountpoint[0] == '/' || cwd)))
 		return rsm_err_oom(err);
+	real_mount = realpath(mountpoint, NULL);
+	if (whole)
+		mountpoint = words_of_mount(whole, real_mount, clean);
 	in_mount = clean ? below(mountpoint, clean) : NULL;
 	if (operand[0] != '/' && (!cwd || !is_from_here(mountpoint, cwd, kind, operand, in_mount)))
 		return give(operand, ret_name, err);
 	if (in_mount)
 		return give(in_mount, ret_name, err);
-	/* Perhaps by another way, over a symbolic link. */
-	real_mount = realpath(mountpoint, NULL);
+	/* Perhaps the path is one over a symbolic link. */
 	real_path = realpath(clean, NULL);
 	in_mount = real_mount && real_path ? below(real_mount, real_path) : NULL;
 	if (in_mount)

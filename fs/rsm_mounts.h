@@ -31,9 +31,10 @@ RSM_MUST_CHECK int rsmfs_mounts_choose(const struct rsmfs_mounts *mounts, const 
 				       struct rsm_err *err);
 
 /* What the daemon calls an operand of kind `kind` (verb.h). In the mount: the path below the mount
- * point ("/" for itself). Paths are taken as relative to cwd if that is in the mount and the file
- * is there (kind c: its folder is), or if they lead from cwd into the mount. All else (POOL/NAME,
- * barcodes) is passed on. -EXDEV: an absolute path outside. The string is the caller's.
+ * point ("/" for itself), which may itself be relative to cwd. Paths are taken as relative to cwd
+ * if that is in the mount and the file is there (kind c: its folder is), or if they lead from cwd
+ * into the mount. All else (POOL/NAME, barcodes) is passed on. -EXDEV: an absolute path outside.
+ * The string is the caller's.
  */
 RSM_MUST_CHECK int rsmfs_mounts_operand(const char *mountpoint, const char *cwd, char kind,
 					const char *operand, char **ret_name, struct rsm_err *err);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "tests/base/test.h"
@@ -81,11 +82,12 @@ static int folder_free(void **state)
 	return rsm_file_remove_tree(top, &err);
 }
 
-static void expect_name(const char *cwd, char kind, const char *operand, const char *expected)
+static void expect_name_at(const char *mountpoint, const char *cwd, char kind, const char *operand,
+			   const char *expected)
 {
 	char *name = NULL;
 	struct rsm_err err;
-	int r = rsmfs_mounts_operand(top, cwd, kind, operand, &name, &err);
+	int r = rsmfs_mounts_operand(mountpoint, cwd, kind, operand, &name, &err);
 
 	if (!expected) {
 		assert_int_equal(r, -EXDEV);
@@ -94,6 +96,11 @@ static void expect_name(const char *cwd, char kind, const char *operand, const c
 	assert_done(r, &err);
 	assert_string_equal(name, expected);
 	free(name);
+}
+
+static void expect_name(const char *cwd, char kind, const char *operand, const char *expected)
+{
+	expect_name_at(top, cwd, kind, operand, expected);
 }
 
 static void operands_are_named_from_the_top_of_the_tree(void **state)
@@ -135,16 +142,49 @@ static void where_one_stands_counts_when_the_name_is_there(void **state)
 
 static void a_relative_path_leads_into_the_mount_from_outside(void **state)
 {
-	char way[128];
+	char way[160];
 
 	(void)state;
 	snprintf(way, sizeof way, "%s/Backup/monday", top + strlen("/tmp/"));
 	expect_name("/tmp", 'o', way, "Backup/monday");
 	expect_name("/tmp", 'c', way, "Backup/monday");
 	expect_name("/tmp", 'n', way, way);
+	snprintf(way, sizeof way, "./%s/Backup/monday", top + strlen("/tmp/"));
+	expect_name("/tmp", 'o', way, "Backup/monday");
+	snprintf(way, sizeof way, "../tmp/%s/Backup/monday", top + strlen("/tmp/"));
+	expect_name("/tmp", 'c', way, "Backup/monday");
 	/* what the tree has by that name goes first */
 	expect_name(top, 'o', "Backup", "Backup");
 	expect_name("/", 'o', "Backup/../Backup/x", "Backup/../Backup/x");
+}
+
+/* As -m and RSM_MOUNT may name it. The test stands where rsm would. */
+static void the_mount_point_may_be_relative_or_a_link(void **state)
+{
+	const char *name = top + strlen("/tmp/");
+	char dotted[80], way[128], link[96];
+
+	(void)state;
+	assert_int_equal(chdir("/tmp"), 0);
+	snprintf(dotted, sizeof dotted, "./%s/", name);
+	snprintf(way, sizeof way, "%s/Backup/monday", name);
+	expect_name_at(name, "/tmp", 'o', way, "Backup/monday");
+	expect_name_at(name, "/tmp", 'c', way, "Backup/monday");
+	expect_name_at(dotted, "/tmp", 'o', way, "Backup/monday");
+	expect_name_at(name, "/tmp", 'o', name, "/");
+	expect_name_at(name, "/tmp", 'o', pool, "Backup");
+	expect_name_at(name, "/tmp", 'o', "Backup/monday", "Backup/monday");
+	expect_name_at(name, "/tmp", 'o', "/etc/passwd", NULL);
+	assert_int_equal(chdir(pool), 0);
+	expect_name_at("..", pool, 'o', ".", "Backup");
+	expect_name_at("..", pool, 'c', "tuesday", "Backup/tuesday");
+	assert_int_equal(chdir("/tmp"), 0);
+	snprintf(link, sizeof link, "%s.link", top);
+	assert_int_equal(symlink(top, link), 0);
+	expect_name_at(link, "/tmp", 'o', way, "Backup/monday");
+	expect_name_at(link, pool, 'o', ".", "Backup");
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(chdir("/"), 0);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -154,6 +194,8 @@ static const struct CMUnitTest tests[] = {
 					folder_free),
 	cmocka_unit_test_setup_teardown(a_relative_path_leads_into_the_mount_from_outside,
 					folder_new, folder_free),
+	cmocka_unit_test_setup_teardown(the_mount_point_may_be_relative_or_a_link, folder_new,
+					folder_free),
 	cmocka_unit_test_setup_teardown(where_one_stands_counts_when_the_name_is_there, folder_new,
 					folder_free),
 };

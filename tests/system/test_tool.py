@@ -64,6 +64,35 @@ def rsm_tool(bench):
 
 
 @test()
+def a_relative_mount_point_works_with_paths_below_it(bench):
+    """rsm -m mnt VERB mnt/P/c: for whatever takes a path, also to what it makes."""
+    mount = bench.mount(bench.library())
+    here = os.path.dirname(mount.point)
+    point = os.path.basename(mount.point)
+
+    def rsm(*args, at=point, where=here, **how):
+        return bench.run(RSM, "-m", at, *args, cwd=where, **how).stdout
+
+    rsm("createpool", f"{point}/P")
+    rsm("allocate", f"{point}/P/c")
+    write_file(mount / "P/c/f", b"1")
+    for verb in (["sync"], ["mount"], ["view", "media"], ["log"], ["check"], ["verify"], ["dismount"], ["find", "f"]):
+        rsm(*verb, f"{point}/P" if verb[0] == "find" else f"{point}/P/c")
+    expect("P/c" in rsm("view", f"{point}/P"), "rsm view shows nothing of the pool")
+    rsm("createpool", f"./{point}/Q")
+    rsm("move", f"{point}/P/c", f"{point}/Q", at=f"./{point}/")
+    rsm("rename", "c", "d", at="..", where=mount / "Q")
+    barcode = rsm_xattr(mount / "Q/d", "barcode")
+    rsm("deallocate", f"{point}/Q/d", "--force")
+    rsm("undelete", barcode, f"{point}/P/e")
+    expect(read_file(mount / "P/e/f") == b"1", "it is not back")
+    os.symlink(mount.point, bench.path("link"))
+    expect("P/e" in rsm("view", "media", f"{point}/P", at="link"), "over a symbolic link")
+    result = bench.run(RSM, "view", "media", f"{point}/P", cwd=here, env={**os.environ, "RSM_MOUNT": point})
+    expect("P/e" in result.stdout, "RSM_MOUNT is relative as well", result.stdout)
+
+
+@test()
 def every_view_has_json(bench):
     library = bench.library()
     mount = bench.mount(library)
