@@ -554,11 +554,13 @@ void rsm_cartridge_unwanted_locked(struct rsm_cartridge *cartridge)
 {
 	int64_t now = rsm_manager_now(cartridge->manager);
 
-	if (cartridge->state != RSM_CARTRIDGE_AWAY || rsm_mount_queue_due_ns(cartridge, now) <= now)
+	if (cartridge->state != RSM_CARTRIDGE_AWAY)
+		return;
+	rsm_item_unwanted_locked(cartridge);
+	if (rsm_mount_queue_due_ns(cartridge, now) <= now)
 		return;
 	cartridge->since_ns = 0;
 	cartridge->bias_ns = 0;
-	rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
 }
 
 void rsm_cartridge_tidy(struct rsm_manager *manager)
@@ -628,7 +630,7 @@ void rsm_cartridge_fail_requests(struct rsm_cartridge *cartridge, int r, const s
 	rsm_mutex_lock(&cartridge->manager->lock);
 	steal_list(&cartridge->reads, &reads);
 	steal_list(&cartridge->mounts, &mounts);
-	cartridge->read_soon_ns = 0;
+	cartridge->read_soon_ns = cartridge->asked_ns = 0;
 	cartridge->since_ns = 0;
 	cartridge->bias_ns = 0;
 	if (cartridge->state == RSM_CARTRIDGE_AWAY)

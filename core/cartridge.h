@@ -57,6 +57,8 @@ struct rsm_cartridge {
 	int64_t read_soon_ns;	   /* [lock] 0, or since when a file is open whose data are on it */
 	uint64_t expired_node;	   /* [lock] whose read was waited for in vain last */
 	int64_t expired_ns;	   /* [lock] and when */
+	int64_t asked_ns;	   /* [lock] 0, or since when who did not wait asked for a mount */
+	uid_t asked_by;		   /* [lock] who that was */
 	int64_t migrate_at_ns;	   /* [lock] 0: nothing staged that we know of */
 	int64_t migrate_latest_ns; /* [lock] the quiet time is not waited for beyond this */
 	int64_t label_at_ns;	   /* [lock] 0: no label work */
@@ -91,6 +93,8 @@ struct rsm_cartridge {
 	uint64_t leave_before;	  /* [lock] it leaves when what was closed before is on it; 0: no */
 	bool leave_done;	  /* [lock] that is so */
 	int64_t work_item;	  /* [lock] of its waiting and fetching, or 0 */
+	const char *work_reason;  /* [lock] what that says it waits for */
+	uid_t work_user;	  /* [lock] and who */
 	unsigned departures;	  /* [lock] how often it went home */
 	unsigned kept_home;	  /* [lock] by so many who are about to eject it */
 	int64_t retry_at_ns;	  /* [lock] after a failure nothing but requests fetch it before */

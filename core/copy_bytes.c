@@ -103,8 +103,9 @@ static int bring(struct rsm_mirror *mirror, uint64_t id, struct rsm_err *err)
 
 	if (r != 0 || residency == RSM_RESIDENT_STAGED || !first.partition)
 		return r < 0 ? r : 0;
-	return rsm_manager_mount_wait(mirror->manager, &mirror->first, 1, RSM_MOUNT_IF_ONLINE, 0,
-				      LOW_PRIORITY, 0, 0, mirror->cancel, err);
+	return rsm_manager_mount_wait(mirror->manager, &mirror->first, 1,
+				      RSM_MOUNT_IF_ONLINE | RSM_MOUNT_TO_COPY, 0, LOW_PRIORITY, 0,
+				      0, mirror->cancel, err);
 }
 
 static int copy_bytes(struct rsm_mirror *mirror, struct rsm_open_file *from,

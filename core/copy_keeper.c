@@ -292,8 +292,9 @@ static int open_contents(struct rsm_copy_keeper *keeper, int64_t medium,
 	int r = get_contents(keeper, medium, ret_content, err);
 
 	if (r == RSM_MANAGER_MUST_MOUNT) {
-		r = rsm_manager_mount_wait(keeper->manager, &medium, 1, RSM_MOUNT_IF_ONLINE, 0, -10,
-					   0, 0, &keeper->cancel, err);
+		r = rsm_manager_mount_wait(keeper->manager, &medium, 1,
+					   RSM_MOUNT_IF_ONLINE | RSM_MOUNT_TO_COPY, 0, -10, 0, 0,
+					   &keeper->cancel, err);
 		if (r == 0)
 			r = get_contents(keeper, medium, ret_content, err);
 	}

@@ -268,7 +268,7 @@ void rsm_drive_bring_in(struct rsm_drive_worker *worker, struct rsm_cartridge *c
 	if (r == 0)
 		(void)rsm_identify_ended_locked(cartridge, r);
 	cartridge->renew = false;
-	cartridge->read_soon_ns = 0;
+	cartridge->read_soon_ns = cartridge->asked_ns = 0;
 	cartridge->outcome_number++;
 	if (r == 0) {
 		rsm_mutex_unlock(&manager->lock);

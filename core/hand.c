@@ -67,7 +67,7 @@ static bool is_wanted_locked(const struct rsm_cartridge *cartridge)
 	    cartridge->kept_home || cartridge->disabled || cartridge->manager->stopping)
 		return false;
 	if (!rsm_list_is_empty(&cartridge->reads) || !rsm_list_is_empty(&cartridge->mounts) ||
-	    cartridge->syncs || cartridge->read_soon_ns)
+	    cartridge->syncs || cartridge->read_soon_ns || cartridge->asked_ns)
 		return true;
 	if (cartridge->retry_at_ns > now || cartridge->read_only)
 		return false;

@@ -109,6 +109,13 @@ enum {
 	RSM_MOUNT_IF_ONLINE = 1 << 1,	 /* off-line: -ENOMEDIUM at once (else by -o offline) */
 	RSM_MOUNT_IF_AVAILABLE = 1 << 2, /* no drive free now: -EAGAIN, but it stays queued */
 	RSM_MOUNT_HOLD = 1 << 3,	 /* stays in the drive until _dismount (rsm mount) */
+	/* what else it is for, for people: one of these */
+	RSM_MOUNT_TO_LOOK = 1 << 4, /* at its files: they are not in the catalogue */
+	RSM_MOUNT_TO_READ = 1 << 5,
+	RSM_MOUNT_TO_CHECK = 1 << 6, /* or to repair it, or for an older index of it */
+	RSM_MOUNT_TO_VERIFY = 1 << 7,
+	RSM_MOUNT_TO_COPY = 1 << 8, /* it is a copy, or has one */
+	RSM_MOUNT_TO_UNDELETE = 1 << 9,
 };
 struct rsm_mount_request {
 	struct rsm_list link; /* the queue's */

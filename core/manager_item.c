@@ -12,54 +12,119 @@
 /* What nobody waits for comes again after so long when it was cancelled. */
 #define PUT_OFF_NS (600 * RSM_SECOND_NS)
 
+/* ---- why ---- */
+
 static bool is_waited_for(const struct rsm_cartridge *cartridge)
 {
 	return !rsm_list_is_empty(&cartridge->mounts) || !rsm_list_is_empty(&cartridge->reads) ||
-	       cartridge->syncs || cartridge->read_soon_ns;
+	       cartridge->syncs || cartridge->read_soon_ns || cartridge->asked_ns;
+}
+
+static bool has_come(int64_t at_ns, int64_t now_ns)
+{
+	return at_ns && at_ns <= now_ns;
+}
+
+static bool is_to_be_written(const struct rsm_cartridge *cartridge, int64_t now)
+{
+	return has_come(cartridge->migrate_at_ns, now) && !cartridge->full && !cartridge->read_only;
+}
+
+static bool wants_index(const struct rsm_cartridge *cartridge, int64_t now)
+{
+	return has_come(cartridge->index_at_ns, now) && !cartridge->read_only;
 }
 
 static enum rsm_work_kind kind_of(const struct rsm_cartridge *cartridge, int64_t now)
 {
-	if (is_waited_for(cartridge) ||
-	    (cartridge->migrate_at_ns && cartridge->migrate_at_ns <= now))
+	if (is_waited_for(cartridge) || is_to_be_written(cartridge, now) ||
+	    wants_index(cartridge, now))
 		return RSM_WORK_MOUNT;
-	if (cartridge->label_at_ns && cartridge->label_at_ns <= now)
+	if (has_come(cartridge->label_at_ns, now))
 		return RSM_WORK_WRITE_LABEL;
 	return cartridge->identify ? RSM_WORK_IDENTIFY : RSM_WORK_MOUNT;
 }
 
+static const char *reason_of_mount(const struct rsm_mount_request *request)
+{
+	static const struct {
+		unsigned flag;
+		const char *text;
+	} purposes[] = {
+		{ RSM_MOUNT_TO_LOOK, "its files are to be looked at" },
+		{ RSM_MOUNT_TO_READ, "to be read" },
+		{ RSM_MOUNT_TO_CHECK, "to be checked" },
+		{ RSM_MOUNT_TO_VERIFY, "to be verified" },
+		{ RSM_MOUNT_TO_COPY, "to be copied" },
+		{ RSM_MOUNT_TO_UNDELETE, "to be undeleted" },
+	};
+
+	for (size_t i = 0; i < sizeof purposes / sizeof purposes[0]; i++)
+		if (request->flags & purposes[i].flag)
+			return purposes[i].text;
+	return request->set ? "a mount was asked for, together with others"
+			    : "a mount was asked for";
+}
+
+/* One answer, of who comes first: those who wait, then what is due by itself. */
+static const char *reason_of(const struct rsm_cartridge *cartridge, int64_t now)
+{
+	if (!cartridge->library)
+		return "waits until somebody brings it";
+	if (!rsm_list_is_empty(&cartridge->mounts))
+		return reason_of_mount(
+			RSM_CONTAINER_OF(cartridge->mounts.next, struct rsm_mount_request, link));
+	if (!rsm_list_is_empty(&cartridge->reads))
+		return "to be read";
+	if (cartridge->syncs)
+		return "a sync waits for it";
+	if (cartridge->read_soon_ns)
+		return "a file of it is open";
+	if (cartridge->asked_ns)
+		return "a mount was asked for, by somebody who did not wait";
+	if (is_to_be_written(cartridge, now))
+		return "to be written";
+	if (wants_index(cartridge, now))
+		return "its index is to be written";
+	if (has_come(cartridge->label_at_ns, now))
+		return "its label is to be written";
+	if (cartridge->identify)
+		return cartridge->counted ? "an inventory looks at it"
+					  : "nobody has looked at it yet";
+	return "";
+}
+
 static void describe(const struct rsm_cartridge *cartridge, struct rsm_work_item *item)
 {
+	item->priority = cartridge->priority;
 	if (!rsm_list_is_empty(&cartridge->mounts)) {
 		const struct rsm_mount_request *request =
 			RSM_CONTAINER_OF(cartridge->mounts.next, struct rsm_mount_request, link);
 
 		item->user = request->user;
-		item->priority = cartridge->priority + request->priority;
+		item->priority += request->priority;
 		item->drive = request->drive;
-		snprintf(item->text, sizeof item->text, "%s",
-			 request->set ? "together with others" : "");
 	} else if (!rsm_list_is_empty(&cartridge->reads)) {
 		const struct rsm_medium_read *read =
 			RSM_CONTAINER_OF(cartridge->reads.next, struct rsm_medium_read, link);
 
 		item->user = read->user;
-		item->priority = cartridge->priority + read->priority;
-		snprintf(item->text, sizeof item->text, "to be read");
-	} else {
-		item->priority = cartridge->priority;
-		snprintf(item->text, sizeof item->text, "%s",
-			 cartridge->read_soon_ns	? "a file of it is open"
-			 : item->kind == RSM_WORK_MOUNT ? "to be written"
-							: "");
+		item->priority += read->priority;
+	} else if (cartridge->asked_ns && !cartridge->syncs && !cartridge->read_soon_ns) {
+		item->user = cartridge->asked_by;
 	}
+	snprintf(item->text, sizeof item->text, "%s",
+		 reason_of(cartridge, rsm_manager_now(cartridge->manager)));
 }
+
+/* ---- the row ---- */
 
 static void add_locked(struct rsm_cartridge *cartridge, enum rsm_work_state state)
 {
 	struct rsm_manager *manager = cartridge->manager;
+	int64_t now = rsm_manager_now(manager);
 	struct rsm_work_item item = {
-		.kind = kind_of(cartridge, rsm_manager_now(manager)),
+		.kind = kind_of(cartridge, now),
 		.state = state,
 		.medium = cartridge->id,
 		.library = cartridge->library,
@@ -69,12 +134,13 @@ static void add_locked(struct rsm_cartridge *cartridge, enum rsm_work_state stat
 	describe(cartridge, &item);
 	if (cartridge->worker)
 		item.drive = cartridge->worker->element;
-	if (!cartridge->library)
-		snprintf(item.text, sizeof item.text, "waits until somebody brings it");
-	if (rsm_work_item_add(manager->catalog, &item, &err) < 0)
+	if (rsm_work_item_add(manager->catalog, &item, &err) < 0) {
 		rsm_log_debug(RSM_ROOM_QUEUE, "%s: no work item: %s", cartridge->barcode, err.msg);
-	else
-		cartridge->work_item = item.id;
+		return;
+	}
+	cartridge->work_item = item.id;
+	cartridge->work_reason = reason_of(cartridge, now);
+	cartridge->work_user = item.user;
 }
 
 static void set_locked(struct rsm_cartridge *cartridge, enum rsm_work_state state, const char *text)
@@ -86,20 +152,50 @@ static void set_locked(struct rsm_cartridge *cartridge, enum rsm_work_state stat
 		rsm_log_debug(RSM_ROOM_QUEUE, "%s: %s", cartridge->barcode, err.msg);
 }
 
+/* Who waits may be another one by now, for another reason. */
+static void describe_again_locked(struct rsm_cartridge *cartridge)
+{
+	const char *reason = reason_of(cartridge, rsm_manager_now(cartridge->manager));
+	struct rsm_work_item item = { .id = cartridge->work_item };
+	struct rsm_err err;
+
+	describe(cartridge, &item);
+	if (reason == cartridge->work_reason && item.user == cartridge->work_user)
+		return;
+	if (rsm_work_item_describe(cartridge->manager->catalog, &item, &err) < 0)
+		rsm_log_debug(RSM_ROOM_QUEUE, "%s: %s", cartridge->barcode, err.msg);
+	cartridge->work_reason = reason;
+	cartridge->work_user = item.user;
+}
+
 void rsm_item_waits_locked(struct rsm_cartridge *cartridge)
 {
-	if (cartridge->work_item || cartridge->state != RSM_CARTRIDGE_AWAY ||
-	    !is_waited_for(cartridge))
+	if (cartridge->state != RSM_CARTRIDGE_AWAY || !is_waited_for(cartridge))
 		return;
-	add_locked(cartridge, cartridge->library ? RSM_WORK_QUEUED : RSM_WORK_WAITING);
+	if (cartridge->work_item)
+		describe_again_locked(cartridge);
+	else
+		add_locked(cartridge, cartridge->library ? RSM_WORK_QUEUED : RSM_WORK_WAITING);
+}
+
+void rsm_item_unwanted_locked(struct rsm_cartridge *cartridge)
+{
+	if (!cartridge->work_item)
+		return;
+	if (is_waited_for(cartridge))
+		describe_again_locked(cartridge);
+	else
+		rsm_item_ends_locked(cartridge, RSM_WORK_CANCELLED, "nobody waits any more");
 }
 
 void rsm_item_begins_locked(struct rsm_cartridge *cartridge)
 {
-	if (cartridge->work_item)
-		set_locked(cartridge, RSM_WORK_IN_PROCESS, "");
-	else
+	if (!cartridge->work_item) {
 		add_locked(cartridge, RSM_WORK_IN_PROCESS);
+		return;
+	}
+	cartridge->work_reason = reason_of(cartridge, rsm_manager_now(cartridge->manager));
+	set_locked(cartridge, RSM_WORK_IN_PROCESS, cartridge->work_reason);
 }
 
 void rsm_item_goes_back_locked(struct rsm_cartridge *cartridge, const char *why)

@@ -19,7 +19,7 @@ static int open_content(struct rsm_manager *manager, int64_t medium,
 
 	if (r != RSM_MANAGER_MUST_MOUNT)
 		return r;
-	r = rsm_manager_mount_wait(manager, &medium, 1, 0, 0, 0, 0, 0, cancel, err);
+	r = rsm_manager_mount_wait(manager, &medium, 1, RSM_MOUNT_TO_LOOK, 0, 0, 0, 0, cancel, err);
 	return r < 0 ? r : rsm_manager_content(manager, medium, ret_content, err);
 }
 

@@ -202,7 +202,8 @@ static int queue_locked(struct rsm_manager *manager, struct rsm_mount_request *r
 		return 1;
 	}
 	/* it stays wanted, so that a second try finds it */
-	cartridge->read_soon_ns = rsm_manager_now(manager);
+	cartridge->asked_ns = rsm_manager_now(manager);
+	cartridge->asked_by = request->user;
 	rsm_cartridge_wanted_locked(cartridge);
 	return rsm_err_set(err, EAGAIN, "%s: no drive is free", cartridge->barcode);
 }

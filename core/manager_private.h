@@ -164,8 +164,10 @@ void rsm_manager_stop_time(struct rsm_manager *manager);
 
 /* ---- manager_item.c: work items, with the lock ---- */
 
-/* Somebody waits for it from now on. */
+/* Somebody waits for it from now on, perhaps for another reason than who does already. */
 void rsm_item_waits_locked(struct rsm_cartridge *cartridge);
+/* Somebody does not any more: what the item says of it is true of who still does; or it ends. */
+void rsm_item_unwanted_locked(struct rsm_cartridge *cartridge);
 void rsm_item_begins_locked(struct rsm_cartridge *cartridge);
 /* Another drive is to try it. */
 void rsm_item_goes_back_locked(struct rsm_cartridge *cartridge, const char *why);

@@ -201,7 +201,8 @@ static int look_at_medium(struct rsm_manager *manager, const struct rsm_medium *
 					  : 0;
 	r = rsm_manager_drop_leftover(manager, former->volume_uuid, err);
 	if (r == 0)
-		r = rsm_manager_mount_wait(manager, &medium->id, 1, 0, 0, 0, 0, user, cancel, err);
+		r = rsm_manager_mount_wait(manager, &medium->id, 1, RSM_MOUNT_TO_UNDELETE, 0, 0, 0,
+					   user, cancel, err);
 	return r;
 }
 

@@ -28,6 +28,12 @@ static bool is_requested(const struct rsm_cartridge *cartridge)
 	       cartridge->syncs;
 }
 
+/* Nobody waits for it just now, but somebody has a file open, or comes again. */
+static bool is_wanted_soon(const struct rsm_cartridge *cartridge)
+{
+	return cartridge->read_soon_ns || cartridge->asked_ns;
+}
+
 int64_t rsm_mount_queue_due_ns(const struct rsm_cartridge *cartridge, int64_t now_ns)
 {
 	int64_t due = RSM_NEVER_NS;
@@ -38,6 +44,8 @@ int64_t rsm_mount_queue_due_ns(const struct rsm_cartridge *cartridge, int64_t no
 		return RSM_NEVER_NS;
 	if (cartridge->read_soon_ns)
 		due = earlier(due, cartridge->read_soon_ns);
+	if (cartridge->asked_ns)
+		due = earlier(due, cartridge->asked_ns);
 	if (cartridge->migrate_at_ns && !cartridge->full && !cartridge->read_only)
 		due = earlier(due, cartridge->migrate_at_ns);
 	if (cartridge->index_at_ns && !cartridge->read_only)
@@ -60,7 +68,7 @@ static bool is_wanted_alone(const struct rsm_cartridge *cartridge, int64_t now_n
 	RSM_LIST_FOR_EACH (item, &cartridge->mounts)
 		if (!request_of(item)->set || request_of(item)->set->granted)
 			return true;
-	return cartridge->read_soon_ns || cartridge->identify;
+	return is_wanted_soon(cartridge) || cartridge->identify;
 }
 
 /* ---- weight ---- */
@@ -72,7 +80,7 @@ static bool has_come(int64_t at_ns, int64_t now_ns)
 
 static int base_of(const struct rsm_cartridge *cartridge, int64_t now_ns)
 {
-	if (is_requested(cartridge) || cartridge->read_soon_ns)
+	if (is_requested(cartridge) || is_wanted_soon(cartridge))
 		return BASE_REQUEST;
 	if (has_come(cartridge->migrate_at_ns, now_ns) || has_come(cartridge->index_at_ns, now_ns))
 		return BASE_MIGRATE;
@@ -148,7 +156,7 @@ static bool is_heavier(const struct rsm_cartridge *a, const struct rsm_cartridge
 bool rsm_mount_queue_is_urgent(const struct rsm_mount_queue *queue,
 			       const struct rsm_cartridge *cartridge)
 {
-	return is_requested(cartridge) || cartridge->read_soon_ns || queue->tight ||
+	return is_requested(cartridge) || is_wanted_soon(cartridge) || queue->tight ||
 	       since_when(cartridge->since_ns, queue->now_ns) > PUT_OFF_MOST_NS;
 }
 

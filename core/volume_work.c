@@ -195,7 +195,8 @@ int rsm_volume_work_watch(struct rsm_manager *manager, int64_t medium, uid_t use
 	rsm_mutex_lock(&manager->lock);
 	rsm_list_append(&cartridge->works, &work.link);
 	rsm_mutex_unlock(&manager->lock);
-	r = rsm_manager_mount_wait(manager, &medium, 1, 0, 0, 0, 0, user, cancel, err);
+	r = rsm_manager_mount_wait(manager, &medium, 1, RSM_MOUNT_TO_CHECK, 0, 0, 0, user, cancel,
+				   err);
 	if (r == 0) {
 		rsm_mutex_lock(&manager->lock);
 		rsm_manager_wake_locked(manager);

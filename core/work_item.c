@@ -99,6 +99,18 @@ int rsm_work_item_set(struct rsm_catalog *catalog, int64_t id, enum rsm_work_sta
 			       "idust", id, (int)state, drive, text, &ended);
 }
 
+int rsm_work_item_describe(struct rsm_catalog *catalog, const struct rsm_work_item *item,
+			   struct rsm_err *err)
+{
+	RSM_LOCK_SCOPE(&catalog->lock);
+
+	return rsm_catalog_run(catalog, err,
+			       "UPDATE work_item SET user = ?2, priority = ?3, drive = ?4, text = "
+			       "?5 WHERE id = ?1 AND ended = 0",
+			       "iudus", item->id, item->user, (int)item->priority, item->drive,
+			       item->text);
+}
+
 int rsm_work_item_cancel_all(struct rsm_catalog *catalog, struct rsm_err *err)
 {
 	RSM_LOCK_SCOPE(&catalog->lock);

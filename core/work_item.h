@@ -59,6 +59,9 @@ RSM_MUST_CHECK int rsm_work_item_add(struct rsm_catalog *catalog, struct rsm_wor
 RSM_MUST_CHECK int rsm_work_item_set(struct rsm_catalog *catalog, int64_t id,
 				     enum rsm_work_state state, uint32_t drive, const char *text,
 				     struct rsm_err *err);
+/* User, priority, drive and text become the item's, unless it has ended. */
+RSM_MUST_CHECK int rsm_work_item_describe(struct rsm_catalog *catalog,
+					  const struct rsm_work_item *item, struct rsm_err *err);
 /* At start: unfinished ones are cancelled. */
 RSM_MUST_CHECK int rsm_work_item_cancel_all(struct rsm_catalog *catalog, struct rsm_err *err);
 /* Those that ended before `before`, failed ones before `failed_before`, go; *ret_count: how many.

@@ -54,7 +54,7 @@ int rsmfs_contents_init(struct rsmfs_contents *contents, struct rsmfs *fs, struc
 		if (r < 0)
 			return r;
 		if (!use.mounted) {
-			rsmfs_park_for_mount(fs, call, medium, 0);
+			rsmfs_park_for_mount(fs, call, medium, RSM_MOUNT_TO_LOOK);
 			return RSMFS_CONTENTS_PARKED;
 		}
 	}
@@ -68,7 +68,7 @@ int rsmfs_contents_init(struct rsmfs_contents *contents, struct rsmfs *fs, struc
 		return rsm_err_set(err, EIO,
 				   "the cartridge was mounted, and what is in it is not "
 				   "known yet");
-	rsmfs_park_for_mount(fs, call, medium, 0);
+	rsmfs_park_for_mount(fs, call, medium, RSM_MOUNT_TO_LOOK);
 	return RSMFS_CONTENTS_PARKED;
 }
 

@@ -203,8 +203,8 @@ static int mount(struct rsmfs_verify *verify, struct rsm_err *err)
 	struct rsmfs_request *request = verify->request;
 
 	rsmfs_request_progress(request, 0, 0, "mounting");
-	return rsm_manager_mount_wait(request->manager, &verify->medium.id, 1, 0, 0, 0, 0,
-				      request->caller->uid, &request->cancel, err);
+	return rsm_manager_mount_wait(request->manager, &verify->medium.id, 1, RSM_MOUNT_TO_VERIFY,
+				      0, 0, 0, request->caller->uid, &request->cancel, err);
 }
 
 /* What is not on the medium yet is brought there. If that cannot be, what is there is verified. */

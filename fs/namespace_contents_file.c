@@ -63,6 +63,7 @@ static void queue_mount(struct rsmfs *fs, struct rsmfs_call *call, int64_t cartr
 	if (!request)
 		return;
 	request->medium = cartridge;
+	request->flags = RSM_MOUNT_TO_READ;
 	request->user = fuse_req_ctx(call->req)->uid;
 	request->priority = rsmfs_priority_of(fuse_req_ctx(call->req)->pid);
 	request->done = queued_mount_done;

@@ -4,8 +4,8 @@ import os
 import subprocess
 import time
 
-from harness import (SEED, big_file, expect, expect_errno, places, read_file, rsm_xattr, same_tree, source_tree,
-                     test, wait_until, write_file)
+from harness import (RSM, SEED, big_file, expect, expect_errno, places, read_file, rsm_xattr, same_tree,
+                     source_tree, test, wait_until, write_file)
 
 
 def slow(library, **times):
@@ -176,3 +176,54 @@ def the_queue_is_shown_cancelled_and_reordered(bench):
     mount.rsm("queue", "purge")
     expect(not [row for row in json.loads(mount.rsm("queue", "--all", "--json").stdout)["queue"] if row["ended"]],
            "ended items are there still")
+
+
+@test(timeout=120)
+def the_queue_tells_what_a_cartridge_is_wanted_for(bench):
+    """And of several reasons one that is true, also when the first of them has gone."""
+    library = bench.library(cartridges=6, drives=1)
+    mount = bench.mount(library, options="label_delay=0,index_interval=0")
+    os.makedirs(mount / "P")
+    names = ("held", "asked", "sync", "verify", "check", "mount")
+    for name in names:
+        os.mkdir(mount / f"P/{name}")
+        write_file(mount / f"P/{name}/data", name.encode() * 1000)
+    mount.rsm("sync", timeout=60)
+    barcode = {rsm_xattr(mount / f"P/{name}", "barcode"): name for name in names}
+    mount.rsm("mount", "P/held")
+
+    def queue(*args):
+        return json.loads(mount.rsm("queue", "--json", *args).stdout)["queue"]
+
+    def awaited(name, text):
+        def texts():
+            return [row["text"] for row in queue() if barcode.get(row["medium"]) == name]
+        wait_until(f"{name}: '{text}', not {texts()}", lambda: texts() == [text], 10)
+
+    result = mount.rsm("mount", "--nowait", "P/asked", check=False)
+    expect(result.returncode == 1 and "no drive is free" in result.stderr, result.stderr)
+    asked = "a mount was asked for, by somebody who did not wait"
+    awaited("asked", asked)
+    handle = os.open(mount / "P/asked/data", os.O_RDONLY)
+    awaited("asked", "a file of it is open")
+    reader = subprocess.Popen(["cat", mount / "P/asked/data"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    awaited("asked", "to be read")
+    reader.terminate()
+    reader.wait()
+    awaited("asked", "a file of it is open")
+    os.close(handle)
+    awaited("asked", asked)
+    waiting = []
+    for name, text in (("sync", "a sync waits for it"), ("verify", "to be verified"), ("check", "to be checked"),
+                       ("mount", "a mount was asked for")):
+        if name == "sync":
+            write_file(mount / "P/sync/more", b"more")
+        waiting.append(subprocess.Popen([RSM, "-m", mount.point, name, f"P/{name}"], stdout=subprocess.DEVNULL))
+        awaited(name, text)
+    mount.rsm("dismount", "P/held")
+    expect(waiting.pop().wait(60) == 0, "the mount failed")
+    mount.rsm("dismount", "P/mount")
+    expect([p.wait(60) for p in waiting] == [0] * 3, "one of them failed")
+    wait_until("all has passed", lambda: queue() == [])
+    expect(not [row for row in queue("--all") if row["state"] == "passed" and row["text"]],
+           "what has passed tells of something", queue("--all"))
