@@ -7,25 +7,12 @@
 #include "core/copy.h"
 #include "tests/core/manager_fixture.h"
 
-static inline struct rsm_catalog *catalog_of(struct world *world)
-{
-	return rsm_manager_catalog(world->manager);
-}
-
 static inline int64_t given_doubled_pool(struct world *world, const char *name)
 {
 	int64_t pool = given_pool(world, name);
 
 	assert_done(rsm_pool_set_copies(catalog_of(world), pool, 2, &world->err), &world->err);
 	return pool;
-}
-
-static inline struct rsm_medium medium_of(struct world *world, int64_t id)
-{
-	struct rsm_medium medium = { 0 };
-
-	assert_done(rsm_medium_get(catalog_of(world), id, &medium, &world->err), &world->err);
-	return medium;
 }
 
 static inline const char *state_of(struct world *world, int64_t id, struct rsm_copy *ret_pair)

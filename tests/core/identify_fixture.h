@@ -8,19 +8,6 @@
 #include "core/manager_private.h"
 #include "tests/core/manager_fixture.h"
 
-static inline struct rsm_catalog *catalog_of(struct world *world)
-{
-	return rsm_manager_catalog(world->manager);
-}
-
-static inline struct rsm_medium medium_of(struct world *world, int64_t id)
-{
-	struct rsm_medium medium;
-
-	assert_done(rsm_medium_get(catalog_of(world), id, &medium, &world->err), &world->err);
-	return medium;
-}
-
 static inline struct rsm_medium medium_at(struct world *world, uint32_t slot)
 {
 	struct rsm_medium medium;

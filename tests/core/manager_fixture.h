@@ -127,6 +127,72 @@ static inline int world_free(void **state)
 	return 0;
 }
 
+/* What is not on a medium, of a world that is stopped: its "catalog" or "staging". */
+static inline void lose_state(struct world *world, const char *part)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", world->folder, part);
+	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
+}
+
+/* Only what is on the media counts from here on. */
+static inline void lose_all(struct world *world)
+{
+	world_stop(world);
+	lose_state(world, "catalog");
+	lose_state(world, "staging");
+	world_start(world);
+}
+
+static inline struct rsm_catalog *catalog_of(struct world *world)
+{
+	return rsm_manager_catalog(world->manager);
+}
+
+/* ---- media ---- */
+
+static inline struct rsm_medium medium_of(struct world *world, int64_t id)
+{
+	struct rsm_medium medium = { 0 };
+
+	assert_done(rsm_medium_get(catalog_of(world), id, &medium, &world->err), &world->err);
+	return medium;
+}
+
+static inline struct rsm_medium barcode_of(struct world *world, const char *barcode)
+{
+	struct rsm_medium medium = { 0 };
+
+	assert_done(rsm_medium_find_barcode(catalog_of(world), barcode, &medium, &world->err),
+		    &world->err);
+	return medium;
+}
+
+static inline struct rsm_medium_use use_of(struct world *world, int64_t medium)
+{
+	struct rsm_medium_use use;
+
+	assert_done(rsm_manager_medium_use(world->manager, medium, &use, &world->err), &world->err);
+	return use;
+}
+
+static inline void dismount(struct world *world, int64_t medium)
+{
+	assert_done(rsm_manager_dismount_wait(world->manager, medium, false, NULL, &world->err),
+		    &world->err);
+}
+
+static inline void await_location(struct world *world, int64_t id, enum rsm_location_kind location)
+{
+	for (int i = 0; i < 500; i++) {
+		if (medium_of(world, id).location == location)
+			return;
+		usleep(10000);
+	}
+	fail_msg("it is at %d, not %d", (int)medium_of(world, id).location, (int)location);
+}
+
 /* An application pool at the top. */
 static inline int64_t given_pool(struct world *world, const char *name)
 {

@@ -16,14 +16,7 @@ static void bring_back(struct world *world, const struct rsm_medium *medium)
 
 static void lose_catalogue(struct world *world)
 {
-	char path[128];
-
-	world_stop(world);
-	snprintf(path, sizeof path, "%s/catalog", world->folder);
-	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
-	snprintf(path, sizeof path, "%s/staging", world->folder);
-	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
-	world_start(world);
+	lose_all(world);
 	assert_done(
 		rsm_manager_inventory_wait(world->manager, 0, true, NULL, NULL, NULL, &world->err),
 		&world->err);

@@ -42,7 +42,6 @@ static void contents_survive_a_restart_and_the_loss_of_catalogue_and_staging(voi
 	int64_t medium = given_cartridge(world, given_pool(world, "Backup"), "monday");
 	struct rsm_pool pool;
 	struct rsm_medium found;
-	char path[128];
 
 	write_file(world, medium, "file", 700000, 3);
 	assert_done(rsm_manager_sync_wait(world->manager, 0, NULL, NULL, NULL, &world->err),
@@ -50,12 +49,7 @@ static void contents_survive_a_restart_and_the_loss_of_catalogue_and_staging(voi
 	world_stop(world);
 	world_start(world);
 	expect_file(world, medium, "file", 700000, 3);
-	world_stop(world);
-	snprintf(path, sizeof path, "%s/catalog", world->folder);
-	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
-	snprintf(path, sizeof path, "%s/staging", world->folder);
-	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
-	world_start(world);
+	lose_all(world);
 
 	assert_done(rsm_pool_find_path(rsm_manager_catalog(world->manager), "Backup", &pool,
 				       &world->err),

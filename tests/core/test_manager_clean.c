@@ -22,16 +22,6 @@ static void restart_with(struct world *world, const char *conf, bool autoclean)
 	world_start(world);
 }
 
-static struct rsm_medium barcode_of(struct world *world, const char *barcode)
-{
-	struct rsm_medium medium;
-
-	assert_done(rsm_medium_find_barcode(rsm_manager_catalog(world->manager), barcode, &medium,
-					    &world->err),
-		    &world->err);
-	return medium;
-}
-
 static struct rsm_drive_status drive_of(struct world *world, uint32_t element)
 {
 	struct rsm_drive_status *drives, found = { 0 };
@@ -55,12 +45,6 @@ static void mount_in(struct world *world, int64_t medium, uint32_t element)
 {
 	assert_done(rsm_manager_mount_wait(world->manager, &medium, 1, RSM_MOUNT_HOLD, element, 0,
 					   5000, 0, NULL, &world->err),
-		    &world->err);
-}
-
-static void dismount(struct world *world, int64_t medium)
-{
-	assert_done(rsm_manager_dismount_wait(world->manager, medium, false, NULL, &world->err),
 		    &world->err);
 }
 

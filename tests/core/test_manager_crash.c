@@ -19,7 +19,7 @@ struct crash_plan {
 	bool reads_import;		      /* what is not Backup/monday may be in Import */
 };
 
-static int64_t medium_of(struct world *world, struct rsm_medium *ret_medium)
+static int64_t the_medium(struct world *world, struct rsm_medium *ret_medium)
 {
 	struct rsm_medium medium;
 
@@ -216,7 +216,7 @@ static void use_anew(struct world *world, const char *when)
 	struct rsm_medium medium;
 	struct rsm_pool pool;
 
-	medium_of(world, &medium);
+	the_medium(world, &medium);
 	if (medium.state != RSM_MEDIUM_AVAILABLE && medium.state != RSM_MEDIUM_UNPREPARED) {
 		/* nobody knows whose half volume this is */
 		if (rsm_manager_free_medium(world->manager, medium.id, &world->err) < 0)
@@ -240,7 +240,7 @@ static int find_monday(struct world *world, const struct crash_plan *plan, int64
 
 	while (rsm_manager_is_identifying(world->manager))
 		usleep(500);
-	*ret_medium = medium_of(world, &medium);
+	*ret_medium = the_medium(world, &medium);
 	if (medium.lmid[0]) {
 		assert_string_equal(medium.name, "monday");
 		return 0;

@@ -6,35 +6,6 @@
 #include "core/manager_private.h"
 #include "tests/core/manager_fixture.h"
 
-static struct rsm_medium medium_of(struct world *world, int64_t id)
-{
-	struct rsm_medium medium;
-
-	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), id, &medium, &world->err),
-		    &world->err);
-	return medium;
-}
-
-static struct rsm_medium barcode_of(struct world *world, const char *barcode)
-{
-	struct rsm_medium medium;
-
-	assert_done(rsm_medium_find_barcode(rsm_manager_catalog(world->manager), barcode, &medium,
-					    &world->err),
-		    &world->err);
-	return medium;
-}
-
-static void await_location(struct world *world, int64_t id, enum rsm_location_kind location)
-{
-	for (int i = 0; i < 500; i++) {
-		if (medium_of(world, id).location == location)
-			return;
-		usleep(10000);
-	}
-	fail_msg("it is at %d, not %d", (int)medium_of(world, id).location, (int)location);
-}
-
 static void in_folder(struct world *world, const char *command)
 {
 	char line[512];

@@ -22,15 +22,6 @@ static void inject(struct world *world, uint16_t opcode, unsigned times, uint8_t
 		    &world->err);
 }
 
-static struct rsm_medium medium_of(struct world *world, int64_t id)
-{
-	struct rsm_medium medium;
-
-	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), id, &medium, &world->err),
-		    &world->err);
-	return medium;
-}
-
 struct wanted {
 	const char *const *parts;
 	size_t count;

@@ -26,7 +26,7 @@ static void in_folder(struct world *world, const char *command)
 	assert_int_equal(system(line), 0);
 }
 
-static struct rsm_medium barcode_of(struct world *world, const char *barcode)
+static struct rsm_medium barcode_if_known(struct world *world, const char *barcode)
 {
 	struct rsm_medium medium = { 0 };
 	int r = rsm_medium_find_barcode(rsm_manager_catalog(world->manager), barcode, &medium,
@@ -39,14 +39,14 @@ static struct rsm_medium barcode_of(struct world *world, const char *barcode)
 static void await(struct world *world, const char *barcode, enum rsm_location_kind location)
 {
 	for (int i = 0; i < 500; i++) {
-		struct rsm_medium m = barcode_of(world, barcode);
+		struct rsm_medium m = barcode_if_known(world, barcode);
 
 		if (m.id && m.location == location && m.state != RSM_MEDIUM_UNKNOWN &&
 		    !rsm_manager_is_identifying(world->manager))
 			return;
 		usleep(10000);
 	}
-	fail_msg("%s is at %d, not %d", barcode, (int)barcode_of(world, barcode).location,
+	fail_msg("%s is at %d, not %d", barcode, (int)barcode_if_known(world, barcode).location,
 		 (int)location);
 }
 
@@ -73,7 +73,7 @@ static int64_t given_written(struct world *world, int64_t pool, const char *barc
 	put_in(world, barcode);
 	await(world, barcode, RSM_AT_DRIVE);
 	medium = given_cartridge(world, pool, name);
-	assert_int_equal(medium, barcode_of(world, barcode).id);
+	assert_int_equal(medium, barcode_if_known(world, barcode).id);
 	write_file(world, medium, "file", 5000, 7);
 	assert_done(rsm_manager_sync_wait(world->manager, medium, NULL, NULL, NULL, &world->err),
 		    &world->err);
@@ -253,8 +253,8 @@ static void a_death_with_a_cartridge_in_the_drive_leaves_it_to_be_identified(voi
 	world_crash(world);
 	put_in(world, "A00001L8"); /* while nobody looks */
 	world_start(world);
-	assert_int_equal(barcode_of(world, "A00002L8").location, RSM_AT_OFFLINE);
-	assert_int_equal(barcode_of(world, "A00001L8").location, RSM_AT_DRIVE);
+	assert_int_equal(barcode_if_known(world, "A00002L8").location, RSM_AT_OFFLINE);
+	assert_int_equal(barcode_if_known(world, "A00001L8").location, RSM_AT_DRIVE);
 	expect_file(world, a, "file", 5000, 7);
 }
 
@@ -289,7 +289,7 @@ static void who_has_no_barcode_is_known_by_its_label(void **state)
 	put_in(world, "A00001L8");
 	pthread_join(mounting.thread, NULL);
 	assert_done(mounting.r, &mounting.err);
-	assert_int_equal(barcode_of(world, "A00001L8").id, a);
+	assert_int_equal(barcode_if_known(world, "A00001L8").id, a);
 	expect_file(world, a, "file", 5000, 7);
 }
 
@@ -331,7 +331,7 @@ static void a_number_that_two_have_makes_no_volume_anothers(void **state)
 	put_in(world, "A00002L8");
 	await(world, "A00001L8", RSM_AT_OFFLINE);
 	await(world, "A00002L8", RSM_AT_DRIVE);
-	m = barcode_of(world, "A00001L8");
+	m = barcode_if_known(world, "A00001L8");
 	{
 		char command[512];
 
@@ -354,7 +354,7 @@ static void a_number_that_two_have_makes_no_volume_anothers(void **state)
 	}
 	assert_int_equal(m.location, RSM_AT_DRIVE);
 	assert_int_not_equal(m.id, a);
-	m = barcode_of(world, "A00001L8");
+	m = barcode_if_known(world, "A00001L8");
 	assert_int_equal(m.id, a);
 	assert_int_equal(m.location, RSM_AT_OFFLINE);
 	assert_string_equal(m.health, "good");
@@ -371,9 +371,9 @@ static void what_was_ejected_is_off_line_until_it_is_put_in_again(void **state)
 
 	assert_done(rsm_manager_eject_wait(world->manager, a, false, NULL, &world->err),
 		    &world->err);
-	assert_int_equal(barcode_of(world, "A00001L8").location, RSM_AT_OFFLINE);
+	assert_int_equal(barcode_if_known(world, "A00001L8").location, RSM_AT_OFFLINE);
 	usleep(600000); /* it still stands there, and stays off-line */
-	assert_int_equal(barcode_of(world, "A00001L8").location, RSM_AT_OFFLINE);
+	assert_int_equal(barcode_if_known(world, "A00001L8").location, RSM_AT_OFFLINE);
 	put_in(world, "A00001L8"); /* out and in at one stroke */
 	await(world, "A00001L8", RSM_AT_DRIVE);
 	expect_file(world, a, "file", 5000, 7);

@@ -61,15 +61,6 @@ static int free_libraries(void **state)
 	return r;
 }
 
-static struct rsm_medium medium_of(struct world *world, int64_t id)
-{
-	struct rsm_medium medium;
-
-	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), id, &medium, &world->err),
-		    &world->err);
-	return medium;
-}
-
 static int64_t library_at(struct world *world, size_t index)
 {
 	return world->manager->libraries[index].id;

@@ -120,16 +120,10 @@ static void expect_files(struct world *world, int64_t medium, enum rsm_residency
 /* Only what is on the medium counts. */
 static void forget_all(struct world *world, int64_t *medium)
 {
-	char path[128];
 	struct rsm_medium found;
 	struct rsm_pool pool;
 
-	world_stop(world);
-	snprintf(path, sizeof path, "%s/catalog", world->folder);
-	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
-	snprintf(path, sizeof path, "%s/staging", world->folder);
-	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
-	world_start(world);
+	lose_all(world);
 	assert_int_equal(rsm_pool_find_path(rsm_manager_catalog(world->manager), "Backup", &pool,
 					    &world->err),
 			 0);

@@ -5,11 +5,6 @@
 #include "core/manager_private.h"
 #include "tests/core/manager_fixture.h"
 
-static struct rsm_catalog *catalog_of(struct world *world)
-{
-	return rsm_manager_catalog(world->manager);
-}
-
 /* ---- libraries, and what lies in them ---- */
 
 /* Made, and not served yet. */

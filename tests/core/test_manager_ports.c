@@ -20,25 +20,6 @@ static void carry(struct world *world, const char *from, const char *to, const c
 		fail_msg("%s to %s: %s", source, destination, strerror(errno));
 }
 
-static struct rsm_medium medium_of(struct world *world, int64_t id)
-{
-	struct rsm_medium medium;
-
-	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), id, &medium, &world->err),
-		    &world->err);
-	return medium;
-}
-
-static void await_location(struct world *world, int64_t id, enum rsm_location_kind location)
-{
-	for (int i = 0; i < 500; i++) {
-		if (medium_of(world, id).location == location)
-			return;
-		usleep(10000);
-	}
-	fail_msg("it is at %d, not %d", (int)medium_of(world, id).location, (int)location);
-}
-
 static void slot_of(const struct rsm_medium *medium, char text[32])
 {
 	snprintf(text, 32, "slots/%u", medium->element);
@@ -172,10 +153,8 @@ static void an_imported_volume_is_taken_over_with_all_its_bytes(void **state)
 	folder_of(world, slot, medium.barcode, path);
 	snprintf(other, sizeof other, "%s/%s/X00007L8", world->folder, slot);
 	assert_int_equal(rename(path, other), 0);
-	snprintf(path, sizeof path, "%s/catalog", world->folder);
-	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
-	snprintf(path, sizeof path, "%s/staging", world->folder);
-	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
+	lose_state(world, "catalog");
+	lose_state(world, "staging");
 	world_start(world);
 
 	assert_done(rsm_medium_find_barcode(rsm_manager_catalog(world->manager), "X00007L8",

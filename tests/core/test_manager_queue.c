@@ -51,14 +51,6 @@ static unsigned moves(struct world *world)
 	return count;
 }
 
-static struct rsm_medium_use use_of(struct world *world, int64_t medium)
-{
-	struct rsm_medium_use use;
-
-	assert_done(rsm_manager_medium_use(world->manager, medium, &use, &world->err), &world->err);
-	return use;
-}
-
 static unsigned location_of(struct world *world, int64_t medium)
 {
 	struct rsm_medium m;
@@ -97,12 +89,6 @@ static int try_mount(struct world *world, const int64_t *media, size_t count, un
 static void mount(struct world *world, const int64_t *media, size_t count, unsigned flags)
 {
 	assert_done(try_mount(world, media, count, flags, 20000, NULL), &world->err);
-}
-
-static void dismount(struct world *world, int64_t medium)
-{
-	assert_done(rsm_manager_dismount_wait(world->manager, medium, false, NULL, &world->err),
-		    &world->err);
 }
 
 static int world_lazy(void **state)

@@ -23,15 +23,6 @@ static void robot_fails(struct world *world, unsigned times, bool but_does_it)
 		    &world->err);
 }
 
-static struct rsm_medium medium_of(struct world *world, int64_t id)
-{
-	struct rsm_medium medium;
-
-	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), id, &medium, &world->err),
-		    &world->err);
-	return medium;
-}
-
 static void await_home(struct world *world, int64_t id)
 {
 	for (int i = 0; i < 1000 && medium_of(world, id).location != RSM_AT_SLOT; i++)

@@ -124,8 +124,7 @@ static void given_two_without_barcodes(struct world *world, struct rsm_medium me
 	struct rsm_allocation allocation = { .mode = 0755 };
 
 	world_stop(world);
-	snprintf(world->err.msg, sizeof world->err.msg, "%s/catalog", world->folder);
-	assert_done(rsm_file_remove_tree(world->err.msg, &world->err), &world->err);
+	lose_state(world, "catalog");
 	move_folder(world, "slots/1001/A00001L8", "slots/1001/no label 1");
 	move_folder(world, "slots/1002/A00002L8", "slots/1002/no label 2");
 	move_folder(world, "slots/1003/A00003L8", "slots/1003/no label 3");

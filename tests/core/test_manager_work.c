@@ -25,23 +25,9 @@ static void inject(struct world *world, uint16_t opcode, unsigned times, uint8_t
 	inject_later(world, opcode, 0, times, key, asc);
 }
 
-static struct rsm_medium_use use_of(struct world *world, int64_t medium)
-{
-	struct rsm_medium_use use;
-
-	assert_done(rsm_manager_medium_use(world->manager, medium, &use, &world->err), &world->err);
-	return use;
-}
-
 static void sync_medium(struct world *world, int64_t medium)
 {
 	assert_done(rsm_manager_sync_wait(world->manager, medium, NULL, NULL, NULL, &world->err),
-		    &world->err);
-}
-
-static void dismount(struct world *world, int64_t medium)
-{
-	assert_done(rsm_manager_dismount_wait(world->manager, medium, false, NULL, &world->err),
 		    &world->err);
 }
 
@@ -228,7 +214,6 @@ static void names_pools_and_states_are_found_again_without_the_catalogue(void **
 		two = given_cartridge(world, backup, "two");
 	struct rsm_medium before[2], found;
 	struct rsm_pool pool;
-	char path[128];
 
 	write_file(world, one, "file", 100, 1);
 	write_file(world, two, "file", 100, 2);
@@ -244,8 +229,7 @@ static void names_pools_and_states_are_found_again_without_the_catalogue(void **
 		rsm_medium_get(rsm_manager_catalog(world->manager), two, &before[1], &world->err),
 		&world->err);
 	world_stop(world);
-	snprintf(path, sizeof path, "%s/catalog", world->folder);
-	assert_done(rsm_file_remove_tree(path, &world->err), &world->err);
+	lose_state(world, "catalog");
 	world_start(world);
 
 	assert_done(rsm_pool_find_path(rsm_manager_catalog(world->manager), "Archive", &pool,
@@ -417,15 +401,6 @@ static void a_sync_of_what_is_clean_moves_nothing(void **state)
 	usleep(50000);
 	assert_false(use_of(world, medium).mounted);
 	rsm_manager_content_unref(world->manager, content);
-}
-
-static struct rsm_medium medium_of(struct world *world, int64_t id)
-{
-	struct rsm_medium medium;
-
-	assert_done(rsm_medium_get(rsm_manager_catalog(world->manager), id, &medium, &world->err),
-		    &world->err);
-	return medium;
 }
 
 static void a_medium_error_is_told_and_remembered(void **state)

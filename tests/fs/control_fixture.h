@@ -132,4 +132,24 @@ static inline char *ask(struct rsmfs_control *control, uid_t uid, const char *wo
 		expect_reply(control, uid, words, end_);                                           \
 	} while (0)
 
+/* Of the test that runs. */
+static struct rsmfs_control *control;
+
+static inline int control_new(void **state)
+{
+	struct world *world;
+
+	if (world_new(state) < 0)
+		return -1;
+	world = *state;
+	return rsmfs_control_new(world->manager, &control, &world->err);
+}
+
+static inline int control_free(void **state)
+{
+	rsmfs_control_free(control);
+	control = NULL;
+	return world_free(state);
+}
+
 #endif

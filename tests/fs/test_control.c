@@ -3,25 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct rsmfs_control *control;
-
-static int control_new(void **state)
-{
-	struct world *world;
-
-	if (world_new(state) < 0)
-		return -1;
-	world = *state;
-	return rsmfs_control_new(world->manager, &control, &world->err);
-}
-
-static int control_free(void **state)
-{
-	rsmfs_control_free(control);
-	control = NULL;
-	return world_free(state);
-}
-
 static void a_read_without_a_request_is_at_the_end(void **state)
 {
 	struct rsmfs_control_handle *handle = given_handle(control, 0);

@@ -1,25 +1,6 @@
 #include "core/cleaner.h"
 #include "tests/fs/control_fixture.h"
 
-static struct rsmfs_control *control;
-
-static int control_new(void **state)
-{
-	struct world *world;
-
-	if (world_new(state) < 0)
-		return -1;
-	world = *state;
-	return rsmfs_control_new(world->manager, &control, &world->err);
-}
-
-static int control_free(void **state)
-{
-	rsmfs_control_free(control);
-	control = NULL;
-	return world_free(state);
-}
-
 static void expect_absent(const char *words, const char *part)
 {
 	char *reply = ask(control, 0, words);

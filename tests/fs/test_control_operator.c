@@ -4,25 +4,6 @@
 
 #include "tests/fs/control_fixture.h"
 
-static struct rsmfs_control *control;
-
-static int control_new(void **state)
-{
-	struct world *world;
-
-	if (world_new(state) < 0)
-		return -1;
-	world = *state;
-	return rsmfs_control_new(world->manager, &control, &world->err);
-}
-
-static int control_free(void **state)
-{
-	rsmfs_control_free(control);
-	control = NULL;
-	return world_free(state);
-}
-
 /* Puts a cartridge into slot 1001's place on the shelf, or back. */
 static void move_folder(struct world *world, const char *from, const char *to)
 {
