@@ -420,6 +420,7 @@ int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid
 {
 	struct rsm_manager *manager = cartridge->manager;
 	struct rsm_content *content = NULL;
+	struct rsm_medium m;
 	char folder[4300], database[4400];
 	struct stat st;
 	int r;
@@ -452,6 +453,9 @@ int rsm_cartridge_open_content(struct rsm_cartridge *cartridge, const char *uuid
 		if (r == 0) {
 			snprintf(cartridge->uuid, sizeof cartridge->uuid, "%s", uuid);
 			cartridge->content = content;
+			/* before anybody sees it: a complete one takes no write */
+			if (rsm_medium_get(manager->catalog, cartridge->id, &m, err) == 0)
+				rsm_manager_refuse_by_state_locked(cartridge, &m);
 			rsm_cartridge_note_work_locked(cartridge);
 		}
 	}

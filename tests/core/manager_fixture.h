@@ -104,15 +104,26 @@ static inline int world_new(void **state)
 
 /* The process dies: nothing more is written. The devices take no more commands, or had better not.
  */
-static inline void world_crash(struct world *world)
+static inline void world_crash_begin(struct world *world)
 {
 	static const atomic_bool hurry = true;
 	uint64_t files;
 	unsigned media;
 
 	rsm_manager_stop(world->manager, &hurry, NULL, NULL, &files, &media);
+}
+
+/* Who waited has been told and is gone. */
+static inline void world_crash_end(struct world *world)
+{
 	rsm_manager_free(world->manager);
 	world->manager = NULL;
+}
+
+static inline void world_crash(struct world *world)
+{
+	world_crash_begin(world);
+	world_crash_end(world);
 }
 
 static inline int world_free(void **state)

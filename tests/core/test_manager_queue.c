@@ -460,8 +460,9 @@ static void after_a_restart_with_work_items_queued_none_runs_and_nobody_waits(vo
 	pthread_create(&asking.thread, NULL, ask_for, &asking);
 	for (int k = 0; k < 1000 && !open_mount(world).id; k++)
 		usleep(2000);
-	world_crash(world);
+	world_crash_begin(world);
 	pthread_join(asking.thread, NULL);
+	world_crash_end(world);
 	assert_true(asking.result < 0);
 	world_start(world);
 	assert_int_equal(open_mount(world).id, 0);

@@ -22,7 +22,7 @@ import sys
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("RSM_BUILD") or os.path.join(TOP, "build")
+BUILD = os.path.abspath(os.environ.get("RSM_BUILD") or os.path.join(TOP, "build"))
 RSMFS = os.path.join(BUILD, "fs", "rsmfs")
 RSM = os.path.join(BUILD, "fs", "rsm")
 LONG = bool(os.environ.get("RSM_LONG"))
