@@ -1,6 +1,8 @@
 #include "fs/asker.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,12 @@ static const char *find(const char *text, const char *key)
 	return at ? at + strlen(key) : "";
 }
 
+/* Not to be read is not gone: too many open files, or a /proc that hides others' processes. */
+static bool is_gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
 pid_t rsmfs_asker_process(pid_t thread)
 {
 	char text[2048];
@@ -39,7 +47,7 @@ pid_t rsmfs_asker_process(pid_t thread)
 	if (thread <= 0)
 		return RSMFS_ASKER_UNKNOWN;
 	if (!read_status(thread, text, sizeof text))
-		return access("/proc/self/status", F_OK) == 0 ? 0 : RSMFS_ASKER_UNKNOWN;
+		return is_gone(thread) ? 0 : RSMFS_ASKER_UNKNOWN;
 	process = atoi(find(text, "\nTgid:"));
 	if (process <= KERNEL_THREADS || atoi(find(text, "\nPPid:")) == KERNEL_THREADS)
 		return RSMFS_ASKER_UNKNOWN;
@@ -52,8 +60,10 @@ bool rsmfs_asker_lives(pid_t process)
 
 	if (process == RSMFS_ASKER_UNKNOWN)
 		return true;
-	if (process == 0 || !read_status(process, text, sizeof text))
+	if (process == 0)
 		return false;
+	if (!read_status(process, text, sizeof text))
+		return !is_gone(process);
 	/* its first thread may have ended before the others */
 	return sscanf(find(text, "\nState:"), " %c", &state) != 1 ||
 	       (state != 'Z' && state != 'X') || atoi(find(text, "\nThreads:")) > 1;
